@@ -1,0 +1,1 @@
+"""Tables, figures, and the verdicts on what they show."""

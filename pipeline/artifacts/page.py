@@ -1,0 +1,295 @@
+"""The page of an artifact that people look at: Markdown that also reads well in a terminal."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.artifacts import claims, formats
+from pipeline.artifacts.rows import CELL, Row, axis_values, same
+
+WIDTH = 110
+"""Columns of a terminal that a page wants."""
+
+_CELL_WIDTH = 32
+"""Of one cell with its published value: ``**47.1 ± 0.8 (2)** [85.21 ± 0.23]``."""
+
+
+def render(
+    leaves: Mapping[str, Any],
+    rows: Sequence[Row],
+    verdicts: Sequence[Mapping[str, Any]],
+    picture: str | None = None,
+    caption: str = "",
+) -> str:
+    """The whole page.
+
+    Args:
+        leaves: The artifact's leaves.
+        rows: Its rows.
+        verdicts: What :func:`pipeline.artifacts.claims.judge` says.
+        picture: File name of the figure, if the artifact is one.
+        caption: What is in it.
+    """
+    parts = [f"# {heading(leaves)}", _about(leaves, rows)]
+    if picture:
+        parts += [f"![{leaves['title']}]({picture})", _wrap(caption)]
+    if any(row.values for row in rows) or not picture:
+        parts += _tables(leaves, rows)
+    parts += [_remarks(leaves, rows), _verdicts(leaves, verdicts)]
+    if leaves["notes"]:
+        parts.append(_wrap(f"Note: {leaves['notes']}"))
+    return "\n\n".join(part for part in parts if part)
+
+
+def heading(leaves: Mapping[str, Any]) -> str:
+    """``Table 8: DirectPred against the SGD baseline``."""
+    found = re.fullmatch(r"(table|fig)([A-Z]?\d+\w*)", leaves["artifact"])
+    name = f"{'Table' if found[1] == 'table' else 'Figure'} {found[2]}" if found else leaves["artifact"]
+    return f"{name}: {leaves['title']}"
+
+
+def replaced(rows: Sequence[Row]) -> tuple[dict[str, str], dict[int, int]]:
+    """What was used in place of the paper's data sets and numbers of epochs; these are the keys."""
+    used = [row for row in rows if row.role == CELL and not row.missing]
+    data = {row.stands_for: row.dataset for row in used if row.dataset != row.stands_for}
+    epochs = {row.axes["epochs"]: row.trained_epochs for row in used}
+    return data, {paper: ours for paper, ours in epochs.items() if paper != ours}
+
+
+def stand_ins(rows: Sequence[Row], verb: str = "stands for") -> str:
+    """``digits stands for stl10; 8, 14 epochs for 100, 300``; empty if nothing was replaced."""
+    data, epochs = replaced(rows)
+    parts = [f"{ours} {verb} {paper}" for paper, ours in data.items()]
+    if len(epochs) > 4:  # a track along training: its end tells the rest
+        epochs = dict([max(epochs.items())])
+    if epochs:
+        parts.append(f"{', '.join(map(str, epochs.values()))} epochs for {', '.join(map(str, epochs))}")
+    return "; ".join(parts)
+
+
+def place(axis: str, value: Any) -> str:
+    """A place on an axis: ``100 epochs``, ``freq 5``; methods and data sets speak for themselves."""
+    if axis == "epochs":
+        return f"{value} epochs"
+    return str(value) if axis in ("method", "dataset") else f"{axis} {value}"
+
+
+def _wrap(text: str, indent: str = "", first: str | None = None) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _about(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """What is measured, and how far it can be compared with the paper."""
+    paper, measure, scale = leaves["paper"], leaves["measure"], leaves["scale"]
+    unit = f" in {measure['unit']}" if measure["unit"] else ""
+    text = f"{measure['title'][:1].upper()}{measure['title'][1:]}{unit}"
+    text += ", mean ± standard deviation (seeds)." if any(row.values for row in rows) else "."
+    text += f' {paper["authors"]} {paper["year"]}, "{paper["title"]}".'
+    flavour = "" if leaves["flavour"] == "paper" else f", flavour {leaves['flavour']}"
+    instead, printed = stand_ins(rows), any(row.published for row in rows)
+    if not instead:
+        standing = f"Scale {scale['key']} ({scale['title']}){flavour}."
+        return _wrap(text) + "\n\n" + _wrap(standing + " In [brackets] the paper's own numbers." * printed)
+    standing = f"**Scale {scale['key']}** ({scale['title']}{flavour}): {instead}."
+    standing += (
+        " In [brackets] the paper's own numbers, on its own data: only orderings" if printed else " Only orderings"
+    )
+    standing += " can be compared with the paper, no single number."
+    return _wrap(text) + "\n\n" + _wrap(standing)
+
+
+# -- tables
+
+
+def _tables(leaves: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
+    """The table as the paper prints it; wide ones in blocks, one per value of the leading column axis."""
+    columns = list(leaves["columns"])
+    cells = [row for row in rows if row.role == CELL]
+    wide = _CELL_WIDTH * len(_places(cells, columns)) > WIDTH
+    if not (wide and len([axis for axis in columns if len(axis_values(cells, axis)) > 1]) > 1):
+        return [_table(leaves, rows, columns)]
+    parts = []
+    for value in axis_values(cells, columns[0]):
+        block = [row for row in rows if same(row.axes.get(columns[0], value), value)]
+        title = place(columns[0], value)
+        if columns[0] == "dataset":
+            used = {row.dataset for row in block if row.dataset and row.dataset != str(value)}
+            title += f" ({', '.join(sorted(used))} stands for it)" if used else ""
+        parts += [f"## {title}", _table(leaves, block, columns[1:])]
+    return parts
+
+
+def _places(cells: Sequence[Row], axes: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(itertools.product(*(axis_values(cells, axis) for axis in axes)))
+
+
+def _table(leaves: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str]) -> str:
+    unit = leaves["measure"]["unit"]
+    cells = [row for row in rows if row.role == CELL]
+    heads, sides = _places(cells, columns), _places(cells, leaves["rows"])
+    body = [[_at(cells, leaves["rows"], side, columns, head) for head in heads] for side in sides]
+    best = [_best(column) for column in zip(*body, strict=True)]
+    names = [list(map(str, side)) or [""] for side in sides]
+    lines = [
+        [*names[k], *(_text(row, unit, k in best[j]) for j, row in enumerate(line))] for k, line in enumerate(body)
+    ]
+    blank = [""] * (len(leaves["rows"]) - 1)
+    for name, found in _baselines(rows, columns, heads):
+        lines.append([name, *blank, *(_text(row, unit, False) for row in found)])
+    top = [", ".join(map(place, columns, head)) or leaves["measure"]["title"] for head in heads]
+    return formats.grid([*(leaves["rows"] or [""]), *top], lines)
+
+
+def _baselines(
+    rows: Sequence[Row], columns: Sequence[str], heads: Sequence[tuple[Any, ...]]
+) -> Iterator[tuple[str, list[Row | None]]]:
+    """The last lines of a table. A baseline has only a data set, so it stands in every column of that."""
+    datasets = axis_values(rows, "dataset")
+    for role in dict.fromkeys(row.role for row in rows if row.role != CELL):
+        known = {row.stands_for: row for row in rows if row.role == role}
+        if "dataset" in columns:
+            at = list(columns).index("dataset")
+            yield role, [known.get(str(head[at])) for head in heads]
+        else:
+            for dataset in datasets:
+                name = role if len(datasets) < 2 else f"{role}, {dataset}"
+                yield name, [known.get(str(dataset))] * len(heads)
+
+
+def _at(
+    cells: Sequence[Row],
+    rows: Sequence[str],
+    side: Sequence[Any],
+    columns: Sequence[str],
+    head: Sequence[Any],
+) -> Row | None:
+    wanted = dict(zip([*rows, *columns], [*side, *head], strict=True))
+    return next((row for row in cells if all(same(row.axes[axis], value) for axis, value in wanted.items())), None)
+
+
+def _best(line: Sequence[Row | None]) -> set[int]:
+    """Places in a column with its largest mean, for each data set that has something to compare."""
+    means: dict[str, dict[int, float]] = {}
+    for number, row in enumerate(line):
+        if row is not None and row.mean is not None:
+            means.setdefault(row.stands_for, {})[number] = row.mean
+    groups = [group for group in means.values() if len(group) > 1]
+    return {number for group in groups for number, mean in group.items() if mean == max(group.values())}
+
+
+def _text(row: Row | None, unit: str, best: bool) -> str:
+    if row is None:
+        return ""
+    if row.mean is None:
+        text = "diverged" if row.diverged else "-"
+    else:
+        spread = "" if row.std is None else f" ± {formats.short(row.std, unit)}"
+        text = f"{formats.short(row.mean, unit)}{spread} ({row.n}){'†' if row.diverged else ''}"
+        text = f"**{text}**" if best else text
+    if row.published:
+        spread = f" ± {row.published.std}" if row.published.std else ""
+        text += f" [{row.published.mean}{spread}]"
+    return text
+
+
+def _remarks(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """Why cells are empty, and which lost a seed."""
+    missing: dict[str, int] = {}
+    for row in rows:
+        if row.missing:
+            missing[row.missing] = missing.get(row.missing, 0) + 1
+    lines = [_wrap(f"{why} ({count} cell{'s' * (count > 1)})", "  ", "- ") for why, count in missing.items()]
+    text = "Not measured:\n\n" + "\n".join(lines) if lines else ""
+    lost = [row for row in rows if row.diverged]
+    if lost:
+        names = [f"{_where(leaves, row)} ({row.diverged} of {len(row.seeds)})" for row in lost]
+        text += "\n\n" * bool(text) + _wrap(f"† Seeds that diverged and are left out of the mean: {'; '.join(names)}.")
+    return text
+
+
+def _where(leaves: Mapping[str, Any], row: Row) -> str:
+    """The place of a row, without what is the same for all."""
+    text = ", ".join(place(*item) for item in row.axes.items() if item[0] not in leaves["fixed"])
+    return text if row.role == CELL else f"{row.role}, {text or row.stands_for}"
+
+
+# -- claims
+
+
+def _verdicts(leaves: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> str:
+    if not verdicts:
+        return ""
+    lines = ["## Claims", ""]
+    for verdict in verdicts:
+        lines.append(_wrap(f"**{verdict['verdict']}**: {verdict['text']}{_shares(verdict)}", "  ", "- "))
+        mixed = len({part["verdict"] for part in verdict["parts"]}) > 1
+        for part in verdict["parts"]:
+            lines.append(_wrap(detail(verdict, part, leaves["measure"]["unit"], mixed), "    ", "  - "))
+    text = "Claims stand with ± one standard error; a verdict needs two of them beyond the margin."
+    compared = [verdict for verdict in verdicts if verdict["check"] == "greater"]
+    sides = sorted({tuple(part["n"]) for verdict in compared for part in verdict["parts"]})
+    rates = [(rate, first, second) for first, second in sides if (rate := claims.chance(first, second))]
+    if rates:
+        rate, first, second = max(rates)
+        text += f" With {first} against {second} seeds, equal means come out as shown {rate:.0%} of the time."
+    return "\n".join([*lines, "", _wrap(text)])
+
+
+def _shares(verdict: Mapping[str, Any]) -> str:
+    """On how many of its parts a claim is shown here, and holds by the paper's own numbers."""
+    parts, printed = verdict["parts"], verdict["published"]
+    if len(parts) < 2:
+        return ""
+    text = f"{sum(part['verdict'] == claims.SHOWN for part in parts)} of {len(parts)} parts"
+    text += f"; paper: {printed['holds']} of {printed['of']}" if printed["of"] else ""
+    return f" ({text})"
+
+
+def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label: bool) -> str:
+    """The number behind one part: ``stl10, 100 epochs: +15.3 ± 2.3 (needs +10.0; paper +2.80)``.
+
+    Args:
+        verdict: The claim.
+        part: One of its parts.
+        unit: Of the measure.
+        label: Whether to add the verdict on the part.
+    """
+    check, margin, value, error = verdict["check"], verdict["margin"], part["value"], part["standard_error"]
+
+    def shown(number: float, digits: int, plus: bool = False) -> str:
+        if check == "rising":
+            text = f"{number:.2f}"
+        else:
+            text = formats.number(number, unit, digits) if unit == "%" else f"{number:.3g}"
+        return f"+{text}" if plus and float(text) > 0 else text
+
+    signed = check in ("greater", "rising")
+    more = []
+    if value is None:
+        text = claims.UNTESTED if part["verdict"] == claims.UNTESTED else "no number"
+    else:
+        name = {"greater": "", "rising": "rank correlation ", "spread_above": "std "}.get(check, "mean ")
+        text = name + shown(value, 1, signed) + ("" if error is None else f" ± {shown(error, 1)}")
+        if error is None:
+            more.append("too few seeds")
+    if check == "greater" and margin:
+        more.append(f"needs {shown(margin, 1, signed)}")
+    elif not signed:
+        more.append(f"{check.removeprefix('spread_')} {shown(margin, 1)}")
+    if part["published"] is not None:
+        more.append(f"paper {shown(part['published'], 2, signed)}")
+    text += f" ({'; '.join(more)})" if more else ""
+    text += f": {part['verdict']}" if label and part["verdict"] not in text else ""
+    at = ", ".join(place(*item) for item in part["at"].items())
+    return f"{at}: {text}" if at else text

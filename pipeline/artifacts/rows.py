@@ -1,0 +1,206 @@
+"""Rows of an artifact: one per declared cell and per baseline, with the values of its seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.work import Work
+
+CELL = "cell"
+"""Role of a row that the paper's table has; other roles are baselines."""
+
+DIVERGED = "diverged"
+"""What a seed shows whose training did not stay finite."""
+
+_PRINTED = ("value", "std", "unit", "source", "note")
+"""Columns of a file of published numbers that are not axes."""
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two values of an axis are the same: as numbers where both are, else as text (0.10 is 0.1)."""
+    return _normal(first) == _normal(second)
+
+
+def _normal(value: Any) -> str | float:
+    text = str(value).strip()
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number of the paper, with the digits in which it is printed."""
+
+    mean: str
+    std: str
+    note: str
+
+
+@dataclass
+class Row:
+    """One cell or baseline of an artifact.
+
+    Attributes:
+        axes: Axis -> value as the paper has it; a baseline has only its data set.
+        role: ``cell`` or the name of a baseline.
+        dataset: Data set that was used.
+        stands_for: Data set of the paper.
+        trained_epochs: Epochs that were trained.
+        seeds: Seed -> value, ``diverged`` where there is none. A value is a number for tables, and whatever
+            the measure returns for figures.
+        nodes: Seed -> measurement from which the value is read.
+        missing: Why nothing was measured, if nothing was.
+        published: The paper's own number.
+    """
+
+    axes: dict[str, Any]
+    role: str
+    dataset: str
+    stands_for: str
+    trained_epochs: int
+    seeds: dict[int, Any] = field(default_factory=dict)
+    nodes: dict[int, str] = field(default_factory=dict)
+    missing: str | None = None
+    published: Printed | None = None
+
+    @property
+    def values(self) -> list[float]:
+        """Numbers of the seeds that have one."""
+        return [value for value in self.seeds.values() if isinstance(value, int | float)]
+
+    @property
+    def n(self) -> int:
+        """How many seeds have a number."""
+        return len(self.values)
+
+    @property
+    def diverged(self) -> int:
+        """How many seeds have none because they diverged."""
+        return sum(value == DIVERGED for value in self.seeds.values())
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the seeds that have a number."""
+        return math.fsum(self.values) / self.n if self.n else None
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation over these seeds, ddof = 1; None for fewer than two."""
+        if self.n < 2 or self.mean is None:
+            return None
+        return math.sqrt(math.fsum((value - self.mean) ** 2 for value in self.values) / (self.n - 1))
+
+    @property
+    def note(self) -> str:
+        """What a reader must know about this row."""
+        parts = [self.missing or ""]
+        if self.diverged:
+            parts.append(f"{self.diverged} of {len(self.seeds)} seeds diverged")
+        if self.published and self.published.note:
+            parts.append(f"published: {self.published.note}")
+        return "; ".join(part for part in parts if part)
+
+
+def axis_names(leaves: Mapping[str, Any]) -> list[str]:
+    """All axes of an artifact: rows and columns as declared, then the fixed ones, which have no order."""
+    return [*leaves["rows"], *leaves["columns"], *sorted(leaves["fixed"])]
+
+
+def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
+    """Values of an axis among the cells, in their order of appearance."""
+    found: list[Any] = []
+    for row in rows:
+        if row.role == CELL and axis in row.axes and not any(same(row.axes[axis], value) for value in found):
+            found.append(row.axes[axis])
+    return found
+
+
+def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
+    """Rows of an artifact from its leaves and the scores below it.
+
+    Args:
+        work: ``spec`` holds the artifact's leaves, ``inputs`` the folder of each measurement by its node.
+
+    Returns:
+        The rows, and the published rows that belong to no cell.
+
+    Raises:
+        UserError: A measurement lacks the value, or two published rows fit one cell.
+    """
+    leaves = work.spec
+    value = leaves["measure"]["value"]
+    known: dict[str, Any] = {}
+    rows = []
+    for cell in leaves["cells"]:
+        row = Row(
+            axes={name: cell["axes"][name] for name in axis_names(leaves) if name in cell["axes"]},
+            role=cell["role"],
+            dataset=cell["dataset"],
+            stands_for=cell["stands_for"],
+            trained_epochs=cell["trained_epochs"],
+            missing=cell["missing"],
+        )
+        for number, node in enumerate(cell["nodes"]):
+            if node not in known:
+                known[node] = _value(work.inputs[node] / "scores.json", value)
+            found = re.search(r"/seed(\d+)/", node)
+            seed = int(found[1]) if found else number
+            row.seeds[seed], row.nodes[seed] = known[node], node
+        rows.append(row)
+    return rows, _match(rows, leaves, work.name)
+
+
+def _value(path: Path, name: str) -> Any:
+    """One value of a measurement's scores; ``diverged`` where the run has none."""
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: no readable scores ({error}); delete it and type: snakemake") from None
+    if scores.get("outcome") == DIVERGED:
+        return DIVERGED
+    if name not in scores:
+        raise UserError(
+            f"{path}: there is no value called {name!r}; under measures, choose one of: {', '.join(scores)}"
+        )
+    value = scores[name]
+    if value is None or (isinstance(value, dict) and value.get("outcome") == DIVERGED):
+        return DIVERGED
+    return DIVERGED if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _match(rows: Sequence[Row], leaves: Mapping[str, Any], where: str) -> list[dict[str, str]]:
+    """Put the published numbers beside the cells whose axes they name; the rest is returned."""
+    unit = leaves["measure"]["unit"]
+    left = []
+    for entry in leaves["published"]:
+        named = {name: value for name, value in entry.items() if name not in _PRINTED and value not in ("", None)}
+        fitting = [
+            row
+            for row in rows
+            if row.role == CELL and all(name in row.axes and same(row.axes[name], v) for name, v in named.items())
+        ]
+        if not fitting:
+            left.append(dict(entry))
+            continue
+        if entry.get("unit") and unit and entry["unit"] != unit:
+            raise UserError(f"{where}: published: {_shown(named)} is in {entry['unit']}, the measure in {unit}")
+        for row in fitting:
+            if row.published is not None:
+                raise UserError(f"{where}: published: two rows fit {_shown(row.axes)}; choose with published.where")
+            row.published = Printed(*(str(entry.get(name) or "") for name in ("value", "std", "note")))
+            for number in (row.published.mean, row.published.std or "0"):
+                if not _NUMBER.fullmatch(number):
+                    raise UserError(f"{where}: published: {_shown(named)}: expected a number, found {number!r}")
+    return left
+
+
+def _shown(axes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in axes.items())

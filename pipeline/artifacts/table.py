@@ -1,0 +1,59 @@
+"""Stage ``table``: the cells of a table from its measurements, as CSV, JSON and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.artifacts import claims, formats, page
+from pipeline.artifacts.report import report
+from pipeline.artifacts.rows import Row, axis_names, read
+from pipeline.work import Work
+
+
+def execute(works: list[Work]) -> Iterator[Work]:
+    """Write ``ARTIFACT.csv``, ``.json`` and ``.md`` of each work.
+
+    Raises:
+        UserError: A claim's selection, a measure's value or a published row fits no cell, or too many.
+    """
+    for work in works:
+        leaves = work.spec
+        rows, unmatched = read(work)
+        verdicts = claims.judge(leaves["claims"], rows, leaves["scale"]["key"], work.name)
+        stem = work.out / leaves["artifact"]
+        formats.write_csv(stem.with_suffix(".csv"), columns(leaves), [line(leaves, row) for row in rows])
+        formats.write_json(stem.with_suffix(".json"), report(leaves, rows, verdicts, unmatched))
+        formats.write_text(stem.with_suffix(".md"), page.render(leaves, rows, verdicts))
+        yield work
+
+
+def columns(leaves: Mapping[str, Any]) -> list[str]:
+    """Columns of the CSV: identity, axes, what was trained, numbers, provenance."""
+    return [
+        "paper", "artifact", "role", *axis_names(leaves), "stands_for", "trained_epochs",
+        "mean", "std", "n", "unit", "published_mean", "published_std", "scale", "flavour", "note",
+    ]  # fmt: skip
+
+
+def line(leaves: Mapping[str, Any], row: Row) -> dict[str, Any]:
+    """One row of the CSV. Column ``dataset`` is what was used, ``stands_for`` the paper's data set."""
+    unit = leaves["measure"]["unit"]
+    return {
+        "paper": leaves["paper"]["key"],
+        "artifact": leaves["artifact"],
+        "role": row.role,
+        **row.axes,
+        "dataset": row.dataset,
+        "stands_for": row.stands_for,
+        "trained_epochs": "" if row.missing else row.trained_epochs,
+        "mean": formats.number(row.mean, unit),
+        "std": formats.number(row.std, unit),
+        "n": row.n,
+        "unit": unit,
+        "published_mean": row.published.mean if row.published else "",
+        "published_std": row.published.std if row.published else "",
+        "scale": leaves["scale"]["key"],
+        "flavour": leaves["flavour"],
+        "note": row.note,
+    }

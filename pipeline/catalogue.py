@@ -1,0 +1,268 @@
+"""Everything that is declared: papers, artifacts, scales, data sets, and the names under which a user finds them."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline import spec
+from pipeline.components import PACKAGE
+from pipeline.errors import UserError
+
+PARAMS = PACKAGE.parent / "params"
+SUFFIXES = ("csv", "json", "md", "pdf", "png")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user says with ``--config``: names of the scale and flavour, and where things are."""
+
+    scale: str = "quick"
+    flavour: str = "paper"
+    raw_dir: str | None = None
+    datasets: tuple[str, ...] = ()
+    seeds: int | None = None
+    extend: str | None = None
+    device: str | None = None
+
+    @classmethod
+    def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
+        """Read snakemake's ``config``.
+
+        Raises:
+            UserError: A key that does not exist, or a value of the wrong type.
+        """
+        known = list(cls.__dataclass_fields__)
+        values: dict[str, Any] = {}
+        for name, value in config.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"the keys are: {', '.join(known)}"
+                raise UserError(f"--config {name}: unknown key; {hint}")
+            values[name] = value
+        for name in ("scale", "flavour", "raw_dir", "extend", "device"):
+            if name in values and not isinstance(values[name], str):
+                raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
+        if "seeds" in values and (not isinstance(values["seeds"], int) or values["seeds"] < 1):
+            raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
+        if "datasets" in values:
+            found = values["datasets"]
+            values["datasets"] = tuple(found.split(",")) if isinstance(found, str) else tuple(map(str, found))
+        if not values.get("raw_dir") and environ.get("SSL_RAW_DIR"):
+            values["raw_dir"] = environ["SSL_RAW_DIR"]
+        for name in ("raw_dir", "extend"):
+            if values.get(name):
+                values[name] = str(Path(values[name]).expanduser().resolve())
+        if values.get("extend") and not Path(values["extend"]).is_dir():
+            raise UserError(f"--config extend: there is no folder {values['extend']}")
+        return cls(**values)
+
+    def edition(self, scale: str | None = None) -> str:
+        """Folder of results: the scale, and the flavour where it is not the paper's text."""
+        scale = scale or self.scale
+        return scale if self.flavour == "paper" else f"{scale}-{self.flavour}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One artifact in one edition."""
+
+    edition: str
+    scale: str
+    flavour: str
+    paper: str
+    artifact: str
+
+    @property
+    def stem(self) -> str:
+        """Node name of the artifact."""
+        return f"results/{self.edition}/{self.paper}/{self.artifact}"
+
+
+class Catalogue:
+    """The declarations below params/, and those of a folder of the user's own.
+
+    Args:
+        options: What the user said.
+        params: Folder of the declarations.
+    """
+
+    def __init__(self, options: Options, params: Path = PARAMS) -> None:
+        self.options = options
+        self.extend = Path(options.extend) if options.extend else None
+        self.folders = [params] + ([self.extend] if self.extend else [])
+
+    def _files(self, pattern: str) -> dict[str, Path]:
+        return {path.stem: path for folder in self.folders for path in sorted(folder.glob(pattern))}
+
+    @cached_property
+    def papers(self) -> dict[str, spec.Paper]:
+        """Declared papers by key."""
+        found = {}
+        for path in self._files("papers/*.yaml").values():
+            paper = spec.parse(spec.Paper, spec.load(path), _shown(path))
+            if paper.paper in found:
+                raise UserError(f"{_shown(path)}: paper: {paper.paper} is declared already; choose another key")
+            found[paper.paper] = paper
+        return found
+
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """File of each paper, for messages."""
+        return {spec.load(path).get("paper", path.stem): path for path in self._files("papers/*.yaml").values()}
+
+    @cached_property
+    def datasets(self) -> dict[str, spec.Dataset]:
+        """Declared data sets by name."""
+        found = {}
+        for folder in self.folders:
+            path = folder / "datasets.yaml"
+            if path.is_file():
+                for name, entry in (spec.load(path) or {}).items():
+                    found[name] = spec.parse(spec.Dataset, entry, f"{_shown(path)}: {name}")
+        return found
+
+    def dataset(self, name: str, where: str) -> spec.Dataset:
+        """A data set by name.
+
+        Raises:
+            UserError: There is none of this name.
+        """
+        if name not in self.datasets:
+            raise UserError(f"{where}: there is no data set called {name!r}; {_nearest(name, list(self.datasets))}")
+        return self.datasets[name]
+
+    def scale(self, name: str) -> spec.Scale:
+        """A scale by name.
+
+        Raises:
+            UserError: There is none of this name.
+        """
+        known = self._files("scales/*.yaml")
+        if name not in known:
+            raise UserError(f"--config scale={name}: there is no such scale; {_nearest(name, list(known))}")
+        return spec.parse(spec.Scale, spec.load(known[name]), _shown(known[name]))
+
+    @cached_property
+    def scales(self) -> list[str]:
+        """Names of all scales."""
+        return sorted(self._files("scales/*.yaml"))
+
+    @cached_property
+    def registry(self) -> dict[tuple[str, str], dict[str, str]]:
+        """Every table and figure that has a name, built or not: (paper, artifact) -> row."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for folder in self.folders:
+            path = folder / "artifacts.csv"
+            if path.is_file():
+                with path.open(encoding="utf-8", newline="") as file:
+                    found |= {(row["paper"], row["artifact"]): row for row in csv.DictReader(file)}
+        for key, paper in self.papers.items():
+            for name, artifact in paper.artifacts.items():
+                found.setdefault(
+                    (key, name), {"paper": key, "artifact": name, "kind": artifact.kind, "title": artifact.title}
+                )
+        return found
+
+    def published(self, name: str, where: str) -> list[dict[str, str]]:
+        """Rows of a file of published numbers.
+
+        Raises:
+            UserError: There is no such file.
+        """
+        for folder in reversed(self.folders):
+            path = folder / "published" / name
+            if path.is_file():
+                with path.open(encoding="utf-8", newline="") as file:
+                    return list(csv.DictReader(file))
+        raise UserError(f"{where}: published.file: there is no file published/{name}")
+
+    # -- names of targets
+
+    def built(self, scale: str | None = None) -> list[Request]:
+        """All artifacts that can be built, in one edition."""
+        scale = scale or self.options.scale
+        edition = self.options.edition(scale)
+        return [
+            Request(edition, scale, self.options.flavour, key, name)
+            for key, paper in self.papers.items()
+            for name in paper.artifacts
+        ]
+
+    def request(self, target: str) -> Request | None:
+        """The artifact that a path below results/ names; None for other paths.
+
+        Raises:
+            UserError: No such artifact, several of that short name, or one that is not built yet.
+        """
+        match = re.fullmatch(r"results/(?:([^/]+)/([^/]+)/)?([^/.]+)\.(\w+)", target)
+        if not match or match[4] not in (*SUFFIXES, "receipt"):
+            return None
+        edition, paper, artifact = match[1], match[2], match[3]
+        if artifact == "scorecard":
+            return None
+        if edition is None:
+            papers = [key for key, name in self.registry if name == artifact]
+            scale, flavour = self.options.scale, self.options.flavour
+            edition = self.options.edition()
+            if len(papers) > 1:
+                full = " or ".join(f"results/{edition}/{key}/{artifact}.{match[4]}" for key in papers)
+                raise UserError(f"{target}: {len(papers)} papers have an artifact of this name; type {full}")
+            if not papers:
+                names = sorted({name for _, name in self.registry})
+                raise UserError(f"{target}: no paper has an artifact called {artifact!r}; {_nearest(artifact, names)}")
+            paper = papers[0]
+        else:
+            scale, _, flavour = edition.partition("-")
+            if edition in self.scales:
+                scale, flavour = edition, ""
+            flavour = flavour or "paper"
+            if scale not in self.scales:
+                raise UserError(f"{target}: there is no scale called {scale!r}; {_nearest(scale, self.scales)}")
+            if (paper, artifact) not in self.registry:
+                names = sorted(name for key, name in self.registry if key == paper)
+                if not names:
+                    raise UserError(
+                        f"{target}: there is no paper called {paper!r}; {_nearest(paper, sorted(self.paper_keys))}"
+                    )
+                raise UserError(f"{target}: {paper} has no artifact called {artifact!r}; {_nearest(artifact, names)}")
+        if paper not in self.papers or artifact not in self.papers[paper].artifacts:
+            ready = [f"{key}/{name}" for key, declared in self.papers.items() for name in declared.artifacts]
+            title = self.registry[paper, artifact]["title"]
+            raise UserError(f"{target}: {paper}/{artifact} ({title}) is not built yet; ready are: {', '.join(ready)}")
+        if flavour not in ("paper", *self.papers[paper].flavours):
+            known = ["paper", *self.papers[paper].flavours]
+            raise UserError(f"{target}: {paper} has no flavour {flavour!r}; {_nearest(flavour, known)}")
+        kind = self.papers[paper].artifacts[artifact].kind
+        if kind == "table" and match[4] in ("pdf", "png"):
+            raise UserError(f"{target}: {paper}/{artifact} is a table; type {target.rsplit('.', 1)[0]}.csv or .md")
+        return Request(edition, scale, flavour, paper, artifact)
+
+    @cached_property
+    def paper_keys(self) -> set[str]:
+        """Keys of all papers that have a name."""
+        return {key for key, _ in self.registry}
+
+    def short(self, request: Request) -> str | None:
+        """The short name of an artifact, if it alone has it."""
+        alone = sum(name == request.artifact for _, name in self.registry) == 1
+        return f"results/{request.artifact}" if alone else None
+
+
+def _shown(path: Path) -> str:
+    try:
+        return path.relative_to(PACKAGE.parent).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=2)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

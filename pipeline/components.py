@@ -1,0 +1,241 @@
+"""Components: the parts that a run is composed of, one file each, found by name.
+
+A component of a category is one Python file in the category's folder; the function that the category names
+(``build``, or ``loss`` for objectives) takes its parameters as keyword-only arguments with literal defaults.
+Those arguments *are* the leaves of the spec: their names, types and defaults are read from the source with
+``ast``, so that the plan can validate a spec without importing torch. A folder given by the user
+(``--config extend=FOLDER``) is searched after the package, with the same layout.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipeline.errors import UserError
+
+PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Category:
+    """A place in a run that one of several components fills."""
+
+    folder: str
+    entry: str = "build"
+    common: tuple[tuple[str, str, Any], ...] = ()  # leaves that every kind but `none` accepts: name, type, default
+
+
+CATEGORIES: dict[str, Category] = {
+    "views": Category("views/policies"),
+    "encoder": Category("nets/encoders"),
+    "projector": Category("nets/projectors"),
+    "predictor": Category(
+        "nets/predictors", common=(("lr_multiplier", "float", 1.0), ("weight_decay", "float | None", None))
+    ),
+    "target": Category("nets/targets"),
+    "objective": Category("objectives", entry="loss"),
+    "optimizer": Category("training/optimizers"),
+    "schedule": Category("training/schedules"),
+    "source": Category("data/sources"),
+    "measure": Category("evaluation/measures", entry="measure"),
+    "figure": Category("artifacts/figures", entry="draw"),
+}
+
+
+def _folders(category: str, extend: Path | None) -> list[Path]:
+    folder = CATEGORIES[category].folder
+    return [PACKAGE / folder] + ([extend / folder.split("/")[-1]] if extend else [])
+
+
+def kinds(category: str, extend: Path | None = None) -> list[str]:
+    """Names of all components of a category."""
+    found = {
+        path.stem
+        for folder in _folders(category, extend)
+        for path in folder.glob("*.py")
+        if not path.name.startswith("_")
+    }
+    return sorted(found)
+
+
+def find(category: str, kind: str, extend: Path | None = None) -> Path:
+    """Source file of a component.
+
+    Raises:
+        UserError: No such component; the message lists those that exist.
+    """
+    for folder in _folders(category, extend):
+        path = folder / f"{kind}.py"
+        if kind.isidentifier() and not kind.startswith("_") and path.is_file():
+            return path
+    known = kinds(category, extend)
+    close = difflib.get_close_matches(kind, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"choose one of: {', '.join(known)}"
+    raise UserError(f"{category}: there is no {category} called {kind!r}; {hint}")
+
+
+@functools.cache
+def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, bool], ...]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == entry:
+            break
+    else:
+        raise UserError(f"{path}: expected a function called {entry!r}, whose keyword-only arguments are the leaves")
+    if isinstance(node, ast.ClassDef):
+        raise UserError(f"{path}: {entry!r} must be a function, not a class")
+    leaves = []
+    for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
+        try:
+            value = ast.literal_eval(default) if default is not None else None
+        except ValueError:
+            raise UserError(f"{path}: the default of {argument.arg!r} must be a literal") from None
+        leaves.append((argument.arg, annotation, value, default is None))
+    return tuple(leaves)
+
+
+def leaves(category: str, kind: str, extend: Path | None = None) -> dict[str, tuple[str, Any, bool]]:
+    """Leaves of a component: name -> (type, default, required), read from its source without importing it."""
+    path = find(category, kind, extend)
+    own = _entry(path, path.stat().st_mtime_ns, CATEGORIES[category].entry)
+    found = {name: (annotation, default, required) for name, annotation, default, required in own}
+    if kind != "none":
+        for name, annotation, default in CATEGORIES[category].common:
+            found.setdefault(name, (annotation, default, False))
+    return found
+
+
+@functools.cache
+def _constant(path: Path, mtime_ns: int, name: str) -> Any:
+    for node in ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            try:
+                return ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            except ValueError:
+                raise UserError(f"{path}: {name} must be a literal") from None
+    return None
+
+
+def absent(category: str, kind: str, extend: Path | None = None) -> dict[str, Any]:
+    """What the absence of a component's later leaves has meant: its module constant ``ABSENT``."""
+    path = find(category, kind, extend)
+    return _constant(path, path.stat().st_mtime_ns, "ABSENT") or {}
+
+
+def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:
+    """Which leaves of the run a measure reads: its module constant ``READS``."""
+    path = find(category, kind, extend)
+    return tuple(_constant(path, path.stat().st_mtime_ns, "READS") or ())
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "str": (str,),
+    "None": (type(None),),
+}
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    for part in annotation.split("|"):
+        part = part.strip()
+        if part == "Any":
+            return True
+        base = part.split("[")[0]
+        if base in ("list", "tuple", "dict"):
+            if isinstance(value, dict if base == "dict" else (list, tuple)):
+                return True
+            continue
+        if base == "Literal":
+            if value in ast.literal_eval(part[len("Literal") :]) or [value] == ast.literal_eval(part[7:]):
+                return True
+            continue
+        if isinstance(value, bool) and base != "bool":
+            continue
+        if isinstance(value, _TYPES.get(base, ())):
+            return True
+    return False
+
+
+def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | None = None) -> dict[str, Any]:
+    """Check the leaves of one component and fill in its defaults.
+
+    Args:
+        category: One of :data:`CATEGORIES`.
+        given: ``kind`` and the leaves that the user set.
+        where: File and entry, for messages.
+        extend: Folder of the user's own components.
+
+    Returns:
+        ``{"kind": ..., leaf: value, ...}`` with every leaf of the component.
+
+    Raises:
+        UserError: Unknown kind, unknown leaf, wrong type, missing leaf.
+    """
+    kind = given.get("kind")
+    if not isinstance(kind, str):
+        raise UserError(f"{where}: {category}: expected a kind; choose one of: {', '.join(kinds(category, extend))}")
+    try:
+        known = leaves(category, kind, extend)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    for name in given:
+        if name != "kind" and name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            others = [k for k in kinds(category, extend) if k != kind and name in leaves(category, k, extend)]
+            hint = f"did you mean {close[0]}?" if close else f"its keys are: {', '.join(known) or 'none'}"
+            if others and not close:
+                hint += f"; {name} belongs to kind: {' or '.join(others)}"
+            raise UserError(f"{where}: {category}.{name}: {kind} has no such key; {hint}")
+    resolved: dict[str, Any] = {"kind": kind}
+    for name, (annotation, default, required) in known.items():
+        if name not in given:
+            if required:
+                raise UserError(f"{where}: {category}.{name}: {kind} needs this key ({annotation})")
+            resolved[name] = default
+            continue
+        value = given[name]
+        if not _fits(value, annotation):
+            raise UserError(f"{where}: {category}.{name}: expected {annotation}, found {value!r}")
+        if isinstance(value, int) and not isinstance(value, bool) and "float" in annotation and "int" not in annotation:
+            value = float(value)
+        resolved[name] = list(value) if isinstance(value, tuple) else value
+    return resolved
+
+
+def load(path: Path) -> ModuleType:
+    """Import the component in ``path``: as a module of the package, or from the user's own folder."""
+    path = path.resolve()
+    try:
+        name = ".".join(("pipeline", *path.relative_to(PACKAGE.resolve()).with_suffix("").parts))
+    except ValueError:
+        name = f"pipeline_extension.{path.parent.name}.{path.stem}"
+        if name not in sys.modules:
+            spec = importlib.util.spec_from_file_location(name, path)
+            assert spec is not None and spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module
+            spec.loader.exec_module(module)
+        return sys.modules[name]
+    return importlib.import_module(name)
+
+
+def make(path: Path, spec: Mapping[str, Any], *args: Any, **context: Any) -> Any:
+    """Call the ``build`` function of a component with the leaves of ``spec`` (``kind`` and common leaves aside)."""
+    known = {name for name, *_ in _entry(path, path.stat().st_mtime_ns, "build")}
+    chosen = {name: value for name, value in spec.items() if name in known}
+    builder: Callable[..., Any] = load(path).build
+    return builder(*args, **context, **chosen)

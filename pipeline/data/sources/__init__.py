@@ -1,0 +1,1 @@
+"""Sources of data sets, one file each; ``build`` reads verified files (or none) and writes arrays."""

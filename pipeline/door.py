@@ -1,0 +1,369 @@
+"""The door: every stage goes through it, and node by node it verifies, restores or executes.
+
+A node's key is known from its key file and the receipts of what it reads. Where a receipt with this key exists
+and its outputs are in place or in the store, nothing is computed (and torch is not imported). Otherwise the
+stage works in a scratch folder; its outputs are hashed, stored, moved into place, and the receipt is written last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import components, files, machine, receipt
+from pipeline.errors import UserError
+from pipeline.fingerprint import Fingerprints
+from pipeline.journal import Journal
+from pipeline.keys import Key
+from pipeline.store import Store
+from pipeline.work import Work
+from pipeline.workspace import Node, Workspace
+
+
+@dataclass
+class Task:
+    """A node on its way through the door."""
+
+    node: Node
+    key_file: Key
+    key: str
+    parts: dict[str, Any]
+    started: float = field(default_factory=time.time)
+
+
+class Door:
+    """Decides on the nodes of one job.
+
+    Args:
+        workspace: The checkout.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.store = Store(workspace.root)
+        self.journal = Journal(workspace.journal)
+        self._keys: dict[str, Key] = {}
+
+    def run(self, nodes: Sequence[Node]) -> None:
+        """Bring all nodes into place.
+
+        Raises:
+            UserError: An input is missing, the code changed, or another process works on the same nodes.
+        """
+        with contextlib.ExitStack() as stack:
+            for name in sorted({f"{node.family}-{node.config}" for node in nodes}):
+                stack.enter_context(self._lock(name.replace("/", "-")))
+            waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
+            for batch in _batches(waiting):
+                self._execute(batch)
+            for node in nodes:
+                self._track(node)
+
+    # -- deciding
+
+    def _key(self, node: Node) -> Key:
+        if node.key not in self._keys:
+            self._keys[node.key] = Key.load(self.workspace.path(node.key))
+        return self._keys[node.key]
+
+    def _task(self, node: Node) -> Task:
+        key_file = self._key(node)
+        inputs = {}
+        for role, template in sorted(key_file.inputs.items()):
+            below = Node(template.format(milestone=node.milestone))
+            found = receipt.read(self.workspace.path(below.receipt))
+            if found is None:
+                raise UserError(f"{below.receipt}: no valid receipt, and {node.name} reads it; type: snakemake")
+            names = key_file.reads.get(role)
+            inputs[role] = {"node": below.name, "content": receipt.content(found["outputs"], names)}
+        contents = {role: entry["content"] for role, entry in inputs.items()}
+        parts = {
+            "stage": key_file.stage,
+            "node": node.name,
+            "code": key_file.code,
+            "leaves": key_file.leaves,
+            "inputs": inputs,
+            "seed": node.seed,
+            "epoch": node.epoch,
+        }
+        key = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, contents, node.seed, node.epoch)
+        return Task(node, key_file, key, parts)
+
+    def _settled(self, task: Task) -> bool:
+        """Whether the node could be verified in place or restored."""
+        found = self._known(task)
+        if found is None:
+            return False
+        if self._in_place(task.node, found["outputs"]):
+            decision = "unchanged"
+        else:
+            scratch = self._folder(task.key[:16])
+            try:
+                if not self.store.fetch(found["outputs"], scratch):
+                    return False
+                self._install(task.node, scratch)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+            decision = "restored"
+        self._write_receipt(task, found, files.read_json(self.store.receipt(task.key).with_suffix(".execution.json")))
+        self.journal.note(task.key_file.stage, task.node.name, decision, time.time() - task.started, key=task.key)
+        return True
+
+    def _known(self, task: Task) -> dict[str, Any] | None:
+        """A receipt with the task's key: the declared one, or the one in the store."""
+        for path in (self.workspace.path(task.node.receipt), self.store.receipt(task.key)):
+            found = receipt.read(path)
+            if found is not None and found["key"] == task.key:
+                return {**found, "node": task.node.name, "inputs": task.parts["inputs"]}
+        return None
+
+    def _in_place(self, node: Node, outputs: dict[str, Any]) -> bool:
+        folder = self.workspace.payload(node)
+        return all(_is(folder / name, entry) for name, entry in outputs.items())
+
+    # -- executing
+
+    def _execute(self, tasks: list[Task]) -> None:
+        """Execute the nodes of one batch (the milestones of one run; the measurements of one config; ...)."""
+        first = tasks[0]
+        key_files = {task.node.key: task.key_file for task in tasks}.values()
+        self._check_code(key_files)
+        module = importlib.import_module(_dotted(components.PACKAGE.parent / first.key_file.module))
+        for path in {path for key_file in key_files for path in key_file.components.values()}:
+            components.load(_component_path(path))
+        self._check_code(key_files)
+        folder = self.workspace.scratch / self._run_key(first)
+        folder.mkdir(parents=True, exist_ok=True)
+        by_name = {task.node.name: task for task in tasks}
+        try:
+            works = [self._work(task, folder) for task in tasks]
+            for task in tasks:
+                task.started = time.time()
+            began, epoch = time.time(), _epoch_of(works[0].resume)
+            for work in module.execute(works):
+                spent = {"epochs": work.epoch - epoch} if first.node.family == "pretrain" else {}
+                self._adopt(by_name.pop(work.name), work, time.time() - began, spent)
+                began, epoch = time.time(), work.epoch
+            if by_name:
+                raise UserError(f"{next(iter(by_name))}: the stage ended without it")
+        except BaseException as error:
+            for task in by_name.values():
+                spent = time.time() - task.started
+                with contextlib.suppress(OSError):
+                    self.journal.note(task.key_file.stage, task.node.name, "failed", spent, error=_oneline(error))
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _run_key(self, task: Task) -> str:
+        """Names the scratch folder of a run: the same for all its milestones, and after a crash."""
+        if task.node.family != "pretrain":
+            return task.key[:16]
+        contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
+        file = task.key_file
+        return receipt.key_of(file.stage, file.code, file.leaves, contents, task.node.seed)[:16]
+
+    def _work(self, task: Task, folder: Path) -> Work:
+        node, key_file = task.node, task.key_file
+        out = folder / (f"{node.milestone}/{key_file.stage}-{task.key[:8]}".lstrip("/"))
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        inputs = {}
+        for role, entry in task.parts["inputs"].items():
+            inputs[role] = self._need(Node(entry["node"]), key_file.reads.get(role), node)
+        return Work(
+            name=node.name,
+            spec=key_file.spec(),
+            out=out,
+            inputs=inputs,
+            seed=node.seed or 0,
+            epoch=node.epoch or 0,
+            resume=self._resume(task) if node.family == "pretrain" else None,
+            scratch=folder / "run",
+            components={category: _component_path(path) for category, path in key_file.components.items()},
+            context=dict(key_file.context),
+        )
+
+    def _need(self, node: Node, names: list[str] | None, reader: Node) -> Path:
+        """Payload folder of an input, verified, fetched from the store where it is not in place."""
+        found = receipt.read(self.workspace.path(node.receipt))
+        assert found is not None
+        outputs = {name: entry for name, entry in found["outputs"].items() if names is None or name in names}
+        folder = self.workspace.payload(node)
+        missing = {name: entry for name, entry in outputs.items() if not _is(folder / name, entry)}
+        if missing and not self.store.fetch(missing, folder):
+            raise UserError(
+                f"{folder / next(iter(missing))}: {reader.name} reads it, and it is neither in place as its receipt "
+                f"says nor in the store; type: dvc pull, or to make it again: snakemake {node.receipt} --force"
+            )
+        return folder
+
+    def _resume(self, task: Task) -> Path | None:
+        """Payload of the nearest earlier milestone of the same run whose receipt is valid."""
+        folder = self.workspace.path(f"receipts/{Path(task.node.name).parent}")
+        best: Path | None = None
+        for path in sorted(folder.glob("epoch????.json")):
+            node = Node.of_receipt(path.relative_to(self.workspace.root))
+            found = receipt.read(path)
+            if found is None or node.epoch is None or node.epoch >= (task.node.epoch or 0):
+                continue
+            contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
+            file = task.key_file
+            if found["key"] != receipt.key_of(file.stage, file.code, file.leaves, contents, node.seed, node.epoch):
+                continue
+            if self._in_place(node, found["outputs"]):
+                best = self.workspace.payload(node)
+        return best
+
+    def _check_code(self, key_files: Iterable[Key]) -> None:
+        """The key file names the code that was read with the Snakefile; it must be the code that runs."""
+        fingerprints = Fingerprints(self.workspace.path("keys/.fingerprints.json"))
+        for file in key_files:
+            roots = [components.PACKAGE.parent / file.module, *map(_component_path, file.components.values())]
+            now = fingerprints.code(roots)
+            if now != file.code:
+                changed = [name for name in now.keys() | file.code.keys() if now.get(name) != file.code.get(name)]
+                raise UserError(f"{min(changed)}: edited since the Snakefile was read; type: snakemake again")
+
+    def _adopt(self, task: Task, work: Work, seconds: float, spent: dict[str, int]) -> None:
+        """Hash, store and move into place what a stage has completed; the receipt comes last."""
+        outputs = {name: files.hashes(work.out / name) for name in files.listing(work.out)}
+        if not outputs:
+            raise UserError(f"{work.name}: the stage wrote nothing")
+        for name, entry in outputs.items():
+            self.store.put(work.out / name, entry)
+        self._install(task.node, work.out)
+        made = receipt.make(task.key, task.parts, outputs)
+        execution = machine.record(seconds) | spent
+        stored = self.store.receipt(task.key)
+        files.write(stored.with_suffix(".execution.json"), files.dumps(execution))
+        files.write(stored, files.dumps(made))
+        on_disk = Key.load(self.workspace.path(task.node.key))
+        if (on_disk.code, on_disk.leaves) != (task.key_file.code, task.key_file.leaves):
+            raise UserError(
+                f"{task.node.key}: changed while {work.name} was made (kept in the store); type: snakemake again"
+            )
+        self._write_receipt(task, made, execution)
+        self.journal.note(task.key_file.stage, task.node.name, "executed", seconds, key=task.key)
+
+    # -- files
+
+    def _install(self, node: Node, source: Path) -> None:
+        """Move a complete folder into place. The receipt of what was there is gone before the payload is."""
+        self.workspace.path(node.receipt).unlink(missing_ok=True)
+        target = self.workspace.payload(node)
+        if node.family == "artifact":
+            target.mkdir(parents=True, exist_ok=True)
+            for name in files.listing(source):
+                (source / name).replace(target / name)
+            return
+        old = None
+        if target.exists():
+            old = self._folder(f"old-{os.getpid()}-{time.time_ns()}")
+            target.rename(old / "payload")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _write_receipt(self, task: Task, found: dict[str, Any], execution: dict[str, Any] | None) -> None:
+        if execution is not None:
+            files.write_if_different(self.workspace.path(task.node.execution), files.dumps(execution))
+        files.write_if_different(self.workspace.path(task.node.receipt), files.dumps(found))
+        if not self.store.receipt(task.key).is_file():
+            files.write(self.store.receipt(task.key), files.dumps(found))
+
+    def _folder(self, name: str) -> Path:
+        folder = self.workspace.scratch / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextlib.contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        """Hold the only right to work on one config; the lock goes with the process, however it ends."""
+        path = self._folder("locks") / name
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                who = file.read().strip() or "?"
+                raise UserError(
+                    f"{name}: process {who} is working on it; wait for it to end, or type: kill {who}"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def _track(self, node: Node) -> None:
+        """Write the ``.dvc`` file of a run or dataset of a tracked scale."""
+        if node.family == "artifact" or not self._key(node).tracked:
+            return
+        folder = node.name if node.family == "prepare" else "/".join(node.name.split("/")[:3])
+        receipts = [self.workspace.path(node.receipt)]
+        if node.family != "prepare":
+            receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
+        entries = {}
+        for path in receipts:
+            found = None if path.name.endswith(".execution.json") else receipt.read(path)
+            below = Node.of_receipt(path.relative_to(self.workspace.root))
+            if found is None or not self.workspace.payload(below).is_dir():
+                continue
+            prefix = below.name.removeprefix(folder).lstrip("/")
+            for name, entry in found["outputs"].items():
+                entries[f"{prefix}/{name}".lstrip("/")] = entry
+        md5, size, count = self.store.put_folder(entries.items())
+        name = folder.rsplit("/", 1)[1]
+        text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {name}\n"
+        files.write_if_different(self.workspace.path(f"{folder}.dvc"), text)
+
+
+def _is(path: Path, entry: dict[str, Any]) -> bool:
+    """Whether a file is what a receipt says."""
+    try:
+        return path.stat().st_size == entry["size"] and files.hashes(path)["sha256"] == entry["sha256"]
+    except OSError:
+        return False
+
+
+def _epoch_of(payload: Path | None) -> int:
+    """Epoch of a milestone's payload folder; 0 where there is none."""
+    return int(payload.name.removeprefix("epoch")) if payload is not None else 0
+
+
+def _batches(tasks: list[Task]) -> list[list[Task]]:
+    """Tasks that one call of a stage executes: a run's milestones by epoch, a config's measurements, one artifact."""
+    groups: dict[tuple, list[Task]] = {}
+    for task in tasks:
+        node = task.node
+        group = (node.family, node.config, node.seed if node.family == "pretrain" else None)
+        groups.setdefault(group, []).append(task)
+    return [sorted(group, key=_order) for _, group in sorted(groups.items(), key=_group_name)]
+
+
+def _order(task: Task) -> tuple:
+    return (task.node.seed or 0, task.node.epoch or 0, task.node.name)
+
+
+def _group_name(item: tuple[tuple, list[Task]]) -> str:
+    return str(item[0])
+
+
+def _component_path(path: str) -> Path:
+    return Path(path) if Path(path).is_absolute() else components.PACKAGE.parent / path
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.resolve().relative_to(components.PACKAGE.parent.resolve()).with_suffix("").parts)
+
+
+def _oneline(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

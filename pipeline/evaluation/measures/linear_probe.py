@@ -1,0 +1,87 @@
+"""Linear probe: how well one linear layer tells the classes apart from frozen features."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pipeline.errors import UserError
+from pipeline.evaluation import softmax
+from pipeline.evaluation.subject import Subject
+
+READS = ("encoder", "normalize")
+
+
+def measure(
+    subject: Subject,
+    *,
+    standardize: bool = True,
+    optimizer: Literal["adam", "sgd"] = "adam",
+    lr: float = 3e-4,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-3,
+    batch_size: int = 128,
+    epochs: int = 50,
+) -> dict[str, float | int | None]:
+    """Train a softmax layer on the features of ``train``, test it on ``test``.
+
+    The defaults are those of the released code of Tian 2021 (its text has none). That code reports
+    ``top1_best``, a choice made on the test set; ``top1_last`` makes none.
+
+    Args:
+        subject: The checkpoint.
+        standardize: Bring each feature to zero mean and unit variance on ``train``.
+        optimizer: ``adam``, or ``sgd`` with ``momentum``.
+        lr: Learning rate, constant.
+        momentum: Of ``sgd``.
+        weight_decay: L2, added to the gradient.
+        batch_size: Images per step.
+        epochs: Passes over ``train``.
+
+    Returns:
+        ``top1_last``, ``top1_best`` in percent of ``test``, ``best_epoch`` (from 1; the first of equals),
+        ``top5`` after the last epoch (with more than five classes), ``train_loss`` of the last epoch in nats
+        (``None`` if not finite), ``n_train``, ``n_test``.
+
+    Raises:
+        UserError: A leaf out of its range.
+    """
+    if epochs < 1 or batch_size < 1:
+        name, value = ("epochs", epochs) if epochs < 1 else ("batch_size", batch_size)
+        raise UserError(f"linear_probe.{name}: expected at least 1, found {value}")
+    if optimizer not in ("adam", "sgd"):
+        raise UserError(f"linear_probe.optimizer: expected adam or sgd, found {optimizer!r}")
+    train, test = subject.features("train"), subject.features("test")
+    labels, truth = subject.labels("train"), subject.labels("test")
+    mean, std = softmax.standardiser(train)
+    if not standardize:
+        mean, std = mean.zero_(), std.fill_(1)
+    inputs, held_out = softmax.design(train, mean, std), softmax.design(test, mean, std)
+    accuracies: list[float] = []
+    losses: list[float] = []
+    for weight, loss in softmax.train(
+        inputs,
+        labels,
+        subject.n_classes,
+        optimizer=optimizer,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        epochs=epochs,
+        seed=subject.seed,
+    ):
+        losses.append(loss)
+        accuracies.append(100 * softmax.hits(held_out, truth, weight) / len(truth))
+        subject.progress.tick("linear probe, epoch", len(accuracies), epochs)
+    scores: dict[str, float | int | None] = {
+        "top1_last": accuracies[-1],
+        "top1_best": max(accuracies),
+        "best_epoch": accuracies.index(max(accuracies)) + 1,
+        "train_loss": losses[-1] if math.isfinite(losses[-1]) else None,
+        "n_train": len(labels),
+        "n_test": len(truth),
+    }
+    if subject.n_classes > 5:
+        scores["top5"] = 100 * softmax.hits(held_out, truth, weight, top=5) / len(truth)
+    return scores

@@ -1,0 +1,113 @@
+"""Spectra of the predictor's input and of the predictor, and how they are aligned."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline import components
+from pipeline.errors import UserError
+from pipeline.evaluation import spectra
+from pipeline.evaluation.subject import NotFinite, Subject
+from pipeline.nets.predictor import MatrixPredictor
+from pipeline.training.randomness import generator
+
+READS = ("encoder", "projector", "predictor", "views", "normalize", "batch_size", "split")
+
+
+@torch.no_grad()
+def predictor_input(subject: Subject, samples: int) -> tuple[Tensor, int]:
+    """``F = E[f f^T]`` of the predictor's input f as training sees it: augmented, in batches, not centred.
+
+    BatchNorm takes the statistics of each batch and view; the running statistics stay as they are.
+
+    Args:
+        subject: The checkpoint.
+        samples: Number of images of the training split, drawn at random by the run's seed; rounded down to
+            whole batches (one smaller batch if there is not even one).
+
+    Returns:
+        (d, d) float64 on the CPU, the mean over all views of all images, and the number of images.
+
+    Raises:
+        NotFinite: An entry of F is infinite or NaN.
+    """
+    images = subject.images(subject.spec["split"])
+    samples = min(samples, len(images))
+    batch_size = min(subject.spec["batch_size"], samples)
+    batches = samples // batch_size
+    chosen = torch.randperm(len(images), generator=generator(subject.seed, "spectrum", "images"))
+    views, shape = subject.spec["views"], subject.arrays.image_shape
+    policy = components.make(subject.components["views"], views, shape, subject.spec["normalize"])
+    network = copy.deepcopy(subject.network).train()
+    assert network.projector is not None
+    total: Tensor | None = None
+    rows = 0
+    for number in range(batches):
+        batch = images[chosen[number * batch_size : (number + 1) * batch_size]].to(subject.device)
+        source = generator(subject.seed, "spectrum", "views", number, device=subject.device)
+        for view in policy(batch, source):
+            f = network.projector(network.encoder(view)).double()
+            total = f.T @ f if total is None else total.addmm_(f.T, f)
+            rows += len(f)
+        subject.progress.tick("spectrum, batch", number + 1, batches)
+    assert total is not None
+    if not torch.isfinite(total).all():
+        raise NotFinite("the predictor's input")
+    return (total / rows).cpu(), batches * batch_size
+
+
+def measure(subject: Subject, *, samples: int = 2048) -> dict[str, Any]:
+    """Eigenvalues of F and of W_p, and the quantities of Fig. 2 of Tian 2021.
+
+    F is that of the checkpoint's weights on fresh views, for every predictor alike; it is not the moving
+    average that DirectPred keeps.
+
+    Args:
+        subject: The checkpoint.
+        samples: Number of training images for F, see :func:`predictor_input`.
+
+    Returns:
+        ``spectrum``, a dict of lists and numbers, and its numbers once more by themselves, for tables:
+
+        * ``f_eigenvalues``: of F, descending; ``f_effective_rank``.
+        * ``samples``: the number of images that were used.
+
+        If the predictor is one matrix W_p (its weight; a bias plays no part) also
+
+        * ``wp_symmetric_eigenvalues``: of its symmetric part, descending; ``smallest_eigenvalue``: the last.
+        * ``wp_real_eigenvalues``: real parts of its own eigenvalues, descending.
+        * ``asymmetry``: ``|W_p - W_p^T| / |W_p + W_p^T|`` (Frobenius), ``None`` if infinite.
+        * ``alignment``: ``cos(u_j, W_p u_j)`` for the eigenvectors u_j of F, in the order of
+          ``f_eigenvalues``; ``None`` where ``W_p u_j`` vanishes.
+
+    Raises:
+        UserError: Fewer than two samples.
+    """
+    if samples < 2:
+        raise UserError(f"spectrum.samples: expected at least 2 (BatchNorm needs them), found {samples}")
+    correlation, used = predictor_input(subject, samples)
+    values, vectors = spectra.eigenbasis(correlation)
+    lists: dict[str, Any] = {"f_eigenvalues": values.tolist()}
+    numbers: dict[str, Any] = {"f_effective_rank": spectra.effective_rank(values), "samples": used}
+    predictor = subject.network.predictor
+    if isinstance(predictor, MatrixPredictor):
+        matrix = predictor.weight.detach().double().cpu()
+        if not torch.isfinite(matrix).all():
+            raise NotFinite("the predictor")
+        symmetric = torch.linalg.eigvalsh((matrix + matrix.T) / 2).flip(0)
+        asymmetry = spectra.asymmetry(matrix)
+        lists |= {
+            "wp_symmetric_eigenvalues": symmetric.tolist(),
+            "wp_real_eigenvalues": sorted(torch.linalg.eigvals(matrix).real.tolist(), reverse=True),
+            "alignment": spectra.alignment(matrix, vectors),
+        }
+        numbers |= {
+            "smallest_eigenvalue": symmetric[-1].item(),
+            "asymmetry": asymmetry if math.isfinite(asymmetry) else None,
+        }
+    return {"spectrum": lists | numbers, **numbers}

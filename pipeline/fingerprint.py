@@ -1,0 +1,233 @@
+"""Which code a stage runs, as hashes that comments, docstrings and formatting do not change.
+
+The canonical form of a module is its syntax tree written out by this file, not by ``ast.dump`` or
+``ast.unparse``, whose output differs between Python versions. Absent and empty fields are left out, so a field
+that a newer Python adds to a node changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.files import write_if_different
+
+PACKAGE = Path(__file__).parent
+VERSION = 1
+"""Of the canonical form; part of every fingerprint's cache entry."""
+
+DECIDING = frozenset(
+    f"pipeline/{name}.py"
+    for name in (
+        "__init__",
+        "__main__",
+        "components",
+        "door",
+        "errors",
+        "files",
+        "fingerprint",
+        "journal",
+        "keys",
+        "plan",
+        "receipt",
+        "catalogue",
+        "machine",
+        "summary",
+        "snake",
+        "spec",
+        "state",
+        "store",
+        "work",
+        "workspace",
+    )
+)
+"""Modules that decide what to compute and never what comes out; in no fingerprint."""
+
+_SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+
+def _is_inert(node: ast.AST) -> bool:
+    """A docstring or another bare string, or ``pass``: statements that compute nothing."""
+    if isinstance(node, ast.Pass):
+        return True
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _joined(values: list[ast.expr]) -> Iterator[ast.expr | str]:
+    """Parts of an f-string with neighbouring literals merged: versions split them differently."""
+    text = ""
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            text += value.value
+            continue
+        if text:
+            yield text
+            text = ""
+        yield value
+    if text:
+        yield text
+
+
+def _write(node: object, out: list[str]) -> None:
+    if isinstance(node, ast.Constant):
+        # ascii() and not repr(): what counts as printable depends on Python's Unicode tables.
+        out.append(f"({type(node.value).__name__} {node.value!a})")
+    elif isinstance(node, ast.JoinedStr):
+        out.append("(JoinedStr")
+        for part in _joined(node.values):
+            _write(part, out)
+        out.append(")")
+    elif isinstance(node, ast.AST):
+        out.append(f"({type(node).__name__}")
+        for name in sorted(node._fields):
+            if name in _SKIPPED:
+                continue
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                value = [item for item in value if not (isinstance(item, ast.AST) and _is_inert(item))]
+            if value is None or value == []:
+                continue
+            out.append(f" {name}=")
+            _write(value, out)
+        out.append(")")
+    elif isinstance(node, list):
+        out.append("[")
+        for item in node:
+            _write(item, out)
+            out.append(",")
+        out.append("]")
+    else:
+        out.append(ascii(node))
+
+
+def canonical(source: str, filename: str = "<source>") -> str:
+    """Canonical form of a module's source, the same text on every supported Python.
+
+    Raises:
+        SyntaxError: The source does not parse.
+    """
+    out: list[str] = []
+    _write(ast.parse(source, filename=filename), out)
+    return "".join(out)
+
+
+def _type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def _imported(tree: ast.AST, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Dotted names of what a module imports, relative imports resolved against its own ``parts``."""
+    for node in ast.iter_child_nodes(tree):
+        if _type_checking(node):
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield tuple(alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            base = tuple((node.module or "").split(".")) if node.module else ()
+            if node.level:
+                base = parts[: len(parts) - node.level] + base
+            for alias in node.names:
+                yield (*base, alias.name)
+        else:
+            yield from _imported(node, parts)
+
+
+def _module(parts: tuple[str, ...]) -> Path | None:
+    """File of the longest prefix of ``parts`` that is a module of the package."""
+    if not parts or parts[0] != PACKAGE.name:
+        return None
+    for length in range(len(parts), 0, -1):
+        path = PACKAGE.joinpath(*parts[1:length])
+        if path.with_suffix(".py").is_file():
+            return path.with_suffix(".py")
+        if (path / "__init__.py").is_file():
+            return path / "__init__.py"
+    return None
+
+
+def _packages(path: Path) -> Iterator[Path]:
+    """The ``__init__`` files that run before a module of the package does."""
+    root = PACKAGE.resolve()
+    for folder in path.parents:
+        if folder != root and root not in folder.parents:
+            return
+        if (folder / "__init__.py").is_file() and folder / "__init__.py" != path:
+            yield folder / "__init__.py"
+
+
+_EMPTY = hashlib.sha256(canonical("").encode()).hexdigest()[:16]
+
+
+def label(path: Path) -> str:
+    """Name of a module in keys and messages: the same on every machine."""
+    path = Path(path).resolve()
+    with contextlib.suppress(ValueError):
+        return path.relative_to(PACKAGE.resolve().parent).as_posix()
+    return f"{path.parent.name}/{path.name}"
+
+
+class Fingerprints:
+    """Fingerprints of modules, remembered by the hash of their source.
+
+    Args:
+        memory: A file that keeps results between calls; what it says is only ever looked up by content.
+    """
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._memory = memory
+        self._known: dict[str, list] = {}
+        self._changed = False
+        if memory is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._known = json.loads(memory.read_text(encoding="utf-8"))
+
+    @functools.cache  # noqa: B019 - one short-lived object per process
+    def _read(self, path: Path) -> tuple[str, tuple[str, ...]]:
+        """Hash of a module's canonical form and the package files that it imports."""
+        source = path.read_bytes()
+        name = label(path)
+        content = hashlib.sha256(f"{VERSION} {name}\n".encode() + source).hexdigest()
+        if content not in self._known:
+            tree = ast.parse(source, filename=str(path))
+            parts = tuple(Path(name).with_suffix("").parts)
+            parts = (*parts[:-1], "__init__") if path.name == "__init__.py" else parts
+            imports = sorted({".".join(found) for found in _imported(tree, parts) if found[:1] == (PACKAGE.name,)})
+            out: list[str] = []
+            _write(tree, out)
+            self._known[content] = [hashlib.sha256("".join(out).encode()).hexdigest()[:16], imports]
+            self._changed = True
+        digest, imports = self._known[content]
+        return digest, tuple(imports)
+
+    def code(self, roots: Iterable[Path]) -> dict[str, str]:
+        """Fingerprint of everything that ``roots`` run: module -> hash, for them and all that they import.
+
+        Raises:
+            SyntaxError: One of the modules does not parse.
+        """
+        found: dict[str, str] = {}
+        waiting = [Path(root).resolve() for root in roots]
+        while waiting:
+            path = waiting.pop()
+            name = label(path)
+            if name in found or name in DECIDING:
+                continue
+            digest, imports = self._read(path)
+            if path.name == "__init__.py" and digest == _EMPTY:
+                continue
+            found[name] = digest
+            waiting += _packages(path)
+            waiting += [module.resolve() for dotted in imports if (module := _module(tuple(dotted.split("."))))]
+        return dict(sorted(found.items()))
+
+    def save(self) -> None:
+        """Write what was learnt, if anything was."""
+        if self._memory is not None and self._changed:
+            with contextlib.suppress(OSError):
+                write_if_different(self._memory, json.dumps(self._known))

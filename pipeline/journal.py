@@ -1,0 +1,37 @@
+"""What the door decided, one line per node, in the order in which it happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+DECISIONS = ("executed", "restored", "unchanged", "failed")
+
+
+class Journal:
+    """``logs/journal.jsonl``: appended to, never rewritten; a line is written in one system call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def note(self, stage: str, node: str, decision: str, seconds: float, **more: Any) -> None:
+        """Append one decision about one node."""
+        entry = {"time": round(time.time(), 3), "stage": stage, "node": node, "decision": decision}
+        entry |= {"seconds": round(seconds, 3)} | more
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(entry, ensure_ascii=False) + "\n"
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+    def entries(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """Decisions taken at or after ``since`` (seconds since the epoch)."""
+        if not self.path.is_file():
+            return []
+        found = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines() if line]
+        return [entry for entry in found if entry["time"] >= since]

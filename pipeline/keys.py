@@ -1,0 +1,75 @@
+"""Key files: the part of a node's key that is known before anything has run, readable, one per config.
+
+Snakemake reads a key file as an input of the job, so its own reason for a rerun names it. The plan writes it
+when the Snakefile is read, and only if it changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import files
+from pipeline.errors import UserError
+
+
+@dataclass
+class Key:
+    """What the door needs to know about the nodes of one config.
+
+    Attributes:
+        stage: Kind of stage: prepare, pretrain, linear_probe, knn, spectrum, table, figure, ...
+        module: Module whose ``execute`` does the work.
+        code: Fingerprint, module -> hash.
+        leaves: The leaves of the spec that the stage reads; in the key.
+        silent: Leaves that equal what their absence meant when they were introduced; not in the key.
+        inputs: Role -> node name (``{milestone}`` stands for ``seedS/epochEEEE``).
+        reads: Role -> names of the files that are read; all files where the role is missing.
+        components: Category -> source file, relative to the package where it belongs to it.
+        context: Where things are on this machine; not in the key.
+        tracked: Whether DVC versions the payload.
+        noticed: When a receipt was found that does not match (ns); makes Snakemake look again.
+    """
+
+    stage: str
+    module: str
+    code: dict[str, str]
+    leaves: dict[str, Any]
+    silent: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    reads: dict[str, list[str]] = field(default_factory=dict)
+    components: dict[str, str] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    tracked: bool = False
+    noticed: int | None = None
+
+    def text(self) -> str:
+        """The key file's content."""
+        return files.dumps({name: value for name, value in asdict(self).items() if value not in ({}, None)})
+
+    @classmethod
+    def load(cls, path: Path) -> Key:
+        """Read a key file.
+
+        Raises:
+            UserError: There is none, or it was not written by the plan.
+        """
+        found = files.read_json(path)
+        try:
+            return cls(**{"leaves": {}, "code": {}, **found})
+        except TypeError:
+            raise UserError(f"{path}: no readable key file; type: snakemake, which writes it") from None
+
+    def spec(self) -> dict[str, Any]:
+        """All leaves, those that are not in the key included."""
+        return merged(self.leaves, self.silent)
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Two trees of leaves that share no leaf, as one."""
+    result = dict(first)
+    for name, value in second.items():
+        both = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = merged(result[name], value) if both else value
+    return result

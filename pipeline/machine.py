@@ -1,0 +1,68 @@
+"""When, where and with which versions a stage ran: the record beside a receipt, part of no hash."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "matplotlib", "safetensors")
+
+
+@functools.cache
+def _commit() -> str | None:
+    """Git commit of the code, with ``-dirty`` where the working tree differs; None outside a repository."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _card() -> str | None:
+    """Name of the GPU that the process could use; None without torch or without a card."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+
+
+def record(seconds: float) -> dict[str, Any]:
+    """The record of one execution that ended now, after so many seconds."""
+    return {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 3),
+        "commit": _commit(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": _card(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": _versions(),
+    }

@@ -1,0 +1,1 @@
+"""Networks: encoders, projectors, predictors, targets, and how they are put together."""

@@ -1,0 +1,1 @@
+"""Encoders: images to features; what the linear probe reads."""

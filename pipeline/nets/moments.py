@@ -1,0 +1,55 @@
+"""Second moments of embeddings, and their moving average over minibatches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def correlation(embeddings: list[Tensor]) -> Tensor:
+    """Uncentred correlation ``E[f f^T]`` of the predictor's input, all views pooled.
+
+    Tian 2021, Eq. 19; not centred, since the text found centring to hurt.
+
+    Args:
+        embeddings: One tensor of shape (batch, dim) per view.
+
+    Returns:
+        Symmetric tensor of shape (dim, dim), without gradient.
+    """
+    pooled = torch.cat(embeddings).detach()
+    return pooled.T @ pooled / len(pooled)
+
+
+def cross_correlation(targets: list[Tensor], embeddings: list[Tensor]) -> Tensor:
+    """``E[f_a f^T]``: target embedding of one view with the online embedding of another.
+
+    Mean over the ordered pairs of different views. Not symmetric.
+
+    Args:
+        targets: Target embeddings, one tensor of shape (batch, dim) per view.
+        embeddings: Online embeddings, likewise.
+
+    Returns:
+        Tensor of shape (dim, dim), rows for the target, without gradient.
+    """
+    pairs = [(z, f) for i, z in enumerate(targets) for j, f in enumerate(embeddings) if i != j]
+    z = torch.cat([z for z, _ in pairs]).detach()
+    f = torch.cat([f for _, f in pairs]).detach()
+    return z.T @ f / len(f)
+
+
+def average_(mean: Tensor, new: Tensor, batches: Tensor, rho: float) -> None:
+    """Fold a minibatch into a moving average, in place: ``mean <- rho mean + (1 - rho) new``.
+
+    Tian 2021, Eq. 19. The first minibatch replaces the start value, so there is no bias towards it (released
+    code; with a start of zero every later average would be too small by ``1 - rho^t``).
+
+    Args:
+        mean: The average so far.
+        new: Moment of the current minibatch, same shape.
+        batches: How many minibatches ``mean`` holds (integer tensor); read only, on the device, without a
+            synchronisation.
+        rho: Weight of the past.
+    """
+    mean.lerp_(new.to(mean.dtype), 1 - rho * (batches > 0).to(mean.dtype))

@@ -1,0 +1,48 @@
+"""What every predictor is: a module with two hooks that the training step calls."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Predictor(nn.Module):
+    """Maps online embeddings to predictions of target embeddings.
+
+    ``forward`` changes no state. What a predictor learns from a minibatch other than by gradient it does in
+    :meth:`observe` and :meth:`after_step`, which the training step calls without gradient, in this order,
+    after the optimiser's step.
+    """
+
+    def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
+        """See one minibatch.
+
+        Args:
+            embeddings: Online embeddings, the predictor's input, one tensor of shape (batch, dim) per view.
+            targets: Target embeddings, likewise.
+        """
+
+    def after_step(self, step: int) -> None:
+        """Adjust the weights after optimiser step ``step`` (the first is 1)."""
+
+
+class MatrixPredictor(Predictor):
+    """A predictor that is one square matrix, ``W_p`` of Tian 2021.
+
+    Attributes:
+        weight: ``W_p``, shape (features, features), initialised as ``torch.nn.Linear`` does.
+        bias: Shape (features,), or None.
+    """
+
+    def __init__(self, features: int, *, bias: bool = False, trained: bool = True) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(features)
+        self.weight = nn.Parameter(torch.empty(features, features).uniform_(-bound, bound), requires_grad=trained)
+        self.bias = nn.Parameter(torch.empty(features).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """(batch, features) to (batch, features)."""
+        return functional.linear(embeddings, self.weight, self.bias)

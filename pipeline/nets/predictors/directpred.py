@@ -1,0 +1,86 @@
+"""DirectPred: the predictor is set from the correlation of its input, without gradient."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.nets import moments
+from pipeline.nets.partitioned import PartitionedPredictor
+from pipeline.nets.predictor import MatrixPredictor, Predictor
+from pipeline.nets.spectral import directpred_matrix
+
+
+class DirectPred(MatrixPredictor):
+    """``W_p`` from the moving average of ``F``, every ``freq``-th step.
+
+    Attributes:
+        correlation: Moving average of ``F = E[f f^T]``, shape (features, features).
+        batches: How many minibatches it holds.
+    """
+
+    correlation: Tensor
+    batches: Tensor
+
+    def __init__(self, features: int, *, rho: float, freq: int, rule: dict[str, float | bool]) -> None:
+        super().__init__(features, trained=freq > 1)
+        self.rho, self.freq, self.rule = rho, freq, rule
+        self.register_buffer("correlation", torch.zeros(features, features))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
+        """Update ``F`` (Eq. 19)."""
+        moments.average_(self.correlation, moments.correlation(embeddings), self.batches, self.rho)
+        self.batches += 1
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:
+        """Overwrite ``W_p`` (Eq. 18) if ``step`` is a multiple of ``freq``."""
+        if step % self.freq == 0:
+            self.weight.copy_(directpred_matrix(self.correlation, **self.rule))
+
+
+def build(
+    features: int,
+    *,
+    epsilon: float = 0.1,
+    rho: float = 0.3,
+    freq: int = 1,
+    epsilon_mode: Literal["literal", "normalized"] = "normalized",
+    offset: float = 0.0,
+    floor: float = 0.0,
+    partitions: int = 1,
+) -> Predictor:
+    """DirectPred (Tian 2021, Sec. 4, Eqs. 18 and 19; Tables 6 to 8).
+
+    Args:
+        features: Width of the embedding.
+        epsilon: Regulariser of Eq. 18; 0.1 is the best column of Table 6.
+        rho: Weight of the past in the moving average of ``F``; 0.3 in the text, which keeps 70 % of the
+            current minibatch.
+        freq: Set the predictor every ``freq``-th minibatch, with plain gradient steps between. Step counts
+            start at 1, so a ``freq`` beyond the number of steps is the gradient-trained predictor. (The
+            released code counts from 0 and sets it after the first step too.) The optimiser's momentum runs
+            on across an overwrite.
+        epsilon_mode: ``literal`` or ``normalized``, the two readings of Eq. 18; see
+            :func:`pipeline.nets.spectral.directpred_matrix`.
+        offset: ``c_j`` of Table 7, below the root; in units of the largest eigenvalue if normalised.
+        floor: Smallest eigenvalue of ``W_p``.
+        partitions: 1 for one ``F``; more for the feature-dependent variant, see
+            :class:`pipeline.nets.partitioned.PartitionedPredictor`.
+
+    Raises:
+        UserError: ``freq`` or ``partitions`` below 1, or ``rho`` not in [0, 1).
+    """
+    if freq < 1 or partitions < 1:
+        raise UserError(f"predictor: expected freq and partitions from 1, found {freq} and {partitions}")
+    if not 0 <= rho < 1:
+        raise UserError(f"predictor.rho: expected a number from 0 to below 1, found {rho}; the text has 0.3")
+    rule = {"epsilon": epsilon, "normalized": epsilon_mode == "normalized", "offset": offset, "floor": floor}
+    if partitions > 1:
+        return PartitionedPredictor(features, partitions, rho=rho, freq=freq, rule=rule)
+    return DirectPred(features, rho=rho, freq=freq, rule=rule)

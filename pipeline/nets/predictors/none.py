@@ -1,0 +1,20 @@
+"""No predictor: the prediction is the online embedding itself."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pipeline.nets.predictor import Predictor
+
+
+class NoPredictor(Predictor):
+    """The identity."""
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """(batch, features), unchanged."""
+        return embeddings
+
+
+def build(features: int) -> NoPredictor:
+    """``W_p = I``, as in the collapse that follows Theorem 2 (Tian 2021, Eq. 57)."""
+    return NoPredictor()

@@ -1,0 +1,1 @@
+"""Projectors: features to embeddings; discarded after training."""

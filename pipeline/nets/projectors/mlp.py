@@ -1,0 +1,18 @@
+"""Two-layer projector."""
+
+from __future__ import annotations
+
+from pipeline.nets.mlp import Mlp
+
+
+def build(features: int, *, hidden: int = 512, out: int = 128, bias: bool = True, affine: bool = False) -> Mlp:
+    """Linear, BatchNorm, ReLU, Linear (Tian 2021, Sec. 5; widths and BatchNorm from the released code).
+
+    Args:
+        features: Width of the encoder's features.
+        hidden: Width between the layers.
+        out: Width of the embedding.
+        bias: Whether both linear layers have one.
+        affine: Whether BatchNorm learns a scale and a shift.
+    """
+    return Mlp(features, hidden, out, bias=bias, affine=affine)

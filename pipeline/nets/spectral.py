@@ -1,0 +1,49 @@
+"""DirectPred's rule: from the correlation of the predictor's input to the predictor."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def directpred_matrix(
+    correlation: Tensor,
+    *,
+    epsilon: float,
+    normalized: bool,
+    offset: float = 0.0,
+    floor: float = 0.0,
+) -> Tensor:
+    """The predictor that shares the eigenvectors of ``F`` and takes the root of its eigenvalues.
+
+    Tian 2021, Eq. 18, with the offset of its Table 7::
+
+        F = U diag(s) U^T,    W_p = U diag(p) U^T,    p_j = max(sqrt(max(s_j - c, 0)) + epsilon m, floor)
+
+    Literally ``m = max_j s_j``, which is not scale-free: the root grows with the norm of the embedding and
+    the second term with its square. Normalised, ``s`` is divided by its maximum first and ``m = 1``; up to
+    the factor ``sqrt(max s)``, to which a cosine loss is blind, this is ``sqrt(s_j) + epsilon sqrt(max s)``,
+    and it is what the released code computes. Both agree where the largest eigenvalue is 1. Offset and floor
+    are in the same units, so the released form of Table 7 is ``epsilon = -c``, no offset and a floor of 1e-4.
+
+    Args:
+        correlation: ``F``, symmetric and positive semi-definite, shape (..., dim, dim).
+        epsilon: Lifts all eigenvalues; negative values are allowed.
+        normalized: Which of the two readings.
+        offset: ``c``, the same for all eigenvalues.
+        floor: Smallest eigenvalue of the result; the text has 0, the released code 1e-4 (normalised).
+
+    Returns:
+        ``W_p``, symmetric, commuting with ``F``, shape (..., dim, dim), dtype of ``F``.
+
+    Raises:
+        torch.linalg.LinAlgError: ``F`` is not finite.
+    """
+    # in double precision: sqrt turns a rounding error of 1e-7 in a vanishing eigenvalue into one of 3e-4
+    s, u = torch.linalg.eigh(correlation.double())
+    s = s.clamp_min(0)
+    top = s[..., -1:]
+    if normalized:
+        s, top = s / top.clamp_min(torch.finfo(s.dtype).tiny), torch.ones_like(top)
+    p = ((s - offset).clamp_min(0).sqrt() + epsilon * top).clamp_min(floor)
+    return ((u * p.unsqueeze(-2)) @ u.mT).to(correlation.dtype)

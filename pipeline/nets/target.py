@@ -1,0 +1,61 @@
+"""What every target is: where the embeddings come from that the predictor has to match."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class Branch(nn.Module):
+    """An encoder with its projector.
+
+    Attributes:
+        encoder: (batch, channels, height, width) to (batch, features).
+        projector: (batch, features) to (batch, dim).
+    """
+
+    def __init__(self, encoder: nn.Module, projector: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = projector
+
+    def forward(self, view: Tensor) -> Tensor:
+        """(batch, channels, height, width) to (batch, dim)."""
+        return self.projector(self.encoder(view))
+
+
+class Target(ABC):
+    """A strategy without state of its own: what it averages lives in its branch, in the network.
+
+    It also decides whether gradients flow into the target embeddings; objectives stay pure.
+    """
+
+    @abstractmethod
+    def branch(self, online: Branch, independent: Callable[[], Branch]) -> Branch | None:
+        """The target's own branch, or None if it has none.
+
+        Args:
+            online: The online branch, initialised; not to be changed or kept.
+            independent: Makes a branch with initial weights of its own.
+        """
+
+    @abstractmethod
+    def embeddings(self, branch: Branch | None, views: list[Tensor], online: list[Tensor]) -> list[Tensor]:
+        """Target embeddings of all views.
+
+        Args:
+            branch: What :meth:`branch` returned.
+            views: One tensor of shape (batch, channels, height, width) per view.
+            online: Online embeddings of the same views, each (batch, dim).
+        """
+
+    def after_step(self, target: list[Tensor], online: list[Tensor]) -> None:
+        """Follow the online network after an optimiser step.
+
+        Args:
+            target: Parameters of the target's branch; empty if it has none.
+            online: Parameters of the online encoder and projector, in the same order.
+        """
+        return None

@@ -1,0 +1,1 @@
+"""Targets: where the embedding that the predictor has to match comes from."""

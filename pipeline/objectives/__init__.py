@@ -1,0 +1,1 @@
+"""Objectives: pure functions of predictions and targets, one file each."""

@@ -1,0 +1,28 @@
+"""Negative cosine similarity between predictions and targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def loss(predictions: list[Tensor], targets: list[Tensor], *, scale: float = 2.0) -> Tensor:
+    """Sum over ordered pairs of different views of ``-scale mean(cos(p_i, z_j))``.
+
+    The image experiments of Tian 2021: the squared distance of Eq. 1 between l2-normalised outputs is
+    ``2 - 2 cos``. The released code drops the constant, keeps the 2 and sums the two orders of two views, so
+    the loss lies in [-4, 4].
+
+    Args:
+        predictions: One tensor of shape (batch, dim) per view.
+        targets: Likewise; without gradient if the target has a stop-gradient.
+        scale: Weight of one pair. (It scales the gradient, so it acts as a factor on the learning rate.)
+
+    Returns:
+        Scalar.
+    """
+    pairs = [(p, z) for i, p in enumerate(predictions) for j, z in enumerate(targets) if i != j]
+    p = functional.normalize(torch.cat([p for p, _ in pairs]))
+    z = functional.normalize(torch.cat([z for _, z in pairs]))
+    return (p * z).sum() * (-scale / len(predictions[0]))

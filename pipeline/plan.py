@@ -1,0 +1,397 @@
+"""The plan: which runs, measurements and data sets the requested artifacts need. Pure data; no torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import components, files, spec
+from pipeline.catalogue import Catalogue, Request, _shown
+from pipeline.errors import UserError
+from pipeline.fingerprint import Fingerprints, label
+from pipeline.keys import Key
+from pipeline.spec import Artifact, Leaves, Paper, Scale
+from pipeline.workspace import LOCAL, Node, checkpoint, measurement
+
+MODULES = {
+    "prepare": "pipeline/data/prepare.py",
+    "pretrain": "pipeline/training/pretrain.py",
+    "measure": "pipeline/evaluation/measure.py",
+    "table": "pipeline/artifacts/table.py",
+    "figure": "pipeline/artifacts/figure.py",
+}
+"""Stage (or family of stages) -> the module whose ``execute`` does the work."""
+
+PIXELS: Leaves = {"encoder": "pixels", "projector": "none", "predictor": "none", "target": "same"}
+"""The raw-pixel baseline as a composition: nothing is learnt, the probe reads the image."""
+
+
+@dataclass
+class DataPlan:
+    """A data set to prepare."""
+
+    leaves: Leaves
+    silent: Leaves
+    source: Path
+    tracked: bool
+
+
+@dataclass
+class RunPlan:
+    """A run without its seed, and what is wanted of it."""
+
+    run: Leaves
+    data: str
+    tracked: bool
+    gpu: bool = False
+    milestones: set[tuple[int, int]] = field(default_factory=set)
+    measures: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass
+class Cell:
+    """One cell of an artifact: where it stands, and the nodes whose values it shows.
+
+    Attributes:
+        axes: Axis -> value, as declared.
+        role: ``cell`` or the name of a baseline.
+        dataset: Data set that was used.
+        stands_for: Data set of the paper.
+        epochs: Epochs of the paper that the cell stands for.
+        trained_epochs: Epochs that were trained.
+        nodes: Names of the measurement nodes, one per seed.
+        missing: Why the cell has no value, if it has none.
+    """
+
+    axes: dict[str, Any]
+    role: str = "cell"
+    dataset: str = ""
+    stands_for: str = ""
+    epochs: int = 0
+    trained_epochs: int = 0
+    nodes: list[str] = field(default_factory=list)
+    missing: str | None = None
+
+
+@dataclass
+class ArtifactPlan:
+    """A table or figure to render."""
+
+    request: Request
+    declaration: Artifact
+    leaves: Leaves
+    nodes: list[str]
+
+
+class Plan:
+    """Everything that a set of artifacts needs.
+
+    Args:
+        catalogue: The declarations.
+        requests: The artifacts; shared runs are planned once.
+
+    Raises:
+        UserError: A declaration is wrong; the message names the file, the entry and the key.
+    """
+
+    def __init__(self, catalogue: Catalogue, requests: Iterable[Request]) -> None:
+        self.catalogue = catalogue
+        self.extend = catalogue.extend
+        self.data: dict[str, DataPlan] = {}
+        self.runs: dict[str, RunPlan] = {}
+        self.measures: dict[str, Leaves] = {}
+        self.artifacts: dict[str, ArtifactPlan] = {}
+        for request in requests:
+            if request.stem not in self.artifacts:
+                self.artifacts[request.stem] = self._artifact(request)
+
+    # -- expansion
+
+    def _artifact(self, request: Request) -> ArtifactPlan:
+        paper = self.catalogue.papers[request.paper]
+        artifact = paper.artifacts[request.artifact]
+        scale = self.catalogue.scale(request.scale)
+        where = f"{_shown(self.catalogue.paths[request.paper])}: {request.artifact}"
+        reader = _Reader(self, request, paper, artifact, scale, where)
+        cells = list(reader.cells())
+        measure = reader.measure
+        leaves: Leaves = {
+            "paper": {"key": paper.paper, "title": paper.title, "authors": paper.authors, "year": paper.year},
+            "artifact": request.artifact,
+            "title": artifact.title,
+            "kind": artifact.kind,
+            "rows": list(artifact.rows),
+            "columns": list(artifact.columns),
+            "fixed": artifact.fixed,
+            "measure": {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure},
+            "claims": [claim.model_dump(exclude_defaults=True) for claim in artifact.claims],
+            "notes": artifact.notes,
+            "scale": {"key": request.scale, "title": scale.title},
+            "flavour": request.flavour,
+            "published": reader.published(),
+            "cells": [asdict(cell) for cell in cells],
+        }
+        if artifact.draw:
+            given = {"kind": artifact.draw} if isinstance(artifact.draw, str) else artifact.draw
+            leaves["figure"] = components.resolve("figure", given, where, self.extend)
+        elif artifact.kind == "figure":
+            raise UserError(f"{where}: draw: a figure names the function that draws it; add draw: NAME")
+        nodes = sorted({node for cell in cells for node in cell.nodes})
+        return ArtifactPlan(request, artifact, leaves, nodes)
+
+    def add_data(self, name: str, given: Leaves, tracked: bool, where: str) -> str:
+        """Plan a data set; returns its identity, the name of its folder."""
+        declared = self.catalogue.dataset(name, where)
+        source = {**declared.source, **given}
+        resolved = components.resolve("source", source, f"params/datasets.yaml: {name}", self.extend)
+        kept, silent = spec.prune({"source": resolved}, self.extend)
+        content = {"name": name, "classes": declared.classes}
+        checksums = [[file.name, file.md5, file.sha256] for file in declared.files]
+        identity = f"{'' if tracked else LOCAL}{name}-{files.digest([kept, content, checksums])[:8]}"
+        if identity not in self.data:
+            content["files"] = [file.model_dump(exclude_none=True) for file in declared.files]
+            # What helps to cite a data set or to describe it is no part of the key.
+            also = {name: getattr(declared, name) for name in ("title", "homepage", "licence", "image_size", "splits")}
+            path = components.find("source", resolved["kind"], self.extend)
+            self.data[identity] = DataPlan({**content, **kept}, {**silent, **also}, path, tracked)
+        return identity
+
+    def add_run(self, run: Leaves, data: str, name: str, scale: Scale) -> str:
+        """Plan a run; returns its identity. Runs of the same leaves are one run, whoever asks for them."""
+        kept, _ = spec.prune(run, self.extend)
+        content = {"data": data.removeprefix(LOCAL), "run": kept}
+        parts = [name, run["encoder"]["kind"], run["predictor"]["kind"], run["target"]["kind"]]
+        identity = f"{'' if scale.tracked else LOCAL}{'-'.join(parts)}-{files.digest(content)[:10]}"
+        self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
+        return identity
+
+    def add_measure(self, leaves: Leaves, where: str) -> str:
+        """Plan a measurement protocol; returns its identity."""
+        resolved = components.resolve("measure", leaves, where, self.extend)
+        kept, _ = spec.prune({"measure": resolved}, self.extend)
+        identity = f"{resolved['kind']}-{files.digest(kept)[:8]}"
+        self.measures[identity] = resolved
+        return identity
+
+    def want(self, config: str, seed: int, epoch: int, measure: str) -> str:
+        """Ask for a measurement of a milestone; returns its node."""
+        run = self.runs[config]
+        run.milestones.add((seed, epoch))
+        run.measures.setdefault(measure, set()).add((seed, epoch))
+        return measurement(config, seed, epoch, measure).name
+
+    # -- nodes and keys
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes, every one after those that it reads."""
+        for identity in self.data:
+            yield Node(f"data/{identity}")
+        for config, run in self.runs.items():
+            for seed, epoch in sorted(run.milestones):
+                yield checkpoint(config, seed, epoch)
+        for config, run in self.runs.items():
+            for measure, places in sorted(run.measures.items()):
+                for seed, epoch in sorted(places):
+                    yield measurement(config, seed, epoch, measure)
+        for stem in self.artifacts:
+            yield Node(stem)
+
+    def keys(self, fingerprints: Fingerprints) -> dict[str, Key]:
+        """All key files: path -> content."""
+        found: dict[str, Key] = {}
+        options = self.catalogue.options
+        context = {name: value for name in ("raw_dir", "device", "extend") if (value := getattr(options, name))}
+
+        def made(stage: str, module: str, parts: dict[str, Path], **more: Any) -> Key:
+            roots = [components.PACKAGE.parent / module, *parts.values()]
+            named = {category: _portable(path) for category, path in parts.items()}
+            return Key(
+                stage=stage, module=module, code=fingerprints.code(roots), components=named, context=context, **more
+            )
+
+        for identity, data in self.data.items():
+            found[Node(f"data/{identity}").key] = made(
+                "prepare",
+                MODULES["prepare"],
+                {"source": data.source},
+                leaves=data.leaves,
+                silent=data.silent,
+                tracked=data.tracked,
+            )
+        for config, run in self.runs.items():
+            kept, silent = spec.prune(run.run, self.extend)
+            parts = {part: components.find(part, run.run[part]["kind"], self.extend) for part in spec.PARTS}
+            found[checkpoint(config, 0, 0).key] = made(
+                "pretrain",
+                MODULES["pretrain"],
+                parts,
+                leaves=kept,
+                silent=silent,
+                inputs={"data": f"data/{run.data}"},
+                tracked=run.tracked,
+                reads={"data": ["arrays.safetensors"]},
+            )
+            for measure in run.measures:
+                leaves = self.measures[measure]
+                kind = leaves["kind"]
+                read = components.reads("measure", kind, self.extend)
+                chosen = {"measure": leaves, "threads": run.run["threads"], **{name: run.run[name] for name in read}}
+                kept, silent = spec.prune(chosen, self.extend)
+                named = {"measure": components.find("measure", kind, self.extend)}
+                named |= {part: parts[part] for part in read if part in parts}
+                found[measurement(config, 0, 0, measure).key] = made(
+                    kind,
+                    MODULES["measure"],
+                    named,
+                    leaves=kept,
+                    silent=silent,
+                    inputs={"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"},
+                    reads={"checkpoint": ["model.safetensors", "summary.json"], "data": ["arrays.safetensors"]},
+                    tracked=run.tracked,
+                )
+        for stem, artifact in self.artifacts.items():
+            kind = artifact.declaration.kind
+            parts = {}
+            if "figure" in artifact.leaves:
+                parts["figure"] = components.find("figure", artifact.leaves["figure"]["kind"], self.extend)
+            found[Node(stem).key] = made(
+                kind,
+                MODULES[kind],
+                parts,
+                leaves=artifact.leaves,
+                inputs={node: node for node in artifact.nodes},
+                tracked=self.catalogue.scale(artifact.request.scale).tracked,
+            )
+        return found
+
+
+class _Reader:
+    """Turns one declaration into cells, asking the plan for what they need."""
+
+    def __init__(
+        self, plan: Plan, request: Request, paper: Paper, artifact: Artifact, scale: Scale, where: str
+    ) -> None:
+        self.plan, self.request, self.paper, self.artifact, self.scale, self.where = (
+            plan, request, paper, artifact, scale, where,
+        )  # fmt: skip
+        self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
+        if artifact.measure not in paper.measures:
+            raise UserError(f"{where}: measure: {artifact.measure} is none of: {', '.join(paper.measures)}")
+        self.measure = paper.measures[artifact.measure]
+        self.value = self.flavour.measures.get(artifact.measure, self.measure.value)
+        kind = self.measure.measure.get("kind", "")
+        self.protocol = plan.add_measure({**self.measure.measure, **scale.measures.get(kind, {})}, where)
+        self.seeds = range(plan.catalogue.options.seeds or min(artifact.seeds, scale.seeds or artifact.seeds))
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells in the order of the declaration, then the baselines."""
+        axes = self.artifact.axes()
+        if "dataset" not in axes or "epochs" not in axes:
+            raise UserError(f"{self.where}: rows, columns or fixed need the axes dataset and epochs")
+        first: dict[str, Leaves] = {}
+        for values in itertools.product(*axes.values()):
+            chosen = dict(zip(axes, values, strict=True))
+            cell = Cell(chosen, stands_for=str(chosen["dataset"]), epochs=chosen["epochs"])
+            leaves = self._layers(chosen)
+            cell.missing = self._left_out(cell)
+            if cell.missing is None:
+                first.setdefault(cell.stands_for, leaves)
+                self._fill(cell, leaves)
+            yield cell
+        if self.scale.baselines and self.artifact.baselines:
+            for dataset, leaves in first.items():
+                for role, extra in (("raw pixels", PIXELS), ("untrained encoder", {})):
+                    cell = Cell({"dataset": dataset}, role=role, stands_for=dataset)
+                    self._fill(cell, spec.overlay(leaves, extra), scaled=not extra)
+                    yield cell
+
+    def _left_out(self, cell: Cell) -> str | None:
+        chosen = self.plan.catalogue.options.datasets
+        if chosen and cell.stands_for not in chosen:
+            return f"{cell.stands_for}: not among --config datasets={','.join(chosen)}"
+        if self.scale.max_epochs is not None and cell.epochs > self.scale.max_epochs:
+            return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
+        return None
+
+    def _fill(self, cell: Cell, leaves: Leaves, scaled: bool = True) -> None:
+        given = self.scale.datasets.get(cell.stands_for, cell.stands_for)
+        given = {"name": given} if isinstance(given, str) else dict(given)
+        cell.dataset = given.pop("name")
+        cell.trained_epochs = self.scale.trained(cell.epochs)
+        data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
+        layer = self.scale.every_run
+        if not scaled:  # a baseline keeps its own encoder and has nothing else to scale
+            layer = {name: value for name, value in layer.items() if name not in PIXELS}
+        known = spec.only_known(layer, leaves, f"params/scales/{self.request.scale}.yaml: every_run", self.plan.extend)
+        leaves = spec.overlay(leaves, known)
+        leaves.setdefault("normalize", self.plan.catalogue.datasets[cell.dataset].normalize)
+        run = spec.compose(leaves, self.where, self.plan.extend)
+        config = self.plan.add_run(run, data, cell.dataset, self.scale)
+        for seed in self.seeds:
+            cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, self.protocol))
+
+    def _layers(self, chosen: dict[str, Any]) -> Leaves:
+        """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
+        leaves = spec.overlay(self.paper.defaults, self.paper.datasets.get(str(chosen["dataset"]), {}))
+        if "method" in chosen:
+            leaves = spec.overlay(leaves, self._method(str(chosen["method"]), ()))
+        sweeps = [self._axis(name, value) for name, value in chosen.items() if name not in _RESERVED]
+        # A layer that replaces a component comes before those that change its leaves, whatever their order.
+        sweeps.sort(key=_keeps_kinds)
+        swept = set().union(*map(spec.paths, sweeps)) if sweeps else set()
+        for layer in sweeps:
+            leaves = spec.overlay(leaves, layer)
+        clash = sorted(swept & spec.paths(self.scale.every_run))
+        if clash:
+            raise UserError(
+                f"params/scales/{self.request.scale}.yaml: every_run.{clash[0]}: {self.request.paper}/"
+                f"{self.request.artifact} sweeps this leaf; remove it from the scale"
+            )
+        for part, by_kind in self.flavour.kinds.items():
+            more = by_kind.get((leaves.get(part) or {}).get("kind", ""), {})
+            more = {leaf: value for leaf, value in more.items() if f"{part}.{leaf}" not in swept}
+            leaves = spec.overlay(leaves, {part: more} if more else {})
+        return leaves
+
+    def _method(self, name: str, seen: tuple[str, ...]) -> Leaves:
+        if name not in self.paper.methods:
+            raise UserError(f"{self.where}: there is no method {name!r}; there are: {', '.join(self.paper.methods)}")
+        if name in seen:
+            raise UserError(f"{self.where}: methods: {' like '.join((*seen, name))}: goes in a circle")
+        own = dict(self.paper.methods[name])
+        like = own.pop("like", None)
+        return spec.overlay(self._method(like, (*seen, name)), own) if like else spec.overlay({}, own)
+
+    def _axis(self, name: str, value: Any) -> Leaves:
+        axis = self.paper.axes.get(name)
+        if axis is None:
+            known = ", ".join([*_RESERVED, *self.paper.axes])
+            raise UserError(f"{self.where}: {name}: no such axis; declare it under axes, or use one of: {known}")
+        if isinstance(axis, str):
+            return spec.nested(axis, value)
+        if str(value) not in axis:
+            raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
+        return spec.overlay({}, axis[str(value)])
+
+    def published(self) -> list[dict[str, Any]]:
+        """Rows of printed numbers that belong to this artifact."""
+        declared = self.artifact.published
+        if declared is None:
+            return []
+        rows = self.plan.catalogue.published(declared.file, self.where)
+        return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
+
+
+_RESERVED = ("method", "dataset", "epochs")
+
+
+def _keeps_kinds(layer: Leaves) -> bool:
+    return not any(isinstance(value, dict) and "kind" in value for value in layer.values())
+
+
+def _portable(path: Path) -> str:
+    name = label(path)
+    return name if name.startswith(f"{components.PACKAGE.name}/") else str(path.resolve())

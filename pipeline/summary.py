@@ -1,0 +1,46 @@
+"""The last lines of a build: what was executed, what was restored, and where the result lies."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, TextIO
+
+from pipeline.journal import Journal
+
+if TYPE_CHECKING:
+    from pipeline.snake import Build
+
+
+def _counts(build: Build) -> tuple[str, list[dict]]:
+    entries = Journal(build.workspace.journal).entries(build.started)
+    count = Counter(entry["decision"] for entry in entries)
+    stages = Counter(entry["stage"] for entry in entries if entry["decision"] == "executed")
+    detail = ", ".join(f"{number} {stage}" for stage, number in sorted(stages.items()))
+    text = f"executed {count['executed']} stages" + (f" ({detail})" if detail else "")
+    return f"{text}, restored {count['restored']}, unchanged {count['unchanged']}", entries
+
+
+def show(build: Build, out: TextIO) -> None:
+    """Say what a successful build did; a single table is shown."""
+    text, _ = _counts(build)
+    print(f"\n{text}, {time.time() - build.started:.0f} s", file=out)
+    names = build.artifacts()
+    if len(names) == 1:
+        page = build.workspace.path(f"results/{names[0]}.md")
+        if page.is_file():
+            print(f"\n{page.read_text(encoding='utf-8').strip()}\n", file=out)
+    for name in names[:12]:
+        print(f"results/{name}.md", file=out)
+    if len(names) > 12:
+        print(f"and {len(names) - 12} more below results/", file=out)
+
+
+def failed(build: Build, out: TextIO) -> None:
+    """Say what a failed build has nevertheless done, and what failed."""
+    text, entries = _counts(build)
+    print(f"\n{text}; what is done stays done", file=out)
+    for entry in entries:
+        if entry["decision"] == "failed":
+            print(f"failed: {entry['node']}: {entry.get('error', '')}", file=out)
+            return

@@ -1,0 +1,1 @@
+"""Training: the loop, its randomness, optimisers, schedules, checkpoints and resume."""

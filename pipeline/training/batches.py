@@ -1,0 +1,57 @@
+"""Minibatches by counter: which images stand in which step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.training.randomness import generator
+
+
+class Batches:
+    """Minibatches of a data set that lies on the device as one uint8 tensor.
+
+    Each epoch visits the images in a new random order that depends on the seed and the epoch alone. The last,
+    smaller minibatch is kept (released code, ``drop_last=False``), but for a single left-over image:
+    BatchNorm has no variance of one, so that image sits out the epoch.
+
+    Attributes:
+        images: uint8, shape (n, channels, height, width).
+        steps: Minibatches per epoch.
+        full: How many of them are complete.
+    """
+
+    def __init__(self, images: Tensor, batch_size: int, seed: int) -> None:
+        """Check the sizes.
+
+        Raises:
+            UserError: The batch size or the data set is too small for BatchNorm.
+        """
+        if batch_size < 2:
+            raise UserError(f"batch_size: expected at least 2 (BatchNorm needs them), found {batch_size}")
+        if len(images) < 2:
+            raise UserError(f"the training split has {len(images)} images; expected at least 2, choose another split")
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.full, rest = divmod(len(images), batch_size)
+        self.steps = self.full + (rest > 1)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def order(self, epoch: int) -> Tensor:
+        """Numbers of all images in the order of epoch ``epoch``, int64, shape (n,)."""
+        if epoch != self._epoch:
+            source = generator(self.seed, "order", epoch)
+            self._epoch = epoch
+            self._order = torch.randperm(len(self.images), generator=source).to(self.images.device)
+        return self._order
+
+    def batch(self, epoch: int, step: int) -> Tensor:
+        """Images of one step; epochs and the steps in them count from 0.
+
+        Returns:
+            uint8, shape (batch, channels, height, width).
+        """
+        start = step * self.batch_size
+        return self.images[self.order(epoch)[start : start + self.batch_size]]

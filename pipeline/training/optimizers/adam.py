@@ -1,0 +1,28 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def build(
+    groups: list[dict[str, Any]],
+    *,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Adam with the decay added to the gradient (Kingma and Ba 2015).
+
+    Args:
+        groups: From :func:`pipeline.training.groups.parameter_groups`; a group's own ``weight_decay`` wins.
+        lr: Learning rate, multiplied by the group's ``lr_multiplier``.
+        beta1: Decay of the mean of the gradient.
+        beta2: Decay of the mean of its square.
+        weight_decay: Coefficient of the decay.
+    """
+    scaled = [{"weight_decay": weight_decay, **group, "lr": lr * group["lr_multiplier"]} for group in groups]
+    return torch.optim.Adam(scaled, betas=(beta1, beta2))

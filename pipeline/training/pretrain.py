@@ -1,0 +1,211 @@
+"""The stage ``pretrain``: train one network with one seed, and hand out its milestones."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline import components
+from pipeline.data.arrays import Arrays
+from pipeline.nets.network import build_network
+from pipeline.training import checkpoint, progress
+from pipeline.training.batches import Batches
+from pipeline.training.device import prepare_device
+from pipeline.training.groups import parameter_groups
+from pipeline.training.history import History
+from pipeline.training.indicators import collapse_indicators
+from pipeline.training.randomness import generator
+from pipeline.training.report import Report
+from pipeline.training.step import TrainingStep
+from pipeline.work import Work
+
+
+class Run:
+    """One training: the network, what trains it, and how far it is.
+
+    Everything that happens in a step is a function of the run's spec and seed, the step's number and the
+    tensors of :meth:`tensors`; so a run that is restored from them goes on as if it had never stopped.
+
+    Attributes:
+        position: Optimiser steps done.
+        history: Epochs done.
+        diverged: The epoch in which the loss stopped being finite, or None.
+    """
+
+    def __init__(self, work: Work) -> None:
+        """Build everything at position 0 from the first of the run's works."""
+        spec, files = work.spec, work.components
+        self.seed = work.seed
+        self.device = prepare_device(spec, work.context)
+        arrays = Arrays.open(work.inputs["data"])
+        images = arrays.images(spec["split"]).to(self.device)
+        self.batches = Batches(images, spec["batch_size"], work.seed)
+        self.policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
+        self.network = build_network(spec, arrays.image_shape, files, work.seed).to(self.device).train()
+        self.optimizer = components.make(
+            files["optimizer"], spec["optimizer"], parameter_groups(self.network, spec["predictor"])
+        )
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.schedule = components.make(files["schedule"], spec["schedule"])
+        leaves = {name: value for name, value in spec["objective"].items() if name != "kind"}
+        objective = functools.partial(components.load(files["objective"]).loss, **leaves)
+        self.step = TrainingStep(self.network, objective, self.optimizer)
+        self.position = 0
+        self.history = History()
+        self.diverged: int | None = None
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        identity = json.dumps([spec, work.seed], sort_keys=True).encode()
+        self.identity = torch.frombuffer(bytearray(hashlib.sha256(identity).digest()), dtype=torch.uint8)
+
+    def _learning_rate(self) -> None:
+        factor = self.schedule(self.position / self.batches.steps)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+
+    def train_epoch(self, saver: progress.Saver, report: Report, last_step: int) -> None:
+        """Finish the epoch that ``position`` is in, or stop in it if the network diverges."""
+        steps = self.batches.steps
+        epoch, first = divmod(self.position, steps)
+        embeddings: list[Tensor] = []
+        try:
+            for step in range(first, steps):
+                self._learning_rate()
+                batch = self.batches.batch(epoch, step)
+                source = generator(self.seed, "views", epoch, step, device=self.device)
+                loss, current = self.step(self.policy(batch, source), self.position + 1)
+                self.loss_sum += loss * len(batch)
+                self.position += 1
+                # a small last minibatch says little about collapse; see also below
+                if step < self.batches.full or not embeddings:
+                    embeddings = current
+                report.tick(self.position, last_step, self.history)
+                # after the last full minibatch the indicators need it, so the next moment to save is the
+                # epoch's end
+                if step + 1 < min(self.batches.full, steps):
+                    saver.maybe_save()
+        except torch.linalg.LinAlgError:
+            self.loss_sum += math.nan
+        seen = min(steps * self.batches.batch_size, len(self.batches.images))
+        mean = self.loss_sum.item() / seen
+        self.loss_sum.zero_()
+        spread = rank = math.nan
+        if math.isfinite(mean):
+            spread, rank = collapse_indicators(embeddings)
+        if not math.isfinite(spread):
+            self.diverged = epoch + 1
+            self.history.add(epoch + 1, math.nan, math.nan, math.nan)
+            return
+        self.history.add(epoch + 1, mean, spread, rank)
+        saver.maybe_save()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that has to survive a crash, with the prefixes ``model.``, ``state.`` and ``run.``."""
+        return {
+            **{f"model.{name}": tensor for name, tensor in self.network.state_dict().items()},
+            **{f"state.{name}": tensor for name, tensor in self._state().items()},
+            "run.loss_sum": self.loss_sum,
+            "run.identity": self.identity,
+            "run.history": torch.frombuffer(bytearray(self.history.text().encode()), dtype=torch.uint8),
+        }
+
+    def _state(self) -> dict[str, Tensor]:
+        return {"step": torch.tensor(self.position), **checkpoint.optimizer_tensors(self.optimizer)}
+
+    def _restore(self, model: dict[str, Tensor], state: dict[str, Tensor], history: str, source: Path) -> None:
+        checkpoint.load_state(self.network, model, source)
+        checkpoint.load_optimizer(self.optimizer, state)
+        self.position = int(state["step"])
+        self.history = History(history)
+        self.loss_sum.zero_()
+
+    def restore_progress(self, saved: dict[str, Tensor], source: Path) -> None:
+        """Go to where a crash stopped the run."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "state": {}, "run": {}}
+        for name, tensor in saved.items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor
+        history = parts["run"]["history"].numpy().tobytes().decode()
+        self._restore(parts["model"], parts["state"], history, source)
+        self.loss_sum.copy_(parts["run"]["loss_sum"])
+
+    def restore_payload(self, folder: Path) -> None:
+        """Go to an earlier milestone."""
+        history = (folder / checkpoint.HISTORY).read_text(encoding="utf-8")
+        summary = checkpoint.read_summary(folder)
+        if summary["outcome"] == "diverged":
+            self.diverged, self.history = summary["diverged_in_epoch"], History(history)
+            return
+        model = checkpoint.read_tensors(folder / checkpoint.MODEL)
+        state = checkpoint.read_tensors(folder / checkpoint.STATE)
+        self._restore(model, state, history, folder)
+
+    def write(self, folder: Path, epoch: int) -> None:
+        """Write the payload of milestone ``epoch``: the run stands there, or diverged on the way."""
+        summary: dict[str, Any] = {
+            "outcome": "trained" if self.diverged is None else "diverged",
+            "diverged_in_epoch": self.diverged,
+            "epoch": epoch,
+            "images": len(self.batches.images),
+            "parameters": self.network.parameter_counts(),
+            "seed": self.seed,
+            "steps_per_epoch": self.batches.steps,
+        }
+        if self.diverged is None:
+            model, state = self.network.state_dict(), self._state()
+            checkpoint.write_payload(folder, model, state, self.history.text(), summary)
+        else:
+            checkpoint.write_payload(folder, None, None, self.history.text(), summary)
+
+
+def _usable_progress(run: Run, scratch: Path | None) -> dict[str, Tensor] | None:
+    """Progress of this very run, or None."""
+    saved = progress.read(scratch) if scratch is not None else None
+    if saved is None or not torch.equal(saved.get("run.identity", torch.empty(0)), run.identity):
+        return None
+    return saved
+
+
+def execute(works: list[Work]) -> Iterator[Work]:
+    """Train the milestones of one run and seed.
+
+    Starts from an earlier milestone or from the progress that a crash left behind, whichever is further on
+    the way; neither changes a byte of the result.
+
+    Args:
+        works: Milestones in the order of their epochs; epoch 0 stands for the initial weights.
+
+    Yields:
+        Each work, once its payload is complete.
+
+    Raises:
+        UserError: A leaf, the data or a checkpoint to resume from is bad.
+    """
+    run = Run(works[0])
+    scratch = works[0].scratch
+    steps = run.batches.steps
+    report = Report(works[0].name.rsplit("/", 1)[0], len(run.batches.images), steps)
+    saver = progress.Saver(scratch, run.tensors)
+    saved = _usable_progress(run, scratch)
+    last_step = works[-1].epoch * steps
+    for work in works:
+        goal = work.epoch * steps
+        if work.resume is not None and run.position < checkpoint.read_summary(work.resume)["epoch"] * steps <= goal:
+            run.restore_payload(work.resume)
+        if saved is not None and run.diverged is None and run.position < int(saved["state.step"]) <= goal:
+            assert scratch is not None
+            run.restore_progress(saved, scratch / progress.FILE)
+        while run.diverged is None and run.position < goal:
+            run.train_epoch(saver, report, last_step)
+        run.write(work.out, work.epoch)
+        yield work
+    report.close()
+    if scratch is not None:
+        progress.clear(scratch)

@@ -1,0 +1,56 @@
+"""One optimiser step, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.nets.network import Network
+
+Objective = Callable[[list[Tensor], list[Tensor]], Tensor]
+
+
+class TrainingStep:
+    """Forward pass, loss, gradient, update, and the hooks of predictor and target, in this order.
+
+    Nothing in it waits for the device, and nothing in it depends on a value that is computed there, so that
+    it can be captured as a whole.
+
+    Attributes:
+        network: The network that is trained.
+        optimizer: Its optimiser.
+    """
+
+    def __init__(self, network: Network, objective: Objective, optimizer: Any) -> None:
+        self.network = network
+        self.objective = objective
+        self.optimizer = optimizer
+        self._online: list[Tensor] = network.online_parameters()
+        self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
+
+    def __call__(self, views: list[Tensor], number: int) -> tuple[Tensor, list[Tensor]]:
+        """Take step ``number`` (the first is 1).
+
+        Args:
+            views: One tensor of shape (batch, channels, height, width) per view.
+            number: Number of the step since the start of the run.
+
+        Returns:
+            The loss before the step, a scalar without gradient, and the online embeddings of the views.
+        """
+        network = self.network
+        embeddings, predictions, targets = network(views)
+        loss = self.objective(predictions, targets)
+        self.optimizer.zero_grad()
+        if loss.requires_grad:
+            loss.backward()
+        self.optimizer.step()
+        embeddings = [embedding.detach() for embedding in embeddings]
+        with torch.no_grad():
+            network.predictor.observe(embeddings, [target.detach() for target in targets])
+            network.predictor.after_step(number)
+            network.strategy.after_step(self._target, self._online)
+        return loss.detach(), embeddings

@@ -1,0 +1,42 @@
+"""What the door hands to a stage: one unit of work, resolved to plain data and paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Work:
+    """One node that has to be executed.
+
+    A stage is a function ``execute(works: list[Work]) -> Iterator[Work]``: it writes the payload of each work
+    into ``work.out`` (an empty folder) and yields the work once that folder is complete, which is when the
+    door hashes it, stores it and moves it into place. Works come in the order of their epochs.
+
+    Attributes:
+        name: The node, for messages and progress lines (``checkpoints/shapes-sgd-1a2b3c4d/seed0/epoch0008``).
+        spec: The leaves that this stage reads, nested plain data, complete (every default filled in).
+        out: Where the payload goes.
+        inputs: Payload folders of the nodes below, by role (``data``, ``checkpoint``), verified. A table has
+            one per measurement, by the name of its node.
+        seed: Seed of the run; 0 for stages that have none.
+        epoch: Milestone that the payload stands for; 0 for stages that have none.
+        resume: Payload folder of the nearest earlier milestone of the same run, if there is one. A hint: the
+            result must not depend on it.
+        scratch: A folder that survives a crash and belongs to this run alone (all milestones of one seed).
+        components: Source file of each component that ``spec`` names, by category.
+        context: Where things are on this machine (``raw_dir``, ``device``); never part of a key.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    out: Path
+    inputs: dict[str, Path] = field(default_factory=dict)
+    seed: int = 0
+    epoch: int = 0
+    resume: Path | None = None
+    scratch: Path | None = None
+    components: dict[str, Path] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)

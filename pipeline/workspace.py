@@ -1,0 +1,125 @@
+"""Where everything lies: the one place that knows the folder layout."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCAL = "local-"
+"""Prefix of datasets and runs of untracked scales: Git ignores what starts with it."""
+
+FAMILIES = {"data": "prepare", "checkpoints": "pretrain", "measurements": "measure", "results": "artifact"}
+"""First folder of a node's name -> the family of stages that makes it."""
+
+_RUN = re.compile(r"seed(\d+)/epoch(\d+)")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One unit that the door decides on, by its name: the folder (or stem) of its payload.
+
+    ======================================================  =========================
+    ``data/ID``                                             a dataset
+    ``checkpoints/CONFIG/seedS/epochEEEE``                  a milestone of a run
+    ``measurements/CONFIG/seedS/epochEEEE/MEASURE``         a measurement of a milestone
+    ``results/EDITION/PAPER/ARTIFACT``                      a table or figure
+    ======================================================  =========================
+    """
+
+    name: str
+
+    @property
+    def family(self) -> str:
+        """prepare, pretrain, measure or artifact."""
+        return FAMILIES[self.name.split("/", 1)[0]]
+
+    @property
+    def config(self) -> str:
+        """What the node's key file is about: a dataset, a run without its seed, an artifact."""
+        parts = self.name.split("/")
+        return parts[1] if self.family != "artifact" else "/".join(parts[1:])
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the run; None for datasets and artifacts."""
+        found = _RUN.search(self.name)
+        return int(found[1]) if found else None
+
+    @property
+    def epoch(self) -> int | None:
+        """Milestone; None for datasets and artifacts."""
+        found = _RUN.search(self.name)
+        return int(found[2]) if found else None
+
+    @property
+    def milestone(self) -> str:
+        """``seedS/epochEEEE``; empty for datasets and artifacts."""
+        found = _RUN.search(self.name)
+        return found[0] if found else ""
+
+    @property
+    def receipt(self) -> str:
+        """Path of the receipt, relative to the root."""
+        return f"{self.name}.receipt.json" if self.family == "artifact" else f"receipts/{self.name}.json"
+
+    @property
+    def execution(self) -> str:
+        """Path of the record of when, where and how long, relative to the root; part of no hash."""
+        return f"{self.name}.execution.json" if self.family == "artifact" else f"receipts/{self.name}.execution.json"
+
+    @property
+    def key(self) -> str:
+        """Path of the key file, relative to the root."""
+        if self.family == "measure":
+            return f"keys/measure/{self.name.rsplit('/', 1)[1]}/{self.config}.json"
+        return f"keys/{self.family}/{self.config}.json"
+
+    @classmethod
+    def of_receipt(cls, path: str | Path) -> Node:
+        """The node whose receipt lies at ``path`` (relative to the root)."""
+        text = Path(path).as_posix()
+        if text.startswith("receipts/"):
+            return cls(text.removeprefix("receipts/").removesuffix(".json"))
+        return cls(text.removesuffix(".receipt.json"))
+
+
+def checkpoint(config: str, seed: int, epoch: int) -> Node:
+    """The node of one milestone."""
+    return Node(f"checkpoints/{config}/seed{seed}/epoch{epoch:04d}")
+
+
+def measurement(config: str, seed: int, epoch: int, measure: str) -> Node:
+    """The node of one measurement of a milestone."""
+    return Node(f"measurements/{config}/seed{seed}/epoch{epoch:04d}/{measure}")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A checkout of the project."""
+
+    root: Path = Path()
+
+    def path(self, relative: str) -> Path:
+        """A path below the root."""
+        return self.root / relative
+
+    def payload(self, node: Node) -> Path:
+        """Folder of the node's payload; for an artifact the folder in which its files lie."""
+        return self.root / (Path(node.name).parent if node.family == "artifact" else node.name)
+
+    @property
+    def journal(self) -> Path:
+        """What the door decided."""
+        return self.root / "logs/journal.jsonl"
+
+    @property
+    def scratch(self) -> Path:
+        """Where stages work before their results are moved into place."""
+        return self.root / ".scratch"
+
+    @property
+    def lock(self) -> bool:
+        """Whether a snakemake holds this folder."""
+        folder = self.root / ".snakemake/locks"
+        return folder.is_dir() and any(folder.iterdir())

@@ -1,0 +1,60 @@
+# The plan is read once; every rule asks BUILD which files a job has.
+import os
+import sys
+
+sys.path.insert(0, workflow.basedir)
+os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
+
+from pipeline import snake, summary
+
+BUILD = snake.read(config)
+DOOR = f"{sys.executable} -m pipeline"
+
+
+wildcard_constraints:
+    dataset=r"[^/]+",
+    config=r"[^/]+",
+    artifact=r"[^/]+/[^/]+/[^/.]+",
+    edition=r"[^/]+",
+    name=r"[^/.]+",
+    suffix=r"csv|json|md|png|pdf",
+
+
+def data_of(wildcards):
+    return BUILD.data(wildcards.config)
+
+
+def checkpoints_of(wildcards):
+    return BUILD.checkpoints(wildcards.config)
+
+
+def keys_of(wildcards):
+    return BUILD.measure_keys(wildcards.config)
+
+
+def inputs_of(wildcards):
+    return BUILD.inputs(wildcards.artifact)
+
+
+def gpus_of(wildcards):
+    return BUILD.gpus(wildcards.config)
+
+
+def threads_of(wildcards):
+    return BUILD.threads(wildcards.config)
+
+
+def link_of(wildcards):
+    return BUILD.link(f"{wildcards.name}.{wildcards.suffix}")
+
+
+def linked(wildcards):
+    return f"results/{link_of(wildcards)}"
+
+
+onsuccess:
+    summary.show(BUILD, sys.stderr)
+
+
+onerror:
+    summary.failed(BUILD, sys.stderr)

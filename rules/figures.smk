@@ -1,0 +1,17 @@
+rule figure:
+    input:
+        "keys/artifact/{artifact}.json",
+        inputs_of,
+    output:
+        report("results/{artifact}.png", category="figures"),
+        "results/{artifact}.pdf",
+        "results/{artifact}.csv",
+        "results/{artifact}.json",
+        "results/{artifact}.md",
+        receipt="results/{artifact}.receipt.json",
+    wildcard_constraints:
+        artifact="|".join(BUILD.artifacts("figure")) or "none",
+    message:
+        "figure {wildcards.artifact}"
+    shell:
+        "{DOOR} figure {output.receipt}"

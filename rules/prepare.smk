@@ -1,0 +1,9 @@
+rule prepare:
+    input:
+        "keys/prepare/{dataset}.json",
+    output:
+        "receipts/data/{dataset}.json",
+    message:
+        "prepare {wildcards.dataset}"
+    shell:
+        "{DOOR} prepare {output}"

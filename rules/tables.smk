@@ -1,0 +1,39 @@
+rule table:
+    input:
+        "keys/artifact/{artifact}.json",
+        inputs_of,
+    output:
+        report("results/{artifact}.csv", category="tables"),
+        "results/{artifact}.json",
+        "results/{artifact}.md",
+        receipt="results/{artifact}.receipt.json",
+    wildcard_constraints:
+        artifact="|".join(BUILD.artifacts("table")) or "none",
+    message:
+        "table {wildcards.artifact}"
+    shell:
+        "{DOOR} table {output.receipt}"
+
+
+rule short_name:
+    input:
+        linked,
+    output:
+        "results/{name}.{suffix}",
+    params:
+        link=link_of,
+    shell:
+        "ln -sfn {params.link} {output}"
+
+
+rule scorecard:
+    input:
+        BUILD.reports,
+    output:
+        "results/{edition}/scorecard.csv",
+        "results/{edition}/scorecard.md",
+        "results/{edition}/metrics.json",
+    message:
+        "scorecard {wildcards.edition}"
+    shell:
+        "{DOOR} scorecard {output} --reports {input}"

@@ -1,0 +1,170 @@
+"""What tests share: a copy of the project to build in, and real snakemake on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+PARTS = ("Snakefile", "pipeline", "rules", "params", "profiles", "dvc.yaml", ".dvcignore", ".gitignore")
+
+
+@dataclass
+class Project:
+    """A checkout in a folder of its own.
+
+    Attributes:
+        root: Its folder.
+        environ: Environment of everything that is called in it.
+    """
+
+    root: Path
+    environ: dict[str, str]
+
+    def call(self, *command: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess:
+        """Run a command in the checkout; its output is text."""
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environ, text=True, capture_output=True, timeout=timeout, check=False
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def snakemake(self, *arguments: str, check: bool = True, **more) -> subprocess.CompletedProcess:
+        """Run snakemake on two cores at scale tiny, or as the arguments say."""
+        config = [] if "--config" in arguments else ["--config", "scale=tiny"]
+        return self.call(sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *config, check=check, **more)
+
+    def pipeline(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run the project's own command line."""
+        return self.call(sys.executable, "-m", "pipeline", *arguments, check=check)
+
+    def journal(self) -> list[dict]:
+        """All decisions of the door so far."""
+        path = self.root / "logs/journal.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+    def build(self, *targets: str, **more) -> Counter:
+        """Run snakemake; returns how many stages of each kind it executed."""
+        before = len(self.journal())
+        self.snakemake(*targets, **more)
+        return Counter(entry["stage"] for entry in self.journal()[before:] if entry["decision"] == "executed")
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a text that stands once in a file."""
+        file = self.root / path
+        text = file.read_text()
+        assert text.count(old) == 1, f"{path}: {old!r} stands {text.count(old)} times"
+        file.write_text(text.replace(old, new))
+
+
+def copy_project(root: Path) -> Project:
+    """The project's own files, as a clone has them, in ``root``."""
+    root.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / part)
+    (root / ".dvc").mkdir(exist_ok=True)
+    for name in ("config", ".gitignore"):
+        shutil.copy(ROOT / ".dvc" / name, root / ".dvc" / name)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("SSL_", "SNAKEMAKE"))}
+    environ |= {
+        "PYTHONPATH": str(root),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    return Project(root, environ)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy of the project."""
+    return copy_project(tmp_path / "project")
+
+
+MINI = """
+paper: mini
+title: Two methods, for tests
+authors: nobody
+year: 2026
+defaults:
+  encoder: {kind: tiny_conv}
+  projector: {kind: mlp, hidden: 16, out: 8}
+  target: {kind: ema, momentum: 0.9}
+  objective: {kind: cosine}
+  optimizer: {kind: sgd, lr: 0.1, momentum: 0.9, weight_decay: 4.0e-4}
+methods:
+  plain: {predictor: {kind: linear}}
+  direct: {predictor: {kind: directpred, epsilon: 0.1, rho: 0.3}}
+measures:
+  probe: {measure: {kind: linear_probe}, value: top1_last, unit: "%"}
+axes:
+  lr: optimizer.lr
+artifacts:
+  duel:
+    title: One against the other
+    rows: {method: [plain, direct]}
+    columns: {epochs: [100, 300]}
+    fixed: {dataset: cifar10}
+    measure: probe
+    seeds: 1
+    baselines: false
+  early:
+    title: The first column only
+    rows: {method: [plain, direct]}
+    fixed: {dataset: cifar10, epochs: 100}
+    measure: probe
+    seeds: 1
+    baselines: false
+"""
+
+MINI_SCALE = """
+title: tests
+datasets: {cifar10: {name: shapes, train: 96, test: 64, size: 8}}
+epochs: {100: 1, 300: 2}
+every_run:
+  views: {kind: simclr, scale_min: 0.5}
+  encoder: {kind: tiny_conv, channels: [4, 8], strides: [1, 2]}
+  batch_size: 32
+measures: {linear_probe: {epochs: 2}}
+estimate: {epoch: 0.1, measurement: 0.1, basis: a guess}
+"""
+
+DUEL = "results/mini/mini/duel.csv"
+
+
+def add_mini(project: Project) -> Project:
+    """Declare a paper of two runs, and a scale of its own that no edit of ours will change."""
+    (project.root / "params/papers/mini.yaml").write_text(MINI)
+    (project.root / "params/scales/mini.yaml").write_text(MINI_SCALE)
+    return project
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory) -> Project:
+    """The mini paper's table, built; copied by every test that starts from it."""
+    project = add_mini(copy_project(tmp_path_factory.mktemp("built") / "project"))
+    counts = project.build(DUEL)
+    assert counts == {"prepare": 1, "pretrain": 4, "linear_probe": 4, "table": 1}
+    return project
+
+
+@pytest.fixture
+def built(built_once: Project, tmp_path: Path) -> Project:
+    """A copy of the built project, times and Snakemake's own notes included."""
+    root = tmp_path / "project"
+    shutil.copytree(built_once.root, root, symlinks=True)
+    return Project(root, built_once.environ | {"PYTHONPATH": str(root)})

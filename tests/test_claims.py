@@ -1,0 +1,386 @@
+"""Claims: verdicts against numbers by hand, against independent statistics, and under chance alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from handmade import DIVERGED, cell, filled, grid, leaves, work
+
+from pipeline.artifacts import claims, scorecard, table
+from pipeline.artifacts.claims import NOT_SHOWN, SHOWN, UNDECIDED, UNTESTED
+from pipeline.artifacts.rows import CELL, Printed, Row
+from pipeline.artifacts.rows import DIVERGED as LOST
+from pipeline.errors import UserError
+
+PARAMS = Path(__file__).parent.parent / "params"
+WHERE = "results/quick/directpred/table8"
+
+
+def row(values: list, published: tuple[str, str] | None = None, missing: str | None = None, **axes: Any) -> Row:
+    """A cell with these values of its seeds."""
+    printed = Printed(*published, "") if published else None
+    return Row(axes, CELL, "digits", "stl10", 8, dict(enumerate(values)), {}, missing, printed)
+
+
+def judge(claim: dict[str, Any], rows: list[Row], scale: str = "quick") -> dict[str, Any]:
+    """The verdict on one claim."""
+    (found,) = claims.judge([{"text": "A text", **claim}], rows, scale, WHERE)
+    return found
+
+
+def two(first: list, second: list) -> list[Row]:
+    """Cells of the methods a and b."""
+    return [row(first, method="a"), row(second, method="b")]
+
+
+# -- two cells
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "by", "verdict"),
+    [
+        ([51.0, 53.0], [40.0, 42.0], 0, SHOWN),  # +11, standard error sqrt(2)
+        ([40.0, 42.0], [51.0, 53.0], 0, NOT_SHOWN),
+        ([51.0, 53.0], [49.0, 51.0], 0, UNDECIDED),  # +2 < 2 sqrt(2)
+        ([51.0, 53.0], [48.1, 50.1], 0, SHOWN),  # +2.9 > 2 sqrt(2) = 2.83
+        ([51.0, 53.0], [48.2, 50.2], 0, UNDECIDED),  # +2.8
+        ([51.0, 53.0], [40.0, 42.0], 8, SHOWN),  # 3 beyond the margin
+        ([51.0, 53.0], [40.0, 42.0], 9, UNDECIDED),
+        ([51.0, 53.0], [40.0, 42.0], 14, NOT_SHOWN),  # better, but far from by so much
+        ([51.0], [40.0, 42.0], 0, UNDECIDED),
+        ([51.0, LOST], [40.0, 42.0], 0, UNDECIDED),
+        ([LOST, LOST], [40.0, 42.0], 0, UNDECIDED),
+        ([LOST, LOST], [LOST, LOST], 0, UNDECIDED),
+        ([51.0, 53.0, LOST], [40.0, 42.0], 0, SHOWN),
+        ([50.0, 50.0], [50.0, 50.0], 0, UNDECIDED),  # no difference, no error
+        ([50.0, 50.0], [49.0, 49.0], 0, SHOWN),
+        ([49.0, 49.0], [50.0, 50.0], 0, NOT_SHOWN),
+    ],
+)
+def test_greater(first: list, second: list, by: float, verdict: str) -> None:
+    found = judge({"greater": ["a", "b"], "by": by}, two(first, second))
+    assert found["verdict"] == verdict == found["parts"][0]["verdict"]
+    assert found["margin"] == by
+
+
+def test_the_standard_error_is_welchs() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    source = random.Random(3)
+    first = [source.gauss(50, 1) for _ in range(5)]
+    second = [source.gauss(48, 4) for _ in range(3)]
+    part = judge({"greater": ["a", "b"]}, two(first, second))["parts"][0]
+    expected = stats.ttest_ind(first, second, equal_var=False).statistic
+    assert part["value"] / part["standard_error"] == pytest.approx(expected, rel=1e-12)
+    assert part["n"] == [5, 3]
+
+
+@pytest.mark.parametrize(("first", "second"), [(2, 2), (2, 3), (3, 3), (5, 5), (4, 7), (20, 20)])
+def test_chance_is_students_tail(first: int, second: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    assert claims.chance(first, second) == pytest.approx(stats.t.sf(2, first + second - 2), rel=1e-12)
+
+
+def test_chance_of_one_seed_is_none() -> None:
+    assert claims.chance(1, 5) is None and claims.chance(0, 2) is None
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_equal_means_are_shown_as_often_as_chance_says(seeds: int) -> None:
+    """1000 pairs of equal mean: ``shown`` and ``not shown`` come at Student's rate, within 4 sigma."""
+    source = random.Random(seeds)
+    counts = {SHOWN: 0, UNDECIDED: 0, NOT_SHOWN: 0}
+    for _ in range(1000):
+        draws = [[source.gauss(70, 0.7) for _ in range(seeds)] for _ in range(2)]
+        counts[judge({"greater": ["a", "b"]}, two(*draws))["verdict"]] += 1
+    rate = claims.chance(seeds, seeds)
+    assert rate is not None
+    room = 4 * math.sqrt(1000 * rate * (1 - rate))
+    assert abs(counts[SHOWN] - 1000 * rate) < room
+    assert abs(counts[NOT_SHOWN] - 1000 * rate) < room
+
+
+# -- one cell
+
+
+@pytest.mark.parametrize(
+    ("values", "check", "verdict"),
+    [
+        ([40.0, 42.0], {"above": 38.9}, SHOWN),  # 41 +- 1
+        ([40.0, 42.0], {"above": 39.1}, UNDECIDED),
+        ([40.0, 42.0], {"above": 43.1}, NOT_SHOWN),
+        ([40.0, 42.0], {"below": 43.1}, SHOWN),
+        ([40.0, 42.0], {"below": 42.9}, UNDECIDED),
+        ([40.0, 42.0], {"below": 38.9}, NOT_SHOWN),
+        ([40.0, 42.0], {"above": 0.0}, SHOWN),  # a bound of zero is a bound
+        ([40.0], {"below": 90.0}, UNDECIDED),
+        ([LOST, LOST], {"below": 90.0}, UNDECIDED),
+        ([30.0, 50.0] * 50, {"spread_above": 5.0}, SHOWN),  # 10.05 +- 0.71
+        ([40.0, 41.0] * 50, {"spread_above": 5.0}, NOT_SHOWN),
+        ([30.0, 50.0], {"spread_above": 5.0}, UNDECIDED),  # of two seeds no spread is known
+        ([30.0], {"spread_above": 5.0}, UNDECIDED),
+    ],
+)
+def test_bounds(values: list, check: dict, verdict: str) -> None:
+    assert judge(check, [row(values, c_j=0.1)])["verdict"] == verdict
+
+
+def test_spread_has_the_standard_error_of_normal_draws() -> None:
+    source = random.Random(0)
+    spreads = []
+    for _ in range(4000):
+        spreads.append(claims.spread(row([source.gauss(0, 3) for _ in range(8)])).value or 0.0)
+    middle = sum(spreads) / len(spreads)
+    seen = math.sqrt(sum((value - middle) ** 2 for value in spreads) / len(spreads))
+    assert seen == pytest.approx(3 / math.sqrt(2 * 7), rel=0.05)
+    assert claims.spread(row([-1.0, 1.0] * 4)).error == pytest.approx(math.sqrt(8 / 7) / math.sqrt(14), rel=1e-12)
+
+
+# -- along an axis
+
+
+def along(*values: list) -> list[Row]:
+    return [row(list(found), alpha_p=alpha) for alpha, found in zip([1.0, 2.0, 4.0, 8.0, 16.0], values, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([[40, 41], [42, 44], [50, 52], [60, 61], [70, 71]], SHOWN),
+        ([[70, 71], [60, 61], [50, 52], [42, 44], [40, 41]], NOT_SHOWN),
+        ([[40, 70], [41, 69], [50, 52], [60, 45], [71, 40]], UNDECIDED),
+        ([[40], [42], [50], [60], [70]], UNDECIDED),  # five runs can't exceed two standard errors of 1/2
+        ([[40, 41], [LOST, LOST], [50, 52], [60, 61], [70, 71]], UNDECIDED),
+        ([[40, 40], [40, 40], [40, 40], [40, 40], [40, 40]], UNDECIDED),
+    ],
+)
+def test_rising(values: list, verdict: str) -> None:
+    cells = along(*values)
+    assert judge({"rising": "alpha_p"}, cells)["verdict"] == verdict
+    assert judge({"rising": "alpha_p"}, cells[::-1])["verdict"] == verdict, "the order of declaration is no matter"
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    source = random.Random(1)
+    places = [source.choice([1.0, 2.0, 4.0, 8.0]) for _ in range(12)]
+    values = [round(source.gauss(0, 1), 1) for _ in range(12)]
+    expected = stats.spearmanr(places, values).statistic
+    assert claims.correlation(places, values) == pytest.approx(expected, rel=1e-12)
+
+
+# -- parts, scales, missing cells
+
+
+def test_overall() -> None:
+    assert claims.overall([SHOWN, SHOWN]) == SHOWN
+    assert claims.overall([SHOWN, NOT_SHOWN, UNDECIDED, UNTESTED]) == NOT_SHOWN
+    assert claims.overall([SHOWN, UNDECIDED, UNTESTED]) == UNDECIDED
+    assert claims.overall([SHOWN, UNTESTED]) == UNTESTED
+    assert claims.overall([]) == UNTESTED
+
+
+def test_parts_missing_cells_and_the_papers_own_numbers() -> None:
+    cells = [
+        row([51.0, 53.0], ("77.86", "0.16"), method="a", epochs=100),
+        row([40.0, 42.0], ("75.06", "0.52"), method="b", epochs=100),
+        row([51.0, 53.0], ("70.00", ""), method="a", epochs=300),
+        row([50.0, 52.0], ("75.25", ""), method="b", epochs=300),
+        row([], ("80.00", ""), missing="500 epochs: scale gpu ends at 300", method="a", epochs=500),
+        row([40.0, 42.0], method="b", epochs=500),
+    ]
+    found = judge({"greater": ["a", "b"], "for_each": ["epochs"]}, cells)
+    assert [part["at"] for part in found["parts"]] == [{"epochs": 100}, {"epochs": 300}, {"epochs": 500}]
+    assert [part["verdict"] for part in found["parts"]] == [SHOWN, UNDECIDED, UNTESTED]
+    assert found["verdict"] == UNDECIDED
+    assert [part["published"] for part in found["parts"]] == [pytest.approx(2.8), pytest.approx(-5.25), None]
+    assert found["published"] == {"holds": 1, "of": 2}
+
+
+@pytest.mark.parametrize(
+    ("check", "published", "value", "holds"),
+    [
+        ({"below": 45.0}, ("40.67", "0.50"), 40.67, True),
+        ({"below": 40.0}, ("40.67", "0.50"), 40.67, False),
+        ({"above": 40.0}, ("40.67", "0.50"), 40.67, True),
+        ({"spread_above": 5.0}, ("46.57", "18.43"), 18.43, True),
+        ({"spread_above": 5.0}, ("46.57", ""), None, None),
+    ],
+)
+def test_bounds_on_published_numbers(check: dict, published: tuple, value: float | None, holds: bool | None) -> None:
+    found = judge(check, [row([1.0, 2.0], published, freq=1)])
+    assert (found["parts"][0]["published"], found["parts"][0]["published_holds"]) == (value, holds)
+
+
+def test_a_claim_of_other_scales_is_not_tested_but_measured() -> None:
+    claim = {"greater": ["a", "b"], "scales": ["gpu", "paper"]}
+    cells = two([51.0, 53.0], [40.0, 42.0])
+    found = judge(claim, cells)
+    assert found["verdict"] == UNTESTED and found["parts"][0]["value"] == 11.0
+    assert judge(claim, cells, "gpu")["verdict"] == SHOWN
+
+
+def test_numbers_of_axes_are_compared_as_numbers() -> None:
+    cells = [row([51.0, 53.0], eps=0.1), row([40.0, 42.0], eps=0.0)]
+    assert judge({"greater": [{"eps": "0.10"}, {"eps": 0}]}, cells)["verdict"] == SHOWN
+
+
+def test_where_holds_for_both_sides() -> None:
+    cells = [row([50.0 + a + b, 51.0 + a + b], freq=b, c_j=a) for a in (0, 20) for b in (1, 2)]
+    found = judge({"greater": [{"c_j": 20}, {"c_j": 0}], "where": {"freq": 2}}, cells)
+    assert found["parts"][0]["cells"] == [{"freq": 2, "c_j": 20}, {"freq": 2, "c_j": 0}]
+    assert found["parts"][0]["value"] == 20.0
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        (
+            {"greater": ["directpredd", "sgd"]},
+            "method directpredd picks no cell; method has: directpred, sgd",
+        ),
+        ({"greater": [{"freq": 1}, "sgd"]}, "there is no axis 'freq'; the axes are: method, epochs"),
+        (
+            {"greater": ["directpred", "sgd"]},
+            r"picks 2 cells; give it one value of epochs, or for_each: \[epochs\]",
+        ),
+        ({"greater": ["directpred", "sgd"], "for_each": ["length"]}, "for_each: there is no axis 'length'"),
+        ({"below": 10.0, "where": {"epochs": 200}}, "epochs 200 picks no cell; epochs has: 100, 300"),
+        ({"below": 10.0}, "the claim picks 4 cells; give it one value of method and epochs"),
+        ({"rising": "method", "for_each": ["epochs"]}, "rising: method has no numbers but: directpred, sgd"),
+        ({"rising": "epochs"}, "epochs 100 picks 2 cells; give it one value of method"),
+        ({"greater": [{"epochs": 100}, "sgd"], "for_each": ["epochs"]}, "epochs is set to one value as well"),
+        ({}, "0 checks; give it one of: greater, above, below, spread_above, rising"),
+        ({"above": 1.0, "below": 2.0}, "2 checks"),
+    ],
+)
+def test_bad_selections_name_the_claim_and_what_there_is(claim: dict, message: str) -> None:
+    cells = [row([1.0, 2.0], method=method, epochs=n) for method in ("directpred", "sgd") for n in (100, 300)]
+    with pytest.raises(UserError, match=f"^{WHERE}: claim 'A text'.*{message}") as error:
+        judge(claim, cells)
+    assert "\n" not in str(error.value)
+
+
+def test_baselines_are_no_cells() -> None:
+    cells = two([51.0, 53.0], [40.0, 42.0])
+    pixels = Row({"method": "a"}, "raw pixels", "digits", "stl10", 0, {0: 99.0, 1: 99.0})
+    assert judge({"greater": ["a", "b"]}, [*cells, pixels])["parts"][0]["value"] == 11.0
+
+
+# -- declarations
+
+
+def declared() -> list[tuple[str, str]]:
+    """All declared artifacts, as (paper's file, artifact)."""
+    return [
+        (path.stem, name)
+        for path in sorted((PARAMS / "papers").glob("*.yaml"))
+        for name in yaml.safe_load(path.read_text(encoding="utf-8"))["artifacts"]
+    ]
+
+
+@pytest.mark.parametrize(("paper", "name"), declared())
+def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path, paper: str, name: str) -> None:
+    """Every selection picks a cell, every printed number finds one, and these numbers bear the claim out."""
+    entry = yaml.safe_load((PARAMS / f"papers/{paper}.yaml").read_text(encoding="utf-8"))["artifacts"][name]
+    axes = {
+        "rows": entry.get("rows", {}),
+        "columns": entry.get("columns", {}),
+        "fixed": entry.get("fixed", {}),
+    }
+    cells = grid(**axes["rows"], **axes["columns"], **{axis: [value] for axis, value in axes["fixed"].items()})
+    for made in cells:
+        made.update(missing="not run", nodes=[])
+    published = []
+    if "published" in entry:
+        with (PARAMS / "published" / entry["published"]["file"]).open(encoding="utf-8", newline="") as file:
+            where = entry["published"].get("where", {})
+            published = [row for row in csv.DictReader(file) if all(row[k] == str(v) for k, v in where.items())]
+    spec = leaves(artifact=name, cells=cells, published=published, claims=entry.get("claims", []))
+    spec |= {"rows": list(axes["rows"]), "columns": list(axes["columns"]), "fixed": axes["fixed"]}
+    made = work(tmp_path, spec, {})
+    list(table.execute([made]))
+    report = json.loads((made.out / f"{name}.json").read_text(encoding="utf-8"))
+    assert [row for row in report["published_unmatched"] if "caption" not in row["note"]] == []
+    for claim in report["claims"]:
+        assert claim["verdict"] == UNTESTED
+        assert claim["published"]["holds"] == claim["published"]["of"], claim["text"]
+        assert claim["published"]["of"] > 0 or not published
+
+
+# -- scorecard
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> list[Path]:
+    """Two tables: one claim shown, one undecided in one of its parts."""
+    made = []
+    for artifact, best in (("table10", 60.0), ("table8", 36.0)):
+        cells = grid(method=["directpred", "sgd"], dataset=["stl10"], epochs=[100, 300])
+        cells.append(cell({"dataset": "stl10"}, role="raw pixels"))
+        values = {("stl10", "raw pixels"): [1.0, 1.0]}
+        values |= {("sgd", "stl10", n): [34.0, 36.0] for n in (100, 300)}
+        values |= {("directpred", "stl10", 100): [60.0, 61.0], ("directpred", "stl10", 300): [best, best + 1]}
+        claim = {"text": "DirectPred | wins", "greater": ["directpred", "sgd"], "for_each": ["epochs"]}
+        published = [
+            {"method": name, "dataset": "stl10", "epochs": "100", "value": value, "std": "0.1", "unit": "%"}
+            for name, value in (("directpred", "77.86"), ("sgd", "75.06"))
+        ]
+        spec = leaves(artifact=artifact, cells=cells, claims=[claim], published=published)
+        done = work(tmp_path / artifact, spec, filled(cells, values))
+        list(table.execute([done]))
+        made.append(done.out / f"{artifact}.json")
+    return made
+
+
+def test_scorecard(reports: list[Path], tmp_path: Path) -> None:
+    scorecard.write(reports, tmp_path / "scorecard.csv", tmp_path / "scorecard.md")
+    with (tmp_path / "scorecard.csv").open(encoding="utf-8", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert (first["artifact"], first["verdict"]) == ("table8", UNDECIDED), "table8 stands before table10"
+    assert (second["artifact"], second["verdict"]) == ("table10", SHOWN)
+    assert (first["parts"], first["parts_tested"], first["parts_shown"]) == ("2", "2", "1")
+    assert (first["published_parts"], first["published_hold"]) == ("1", "1")
+    assert first["detail"] == (
+        "100 epochs: +25.5 ± 1.1 (paper +2.80): shown; 300 epochs: +1.5 ± 1.1: undecided (seed noise)"
+    )
+    page = (tmp_path / "scorecard.md").read_text(encoding="utf-8")
+    assert re.search(r"\| directpred \| 1 +\| 1 +\| 0 +\| 0 +\|", page)
+    assert re.search(r"\| table8 +\| DirectPred \\\| wins \| undecided \(seed noise\) \| 1 of 2 +\| 1 of 1 +\|", page)
+    before = page.encode()
+    scorecard.write(reversed(reports), tmp_path / "scorecard.csv", tmp_path / "scorecard.md")
+    assert (tmp_path / "scorecard.md").read_bytes() == before, "the order of the files is no matter"
+
+
+def test_a_scorecard_is_of_one_edition(reports: list[Path]) -> None:
+    entry = json.loads(reports[0].read_text(encoding="utf-8"))
+    entry["scale"]["key"] = "gpu"
+    reports[0].write_text(json.dumps(entry), encoding="utf-8")
+    with pytest.raises(UserError, match=r"2 editions \(gpu-paper, quick-paper\)"):
+        scorecard.collect(reports)
+
+
+def test_a_scorecard_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "table8.json").write_text("[]")
+    with pytest.raises(UserError, match=r"table8\.json: not the JSON file of an artifact"):
+        scorecard.collect([tmp_path / "table8.json"])
+
+
+def test_an_empty_scorecard() -> None:
+    assert "No artifact of this edition has a claim" in scorecard.render([])
+
+
+def test_a_diverged_side_is_said_on_the_page(tmp_path: Path) -> None:
+    cells = grid(method=["directpred", "sgd"], dataset=["stl10"], epochs=[100])
+    values = {("directpred", "stl10", 100): [DIVERGED, DIVERGED], ("sgd", "stl10", 100): [34.0, 36.0]}
+    spec = leaves(cells=cells, claims=[{"text": "It wins", "greater": ["directpred", "sgd"]}])
+    done = work(tmp_path, spec, filled(cells, values))
+    list(table.execute([done]))
+    assert "- **undecided (seed noise)**: It wins\n  - no number\n" in (done.out / "table8.md").read_text("utf-8")

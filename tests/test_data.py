@@ -1,0 +1,739 @@
+"""Arrays on disk, and the sources that fill them, each against what its files were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image, ImageOps
+
+from pipeline import components
+from pipeline.data import cifar, imagenet, prepare, raw
+from pipeline.data.arrays import Arrays
+from pipeline.data.images import fitted
+from pipeline.data.splits import balanced
+from pipeline.data.writer import Writer
+from pipeline.errors import UserError
+from pipeline.work import Work
+
+ROOT = Path(__file__).parent.parent
+DATASETS = yaml.safe_load((ROOT / "params/datasets.yaml").read_text(encoding="utf-8"))
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+def prepared(out: Path, source: dict, raw_dir: Path | None = None, **spec: object) -> Arrays:
+    """Run the stage on a declaration of the test's own."""
+    out.mkdir(parents=True)
+    resolved = components.resolve("source", source, "test")
+    work = Work(
+        name=f"data/{out.name}",
+        spec={"name": out.name, "source": resolved, **spec},
+        out=out,
+        context={"raw_dir": str(raw_dir) if raw_dir else None, "download_dir": str(out.parent / "downloads")},
+    )
+    assert list(prepare.execute([work])) == [work]
+    return Arrays.open(out)
+
+
+def payload(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def refused(*arguments: object, **more: object) -> str:
+    with pytest.raises(UserError) as caught:
+        prepared(*arguments, **more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def pictures(n: int, side: tuple[int, int] = (40, 30), seed: int = 0) -> list[Image.Image]:
+    values = np.random.default_rng(seed).integers(0, 256, (n, side[1], side[0], 3), dtype=np.uint8)
+    return [Image.fromarray(value) for value in values]
+
+
+def png(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, "PNG")  # whatever the file's name ends with: exact, and Pillow looks at the contents
+    return data.getvalue()
+
+
+# ---- the file format
+
+
+@pytest.fixture
+def some() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "train_images": rng.integers(0, 256, (7, 3, 5, 5), dtype=np.uint8),
+        "train_labels": rng.integers(0, 2, 7),
+        "train_factors/x": rng.random(7, dtype=np.float32),
+        "test_images": rng.integers(0, 256, (3, 3, 5, 5), dtype=np.uint8),
+        "test_labels": rng.integers(0, 2, 3),
+        "unlabeled_images": rng.integers(0, 256, (4, 3, 5, 5), dtype=np.uint8),
+    }
+
+
+def written(folder: Path, arrays: dict[str, np.ndarray], step: int = 100, backwards: bool = False) -> Path:
+    folder.mkdir()
+    with Writer(folder, "some") as writer:
+        writer.declare(["a", "b"], {name: (str(v.dtype), v.shape) for name, v in arrays.items()})
+        for begin in range(0, 100, step):
+            for name in sorted(arrays, reverse=backwards):
+                if begin < len(arrays[name]):
+                    writer.append(name, arrays[name][begin : begin + step])
+    return folder
+
+
+@pytest.mark.parametrize("length", range(8))
+def test_the_safetensors_library_reads_what_is_written(tmp_path, some, length):
+    from safetensors.numpy import load_file, save
+
+    some["train_factors/" + "y" * length] = some["train_factors/x"][::-1].copy()  # headers of all lengths
+    path = written(tmp_path / "d", some) / "arrays.safetensors"
+    read = load_file(path)
+    assert set(read) == set(some)
+    for name, value in some.items():
+        assert read[name].dtype == value.dtype
+        assert np.array_equal(read[name], value)
+    # The library, given all at once, chooses the same layout.
+    assert path.read_bytes() == save(some)
+
+
+def test_the_bytes_do_not_depend_on_chunks(tmp_path, some):
+    whole = payload(written(tmp_path / "a", some))
+    assert whole == payload(written(tmp_path / "b", some, step=2))
+    assert whole == payload(written(tmp_path / "c", some, step=1, backwards=True))
+    meta = json.loads(whole["meta.json"])
+    assert meta == {
+        "name": "some",
+        "classes": ["a", "b"],
+        "counts": {"train": 7, "test": 3, "unlabeled": 4},
+        "image_shape": [3, 5, 5],
+    }
+
+
+def test_writing_needs_the_memory_of_a_chunk(tmp_path):
+    chunk = np.zeros((16, 3, 64, 64), dtype=np.uint8)
+    tmp_path.joinpath("d").mkdir()
+    tracemalloc.start()
+    try:
+        with Writer(tmp_path / "d", "big") as writer:
+            writer.declare(["a"], {"train_images": ("uint8", (16 * 400, 3, 64, 64))})
+            for _ in range(400):
+                writer.append("train_images", chunk)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "d/arrays.safetensors").stat().st_size > 400 * chunk.nbytes
+    assert peak < 20 * chunk.nbytes
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [np.zeros((8, 3, 5, 5), np.uint8), np.zeros((1, 3, 5, 4), np.uint8), np.zeros((1, 3, 5, 5), np.int64)],
+)
+def test_rows_must_be_as_declared(tmp_path, rows):
+    with pytest.raises(ValueError, match="train_images"), Writer(tmp_path, "some") as writer:
+        writer.declare(["a"], {"train_images": ("uint8", (7, 3, 5, 5))})
+        writer.append("train_images", rows)
+    assert not (tmp_path / "meta.json").exists()
+
+
+def test_all_declared_rows_must_come(tmp_path, some):
+    some["train_labels"] = some["train_labels"][:6]
+    with (
+        pytest.raises(ValueError, match="train_labels: declared 7 rows, got 6"),
+        Writer(tmp_path, "d") as writer,
+    ):
+        writer.declare(["a"], {"train_labels": ("int64", (7,)), "train_images": ("uint8", (7, 3, 5, 5))})
+        for name in ("train_labels", "train_images"):
+            writer.append(name, some[name])
+    assert not (tmp_path / "meta.json").exists()
+
+
+def test_arrays_gives_the_splits(tmp_path, some):
+    import torch
+
+    arrays = Arrays.open(written(tmp_path / "d", some))
+    assert (arrays.name, arrays.n_classes, arrays.classes) == ("some", 2, ["a", "b"])
+    assert arrays.image_shape == (3, 5, 5)
+    for split in ("train", "test", "unlabeled"):
+        assert arrays.images(split).dtype == torch.uint8
+        assert np.array_equal(arrays.images(split).numpy(), some[f"{split}_images"])
+        assert arrays.count(split) == len(some[f"{split}_images"])
+    both = np.concatenate([some["train_images"], some["unlabeled_images"]])
+    assert np.array_equal(arrays.images("train+unlabeled").numpy(), both)
+    assert arrays.labels("train").dtype == torch.int64
+    assert arrays.labels("train").tolist() == some["train_labels"].tolist()
+    assert arrays.labels("train+unlabeled").tolist() == [*some["train_labels"].tolist(), -1, -1, -1, -1]
+    assert arrays.count("train+unlabeled") == 11
+    assert list(arrays.factors("train")) == ["x"]
+    assert np.array_equal(arrays.factors("train")["x"].numpy(), some["train_factors/x"])
+    assert arrays.factors("test") == {}
+
+
+def test_images_are_mapped_not_read(tmp_path):
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("needs /proc")
+
+    def resident() -> int:
+        lines = status.read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssFile"))) * 1024
+
+    value = np.ones((2000, 3, 128, 128), dtype=np.uint8)
+    arrays = Arrays.open(written(tmp_path / "d", {"train_images": value, "test_images": value[:2]}, step=100_000))
+    size = value.nbytes
+    del value
+    arrays.images("test")  # imports torch
+    before = resident()
+    images = arrays.images("train")
+    assert int(images[1234].sum()) == 3 * 128 * 128
+    assert resident() - before < size / 4
+
+
+@pytest.mark.parametrize("split", ["unlabeled", "train+unlabeled", "train+test", "val", ""])
+def test_an_unknown_split_is_named_with_those_that_exist(tmp_path, some, split):
+    del some["unlabeled_images"]
+    arrays = Arrays.open(written(tmp_path / "d", some))
+    for read in (arrays.images, arrays.labels, arrays.count):
+        with pytest.raises(UserError, match=r"some has no split .*; choose one of: "):
+            read(split)
+
+
+def test_a_folder_that_is_no_data_set(tmp_path, some):
+    with pytest.raises(UserError, match=r"meta\.json: expected the description"):
+        Arrays.open(tmp_path)
+    folder = written(tmp_path / "d", some)
+    whole = (folder / "arrays.safetensors").read_bytes()
+    (folder / "arrays.safetensors").write_bytes(whole[:-1])
+    with pytest.raises(UserError, match="not a safetensors file"):
+        Arrays.open(folder).images("train")
+    (folder / "arrays.safetensors").unlink()
+    with pytest.raises(UserError, match=r"arrays\.safetensors: missing"):
+        Arrays.open(folder)
+
+
+# ---- which images are kept
+
+
+def test_a_limit_takes_the_first_of_every_class():
+    labels = np.array([0, 0, 0, 1, 2, 1, 0, 2, 1])
+    assert balanced(labels, 3).tolist() == [0, 3, 4]
+    assert balanced(labels, 4).tolist() == [0, 1, 3, 4]
+    assert balanced(labels, 6).tolist() == [0, 1, 3, 4, 5, 7]
+    assert balanced(labels, None).tolist() == balanced(labels, 99).tolist() == list(range(9))
+    assert balanced(labels, 0).tolist() == []
+    with pytest.raises(UserError, match="limit of -1"):
+        balanced(labels, -1)
+
+
+def test_a_limit_holds_when_classes_run_out():
+    labels = np.array([0] * 50 + [1] * 3 + [2] * 20)
+    for limit in range(74):
+        kept = balanced(labels, limit)
+        assert len(kept) == limit and (np.diff(kept) > 0).all()
+        counts = np.bincount(labels[kept], minlength=3)
+        others = [counts[k] for k in range(3) if counts[k] < (50, 3, 20)[k]]
+        assert not others or counts.max() - min(others) <= 1
+
+
+# ---- digits
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    from sklearn.datasets import load_digits
+
+    original = load_digits()
+    arrays = prepared(tmp_path / "digits", {"kind": "digits"})
+    assert arrays.image_shape == (3, 8, 8)
+    assert arrays.meta["counts"] == {"train": 1297, "test": 500}
+    images = np.concatenate([arrays.images(split).numpy() for split in ("train", "test")])
+    labels = np.concatenate([arrays.labels(split).numpy() for split in ("train", "test")])
+    assert (images[:, 0] == images[:, 1]).all() and (images[:, 0] == images[:, 2]).all()
+    values = np.rint(images[:, 0].astype(float) * 16 / 255).reshape(-1, 64)
+    # All 1,797 of them, each once: compared as sorted rows of label and pixels.
+    ours = np.column_stack([labels, values])
+    theirs = np.column_stack([original.target, original.data])
+    assert np.array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
+
+
+def test_digits_are_split_by_class(tmp_path):
+    arrays = prepared(tmp_path / "digits", {"kind": "digits"})
+    whole = np.bincount(np.concatenate([arrays.labels(s).numpy() for s in ("train", "test")]))
+    for split in ("train", "test"):
+        share = arrays.count(split) / 1797
+        assert np.abs(np.bincount(arrays.labels(split).numpy()) - share * whole).max() <= 1.0
+
+
+def test_digits_leaves(tmp_path):
+    full = prepared(tmp_path / "a", {"kind": "digits"})
+    few = prepared(tmp_path / "b", {"kind": "digits", "train": 100, "size": 16})
+    assert few.image_shape == (3, 16, 16)
+    assert np.array_equal(few.images("test").numpy()[:, :, ::2, 1::2], full.images("test").numpy())
+    assert few.count("train") == 100
+    other = prepared(tmp_path / "c", {"kind": "digits", "seed": 1})
+    assert not np.array_equal(other.labels("test"), full.labels("test"))
+    assert "at most 1797 together, found 1297 and 501" in refused(tmp_path / "d", {"kind": "digits", "test": 501})
+    assert "multiple of 8, found 12" in refused(tmp_path / "e", {"kind": "digits", "size": 12})
+
+
+# ---- the stage
+
+
+@pytest.mark.parametrize("kind", ["shapes", "digits"])
+def test_preparing_twice_gives_the_same_bytes(tmp_path, kind):
+    prepared(tmp_path / "a" / kind, {"kind": kind})
+    prepared(tmp_path / "b" / kind, {"kind": kind})
+    assert payload(tmp_path / "a" / kind) == payload(tmp_path / "b" / kind)
+
+
+def test_declared_data_sets_resolve():
+    for name, entry in DATASETS.items():
+        assert set(entry) <= {
+            *(
+                "title",
+                "source",
+                "files",
+                "licence",
+                "citation",
+                "homepage",
+                "classes",
+                "image_size",
+                "splits",
+            ),
+            *("normalize", "notes"),
+        }, name
+        source = components.resolve("source", entry["source"], name)
+        for file in entry.get("files", []):
+            raw.RawFile.parse(name, file)
+        if not entry.get("files"):
+            assert entry["splits"] == {split: source[split] for split in ("train", "test")}, name
+        assert source.get("size", entry["image_size"]) == entry["image_size"], name
+        if entry["normalize"]:
+            assert [len(entry["normalize"][key]) for key in ("mean", "std")] == [3, 3], name
+
+
+def test_declared_checksums_are_those_of_torchvision():
+    from torchvision.datasets import CIFAR10, CIFAR100, STL10, Flowers102
+    from torchvision.datasets.imagenet import ARCHIVE_META
+
+    def check(name: str, theirs: type, extra: dict[str, str]) -> None:
+        (file,) = DATASETS[name]["files"]
+        assert (file["name"], file["url"], file["md5"]) == (theirs.filename, theirs.url, theirs.tgz_md5)
+        sums = {**dict(theirs.train_list), **dict(theirs.test_list), **extra}
+        assert file["contents"] == {f"{theirs.base_folder}/{path}": value for path, value in sums.items()}
+
+    for name, theirs in (("cifar10", CIFAR10), ("cifar100", CIFAR100)):
+        check(name, theirs, {theirs.meta["filename"]: theirs.meta["md5"]})
+    check("stl10", STL10, {})
+    flowers = {file["name"]: file["md5"] for file in DATASETS["flowers102"]["files"]}
+    assert flowers == dict(Flowers102._file_dict.values())
+    for name in ("imagenet", "imagenet100"):
+        assert {file["name"]: file["md5"] for file in DATASETS[name]["files"]} == dict(ARCHIVE_META.values())
+
+
+# ---- CIFAR
+
+
+def cifar_folder(root: Path, dataset: str, per_file: int = 20) -> tuple[dict, dict[str, np.ndarray]]:
+    """Files in the authors' format with random contents; returns the declaration and what went in."""
+    rng = np.random.default_rng(0)
+    coarse = dataset == "cifar100"
+    folder = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}[dataset]
+    names = {
+        "cifar10": [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"],
+        "cifar100": ["train", "test"],
+    }
+    classes = 100 if coarse else 10
+    (root / folder).mkdir(parents=True)
+    contents, put = {}, {}
+    for name in names[dataset]:
+        data = rng.integers(0, 256, (per_file, 3072), dtype=np.uint8)
+        labels = [int(k) for k in rng.integers(0, classes, per_file)]
+        batch = {"data": data, "fine_labels" if coarse else "labels": labels, "batch_label": name}
+        if coarse:
+            batch["coarse_labels"] = [0] * per_file
+        (root / folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+        put[name] = data, np.array(labels)
+    key = "fine_label_names" if coarse else "label_names"
+    meta = {key: [f"class {k}" for k in range(classes)]}
+    (root / folder / ("meta" if coarse else "batches.meta")).write_bytes(pickle.dumps(meta, protocol=2))
+    for path in sorted((root / folder).iterdir()):
+        contents[f"{folder}/{path.name}"] = md5(path.read_bytes())
+    file = {"name": f"{folder}.tar.gz", "url": None, "checksum": "unpublished", "contents": contents}
+    test = [name for name in put if name.startswith("test")]
+    merged = {
+        "train": [np.concatenate([put[n][i] for n in put if n not in test]) for i in (0, 1)],
+        "test": [put[test[0]][i] for i in (0, 1)],
+    }
+    return file, merged
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+def test_cifar_is_read_as_it_was_written(tmp_path, dataset):
+    file, put = cifar_folder(tmp_path / "raw", dataset)
+    arrays = prepared(tmp_path / "out", {"kind": dataset}, tmp_path / "raw", files=[file])
+    for split, (data, labels) in put.items():
+        assert np.array_equal(arrays.images(split).numpy(), data.reshape(-1, 3, 32, 32))
+        assert np.array_equal(arrays.labels(split).numpy(), labels)
+    assert arrays.classes[3] == "class 3"
+    assert arrays.n_classes == len(arrays.classes) == (100 if dataset == "cifar100" else 10)
+
+
+def test_cifar_from_the_archive_gives_the_same_bytes(tmp_path):
+    file, _ = cifar_folder(tmp_path / "raw", "cifar10")
+    prepared(tmp_path / "a/out", {"kind": "cifar10"}, tmp_path / "raw", files=[file])
+    (tmp_path / "packed").mkdir()
+    with tarfile.open(tmp_path / "packed" / file["name"], "w:gz") as archive:
+        archive.add(tmp_path / "raw/cifar-10-batches-py", "cifar-10-batches-py")
+    packed = {**file, "checksum": None, "md5": md5((tmp_path / "packed" / file["name"]).read_bytes())}
+    prepared(tmp_path / "b/out", {"kind": "cifar10"}, tmp_path / "packed", files=[packed])
+    assert payload(tmp_path / "a/out") == payload(tmp_path / "b/out")
+
+
+def test_cifar_with_a_limit(tmp_path):
+    file, put = cifar_folder(tmp_path / "raw", "cifar10", per_file=100)
+    source = {"kind": "cifar10", "limit_train": 50, "limit_test": 10}
+    splits = {"train": 500, "test": 100, "unlabeled": None}
+    arrays = prepared(tmp_path / "out", source, tmp_path / "raw", files=[file], splits=splits)
+    assert arrays.meta["counts"] == {"train": 50, "test": 10}
+    assert np.bincount(arrays.labels("train").numpy()).tolist() == [5] * 10
+    kept = balanced(put["train"][1], 50)
+    assert np.array_equal(arrays.images("train").numpy(), put["train"][0][kept].reshape(-1, 3, 32, 32))
+
+
+def test_counts_are_compared_with_the_declared_ones(tmp_path):
+    file, _ = cifar_folder(tmp_path / "raw", "cifar10")
+    text = refused(
+        tmp_path / "out",
+        {"kind": "cifar10"},
+        tmp_path / "raw",
+        files=[file],
+        splits={"train": 101, "test": 20},
+    )
+    assert "out: 100 train images, expected 101" in text and str(tmp_path / "raw") in text
+
+
+def test_a_cifar_file_is_not_opened_before_its_checksum_is_right(tmp_path, monkeypatch):
+    file, _ = cifar_folder(tmp_path / "raw", "cifar10")
+    path = tmp_path / "raw/cifar-10-batches-py/data_batch_3"
+    path.write_bytes(path.read_bytes()[:-7])
+    monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled an unverified file"))
+    text = refused(tmp_path / "out", {"kind": "cifar10"}, tmp_path / "raw", files=[file])
+    assert str(path) in text and "--config raw_dir=FOLDER" in text
+
+
+class Evil:
+    """A pickle of this creates a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_a_pickle_that_runs_code_is_refused_even_with_the_right_checksum(tmp_path, protocol):
+    file, _ = cifar_folder(tmp_path / "raw", "cifar10")
+    path = tmp_path / "raw/cifar-10-batches-py/data_batch_2"
+    path.write_bytes(pickle.dumps({"data": Evil(tmp_path / "harm"), "labels": []}, protocol=protocol))
+    file["contents"]["cifar-10-batches-py/data_batch_2"] = md5(path.read_bytes())
+    text = refused(tmp_path / "out", {"kind": "cifar10"}, tmp_path / "raw", files=[file])
+    assert f"{path}: this pickle names" in text
+    assert not (tmp_path / "harm").exists()
+    pickle.loads(path.read_bytes())
+    assert (tmp_path / "harm").exists()  # the test's pickle does what it should
+
+
+def test_what_is_no_pickle_is_refused(tmp_path):
+    (tmp_path / "batch").write_bytes(b"<html>not found</html>")
+    with pytest.raises(UserError, match="not a readable CIFAR batch"):
+        cifar.refuse_code(tmp_path / "batch")
+
+
+def real(folder: str) -> Path:
+    for variable in ("SSL_RAW_DIR", "SSL_TEST_DATA"):
+        if (named := os.environ.get(variable)) and (Path(named) / folder).is_dir():
+            return Path(named)
+    pytest.skip(f"set SSL_RAW_DIR or SSL_TEST_DATA to a folder that holds {folder}/ to run this on the real data")
+
+
+@pytest.mark.parametrize(("dataset", "folder"), [("cifar10", "cifar-10-batches-py"), ("cifar100", "cifar-100-python")])
+def test_the_real_cifar_is_what_torchvision_reads(tmp_path, dataset, folder):
+    import torchvision
+
+    root = real(folder)
+    entry = DATASETS[dataset]
+    arrays = prepared(tmp_path / dataset, entry["source"], root, files=entry["files"], splits=entry["splits"])
+    for split in ("train", "test"):
+        theirs = getattr(torchvision.datasets, dataset.upper())(root, train=split == "train")
+        assert np.array_equal(arrays.images(split).numpy(), theirs.data.transpose(0, 3, 1, 2))
+        assert arrays.labels(split).tolist() == theirs.targets
+        assert arrays.classes == theirs.classes
+
+
+# ---- STL-10
+
+
+def test_stl10_is_read_as_it_was_written(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "raw/stl10_binary"
+    folder.mkdir(parents=True)
+    put = {
+        s: rng.integers(0, 256, (n, 3, 96, 96), dtype=np.uint8)
+        for s, n in (("train", 6), ("test", 4), ("unlabeled", 5))
+    }
+    labels = {"train": np.array([0, 9, 1, 0, 2, 1]), "test": np.array([3, 1, 0, 9])}
+    for split, images in put.items():
+        images.transpose(0, 1, 3, 2).tofile(folder / f"{split}_X.bin")  # the authors store columns first
+        if split in labels:
+            (labels[split] + 1).astype(np.uint8).tofile(folder / f"{split}_y.bin")
+    contents = {f"stl10_binary/{path.name}": md5(path.read_bytes()) for path in sorted(folder.iterdir())}
+    file = {"name": "stl10_binary.tar.gz", "checksum": "unpublished", "contents": contents}
+    arrays = prepared(tmp_path / "a", {"kind": "stl10"}, tmp_path / "raw", files=[file])
+    for split, images in put.items():
+        assert np.array_equal(arrays.images(split).numpy(), images)
+    for split, values in labels.items():
+        assert np.array_equal(arrays.labels(split).numpy(), values)
+    assert arrays.count("train+unlabeled") == 11
+    assert arrays.classes[9] == "truck"
+    few = prepared(
+        tmp_path / "b",
+        {"kind": "stl10", "limit_train": 4, "limit_unlabeled": 0},
+        tmp_path / "raw",
+        files=[file],
+    )
+    assert few.meta["counts"] == {"train": 4, "test": 4}
+    assert few.labels("train").tolist() == [0, 9, 1, 2]
+
+
+# ---- folders of images
+
+
+def test_flowers102(tmp_path, monkeypatch):
+    from scipy.io import savemat
+    from torchvision.datasets import Flowers102
+
+    base = tmp_path / "raw/flowers-102"
+    (base / "jpg").mkdir(parents=True)
+    images = pictures(12)
+    for number, image in enumerate(images, 1):
+        (base / f"jpg/image_{number:05d}.jpg").write_bytes(png(image))
+    labels = np.array([1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 102])
+    savemat(base / "imagelabels.mat", {"labels": labels[None]})
+    split = {"trnid": [1, 2, 3], "valid": [6, 5, 4], "tstid": [7, 8, 9, 10, 11, 12]}
+    savemat(base / "setid.mat", {name: np.array(ids)[None] for name, ids in split.items()})
+    files = [
+        {
+            "name": "102flowers.tgz",
+            "checksum": "unpublished",
+            "folder": "flowers-102",
+            "contents": {"jpg/": None},
+        },
+        {
+            "name": "imagelabels.mat",
+            "md5": md5((base / "imagelabels.mat").read_bytes()),
+            "folder": "flowers-102",
+        },
+        {"name": "setid.mat", "md5": md5((base / "setid.mat").read_bytes()), "folder": "flowers-102"},
+    ]
+    monkeypatch.setattr(Flowers102, "_check_integrity", lambda _: True)  # it knows the real files' checksums
+    arrays = prepared(tmp_path / "a", {"kind": "flowers102", "size": 16}, tmp_path / "raw", files=files)
+    assert arrays.labels("train").tolist() == [0, 1, 2, 0, 1, 101]
+    assert arrays.labels("test").tolist() == [2, 1, 0]
+    assert arrays.n_classes == 102
+    expected = np.asarray(images[5].resize((16, 16), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+    assert np.array_equal(arrays.images("test")[0].numpy(), expected)
+    other = {"kind": "flowers102", "size": 16, "train": "train", "limit_train": 2}
+    assert prepared(tmp_path / "b", other, tmp_path / "raw", files=files).labels("train").tolist() == [0, 1]
+    text = refused(tmp_path / "c", {"kind": "flowers102", "test": "test"}, tmp_path / "raw", files=files)
+    assert "expected two of train, val, test" in text
+
+
+def tiny_imagenet(root: Path, ids: tuple[str, ...] = ("n02", "n01", "n10")) -> dict[str, list[Image.Image]]:
+    base = root / "tiny-imagenet-200"
+    put: dict[str, list[Image.Image]] = {"train": [], "test": []}
+    for k, id_ in enumerate(sorted(ids)):
+        (base / f"train/{id_}/images").mkdir(parents=True)
+        (base / f"train/{id_}/{id_}_boxes.txt").write_text("0 0 1 1\n")
+        for i, image in enumerate(pictures(3, (64, 64), seed=k)):
+            (base / f"train/{id_}/images/{id_}_{i}.JPEG").write_bytes(png(image))
+            put["train"].append(image)
+    (base / "val/images").mkdir(parents=True)
+    lines = []
+    for i, image in enumerate(pictures(3, (64, 64), seed=99)):
+        (base / f"val/images/val_{i}.JPEG").write_bytes(png(image))
+        lines.append(f"val_{i}.JPEG\t{ids[i]}\t0\t0\t1\t1\n")
+    (base / "val/val_annotations.txt").write_text("".join(lines))
+    (base / "words.txt").write_text("n01\ttench\nn02\tgoldfish, Carassius\n")
+    order = sorted(range(3), key=lambda i: ids[i])
+    put["test"] = [pictures(3, (64, 64), seed=99)[i] for i in order]
+    return put
+
+
+def test_tinyimagenet(tmp_path):
+    put = tiny_imagenet(tmp_path / "raw")
+    file = {
+        "name": "tiny-imagenet-200.zip",
+        "checksum": "unpublished",
+        "contents": {"tiny-imagenet-200/train/": None, "tiny-imagenet-200/val/": None},
+    }
+    splits = {"train": 9, "test": 3}
+    source = {"kind": "tinyimagenet"}
+    arrays = prepared(tmp_path / "a/out", source, tmp_path / "raw", files=[file], splits=splits)
+    assert arrays.classes == ["tench", "goldfish, Carassius", "n10"]
+    assert arrays.labels("train").tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert arrays.labels("test").tolist() == [0, 1, 2]
+    for split, images in put.items():
+        expected = np.stack([np.asarray(image).transpose(2, 0, 1) for image in images])
+        assert np.array_equal(arrays.images(split).numpy(), expected), split
+
+    # From the archive, and with the validation images sorted into folders: the same bytes.
+    (tmp_path / "packed").mkdir()
+    with zipfile.ZipFile(tmp_path / "packed/tiny-imagenet-200.zip", "w") as archive:
+        for path in sorted((tmp_path / "raw").rglob("*")):
+            archive.write(path, path.relative_to(tmp_path / "raw"))
+    prepared(tmp_path / "b/out", source, tmp_path / "packed", files=[file], splits=splits)
+    assert payload(tmp_path / "a/out") == payload(tmp_path / "b/out")
+    val = tmp_path / "raw/tiny-imagenet-200/val"
+    for i, id_ in enumerate(("n02", "n01", "n10")):
+        (val / id_).mkdir()
+        (val / f"images/val_{i}.JPEG").rename(val / id_ / f"val_{i}.JPEG")
+    (val / "images").rmdir()
+    prepared(tmp_path / "c/out", source, tmp_path / "raw", files=[file], splits=splits)
+    assert payload(tmp_path / "a/out") == payload(tmp_path / "c/out")
+
+    # Half an unpacked folder.
+    (tmp_path / "raw/tiny-imagenet-200/train/n01/images/n01_2.JPEG").unlink()
+    text = refused(tmp_path / "d/out", source, tmp_path / "raw", files=[file], splits=splits)
+    assert "8 train images, expected 9" in text
+    broken = tmp_path / "raw/tiny-imagenet-200/train/n01/images/n01_1.JPEG"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    text = refused(tmp_path / "e/out", source, tmp_path / "raw", files=[file], splits=splits)
+    assert f"{broken}: cannot be read as an image" in text
+
+
+def image_net(root: Path, ids: list[str]) -> list[dict]:
+    """Synthetic ILSVRC, as folders below ``root/folders`` and as archives below ``root/archives``."""
+    from scipy.io import savemat
+
+    truth = [ids[k] for k in (1, 0, 2, 0)]
+    archives = root / "archives/imagenet"
+    archives.mkdir(parents=True)
+    with tarfile.open(archives / imagenet.TRAIN, "w") as outer:
+        for k, id_ in reversed(list(enumerate(ids))):
+            (root / f"folders/imagenet/train/{id_}").mkdir(parents=True)
+            (root / f"folders/imagenet/val/{id_}").mkdir(parents=True)
+            inner = io.BytesIO()
+            with tarfile.open(fileobj=inner, mode="w") as packed:
+                for i, image in enumerate(pictures(2, (40 + 4 * k, 30), seed=k)):
+                    add(packed, f"{id_}_{i}.JPEG", png(image))
+                    (root / f"folders/imagenet/train/{id_}/{id_}_{i}.JPEG").write_bytes(png(image))
+            add(outer, f"{id_}.tar", inner.getvalue())
+    with tarfile.open(archives / imagenet.VAL, "w") as packed:
+        for i, image in reversed(list(enumerate(pictures(4, seed=77)))):
+            name = f"ILSVRC2012_val_{i + 1:08d}.JPEG"
+            add(packed, name, png(image))
+            (root / f"folders/imagenet/val/{truth[i]}/{name}").write_bytes(png(image))
+    # The kit numbers the classes in an order of its own, and lists inner nodes of WordNet as well.
+    numbers = {id_: number for number, id_ in enumerate(reversed(ids), 1)}
+    table = np.zeros(len(ids) + 1, dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O"), ("num_children", "O")])
+    for row, (id_, number) in enumerate([*numbers.items(), ("n99999999", len(ids) + 1)]):
+        table[row] = (number, id_, 0 if id_ in ids else 2)
+    mat = io.BytesIO()
+    savemat(mat, {"synsets": table})
+    with tarfile.open(archives / imagenet.DEVKIT, "w:gz") as packed:
+        add(packed, "ILSVRC2012_devkit_t12/data/meta.mat", mat.getvalue())
+        lines = "".join(f"{numbers[id_]}\n" for id_ in truth)
+        add(packed, "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", lines.encode())
+    declared = []
+    for file in DATASETS["imagenet"]["files"]:
+        path = archives / file["name"]
+        declared.append({**file, "md5": md5(path.read_bytes()), "bytes": path.stat().st_size})
+    return declared
+
+
+def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
+def test_imagenet_from_folders_and_from_archives(tmp_path):
+    ids = ["n00000001", "n00000002", "n00000003"]
+    files = image_net(tmp_path, ids)
+    source = {"kind": "imagenet", "size": 24}
+    splits = {"train": 6, "test": 4}
+    arrays = prepared(tmp_path / "a/out", source, tmp_path / "folders", files=files, splits=splits)
+    assert arrays.classes == ids
+    assert arrays.labels("train").tolist() == [0, 0, 1, 1, 2, 2]
+    assert arrays.labels("test").tolist() == [0, 0, 1, 2]
+    expected = ImageOps.fit(pictures(2, (44, 30), seed=1)[1], (24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(arrays.images("train")[3].numpy(), np.asarray(expected).transpose(2, 0, 1))
+
+    prepared(tmp_path / "b/out", source, tmp_path / "archives", files=files, splits=splits)
+    assert payload(tmp_path / "a/out") == payload(tmp_path / "b/out")
+    assert not (tmp_path / "b/downloads").exists()  # read in place
+
+    (tmp_path / "archives/imagenet" / imagenet.DEVKIT).unlink()
+    text = refused(tmp_path / "c/out", source, tmp_path / "archives", files=files)
+    assert f"put {imagenet.DEVKIT} beside it" in text
+    few = {**source, "limit_train": 3, "limit_test": 3}
+    arrays = prepared(tmp_path / "d/out", few, tmp_path / "folders", files=files, splits=splits)
+    assert arrays.labels("train").tolist() == [0, 1, 2]
+    assert arrays.meta["counts"] == {"train": 3, "test": 3}
+
+
+def test_imagenet_without_its_files_says_where_to_get_them(tmp_path):
+    text = refused(tmp_path / "imagenet", {"kind": "imagenet"}, tmp_path, files=DATASETS["imagenet"]["files"])
+    assert "see https://image-net.org/download.php" in text
+    assert "FOLDER/imagenet/train/: one folder of JPEG files per class" in text
+    assert "1d675b47d978889d74fa0da5fadfb00e" in text
+
+
+def test_imagenet100_picks_its_classes(tmp_path):
+    from pipeline.data.sources.imagenet100 import CLASSES
+
+    assert len(set(CLASSES)) == 100 and sorted(CLASSES) == CLASSES
+    root = tmp_path / "raw/imagenet"
+    image = png(pictures(1, (8, 8))[0])
+    for split in ("train", "val"):
+        for id_ in [*CLASSES, "n00000001"]:
+            (root / split / id_).mkdir(parents=True)
+            (root / split / id_ / "a.JPEG").write_bytes(image)
+    files = DATASETS["imagenet100"]["files"]
+    source = {"kind": "imagenet100", "size": 8}
+    arrays = prepared(tmp_path / "a", source, tmp_path / "raw", files=files)
+    assert arrays.classes == CLASSES
+    assert arrays.labels("train").tolist() == list(range(100))
+    text = refused(tmp_path / "b", {**source, "subset": "folder"}, tmp_path / "raw", files=files)
+    assert "101 classes, expected 100" in text
+    (root / "val" / CLASSES[7] / "a.JPEG").unlink()
+    text = refused(tmp_path / "c", source, tmp_path / "raw", files=files)
+    assert f"no validation images of class {CLASSES[7]}" in text
+
+
+@pytest.mark.parametrize("side", [(40, 30), (30, 41), (24, 24), (10, 12)])
+def test_images_are_brought_to_one_size(side):
+    image = pictures(1, side)[0]
+    # Pillow's own centre crop and plain resizing are the references.
+    crop = ImageOps.fit(image, (24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(np.asarray(fitted(image, 24, "crop")), np.asarray(crop))
+    squash = image.resize((24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(np.asarray(fitted(image, 24, "squash")), np.asarray(squash))

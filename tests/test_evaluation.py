@@ -1,0 +1,578 @@
+"""Evaluation: probe, k-NN and spectra against independent implementations; the stage on small checkpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pipeline import components
+from pipeline.errors import UserError
+from pipeline.evaluation import measure as stage
+from pipeline.evaluation import softmax, spectra, subject
+from pipeline.evaluation.features import extract
+from pipeline.evaluation.measures import knn, linear_probe, spectrum
+from pipeline.evaluation.neighbours import votes
+from pipeline.evaluation.progress import Progress
+from pipeline.nets.network import build_network
+from pipeline.training import checkpoint
+from pipeline.training.randomness import generator
+from pipeline.work import Work
+
+NORMALIZE = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
+PROTOCOL = {
+    "optimizer": "adam",
+    "lr": 3e-3,
+    "momentum": 0.9,
+    "weight_decay": 1e-3,
+    "batch_size": 32,
+    "seed": 0,
+}
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def clusters(count: int, spread: float, seed: int = 0, classes: int = 4, width: int = 10) -> tuple[Tensor, Tensor]:
+    """Points around one centre per class, float64; the centres are the same for all seeds."""
+    centres = 3 * torch.randn(classes, width, generator=rng(99), dtype=torch.float64)
+    labels = torch.arange(count) % classes
+    noise = torch.randn(count, width, generator=rng(seed), dtype=torch.float64)
+    return centres[labels] + spread * noise, labels
+
+
+@dataclass
+class Given:
+    """What a measure asks of a subject, from tensors."""
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    n_classes: int
+    seed: int = 0
+    progress: Progress = field(default_factory=lambda: Progress("test"))
+
+    def features(self, split: str) -> Tensor:
+        return getattr(self, split)[0]
+
+    def labels(self, split: str) -> Tensor:
+        return getattr(self, split)[1]
+
+
+# -- features
+
+
+class Small(nn.Module):
+    """A convolution with BatchNorm, whose running statistics differ from those of any batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten())
+        self.body[1].running_mean.uniform_(-1, 1, generator=rng(1))
+        self.body[1].running_var.uniform_(0.5, 2, generator=rng(2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(images)
+
+
+def test_features_do_not_depend_on_the_batch_size():
+    torch.manual_seed(0)
+    encoder = Small().train()
+    images = torch.randint(0, 256, (23, 3, 8, 8), dtype=torch.uint8, generator=rng())
+    buffers = {name: tensor.clone() for name, tensor in encoder.named_buffers()}
+    ticks: list[tuple[int, int]] = []
+    one = extract(encoder, images, NORMALIZE, batch_size=1)
+    some = extract(encoder, images, NORMALIZE, batch_size=7, tick=lambda *done: ticks.append(done))
+    every = extract(encoder, images, NORMALIZE)
+    assert every.shape == (23, 180) and every.dtype == torch.float32 and not every.requires_grad
+    torch.testing.assert_close(one, every, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(some, every, atol=1e-5, rtol=1e-5)
+    assert ticks == [(7, 23), (14, 23), (21, 23), (23, 23)]
+    assert encoder.training and all(torch.equal(buffers[name], now) for name, now in encoder.named_buffers())
+    mean, std = (torch.tensor(NORMALIZE[name]).view(3, 1, 1) for name in ("mean", "std"))
+    torch.testing.assert_close(every, encoder.eval()((images / 255 - mean) / std).detach())
+    precise = extract(encoder.double(), images.double() / 255, NORMALIZE, batch_size=4)
+    assert precise.dtype == torch.float64
+
+
+# -- linear probe
+
+
+def test_standardisation_equals_scikit_learn_and_spares_constants():
+    from sklearn.preprocessing import StandardScaler
+
+    features = torch.randn(9000, 6, generator=rng()) * torch.tensor([1, 10, 0.1, 1, 1, 1]) + 5
+    features[:, 3] = 0.1
+    features[:, 4] = 0.0
+    mean, std = softmax.standardiser(features)
+    ours = softmax.design(features, mean, std)
+    theirs = StandardScaler().fit_transform(features.double().numpy())
+    assert (ours[:, -1] == 1).all()
+    varying = [0, 1, 2, 5]
+    np.testing.assert_allclose(ours[:, varying], theirs[:, varying], atol=1e-5)
+    assert ours[:, 3:5].abs().max() < 1e-6
+    # Rounding noise stays noise.
+    noisy = torch.full((100, 1), 0.3) * (1 + 1e-7 * torch.randn(100, 1, generator=rng()))
+    assert softmax.design(noisy, *softmax.standardiser(noisy))[:, 0].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_probe_s_steps_are_those_of_autograd_and_torch_optim(optimizer):
+    features, labels = clusters(101, 4.0)
+    inputs = softmax.design(features, *softmax.standardiser(features))
+    options = PROTOCOL | {"optimizer": optimizer, "epochs": 3, "weight_decay": 0.05, "seed": 7}
+    ours = [(weight.clone(), loss) for weight, loss in softmax.train(inputs, labels, 4, **options)]
+
+    start = torch.rand(4, 11, generator=generator(7, "linear_probe", "weights"), dtype=torch.float64)
+    weight = ((2 * start - 1) / math.sqrt(10)).requires_grad_()
+    if optimizer == "adam":
+        update = torch.optim.Adam([weight], lr=3e-3, weight_decay=0.05)
+    else:
+        update = torch.optim.SGD([weight], lr=3e-3, weight_decay=0.05, momentum=0.9)
+    for epoch in range(3):
+        order = torch.randperm(101, generator=generator(7, "linear_probe", "order", epoch))
+        losses = []
+        for rows in order.split(32):
+            loss = nn.functional.cross_entropy(inputs[rows] @ weight.T, labels[rows])
+            update.zero_grad()
+            loss.backward()
+            update.step()
+            losses.append(loss.item() * len(rows))
+        torch.testing.assert_close(ours[epoch][0], weight.detach(), atol=1e-12, rtol=1e-10)
+        assert ours[epoch][1] == pytest.approx(sum(losses) / 101, rel=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.5, 6.0], ids=["easy", "hard"])
+def test_a_converged_probe_is_scikit_learn_s_logistic_regression(spread):
+    from sklearn.linear_model import LogisticRegression
+
+    features, labels = clusters(300, spread)
+    inputs = softmax.design(features, *softmax.standardiser(features))
+    decay = 1e-2  # the bias, too, is penalised: a column of ones without intercept
+    reference = LogisticRegression(C=1 / (300 * decay), fit_intercept=False, tol=1e-10, max_iter=5000)
+    reference.fit(inputs.numpy(), labels.numpy())
+    options = {"optimizer": "sgd", "lr": 0.5, "momentum": 0.9, "weight_decay": decay, "batch_size": 300}
+    *_, (weight, _) = softmax.train(inputs, labels, 4, epochs=1500, seed=0, **options)
+    np.testing.assert_allclose(weight.numpy(), reference.coef_, atol=1e-5)
+    held_out, truth = clusters(400, spread, seed=5)
+    held_out = softmax.design(held_out, *softmax.standardiser(features))
+    accuracy = softmax.hits(held_out, truth, weight) / 400
+    assert accuracy == pytest.approx(reference.score(held_out.numpy(), truth.numpy()))
+    assert (accuracy == 1) if spread < 1 else (0.4 < accuracy < 0.95)
+
+    # By minibatches of Adam, as the protocol has it: close, and downhill.
+    history = list(softmax.train(inputs, labels, 4, epochs=60, **PROTOCOL | {"weight_decay": decay}))
+    losses = [loss for _, loss in history]
+    assert losses[0] > losses[10] > losses[-1]
+    assert abs(softmax.hits(held_out, truth, history[-1][0]) / 400 - accuracy) < 0.03
+
+
+def test_shuffled_labels_give_chance():
+    features, labels = clusters(400, 1.0)
+    test = clusters(400, 1.0, seed=5)
+    options = {"lr": 3e-3, "epochs": 10, "batch_size": 32}
+    shuffled = []
+    for seed in range(16):
+        given = Given((features, labels[torch.randperm(400, generator=rng(seed))]), test, 4)
+        shuffled.append(linear_probe.measure(given, **options)["top1_last"])
+    # The four clusters move together, so one shuffle says as much as four coins; 16 of them say enough.
+    assert abs(np.mean(shuffled) - 25) < 4 * np.std(shuffled) / math.sqrt(16) < 20
+    assert linear_probe.measure(Given((features, labels), test, 4), **options)["top1_last"] > 90
+
+
+def test_test_labels_have_no_influence_on_the_weights(monkeypatch):
+    train, (held_out, truth) = clusters(200, 6.0), clusters(200, 6.0, seed=5)
+    seen: list[Tensor] = []
+    counted = softmax.hits
+
+    def recording(inputs, labels, weight, **more):
+        seen.append(weight.clone())
+        return counted(inputs, labels, weight, **more)
+
+    monkeypatch.setattr(softmax, "hits", recording)
+    first = linear_probe.measure(Given(train, (held_out, truth), 4), epochs=5)
+    weights, seen[:] = list(seen), []
+    other = linear_probe.measure(Given(train, (held_out, (truth + 1) % 4), 4), epochs=5)
+    assert len(seen) == len(weights) == 5
+    assert all(torch.equal(a, b) for a, b in zip(weights, seen, strict=True))
+    assert first["train_loss"] == other["train_loss"] and first["top1_last"] != other["top1_last"]
+
+
+def test_last_and_best_epoch_are_both_reported(monkeypatch):
+    answers = iter([10, 40, 40, 25])
+    monkeypatch.setattr(softmax, "hits", lambda *_, **__: next(answers))
+    scores = linear_probe.measure(Given(clusters(50, 1.0), clusters(50, 1.0), 4), epochs=4)
+    assert (scores["top1_last"], scores["top1_best"], scores["best_epoch"]) == (50.0, 80.0, 2)
+    assert (scores["n_train"], scores["n_test"]) == (50, 50) and "top5" not in scores
+
+
+def test_top5_counts_the_five_largest_scores():
+    inputs, labels = torch.eye(8, dtype=torch.float64), torch.arange(8)
+    weight = torch.arange(8.0, dtype=torch.float64)[:, None].expand(8, 8)  # class 7 scores highest everywhere
+    assert [softmax.hits(inputs, labels, weight, top=top) for top in (1, 5, 8)] == [1, 5, 8]
+    assert softmax.hits(inputs, labels, weight, top=5, rows=3) == 5
+    points = clusters(160, 1.0, classes=8)
+    assert linear_probe.measure(Given(points, points, 8), epochs=2, lr=0.01)["top5"] > 62.5
+
+
+def test_the_probe_depends_on_its_seed_alone():
+    train, test = clusters(100, 6.0), clusters(100, 6.0, seed=5)
+    torch.manual_seed(1)
+    first = linear_probe.measure(Given(train, test, 4, seed=3), epochs=3)
+    torch.manual_seed(2)
+    assert linear_probe.measure(Given(train, test, 4, seed=3), epochs=3) == first
+    assert linear_probe.measure(Given(train, test, 4, seed=4), epochs=3)["train_loss"] != first["train_loss"]
+
+
+def test_without_standardisation_the_scale_of_features_matters():
+    (features, labels), test = clusters(200, 1.0), clusters(200, 1.0, seed=5)
+    small = Given((features * 1e-3, labels), (test[0] * 1e-3, test[1]), 4)
+    with_it = linear_probe.measure(small, epochs=5, lr=0.01)["top1_last"]
+    assert with_it > 90 > linear_probe.measure(small, epochs=5, lr=0.01, standardize=False)["top1_last"]
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "optimizer"])
+def test_bad_leaves_of_the_probe_are_named(name):
+    points = clusters(20, 1.0)
+    with pytest.raises(UserError, match=rf"^linear_probe\.{name}:"):
+        linear_probe.measure(Given(points, points, 4), **{name: "lars" if name == "optimizer" else 0})
+
+
+# -- k-NN
+
+
+def test_votes_equal_scikit_learn_s_weighted_neighbours():
+    from sklearn.neighbors import KNeighborsClassifier
+
+    bank, labels = clusters(240, 6.0)
+    queries, truth = clusters(150, 6.0, seed=5)
+    for k, temperature in [(1, 0.1), (20, 0.1), (100, 0.5)]:
+        reference = KNeighborsClassifier(
+            k, metric="cosine", algorithm="brute", weights=lambda d, t=temperature: np.exp((1 - d) / t)
+        )
+        reference.fit(bank.numpy(), labels.numpy())
+        cast = votes(bank, labels, queries, 4, k=k, temperature=temperature)
+        shares = (cast / cast.sum(1, keepdim=True)).numpy()
+        np.testing.assert_allclose(shares, reference.predict_proba(queries.numpy()), atol=1e-10)
+        scores = knn.measure(Given((bank, labels), (queries, truth), 4), k=k, temperature=temperature)
+        assert scores["top1"] == pytest.approx(100 * reference.score(queries.numpy(), truth.numpy()))
+        assert scores["k"] == k
+
+
+def test_votes_by_hand():
+    angles = torch.tensor([10.0, 60, 60, 180], dtype=torch.float64).deg2rad()
+    bank = torch.stack((angles.cos(), angles.sin()), 1) * torch.tensor([[5.0], [1], [0.2], [1]])
+    labels = torch.tensor([0, 1, 1, 2])
+    query = torch.tensor([[3.0, 0.0]], dtype=torch.float64)
+    near, far = math.cos(math.radians(10)), 0.5
+    for temperature, winner in [(0.1, 0), (10.0, 1)]:
+        cast = votes(bank, labels, query, 3, k=3, temperature=temperature)[0]
+        expected = [math.exp((near - 1) / temperature), 2 * math.exp((far - 1) / temperature), 0]
+        torch.testing.assert_close(cast, torch.tensor(expected, dtype=torch.float64))
+        assert cast.argmax() == winner
+    assert votes(bank, labels, query, 3, k=99, temperature=1.0)[0, 2] == pytest.approx(math.exp(-2))
+
+
+def test_chunks_and_temperature_of_the_votes():
+    bank, labels = clusters(90, 6.0)
+    queries, _ = clusters(31, 6.0, seed=5)
+    ticks: list[tuple[int, int]] = []
+    whole = votes(bank, labels, queries, 4, k=10, temperature=0.1)
+    parts = votes(bank, labels, queries, 4, k=10, temperature=0.1, entries=200, tick=lambda *done: ticks.append(done))
+    torch.testing.assert_close(parts, whole, atol=1e-14, rtol=1e-12)
+    assert len(ticks) == 16 and ticks[-1] == (31, 31)
+    cold = votes(bank.float(), labels, bank.float(), 4, k=10, temperature=1e-3)
+    assert torch.isfinite(cold).all() and torch.equal(cold.argmax(1), labels)
+
+
+@pytest.mark.parametrize("leaves", [{"k": 0}, {"temperature": 0.0}])
+def test_bad_leaves_of_knn_are_named(leaves):
+    points = clusters(20, 1.0)
+    with pytest.raises(UserError, match=rf"^knn\.{next(iter(leaves))}:"):
+        knn.measure(Given(points, points, 4), **leaves)
+
+
+# -- spectra
+
+
+def test_alignment_with_a_commuting_and_with_a_random_matrix():
+    f = torch.randn(200, 8, generator=rng(), dtype=torch.float64) * torch.arange(8, 0, -1)
+    values, vectors = spectra.eigenbasis(f.T @ f / 200)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh((f.T @ f / 200).numpy())[::-1], atol=1e-10)
+    eigenvalues = torch.tensor([3.0, -1, 0.5, 2, -4, 1, 0, -0.2], dtype=torch.float64)
+    commuting = vectors @ torch.diag(eigenvalues) @ vectors.T
+    found = spectra.alignment(commuting, vectors)
+    assert found[6] is None
+    assert found[:6] + found[7:] == pytest.approx([1, -1, 1, 1, -1, 1, -1])
+    random = torch.randn(8, 8, generator=rng(1), dtype=torch.float64)
+    off = spectra.alignment(random, vectors)
+    assert max(map(abs, off)) < 0.95
+    j = 2
+    u = vectors[:, j].numpy()
+    image = random.numpy() @ u
+    assert off[j] == pytest.approx(u @ image / np.linalg.norm(image))
+    # Directions in the plane turned by a right angle: no alignment, however large the image.
+    quarter = torch.tensor([[0.0, -5], [5, 0]], dtype=torch.float64)
+    assert spectra.alignment(quarter, torch.eye(2, dtype=torch.float64)) == [0, 0]
+
+
+def test_asymmetry_from_symmetric_to_skew():
+    matrix = torch.randn(5, 5, generator=rng(), dtype=torch.float64)
+    symmetric, skew = (matrix + matrix.T) / 2, (matrix - matrix.T) / 2
+    assert spectra.asymmetry(symmetric) == 0 and spectra.asymmetry(torch.zeros(3, 3)) == 0
+    assert spectra.asymmetry(skew) == math.inf
+    assert spectra.asymmetry(symmetric + 2 * skew) == pytest.approx((2 * skew.norm() / symmetric.norm()).item())
+
+
+def test_effective_rank_counts_equal_directions():
+    assert spectra.effective_rank(torch.tensor([2.0, 2, 2, 0, -1e-9])) == pytest.approx(3)
+    assert spectra.effective_rank(torch.tensor([7.0, 0])) == pytest.approx(1)
+    assert spectra.effective_rank(torch.zeros(4)) == 0
+    assert spectra.effective_rank(torch.tensor([0.5, 0.25, 0.25])) == pytest.approx(math.exp(1.5 * math.log(2)))
+
+
+# -- the stage
+
+
+@dataclass
+class Site:
+    """A data set and checkpoints in a temporary folder."""
+
+    root: Path
+    images: dict[str, Tensor]
+
+    def spec(self, **changes) -> dict:
+        """Leaves of a run, complete."""
+        given = {
+            "views": {"kind": "identity"},
+            "encoder": {"kind": "tiny_conv", "channels": [4, 6], "strides": [1, 2]},
+            "projector": {"kind": "mlp", "hidden": 8, "out": 5},
+            "predictor": {"kind": "linear"},
+        } | changes
+        resolved = {name: components.resolve(name, leaves, "test") for name, leaves in given.items()}
+        return resolved | {"normalize": NORMALIZE, "batch_size": 16, "split": "train"}
+
+    def files(self, spec: dict) -> dict[str, Path]:
+        """Source files of a run's components."""
+        named = {name: leaves["kind"] for name, leaves in spec.items() if isinstance(leaves, dict) and "kind" in leaves}
+        return {name: components.find(name, kind) for name, kind in named.items()}
+
+    def train(self, name: str, spec: dict, outcome: str = "trained", poison: bool = False) -> Path:
+        """A checkpoint with initial weights."""
+        folder = self.root / name
+        folder.mkdir()
+        parts = {part: spec[part] for part in ("encoder", "projector", "predictor")}
+        network = build_network(parts, (3, 8, 8), self.files(parts), seed=1)
+        if poison:
+            next(network.encoder.parameters()).data.fill_(math.nan)
+        state = network.state_dict() if outcome == "trained" else None
+        checkpoint.write_payload(folder, state, None, "epoch,loss\n", {"outcome": outcome, "epoch": 0})
+        return folder
+
+    def work(self, kind: str, folder: Path, spec: dict, seed: int = 1, **leaves) -> Work:
+        """What the door hands to the stage."""
+        read = components.reads("measure", kind)
+        protocol = components.resolve("measure", {"kind": kind, **leaves}, "test")
+        out = self.root / f"out-{len(list(self.root.iterdir()))}"
+        out.mkdir()
+        files = {name: path for name, path in self.files(spec).items() if name in read}
+        return Work(
+            name=f"measurements/{kind}",
+            spec={"measure": protocol, "threads": 1, **{name: spec[name] for name in read}},
+            out=out,
+            inputs={"checkpoint": folder, "data": self.root / "data"},
+            seed=seed,
+            components={"measure": components.find("measure", kind), **files},
+            context={"device": "cpu"},
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """72 training and 40 test images of three classes, told apart by their colour."""
+    data = tmp_path / "data"
+    data.mkdir()
+    tensors, counts = {}, {"train": 72, "test": 40}
+    for number, (split, count) in enumerate(counts.items()):
+        labels = torch.arange(count) % 3
+        noise = torch.randint(0, 120, (count, 3, 8, 8), generator=rng(number))
+        noise[torch.arange(count), labels] += 70
+        tensors |= {f"{split}_images": noise.to(torch.uint8), f"{split}_labels": labels}
+    save_file(tensors, data / "arrays.safetensors")
+    meta = {
+        "name": "colours",
+        "classes": ["red", "green", "blue"],
+        "counts": counts,
+        "image_shape": [3, 8, 8],
+    }
+    (data / "meta.json").write_text(json.dumps(meta))
+    return Site(tmp_path, {split: tensors[f"{split}_images"] for split in counts})
+
+
+def scores(work: Work) -> dict:
+    return json.loads((work.out / "scores.json").read_text())
+
+
+def test_measures_of_a_checkpoint_share_its_features(site, monkeypatch):
+    spec = site.spec()
+    folders = [site.train(name, spec) for name in ("a", "b")]
+    works = [
+        site.work(kind, folder, spec, **leaves)
+        for kind, leaves in [
+            ("linear_probe", {"epochs": 30, "lr": 0.03}),
+            ("knn", {"k": 5}),
+            ("spectrum", {"samples": 48}),
+        ]
+        for folder in folders
+    ]
+    extracted = []
+    real = subject.extract
+
+    def counting(encoder, images, normalize, **more):
+        extracted.append(len(images))
+        return real(encoder, images, normalize, **more)
+
+    monkeypatch.setattr(subject, "extract", counting)
+    done = []
+    for work in stage.execute(works):
+        assert [path.name for path in work.out.iterdir()] == ["scores.json"]  # complete when it is handed over
+        done.append(work)
+    assert sorted(map(id, done)) == sorted(map(id, works))
+    assert extracted == [72, 40] * 2
+    probe, neighbours, spectral = scores(works[0]), scores(works[2]), scores(works[4])
+    assert probe["top1_last"] > 80 and neighbours["top1"] > 60 and neighbours["k"] == 5
+    assert (probe["n_train"], probe["n_test"]) == (72, 40)
+    assert spectral["samples"] == 48 and len(spectral["spectrum"]["alignment"]) == 5
+    assert spectral["spectrum"]["asymmetry"] == spectral["asymmetry"] > 0
+    # The checkpoints are the same, so are the bytes; and they are JSON as written by us.
+    for work, twin in zip(works[::2], works[1::2], strict=True):
+        text = (work.out / "scores.json").read_text()
+        assert text == (twin.out / "scores.json").read_text()
+        assert text == json.dumps(json.loads(text), sort_keys=True, indent=1) + "\n"
+
+
+def test_a_measure_reads_only_the_parts_that_it_names(site):
+    spec = site.spec()
+    folder = site.train("a", spec)
+    work = site.work("knn", folder, spec)
+    assert set(work.spec) == {"measure", "threads", "encoder", "normalize"}
+    assert set(work.components) == {"measure", "encoder"}
+    list(stage.execute([work]))
+    assert scores(work)["k"] == 72  # fewer images than neighbours asked for
+
+
+def test_raw_pixels_are_a_checkpoint_like_any_other(site):
+    spec = site.spec(encoder={"kind": "pixels"}, projector={"kind": "none"}, predictor={"kind": "none"})
+    work = site.work("linear_probe", site.train("pixels", spec), spec, epochs=30, lr=0.03)
+    spectral = site.work("spectrum", work.inputs["checkpoint"], spec, samples=72)
+    list(stage.execute([work, spectral]))
+    assert scores(work)["top1_last"] > 90
+    # Without augmentation and BatchNorm the predictor's input is the normalised pixels.
+    mean, std = (np.array(NORMALIZE[name]).reshape(3, 1, 1) for name in ("mean", "std"))
+    used = 64  # whole batches of 16
+    chosen = torch.randperm(72, generator=generator(1, "spectrum", "images"))[:used]
+    pixels = ((site.images["train"][chosen].double().numpy() / 255 - mean) / std).reshape(used, -1)
+    expected = np.linalg.eigvalsh(pixels.T @ pixels / used)[::-1]
+    found = scores(spectral)["spectrum"]
+    np.testing.assert_allclose(found["f_eigenvalues"], expected, atol=1e-4)
+    assert set(found) == {"f_eigenvalues", "f_effective_rank", "samples"}  # no predictor, no Wp
+
+
+def test_spectrum_takes_batch_statistics_and_leaves_the_network_alone(site):
+    views = {"kind": "simclr", "scale_min": 0.5, "count": 3}
+    spec = site.spec(views=views)
+    work = site.work("spectrum", site.train("a", spec), spec)
+    given = subject.Subject(
+        spec=work.spec,
+        seed=1,
+        device=torch.device("cpu"),
+        checkpoint=work.inputs["checkpoint"],
+        data=work.inputs["data"],
+        components=work.components,
+        progress=Progress("test"),
+    )
+    before = {name: tensor.clone() for name, tensor in given.network.state_dict().items()}
+    correlation, used = spectrum.predictor_input(given, 40)
+    assert used == 32 and not given.network.training
+    assert all(torch.equal(before[name], now) for name, now in given.network.state_dict().items())
+
+    network = build_network(
+        {part: spec[part] for part in ("encoder", "projector", "predictor")},
+        (3, 8, 8),
+        work.components,
+        seed=1,
+    ).train()
+    policy = components.make(work.components["views"], spec["views"], (3, 8, 8), NORMALIZE)
+    order = torch.randperm(72, generator=generator(1, "spectrum", "images"))
+    pooled = []
+    for number in range(2):
+        batch = site.images["train"][order[16 * number : 16 * number + 16]]
+        for view in policy(batch, generator(1, "spectrum", "views", number)):
+            pooled.append(network.projector(network.encoder(view)).detach().double())
+    stored = torch.cat(pooled).numpy()
+    assert stored.shape == (96, 5)
+    np.testing.assert_allclose(correlation, stored.T @ stored / 96, atol=1e-10)
+
+    scored = spectrum.measure(given, samples=40)["spectrum"]
+    weight = network.predictor.weight.detach().double().numpy()
+    np.testing.assert_allclose(scored["f_eigenvalues"], np.linalg.eigvalsh(stored.T @ stored / 96)[::-1], atol=1e-10)
+    symmetric = np.linalg.eigvalsh((weight + weight.T) / 2)[::-1]
+    np.testing.assert_allclose(scored["wp_symmetric_eigenvalues"], symmetric, atol=1e-10)
+    assert scored["smallest_eigenvalue"] == pytest.approx(symmetric[-1])
+    real = np.sort(np.linalg.eigvals(weight).real)[::-1]
+    np.testing.assert_allclose(scored["wp_real_eigenvalues"], real, atol=1e-10)
+    assert scored["asymmetry"] == pytest.approx(np.linalg.norm(weight - weight.T) / np.linalg.norm(weight + weight.T))
+    with pytest.raises(UserError, match=r"^spectrum\.samples:"):
+        spectrum.measure(given, samples=1)
+
+
+def test_a_diverged_checkpoint_has_no_scores_and_is_no_error(site):
+    spec = site.spec()
+    works = [
+        site.work("linear_probe", site.train("stopped", spec, outcome="diverged"), spec),
+        site.work("spectrum", site.train("poisoned", spec, poison=True), spec),
+    ]
+    works.append(site.work("knn", works[1].inputs["checkpoint"], spec))
+    assert len(list(stage.execute(works))) == 3
+    assert [scores(work) for work in works] == [{"outcome": "diverged"}] * 3
+
+
+def test_scores_refuse_what_json_has_no_word_for(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        stage.write_scores(tmp_path, {"top1": math.nan})
+    stage.write_scores(tmp_path, {"b": 0.1 + 0.2, "a": [1]})
+    assert (tmp_path / "scores.json").read_text() == '{\n "a": [\n  1\n ],\n "b": 0.30000000000000004\n}\n'
+
+
+def test_progress_speaks_only_after_a_while():
+    stream = io.StringIO()
+    patient, eager = Progress("node", every=60, stream=stream), Progress("node", every=0, stream=stream)
+    patient.tick("features of train", 1, 2)
+    assert stream.getvalue() == ""
+    eager.tick("features of train", 500, 2000)
+    assert stream.getvalue() == "node: features of train 500/2000\n"
+
+
+def test_measures_declare_what_they_read():
+    assert components.reads("measure", "linear_probe") == components.reads("measure", "knn") == ("encoder", "normalize")
+    assert set(components.reads("measure", "spectrum")) == {
+        "encoder", "projector", "predictor", "views", "normalize", "batch_size", "split",
+    }  # fmt: skip
+    found = components.resolve("measure", {"kind": "linear_probe"}, "test")
+    assert (
+        found["lr"] == 3e-4 and found["weight_decay"] == 1e-3 and found["epochs"] == 50 and found["batch_size"] == 128
+    )
+    assert found["standardize"] is True and found["optimizer"] == "adam"
+    assert components.resolve("measure", {"kind": "knn"}, "test") == {
+        "kind": "knn",
+        "k": 200,
+        "temperature": 0.1,
+    }

@@ -1,0 +1,338 @@
+"""Declarations: how layers become specs, which runs are shared, and that every mistake ends in one line with its fix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import components, spec
+from pipeline.catalogue import PARAMS, Catalogue, Options
+from pipeline.errors import UserError
+from pipeline.plan import Plan
+
+
+def planned(*targets: str, **options) -> Plan:
+    catalogue = Catalogue(Options(**options))
+    return Plan(catalogue, [catalogue.request(target) for target in targets] if targets else catalogue.built())
+
+
+def cells(plan: Plan, role: str = "cell") -> list[dict]:
+    (artifact,) = plan.artifacts.values()
+    return [cell for cell in artifact.leaves["cells"] if cell["role"] == role]
+
+
+# -- what is planned
+
+
+def test_table8_at_paper_scale_is_thirty_runs_of_five_hundred_epochs():
+    plan = planned("results/paper/directpred/table8.csv")
+    assert len(plan.runs) == 6
+    for run in plan.runs.values():
+        assert run.milestones == {(seed, epochs) for seed in range(5) for epochs in (100, 300, 500)}
+        assert run.run["optimizer"] == {"kind": "sgd", "lr": 0.03, "momentum": 0.9, "weight_decay": 4e-4}
+        assert run.run["target"]["momentum"] == 0.996
+        assert run.run["batch_size"] == 128
+    stems = {run.data.split("-")[0]: run.run["encoder"]["stem"] for run in plan.runs.values()}
+    assert stems == {"cifar10": "cifar", "stl10": "stock"}
+    splits = {run.data.split("-")[0]: run.run["split"] for run in plan.runs.values()}
+    assert splits == {"cifar10": "train", "stl10": "train+unlabeled"}
+
+
+def test_equal_cells_of_two_tables_are_one_run():
+    """Table 2 is the regular half of the lower block of Table 5; Table 6 (.3, .1) is Table 8's DirectPred."""
+    alone = planned("results/paper/directpred/table2.csv"), planned("results/paper/directpred/table5.csv")
+    both = planned("results/paper/directpred/table2.csv", "results/paper/directpred/table5.csv")
+    assert set(alone[0].runs) < set(alone[1].runs)
+    assert len(both.runs) == 16
+    table6, table8 = planned("results/paper/directpred/table6.csv"), planned("results/paper/directpred/table8.csv")
+    assert len(set(table6.runs) & set(table8.runs)) == 1
+    table3 = planned("results/paper/directpred/table3.csv")
+    assert len(set(table3.runs) & set(table8.runs)) == 1
+
+
+def test_who_asks_for_less_trains_less():
+    plan = planned("results/paper/directpred/table6.csv")
+    assert {epoch for run in plan.runs.values() for _, epoch in run.milestones} == {100}
+
+
+def test_quick_changes_all_methods_alike_and_says_what_stands_for_what():
+    plan = planned("results/quick/directpred/table8.csv")
+    trained = [run.run for run in plan.runs.values() if run.run["encoder"]["kind"] != "pixels"]
+    assert len(trained) == 6
+    shared = {json.dumps([r["encoder"], r["views"], r["optimizer"], r["batch_size"], r["target"]]) for r in trained}
+    assert len(shared) == 1
+    found = {(cell["stands_for"], cell["dataset"]) for cell in cells(plan)}
+    assert found == {("stl10", "shapes"), ("cifar10", "digits")}
+    assert {cell["stands_for"] for cell in cells(plan, "raw pixels")} == {"cifar10", "stl10"}
+    assert {cell["trained_epochs"] for cell in cells(plan, "untrained encoder")} == {0}
+
+
+def test_flavour_released_takes_the_codes_constants():
+    text = planned("results/paper/directpred/table8.csv")
+    code = planned("results/paper-released/directpred/table8.csv")
+    floors = [
+        {run.run["predictor"]["floor"] for run in plan.runs.values() if run.run["predictor"]["kind"] == "directpred"}
+        for plan in (text, code)
+    ]
+    assert floors == [{0.0}, {1e-4}]
+    values = [next(iter(plan.artifacts.values())).leaves["measure"]["value"] for plan in (text, code)]
+    assert values == ["top1_last", "top1_best"]
+
+
+def test_without_ema_the_target_is_the_online_network():
+    plan = planned("results/paper/directpred/table3.csv")
+    kinds = {run.run["target"]["kind"] for run in plan.runs.values()}
+    assert kinds == {"ema", "same"}
+    two_layer = [run.run for run in plan.runs.values() if run.run["predictor"]["kind"] == "mlp"]
+    assert len(two_layer) == 8
+
+
+def test_decay_on_the_predictor_only():
+    plan = planned("results/paper/directpred/table5.csv")
+    decays = {(r.run["optimizer"]["weight_decay"], r.run["predictor"]["weight_decay"]) for r in plan.runs.values()}
+    assert decays == {(0.0, 4e-4), (0.0, 0.0)}
+
+
+def test_a_scale_may_leave_cells_out_and_says_so():
+    plan = planned("results/gpu/directpred/table8.csv", datasets=("cifar10",))
+    reasons = {cell["missing"] for cell in cells(plan)}
+    assert reasons == {
+        None,
+        "stl10: not among --config datasets=cifar10",
+        "300 epochs: scale gpu ends at 100",
+        "500 epochs: scale gpu ends at 100",
+    }
+    assert {run.data.split("-")[0] for run in plan.runs.values()} == {"cifar10"}
+
+
+@pytest.mark.parametrize(
+    ("points", "epochs", "trained"),
+    [
+        ({}, 123, 123),
+        ({100: 8, 500: 20}, 0, 0),
+        ({100: 8, 500: 20}, 100, 8),
+        ({100: 8, 500: 20}, 300, 14),
+        ({100: 8, 500: 20}, 1, 1),
+        ({100: 8, 500: 20}, 1000, 40),
+    ],
+)
+def test_epochs_of_a_scale_are_between_its_points(points, epochs, trained):
+    scale = spec.Scale(title="", epochs=points, estimate=spec.Estimate(epoch=1, measurement=1, basis=""))
+    assert scale.trained(epochs) == trained
+
+
+def test_the_plan_needs_no_torch():
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; from pipeline.catalogue import Catalogue, Options; from pipeline.plan import Plan; "
+        "from pipeline.fingerprint import Fingerprints; c = Catalogue(Options()); Plan(c, c.built()).keys(Fingerprints()); "
+        "print([m for m in ('torch', 'numpy', 'pandas', 'snakemake', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PARAMS.parent
+    )
+    assert done.stdout.strip() == "[]"
+
+
+# -- names
+
+
+def test_all_ninety_two_artifacts_have_a_name():
+    registry = Catalogue(Options()).registry
+    assert len(registry) == 92
+    counts = {paper: sum(key == paper for key, _ in registry) for paper, _ in registry}
+    assert counts == {"directpred": 21, "stepwise": 14, "isoloss": 14, "embnorms": 20, "multiview": 23}
+
+
+def test_every_declared_artifact_is_registered_and_expands():
+    catalogue = Catalogue(Options())
+    for scale in catalogue.scales:
+        Plan(catalogue, catalogue.built(scale))
+
+
+@pytest.mark.parametrize("scale", ["quick", "tiny", "gpu", "paper"])
+def test_published_numbers_find_their_cells(scale):
+    plan = planned(*(f"results/{scale}/directpred/table{n}.csv" for n in (1, 2, 3, 5, 6, 7, 8)))
+    for artifact in plan.artifacts.values():
+        wanted = {
+            tuple(
+                sorted(
+                    (axis, str(cell["axes"][axis])) for axis in artifact.leaves["published"][0] if axis in cell["axes"]
+                )
+            )
+            for cell in artifact.leaves["cells"]
+            if cell["role"] == "cell"
+        }
+        printed = {
+            tuple(sorted((axis, value) for axis, value in row.items() if axis in artifact.declaration.axes()))
+            for row in artifact.leaves["published"]
+        }
+        assert wanted <= printed
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/table99.csv", "no paper has an artifact called 'table99'; did you mean table9"),
+        ("results/table1.csv", "papers have an artifact of this name; type results/quick/directpred/table1.csv or"),
+        ("results/quick/directpred/fig3.png", "directpred/fig3 (State-space flow"),
+        ("results/quick/directpred/fig3.png", "is not built yet; ready are: directpred/table1"),
+        ("results/quick/directprd/table8.csv", "there is no paper called 'directprd'; did you mean directpred?"),
+        ("results/quik/directpred/table8.csv", "there is no scale called 'quik'; did you mean quick?"),
+        ("results/quick/directpred/tabel8.csv", "directpred has no artifact called 'tabel8'; did you mean table8"),
+        ("results/quick/directpred/table8.png", "is a table; type results/quick/directpred/table8.csv or .md"),
+        ("results/quick-relased/directpred/table8.csv", "has no flavour 'relased'; did you mean released?"),
+    ],
+)
+def test_a_wrong_name_says_the_right_one(target, words):
+    with pytest.raises(UserError) as error:
+        Catalogue(Options()).request(target)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"scael": "gpu"}, "--config scael: unknown key; did you mean scale?"),
+        ({"seeds": "two"}, "--config seeds: expected a number from 1 on, found 'two'"),
+        ({"scale": 5}, "--config scale: expected a name or path, found 5"),
+        ({"extend": "/no/such/folder"}, "--config extend: there is no folder /no/such/folder"),
+    ],
+)
+def test_a_wrong_config_says_the_right_one(config, words):
+    with pytest.raises(UserError, match=words.replace("?", r"\?")):
+        Options.parse(config, {})
+
+
+def test_the_raw_folder_may_come_from_the_environment(tmp_path):
+    assert Options.parse({}, {"SSL_RAW_DIR": str(tmp_path)}).raw_dir == str(tmp_path)
+    assert Options.parse({"raw_dir": "/a"}, {"SSL_RAW_DIR": "/b"}).raw_dir == "/a"
+
+
+# -- mistakes in declarations
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A user's own folder with a paper that is right."""
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "scales").mkdir()
+    paper = yaml.safe_load((PARAMS / "papers/directpred.yaml").read_text().replace("paper: directpred", "paper: mine"))
+    paper["artifacts"] = {"t": paper["artifacts"]["table8"]}
+    (tmp_path / "papers/mine.yaml").write_text(yaml.safe_dump(paper, sort_keys=False))
+    scale = yaml.safe_load((PARAMS / "scales/tiny.yaml").read_text())
+    (tmp_path / "scales/small.yaml").write_text(yaml.safe_dump(scale))
+    return tmp_path
+
+
+def change(path: Path, *keys, value) -> None:
+    """Set a leaf of a YAML file; a value of None removes it."""
+    data = yaml.safe_load(path.read_text())
+    place = data
+    for key in keys[:-1]:
+        place = place[key]
+    if value is None:
+        del place[keys[-1]]
+    else:
+        place[keys[-1]] = value
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+
+MISTAKES = [
+    (("defaults", "batchsize"), 64, "batchsize: unknown key; did you mean batch_size?"),
+    (("defaults", "batch_size"), "many", "batch_size: Input should be a valid integer"),
+    (("defaults", "batch_size"), 0, "batch_size: Input should be greater than 0, found 0"),
+    (("artifacts", "t", "colums"), {}, "artifacts.t.colums: unknown key; did you mean columns?"),
+    (("artifacts", "t", "measure"), "top1", "measure: top1 is none of: linear_top1"),
+    (("artifacts", "t", "rows"), {"method": ["sdg"]}, "there is no method 'sdg'; there are: sgd"),
+    (("artifacts", "t", "rows"), {"gamma": [1]}, "gamma: no such axis; declare it under axes"),
+    (("methods", "directpred", "predictor"), {"kind": "directpred", "hidden": 512}, "predictor.hidden: directpred sets one linear map from F and has no hidden layer; remove hidden, or use predictor: {kind: mlp}"),
+    (("methods", "directpred", "predictor"), {"kind": "directpred", "layers": 2}, "is no two-layer predictor; remove layers"),
+    (("methods", "directpred", "predictor"), {"kind": "directpred", "epsilom": 0.1}, "predictor.epsilom: directpred has no such key; did you mean epsilon?"),
+    (("methods", "directpred", "predictor"), {"kind": "directpred", "epsilon": "big"}, "predictor.epsilon: expected float, found 'big'"),
+    (("methods", "directpred", "predictor"), {"kind": "directpred", "freq": 1.5}, "predictor.freq: expected int, found 1.5"),
+    (("methods", "directpred", "predictor"), {"kind": "directpred", "epsilon_mode": "odd"}, "predictor.epsilon_mode: expected Literal"),
+    (("methods", "directpred", "predictor"), {"kind": "direct"}, "there is no predictor called 'direct'; did you mean directpred?"),
+    (("methods", "directpred", "like"), "directpred", "goes in a circle"),
+    (("methods", "sgd", "objective"), {"kind": "cosin"}, "there is no objective called 'cosin'; did you mean cosine?"),
+    (("methods", "sgd", "target"), {"kind": "same", "momentum": 0.9}, "target.momentum: the target is the online network"),
+    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected Literal"),
+    (("defaults", "optimizer"), None, "optimizer: this key is needed"),
+    (("measures", "linear_top1", "measure"), {"kind": "linear_prob"}, "there is no measure called 'linear_prob'; did you mean linear_probe?"),
+    (("artifacts", "t", "claims"), [{"text": "x"}], "artifacts.t.claims.0: Value error, expected just one of greater"),
+    (("artifacts", "t", "published"), {"file": "nope.csv"}, "published.file: there is no file published/nope.csv"),
+    (("artifacts", "t", "columns"), {"dataset": ["mnist"], "epochs": [100]}, "there is no data set called 'mnist'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value", "words"), MISTAKES, ids=[m[2][:40] for m in MISTAKES])
+def test_a_mistake_is_one_line_with_file_key_and_fix(folder, place, value, words):
+    change(folder / "papers/mine.yaml", *place, value=value)
+    with pytest.raises(UserError) as error:
+        planned("results/paper/mine/t.csv", extend=str(folder))
+    text = str(error.value)
+    assert words in text
+    assert "mine.yaml" in text or "datasets.yaml" in text
+    assert "\n" not in text
+
+
+def test_a_scale_that_overrides_a_swept_leaf_is_refused(folder):
+    change(folder / "papers/mine.yaml", "artifacts", "t", "fixed", value={"alpha_p": 2.0})
+    change(folder / "scales/small.yaml", "every_run", "predictor", value={"lr_multiplier": 1.0})
+    with pytest.raises(UserError, match=r"every_run.predictor.lr_multiplier: mine/t sweeps this leaf"):
+        planned("results/small/mine/t.csv", extend=str(folder))
+
+
+def test_a_leaf_of_a_scale_that_no_component_has_is_refused(folder):
+    change(folder / "scales/small.yaml", "every_run", "target", value={"momentun": 1.0})
+    with pytest.raises(UserError, match=r"every_run: target.momentun: no target has such a key"):
+        planned("results/small/mine/t.csv", extend=str(folder))
+
+
+def test_yaml_mistakes_name_the_line(folder):
+    path = folder / "papers/mine.yaml"
+    path.write_text("paper: mine\ntitle: [unclosed\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:\d+: not readable as YAML"):
+        planned(extend=str(folder))
+    path.write_text("paper: mine\npaper: twice\n")
+    with pytest.raises(UserError, match="stands here twice"):
+        planned(extend=str(folder))
+
+
+def test_yes_and_no_are_words_and_exponents_are_numbers(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: yes\nb: no\nc: 1e-4\nd: 4.0e-4\ne: true\nf: 10\ng: .5\nh: 1.2.3\n")
+    assert spec.load(tmp_path / "a.yaml") == {
+        "a": "yes", "b": "no", "c": 1e-4, "d": 4e-4, "e": True, "f": 10, "g": 0.5, "h": "1.2.3",
+    }  # fmt: skip
+
+
+# -- layers
+
+
+def test_another_kind_replaces_a_component_and_the_same_changes_it():
+    base = {"predictor": {"kind": "linear", "bias": True}, "batch_size": 1}
+    assert spec.overlay(base, {"predictor": {"bias": False}})["predictor"] == {"kind": "linear", "bias": False}
+    assert spec.overlay(base, {"predictor": {"kind": "linear"}})["predictor"] == {"kind": "linear", "bias": True}
+    assert spec.overlay(base, {"predictor": "mlp"})["predictor"] == {"kind": "mlp"}
+    assert base == {"predictor": {"kind": "linear", "bias": True}, "batch_size": 1}
+
+
+def test_leaves_of_components_are_read_from_their_source_without_importing_them(tmp_path):
+    (tmp_path / "objectives").mkdir()
+    (tmp_path / "objectives/mine.py").write_text(
+        "import a_library_that_is_not_there\nABSENT = {'later': 1}\n"
+        "def loss(predictions, targets, *, weight: float = 1.0, later: int = 1, must: str): ...\n"
+    )
+    found = components.resolve("objective", {"kind": "mine", "must": "x", "weight": 2}, "here", tmp_path)
+    assert found == {"kind": "mine", "weight": 2.0, "later": 1, "must": "x"}
+    kept, silent = spec.prune({"objective": found}, tmp_path)
+    assert kept == {"objective": {"kind": "mine", "weight": 2.0, "must": "x"}}
+    assert silent == {"objective": {"later": 1}}
+    with pytest.raises(UserError, match="mine needs this key"):
+        components.resolve("objective", {"kind": "mine"}, "here", tmp_path)
