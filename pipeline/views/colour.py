@@ -48,9 +48,9 @@ def rotate_hue(images: Tensor, turns: Tensor) -> Tensor:
     hue = distance.copysign_(green - blue).div_(6).add_(turns[:, None])  # turns
     # A channel is at the top within a sextant of its own colour and at the bottom beyond two.
     away = hue[:, None] - constant((0.0, 1 / 3, 2 / 3), images)[:, None]
-    away.sub_(away.round()).abs_()
-    short = away.mul_(6).sub_(1).clamp_(0, 1)
-    return torch.addcmul(top[:, None], short, chroma[:, None], value=-1)
+    nearest = away.round()
+    short = away.sub_(nearest).abs_().mul_(6).sub_(1).clamp_(0, 1)
+    return torch.addcmul(top[:, None], short, chroma[:, None], value=-1, out=nearest)
 
 
 def chroma_rotation(turns: Tensor) -> Tensor:
@@ -121,12 +121,14 @@ def jitter(images: Tensor, factors: Tensor, order: Tensor, hue: str | None = "hs
     if hue == "yiq":
         turned = chroma_rotation(factors[:, HUE]) - identity
         matrices = matrices + (operation == HUE).to(images.dtype)[..., None, None] * turned
+    # Two buffers in turn: fresh memory for every round would cost more than the product that fills it.
+    buffers = torch.empty_like(images), torch.empty_like(images)
     for index, matrix in enumerate(matrices.unbind(0)):
         if hue == "hsv" and index == 3:
             images = rotate_hue(images, factors[:, HUE])
         mean = images.mean(-1) @ weights
         offset = (towards_mean[index] * mean)[:, None, None]
-        images = torch.baddbmm(offset, matrix, images).clamp_(0, 1)
+        images = torch.baddbmm(offset, matrix, images, out=buffers[index % 2]).clamp_(0, 1)
     return images
 
 
