@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, explain
 
 STAGES = ("prepare", "pretrain", "measure", "table", "figure")
 
@@ -179,14 +178,10 @@ def main() -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        hint = {
-            errno.ENOSPC: "the disk is full; free some space and type the same command again",
-            errno.EACCES: "no permission to write there; make the folder writable, or work in a copy",
-            errno.EROFS: "the file system is read-only; work in a copy",
-        }.get(error.errno or 0)
-        if hint is None:
+        line = explain(error)
+        if line is None:
             raise
-        print(f"error: {error.filename or error.strerror}: {hint}; nothing was half-written", file=sys.stderr)
+        print(f"error: {line}", file=sys.stderr)
         return 1
     return 0
 

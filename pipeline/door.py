@@ -159,6 +159,10 @@ class Door:
                 spent = time.time() - task.started
                 with contextlib.suppress(OSError):
                     self.journal.note(task.key_file.stage, task.node.name, "failed", spent, error=_oneline(error))
+            # What a training needs to go on stays; half-written payload only takes up space.
+            for path in folder.iterdir():
+                if path.name != "run":
+                    shutil.rmtree(path, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,8 @@
-"""The one exception whose text is meant for the user."""
+"""What is meant for the user: one line that says what is wrong and what to type next."""
+
+from __future__ import annotations
+
+import errno
 
 
 class UserError(Exception):
@@ -6,3 +10,18 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(str(message).split()))
+
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full; free some space and type the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and type the same command again",
+    errno.EACCES: "no permission to write there; make the folder writable, or work in a copy",
+    errno.EPERM: "no permission to write there; make the folder writable, or work in a copy",
+    errno.EROFS: "the file system is read-only; work in a copy",
+}
+
+
+def explain(error: OSError) -> str | None:
+    """One line for what the machine refuses (space, permission); None for what is our own mistake."""
+    hint = _HINTS.get(error.errno or 0)
+    return None if hint is None else f"{error.filename or error.strerror}: {hint}; nothing was half-written"

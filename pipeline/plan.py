@@ -335,7 +335,8 @@ class _Reader:
 
     def _layers(self, chosen: dict[str, Any]) -> Leaves:
         """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
-        leaves = spec.overlay(self.paper.defaults, self.paper.datasets.get(str(chosen["dataset"]), {}))
+        leaves = spec.overlay({}, self.paper.defaults)
+        leaves = spec.overlay(leaves, self.paper.datasets.get(str(chosen["dataset"]), {}))
         if "method" in chosen:
             leaves = spec.overlay(leaves, self._method(str(chosen["method"]), ()))
         sweeps = [self._axis(name, value) for name, value in chosen.items() if name not in _RESERVED]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalogue import Catalogue, Options, Request
-from pipeline.errors import UserError
+from pipeline.errors import UserError, explain
 from pipeline.plan import Plan
 from pipeline.state import States
 from pipeline.workspace import LOCAL, Node, Workspace, checkpoint, measurement
@@ -192,6 +192,10 @@ def read(config: dict[str, Any]) -> Build:
         build = Build(config, targets)
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if explain(error) is None:
+            raise
+        sys.exit(f"error: {explain(error)}")
     for notice in build.notices:
         print(f"{notice}: restoring it", file=sys.stderr)
     return build

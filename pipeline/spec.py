@@ -359,6 +359,10 @@ def only_known(leaves: Mapping[str, Any], run: Mapping[str, Any], where: str, ex
     """The leaves of a scale's layer that the components of this run have; unknown to all kinds is an error."""
     kept: Leaves = {}
     for name, value in leaves.items():
+        if name not in Run.model_fields:
+            close = difflib.get_close_matches(name, list(Run.model_fields), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the keys here are: {', '.join(Run.model_fields)}"
+            raise UserError(f"{where}.{name}: unknown key; {hint}")
         if name not in PARTS or not isinstance(value, Mapping) or "kind" in value:
             kept[name] = value
             continue

@@ -71,7 +71,7 @@ def test_a_folder_of_theirs_is_built(project: Project, tmp_path):
     assert counts == {"prepare": 1, "pretrain": 2, "linear_probe": 2, "table": 1}
     lines = (project.root / "results/theirs/theirs/ablation.csv").read_text().splitlines()
     assert len(lines) == 3
-    assert any("weak" in line and "12.50" in line for line in lines)
+    assert any("weak" in line and ",12.5,0.5," in line for line in lines)
     assert project.build("results/ablation.csv", *config) == {}
     path = theirs / "objectives/repel.py"
     path.write_text(path.read_text() + "\n# a comment\n")

@@ -25,8 +25,12 @@ def test_a_wrong_declaration_is_one_line_of_snakemake_too(project):
     project.edit("params/scales/tiny.yaml", "batch_size: 64", "batch_sise: 64")
     done = project.snakemake("results/table8.csv", check=False)
     assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("Using profile")]
-    assert lines == ["error: params/papers/directpred.yaml: table8: batch_sise: unknown key; did you mean batch_size?"]
+    lines = [
+        line
+        for line in done.stderr.splitlines()
+        if line.strip() and not line.startswith("Using workflow specific profile")
+    ]
+    assert lines == ["error: params/scales/tiny.yaml: every_run.batch_sise: unknown key; did you mean batch_size?"]
 
 
 @pytest.mark.parametrize(
