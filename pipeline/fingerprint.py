@@ -205,6 +205,30 @@ class Fingerprints:
         digest, imports = self._known[content]
         return digest, tuple(imports)
 
+    @functools.lru_cache(maxsize=None)  # noqa: B019 - as above
+    def _below(self, path: Path) -> tuple[Path, ...]:
+        """Modules of the package that run because ``path`` does."""
+        _, imports = self._read(path)
+        found = [module.resolve() for dotted in imports if (module := _module(tuple(dotted.split("."))))]
+        return (*_packages(path), *found)
+
+    @functools.lru_cache(maxsize=None)  # noqa: B019 - as above
+    def _closure(self, root: Path) -> dict[str, str]:
+        found: dict[str, str] = {}
+        seen: set[Path] = set()
+        waiting = [root]
+        while waiting:
+            path = waiting.pop()
+            if path in seen or (name := label(path)) in DECIDING:
+                continue
+            seen.add(path)
+            digest, _ = self._read(path)
+            if path.name == "__init__.py" and digest == _EMPTY:
+                continue
+            found[name] = digest
+            waiting += self._below(path)
+        return found
+
     def code(self, roots: Iterable[Path]) -> dict[str, str]:
         """Fingerprint of everything that ``roots`` run: module -> hash, for them and all that they import.
 
@@ -212,18 +236,8 @@ class Fingerprints:
             SyntaxError: One of the modules does not parse.
         """
         found: dict[str, str] = {}
-        waiting = [Path(root).resolve() for root in roots]
-        while waiting:
-            path = waiting.pop()
-            name = label(path)
-            if name in found or name in DECIDING:
-                continue
-            digest, imports = self._read(path)
-            if path.name == "__init__.py" and digest == _EMPTY:
-                continue
-            found[name] = digest
-            waiting += _packages(path)
-            waiting += [module.resolve() for dotted in imports if (module := _module(tuple(dotted.split("."))))]
+        for root in roots:
+            found |= self._closure(Path(root).resolve())
         return dict(sorted(found.items()))
 
     def save(self) -> None:

@@ -367,7 +367,7 @@ class _Reader:
         return spec.overlay(self._method(like, (*seen, name)), own) if like else spec.overlay({}, own)
 
     def _axis(self, name: str, value: Any) -> Leaves:
-        axis = self.paper.axes.get(name)
+        axis = self.flavour.axes.get(name, self.paper.axes.get(name))
         if axis is None:
             known = ", ".join([*_RESERVED, *self.paper.axes])
             raise UserError(f"{self.where}: {name}: no such axis; declare it under axes, or use one of: {known}")

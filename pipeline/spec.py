@@ -129,9 +129,11 @@ class Measure(_Strict):
 
 
 class Flavour(_Strict):
-    """What a flavour changes: leaves of components, by category and kind, and which value a measure reports."""
+    """What a flavour changes: leaves of components, by category and kind, what an axis sets, and which value a measure
+    reports."""
 
     kinds: dict[str, dict[str, Leaves]] = {}
+    axes: dict[str, str | dict[str, Leaves]] = {}
     measures: dict[str, str] = {}
 
 

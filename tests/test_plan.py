@@ -78,6 +78,14 @@ def test_flavour_released_takes_the_codes_constants():
         for plan in (text, code)
     ]
     assert floors == [{0.0}, {1e-4}]
+    offsets = [
+        {(run.run["predictor"]["offset"], run.run["predictor"]["epsilon"]) for run in plan.runs.values()}
+        for plan in (
+            planned("results/paper/directpred/table7.csv"),
+            planned("results/paper-released/directpred/table7.csv"),
+        )
+    ]
+    assert offsets == [{(c, 0.0) for c in (0.1, 0.05, -0.05, -0.1)}, {(0.0, -c) for c in (0.1, 0.05, -0.05, -0.1)}]
     values = [next(iter(plan.artifacts.values())).leaves["measure"]["value"] for plan in (text, code)]
     assert values == ["top1_last", "top1_best"]
 
