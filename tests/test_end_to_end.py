@@ -78,7 +78,9 @@ def raw_folder() -> Path | None:
 def test_real_cifar10_goes_through_every_stage(project):
     folder = raw_folder()
     if folder is None:
-        pytest.skip("no real CIFAR-10: set SSL_TEST_DATA to a folder with cifar-10-batches-py/ or cifar-10-python.tar.gz")
+        pytest.skip(
+            "no real CIFAR-10: set SSL_TEST_DATA to a folder with cifar-10-batches-py/ or cifar-10-python.tar.gz"
+        )
     add_mini(project)
     (project.root / "params/papers/real.yaml").write_text(REAL)
     (project.root / "params/scales/real.yaml").write_text(REAL_SCALE)
