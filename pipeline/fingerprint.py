@@ -205,14 +205,14 @@ class Fingerprints:
         digest, imports = self._known[content]
         return digest, tuple(imports)
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - as above
+    @functools.cache  # noqa: B019 - as above
     def _below(self, path: Path) -> tuple[Path, ...]:
         """Modules of the package that run because ``path`` does."""
         _, imports = self._read(path)
         found = [module.resolve() for dotted in imports if (module := _module(tuple(dotted.split("."))))]
         return (*_packages(path), *found)
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - as above
+    @functools.cache  # noqa: B019 - as above
     def _closure(self, root: Path) -> dict[str, str]:
         found: dict[str, str] = {}
         seen: set[Path] = set()
