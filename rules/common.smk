@@ -3,6 +3,8 @@ import os
 import sys
 
 sys.path.insert(0, workflow.basedir)
+# Jobs run the Python that runs snakemake, and this checkout's package.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
 os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
 
 # Trainings on a CPU allocate and free the same few megabytes at every step: glibc should keep them.
@@ -12,7 +14,6 @@ for name, megabytes in (("MMAP_THRESHOLD", 32), ("TRIM_THRESHOLD", 1024), ("TOP_
 from pipeline import snake, summary
 
 BUILD = snake.read(config)
-DOOR = f"{sys.executable} -m pipeline"
 
 
 wildcard_constraints:

@@ -14,4 +14,4 @@ rule figure:
     message:
         "figure {wildcards.artifact}"
     shell:
-        "{DOOR} figure {output.receipt}"
+        "python -m pipeline figure {output.receipt}"

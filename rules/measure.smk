@@ -18,4 +18,4 @@ for shape in BUILD.measure_shapes():
         message:
             "measure {wildcards.config}"
         shell:
-            "{DOOR} measure {output}"
+            "python -m pipeline measure {output}"

@@ -6,4 +6,4 @@ rule prepare:
     message:
         "prepare {wildcards.dataset}"
     shell:
-        "{DOOR} prepare {output}"
+        "python -m pipeline prepare {output}"

@@ -17,4 +17,4 @@ for shape in BUILD.pretrain_shapes():
         message:
             "pretrain {wildcards.config}"
         shell:
-            "{DOOR} pretrain {output}"
+            "python -m pipeline pretrain {output}"

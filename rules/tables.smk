@@ -12,7 +12,7 @@ rule table:
     message:
         "table {wildcards.artifact}"
     shell:
-        "{DOOR} table {output.receipt}"
+        "python -m pipeline table {output.receipt}"
 
 
 rule short_name:
@@ -36,4 +36,4 @@ rule scorecard:
     message:
         "scorecard {wildcards.edition}"
     shell:
-        "{DOOR} scorecard {output} --reports {input}"
+        "python -m pipeline scorecard {output} --reports {input}"
