@@ -7,6 +7,7 @@ PYTHON  ?= python3
 SCALE   ?=
 FLAVOUR ?=
 RAW_DIR ?=
+DATASETS ?=
 EXTEND  ?=
 CORES   ?= all
 
@@ -14,14 +15,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
-          $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(EXTEND),extend=$(EXTEND)))
+          $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: help setup test test-all lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
-	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, FLAVOUR=released)"
+	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, FLAVOUR=released)"
 
 setup: $(READY)  ## make .venv and install what is locked in requirements.txt
 

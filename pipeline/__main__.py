@@ -117,10 +117,13 @@ def _why(arguments: argparse.Namespace) -> None:
 
     _, states, _ = _build(arguments)
     stale = [state for state in states if state.status != IN_PLACE]
+    reasons = {state.node.name: states.explain(state) for state in stale}
     if arguments.json:
-        print(json.dumps([
-            {"node": s.node.name, "stage": s.key_file.stage, "status": s.status, "reasons": s.reasons} for s in stale
-        ], indent=1))  # fmt: skip
+        found = [
+            {"node": s.node.name, "stage": s.key_file.stage, "status": s.status, "reasons": reasons[s.node.name]}
+            for s in stale
+        ]
+        print(json.dumps(found, indent=1))
         return
     if not stale:
         print("up to date: no stage would execute")
@@ -128,14 +131,15 @@ def _why(arguments: argparse.Namespace) -> None:
     # Nodes that are stale for the same reason are told once.
     groups: dict[tuple, list[str]] = {}
     for state in stale:
-        groups.setdefault((state.key_file.stage, state.status, tuple(state.reasons)), []).append(state.node.name)
-    for (stage, status, reasons), names in groups.items():
+        key = (state.key_file.stage, state.status, tuple(reasons[state.node.name]))
+        groups.setdefault(key, []).append(state.node.name)
+    for (stage, status, told), names in groups.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         print(f"{stage}: {names[0]}{more}: {status}")
-        for reason in reasons[:8]:
+        for reason in told[:8]:
             print(f"    {reason}")
-        if len(reasons) > 8:
-            print(f"    and {len(reasons) - 8} more reasons")
+        if len(told) > 8:
+            print(f"    and {len(told) - 8} more reasons")
 
 
 def _parser() -> argparse.ArgumentParser:

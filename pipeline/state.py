@@ -22,6 +22,7 @@ from pipeline.plan import Plan
 from pipeline.store import Store
 from pipeline.workspace import Node, Workspace
 
+MISSING = "receipt: there is none yet"
 IN_PLACE, RESTORABLE, EXECUTE = "in place", "restorable", "to execute"
 
 
@@ -71,15 +72,18 @@ class States:
         inputs: dict[str, str] = {}
         for role, template in key_file.inputs.items():
             below = self.by_name[template.format(milestone=node.milestone)]
-            if below.receipt is None:
-                state.reasons.append(f"input: {below.node.name} is to be executed")
-            else:
+            if below.receipt is not None:
                 inputs[role] = receipt.content(below.receipt["outputs"], key_file.reads.get(role))
+        waiting = [role for role in key_file.inputs if role not in inputs]
+        if node.family == "artifact" and waiting:
+            state.reasons.append(f"input: {len(waiting)} of {len(key_file.inputs)} measurements are to be executed")
+        else:
+            state.reasons += [f"input: its {role} is to be executed" for role in waiting]
         path = self.workspace.path(node.receipt)
         found = receipt.read(path) if path.is_file() else None
         if found is not None:
             self._enter(found)
-        if len(inputs) < len(key_file.inputs):
+        if waiting:
             return state
         stage, code, leaves = key_file.stage, key_file.code, key_file.leaves
         state.key = receipt.key_of(stage, code, leaves, inputs, node.seed, node.epoch)
@@ -104,7 +108,7 @@ class States:
     def _new(self, node: Node, path: Path) -> list[str]:
         if path.is_file():
             return [f"receipt: {node.receipt} contradicts itself"]
-        return [f"receipt: {node.receipt} is missing"]
+        return [MISSING]
 
     def _edited(self, node: Node, found: dict[str, Any]) -> list[str]:
         """Result files that are not what the receipt says. Payload is not read here: it may be absent."""
@@ -125,6 +129,47 @@ class States:
                 files.write(stored, files.dumps(found))
             except OSError:
                 return  # a store that cannot be written is no reason not to plan
+
+    # -- in words
+
+    def explain(self, state: State) -> list[str]:
+        """Reasons of a state. A node that has no receipt yet is compared with the nearest one that has.
+
+        A changed leaf gives a run a new name, so its own receipt is not there: what differs from the run that
+        differs least is the reason.
+        """
+        if MISSING not in state.reasons:
+            return state.reasons
+        others = [(_differences(found, state.key_file, None), found["node"]) for found in self._like(state)]
+        if not others:
+            return state.reasons
+        differences, name = min(others, key=_size)
+        if not differences:
+            return state.reasons
+        place = name.split("/")[-1] if state.node.family == "measure" else name.split("/")[1]
+        return [f"{difference}  (against {place})" for difference in differences]
+
+    def _like(self, state: State) -> Iterator[dict[str, Any]]:
+        """Receipts of the same kind: other versions of a data set, other runs, other protocols on a checkpoint."""
+        node = state.node
+        root = self.workspace.path("receipts")
+        patterns = {
+            "prepare": "data/*.json",
+            "pretrain": f"checkpoints/*/seed{node.seed}/*.json",
+            "measure": f"measurements/{node.config}/{node.milestone}/*.json",
+        }
+        seen: set[str] = set()
+        for path in sorted(root.glob(patterns.get(node.family, "no-such-folder/*"))):
+            other = Node.of_receipt(path.relative_to(self.workspace.root))
+            known = other.name if node.family == "measure" else other.config
+            if path.name.endswith(".execution.json") or known in seen:
+                continue
+            found = files.read_json(path)
+            if not isinstance(found, dict) or found.get("stage") != state.key_file.stage:
+                continue
+            if found["leaves"].get("name") == state.key_file.leaves.get("name"):
+                seen.add(known)
+                yield found
 
     # -- what Snakemake looks at
 
@@ -199,8 +244,12 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: tree}
 
 
-def _differences(found: dict[str, Any], key_file: Key, inputs: dict[str, str]) -> list[str]:
-    """What differs between a receipt and the key that is wanted now, in words."""
+def _size(other: tuple[list[str], str]) -> tuple[int, str]:
+    return len(other[0]), other[1]
+
+
+def _differences(found: dict[str, Any], key_file: Key, inputs: dict[str, str] | None) -> list[str]:
+    """What differs between a receipt and the key that is wanted now, in words; without inputs, in leaves and code."""
     reasons = []
     old, new = _flat(found["leaves"]), _flat(key_file.leaves)
     for name in sorted(old.keys() | new.keys()):
@@ -212,6 +261,12 @@ def _differences(found: dict[str, Any], key_file: Key, inputs: dict[str, str]) -
                 "is new" if module in key_file.code else "is gone"
             )  # fmt: skip
             reasons.append(f"module: {module} {change}")
+    if inputs is None:
+        below = {role: entry["node"] for role, entry in found["inputs"].items() if role == "data"}
+        now = {role: node for role, node in key_file.inputs.items() if role == "data"}
+        return reasons + [
+            f"input: {role}: {below.get(role)} -> {now[role]}" for role in now if below.get(role) != now[role]
+        ]
     was = {role: entry["content"] for role, entry in found["inputs"].items()}
     for role in sorted(was.keys() | inputs.keys()):
         if was.get(role) != inputs.get(role):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -248,14 +249,44 @@ def test_code_edited_between_reading_and_running_is_refused(built):
     )
 
 
-def test_why_and_plan_say_what_snakemake_then_does(built):
-    assert built.pipeline("why", "mini/duel", "--config", "scale=mini").stdout == "up to date: no stage would execute\n"
-    built.edit("params/papers/mini.yaml", "weight_decay: 4.0e-4", "weight_decay: 3.0e-4")
+def test_why_names_the_leaf_the_module_and_the_input(built):
+    config = ("--config", "scale=mini")
+
+    def why(*more: str) -> str:
+        return built.pipeline("why", "mini/duel", *more, *config).stdout
+
+    assert why() == "up to date: no stage would execute\n"
+    built.edit("params/papers/mini.yaml", "epsilon: 0.1", "epsilon: 0.25")
+    text = why()
+    assert "leaf: predictor.epsilon: 0.1 -> 0.25  (against local-shapes-tiny_conv-directpred" in text
+    assert "input: 2 of 4 measurements are to be executed" in text
+    assert "-linear-ema-" not in text
+    found = json.loads(why("--json"))
+    assert Counter(entry["stage"] for entry in found) == {"pretrain": 2, "linear_probe": 2, "table": 1}
+    built.edit("params/papers/mini.yaml", "epsilon: 0.25", "epsilon: 0.1")
+    built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 2}}", "{linear_probe: {epochs: 3}}")
+    assert "leaf: measure.epochs: 2 -> 3" in why()
+    built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 3}}", "{linear_probe: {epochs: 2}}")
+    built.edit("params/scales/mini.yaml", "train: 96", "train: 128")
+    text = why()
+    assert "leaf: source.train: 96 -> 128" in text
+    assert "pretrain: checkpoints/local-shapes-tiny_conv-linear" in text
+    built.edit("params/scales/mini.yaml", "train: 128", "train: 96")
     path = built.root / "pipeline/data/prepare.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
-    why = built.pipeline("why", "mini/duel", "--config", "scale=mini").stdout
-    assert "module: pipeline/data/prepare.py changed" in why
-    assert "input: data/local-shapes" in why
+    text = why()
+    assert "module: pipeline/data/prepare.py changed" in text
+    assert "input: its data is to be executed" in text
+
+
+def test_plan_says_what_snakemake_then_does(built):
+    built.edit("params/papers/mini.yaml", "epsilon: 0.1", "epsilon: 0.25")
+    found = json.loads(built.pipeline("plan", "mini/duel", "--json", "--config", "scale=mini").stdout)
+    expected = {stage: count["to execute"] for stage, count in found["stages"].items() if count.get("to execute")}
+    assert found["runs"] == 2
+    assert found["seconds"] > 0
+    assert "from receipts of like runs" in found["basis"]
+    assert built.build(DUEL) == expected == {"pretrain": 2, "linear_probe": 2, "table": 1}
 
 
 def _pythons() -> list[str]:
