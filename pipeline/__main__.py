@@ -181,7 +181,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except OSError as error:
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
         line = explain(error)
         if line is None:
             raise

@@ -52,6 +52,8 @@ class Options:
             raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
         if "datasets" in values:
             found = values["datasets"]
+            if not isinstance(found, str | list | tuple) or not found:
+                raise UserError(f"--config datasets: expected names such as cifar10 or cifar10,stl10, found {found!r}")
             values["datasets"] = tuple(found.split(",")) if isinstance(found, str) else tuple(map(str, found))
         if not values.get("raw_dir") and environ.get("SSL_RAW_DIR"):
             values["raw_dir"] = environ["SSL_RAW_DIR"]
@@ -96,6 +98,8 @@ class Catalogue:
         self.options = options
         self.extend = Path(options.extend) if options.extend else None
         self.folders = [params] + ([self.extend] if self.extend else [])
+        for name in options.datasets:
+            self.dataset(name, "--config datasets")
 
     def _files(self, pattern: str) -> dict[str, Path]:
         return {path.stem: path for folder in self.folders for path in sorted(folder.glob(pattern))}
@@ -123,7 +127,10 @@ class Catalogue:
         for folder in self.folders:
             path = folder / "datasets.yaml"
             if path.is_file():
-                for name, entry in (spec.load(path) or {}).items():
+                declared = spec.load(path) or {}
+                if not isinstance(declared, dict):
+                    raise UserError(f"{_shown(path)}: expected one entry per data set (name: {{title: ...}})")
+                for name, entry in declared.items():
                     found[name] = spec.parse(spec.Dataset, entry, f"{_shown(path)}: {name}")
         return found
 
@@ -188,6 +195,9 @@ class Catalogue:
         """All artifacts that can be built, in one edition."""
         scale = scale or self.options.scale
         edition = self.options.edition(scale)
+        flavours = sorted({"paper", *(name for paper in self.papers.values() for name in paper.flavours)})
+        if self.options.flavour not in flavours:
+            raise UserError(f"--config flavour={self.options.flavour}: {_nearest(self.options.flavour, flavours)}")
         return [
             Request(edition, scale, self.options.flavour, key, name)
             for key, paper in self.papers.items()
@@ -218,7 +228,7 @@ class Catalogue:
                 raise UserError(f"{target}: no paper has an artifact called {artifact!r}; {_nearest(artifact, names)}")
             paper = papers[0]
         else:
-            scale, _, flavour = edition.partition("-")
+            scale, _, flavour = edition.rpartition("-") if "-" in edition else (edition, "", "")
             if edition in self.scales:
                 scale, flavour = edition, ""
             flavour = flavour or "paper"
@@ -236,7 +246,7 @@ class Catalogue:
             title = self.registry[paper, artifact]["title"]
             raise UserError(f"{target}: {paper}/{artifact} ({title}) is not built yet; ready are: {', '.join(ready)}")
         if flavour not in ("paper", *self.papers[paper].flavours):
-            known = ["paper", *self.papers[paper].flavours]
+            known = sorted({"paper", *self.papers[paper].flavours})
             raise UserError(f"{target}: {paper} has no flavour {flavour!r}; {_nearest(flavour, known)}")
         kind = self.papers[paper].artifacts[artifact].kind
         if kind == "table" and match[4] in ("pdf", "png"):

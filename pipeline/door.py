@@ -205,7 +205,7 @@ class Door:
         if missing and not self.store.fetch(missing, folder):
             raise UserError(
                 f"{folder / next(iter(missing))}: {reader.name} reads it, and it is neither in place as its receipt "
-                f"says nor in the store; type: dvc pull, or to make it again: snakemake {node.receipt} --force"
+                f"says nor in the store; type: dvc pull, or to make it again: rm {node.receipt}, and the same command"
             )
         return folder
 

@@ -21,7 +21,13 @@ _HINTS = {
 }
 
 
-def explain(error: OSError) -> str | None:
-    """One line for what the machine refuses (space, permission); None for what is our own mistake."""
+def explain(error: Exception) -> str | None:
+    """One line for what the machine refuses (space, permission) and for text that does not parse; None for the rest."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}; correct the file and type the same command again"
+    if isinstance(error, UnicodeDecodeError):
+        return f"a file under params/ or of yours is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8"
+    if not isinstance(error, OSError):
+        return None
     hint = _HINTS.get(error.errno or 0)
     return None if hint is None else f"{error.filename or error.strerror}: {hint}; nothing was half-written"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -33,5 +34,8 @@ class Journal:
         """Decisions taken at or after ``since`` (seconds since the epoch)."""
         if not self.path.is_file():
             return []
-        found = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines() if line]
-        return [entry for entry in found if entry["time"] >= since]
+        found = []
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):  # a line that a full disk cut short
+                found.append(json.loads(line))
+        return [entry for entry in found if isinstance(entry, dict) and entry["time"] >= since]

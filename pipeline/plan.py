@@ -28,6 +28,9 @@ MODULES = {
 PIXELS: Leaves = {"encoder": "pixels", "projector": "none", "predictor": "none", "target": "same"}
 """The raw-pixel baseline as a composition: nothing is learnt, the probe reads the image."""
 
+UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same"}
+"""The untrained-encoder baseline: the probe reads nothing but the encoder."""
+
 
 @dataclass
 class DataPlan:
@@ -303,9 +306,9 @@ class _Reader:
             yield cell
         if self.scale.baselines and self.artifact.baselines:
             for dataset, leaves in first.items():
-                for role, extra in (("raw pixels", PIXELS), ("untrained encoder", {})):
+                for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
                     cell = Cell({"dataset": dataset}, role=role, stands_for=dataset)
-                    self._fill(cell, spec.overlay(leaves, extra), scaled=not extra)
+                    self._fill(cell, spec.overlay(leaves, extra), own=tuple(extra))
                     yield cell
 
     def _left_out(self, cell: Cell) -> str | None:
@@ -316,15 +319,14 @@ class _Reader:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None
 
-    def _fill(self, cell: Cell, leaves: Leaves, scaled: bool = True) -> None:
+    def _fill(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = ()) -> None:
         given = self.scale.datasets.get(cell.stands_for, cell.stands_for)
         given = {"name": given} if isinstance(given, str) else dict(given)
         cell.dataset = given.pop("name")
         cell.trained_epochs = self.scale.trained(cell.epochs)
         data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
-        layer = self.scale.every_run
-        if not scaled:  # a baseline keeps its own encoder and has nothing else to scale
-            layer = {name: value for name, value in layer.items() if name not in PIXELS}
+        # What makes a cell a baseline is not for the scale to change.
+        layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
         known = spec.only_known(layer, leaves, f"params/scales/{self.request.scale}.yaml: every_run", self.plan.extend)
         leaves = spec.overlay(leaves, known)
         leaves.setdefault("normalize", self.plan.catalogue.datasets[cell.dataset].normalize)

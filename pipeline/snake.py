@@ -15,9 +15,10 @@ from pipeline.catalogue import Catalogue, Options, Request
 from pipeline.errors import UserError, explain
 from pipeline.plan import Plan
 from pipeline.state import States
-from pipeline.workspace import LOCAL, Node, Workspace, checkpoint, measurement
+from pipeline.workspace import Node, Workspace, checkpoint, measurement
 
-FAMILY_TARGETS = ("all", "datasets", "checkpoints", "measurements")
+_VIEW = re.compile(r"results/[^/]+/(scorecard\.csv|scorecard\.md|metrics\.json)")
+"""Views of a whole edition."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,13 @@ class Build:
         requests = []
         everything = not targets
         for target in targets:
-            target = os.path.relpath(target, self.workspace.root) if Path(target).is_absolute() else target
-            request = self.catalogue.request(os.path.normpath(target))
+            if Path(target).is_absolute():
+                raise UserError(f"{target}: expected a path relative to the project; type results/ARTIFACT.csv")
+            target = os.path.normpath(target)
+            request = self.catalogue.request(target)
             if request is not None:
                 requests.append(request)
-            elif target.startswith("results/") and not target.endswith("scorecard.csv"):
+            elif target.startswith("results/") and not _VIEW.fullmatch(target):
                 raise UserError(
                     f"{target}: not the path of an artifact; type results/ARTIFACT.csv (or .md, .png, .pdf)"
                 )
@@ -70,7 +73,8 @@ class Build:
         return requests
 
     def _relink(self) -> None:
-        """Remove short names that point into another edition: Snakemake would take them for up to date."""
+        """Remove short names that point into another edition or nowhere, or that an editor has replaced by a file:
+        Snakemake would take them for up to date."""
         if self.workspace.lock:
             return
         for request in self.requests:
@@ -78,7 +82,10 @@ class Build:
             if short is None or request.edition != self.catalogue.options.edition():
                 continue
             for link in self.workspace.path("results").glob(f"{request.artifact}.*"):
-                if link.is_symlink() and str(link.readlink()) != self.link(link.name):
+                if not link.is_symlink():
+                    self.notices.append(f"results/{link.name} is not the link that was written")
+                    link.unlink()
+                elif str(link.readlink()) != self.link(link.name) or not link.exists():
                     link.unlink()
 
     # -- files of jobs
@@ -192,13 +199,10 @@ def read(config: dict[str, Any]) -> Build:
         build = Build(config, targets)
     except UserError as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
         if explain(error) is None:
             raise
         sys.exit(f"error: {explain(error)}")
     for notice in build.notices:
         print(f"{notice}: restoring it", file=sys.stderr)
     return build
-
-
-__all__ = ["FAMILY_TARGETS", "LOCAL", "Build", "Shape", "read"]

@@ -1,7 +1,7 @@
 """The files under params/: what they may say, and how their layers become the leaves of a run.
 
-Precedence: defaults of the paper < its data set < flavour < method < what the artifact sweeps; the scale then
-sets its own leaves for all methods alike, and is refused where it would touch a swept one.
+Precedence: defaults of the paper < its data set < method < what the artifact sweeps < flavour; the scale then sets
+its own leaves for all methods alike. A swept leaf is left alone by the flavour, and a scale that sets it is refused.
 """
 
 from __future__ import annotations

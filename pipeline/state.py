@@ -179,6 +179,9 @@ class States:
         Does nothing while another snakemake runs: its end would hide the change for good.
         """
         if self.workspace.lock:
+            for path, key_file in self.keys.items():
+                if not self.workspace.path(path).exists():  # a new one hides nothing
+                    files.write(self.workspace.path(path), key_file.text())
             return []
         valid: dict[str, list[State]] = {}
         invalid: dict[str, list[State]] = {}

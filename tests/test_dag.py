@@ -149,6 +149,28 @@ def test_a_table_edited_by_hand_is_named_and_restored(built):
     assert Counter(entry["decision"] for entry in built.journal())["executed"] == 10
 
 
+def test_a_short_name_that_dangles_or_was_replaced_is_made_again(built):
+    short = built.root / "results/duel.csv"
+    assert built.build("results/duel.csv", "--config", "scale=mini") == NOTHING
+    good = short.read_bytes()
+    short.unlink()
+    short.write_bytes(good.replace(b"plain", b"PLAIN"))  # as an editor does that saves by renaming
+    done = built.snakemake("results/duel.csv", "--config", "scale=mini")
+    assert "results/duel.csv is not the link that was written" in done.stderr
+    assert short.is_symlink() and short.read_bytes() == good
+    for path in (built.root / "results/mini/mini").glob("duel.*"):
+        path.unlink()
+    assert built.build("results/duel.csv", "--config", "scale=mini") == NOTHING
+    assert short.read_bytes() == good
+
+
+def test_two_tables_that_share_runs_leave_each_other_alone(built):
+    early = "results/mini/mini/early.csv"
+    assert built.build(early) == {"table": 1}
+    for target in (DUEL, early, DUEL):
+        assert "Nothing to be done" in built.snakemake(target).stderr
+
+
 def test_an_older_table_that_is_checked_out_is_restored(built):
     older = built.root / "older"
     shutil.copytree(built.root / "results/mini/mini", older)

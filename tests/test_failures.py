@@ -84,6 +84,20 @@ def test_a_second_snakemake_is_refused_and_harms_nothing(project):
     assert project.build(DUEL) == Counter()
 
 
+def test_the_same_command_goes_on_after_an_interrupt(project):
+    add_mini(project)
+    command = [sys.executable, "-m", "snakemake", DUEL, "--cores", "1"]
+    with subprocess.Popen(
+        command, cwd=project.root, env=project.environ, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        while not list(project.root.glob("receipts/checkpoints/*/seed0/*.json")):
+            assert running.poll() is None
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGINT)
+    assert running.returncode != 0
+    assert project.build(DUEL)["table"] == 1
+
+
 def test_two_doors_on_one_run_do_not_both_work(built):
     receipt = next((built.root / "receipts/checkpoints").rglob("epoch0001.json")).relative_to(built.root)
     name = f"pretrain-{receipt.parts[2]}"

@@ -60,7 +60,7 @@ def test_who_asks_for_less_trains_less():
 
 def test_quick_changes_all_methods_alike_and_says_what_stands_for_what():
     plan = planned("results/quick/directpred/table8.csv")
-    trained = [run.run for run in plan.runs.values() if run.run["encoder"]["kind"] != "pixels"]
+    trained = [run.run for run in plan.runs.values() if run.run["predictor"]["kind"] != "none"]
     assert len(trained) == 6
     shared = {json.dumps([r["encoder"], r["views"], r["optimizer"], r["batch_size"], r["target"]]) for r in trained}
     assert len(shared) == 1
@@ -208,6 +208,7 @@ def test_a_wrong_name_says_the_right_one(target, words):
     ("config", "words"),
     [
         ({"scael": "gpu"}, "--config scael: unknown key; did you mean scale?"),
+        ({"datasets": None}, "--config datasets: expected names such as cifar10"),
         ({"seeds": "two"}, "--config seeds: expected a number from 1 on, found 'two'"),
         ({"scale": 5}, "--config scale: expected a name or path, found 5"),
         ({"extend": "/no/such/folder"}, "--config extend: there is no folder /no/such/folder"),
@@ -216,6 +217,23 @@ def test_a_wrong_name_says_the_right_one(target, words):
 def test_a_wrong_config_says_the_right_one(config, words):
     with pytest.raises(UserError, match=words.replace("?", r"\?")):
         Options.parse(config, {})
+
+
+def test_names_given_with_config_are_checked():
+    with pytest.raises(UserError, match=r"--config datasets: there is no data set called 'stl01'; did you mean stl10"):
+        Catalogue(Options(datasets=("stl01",)))
+    with pytest.raises(UserError, match=r"--config flavour=relased: did you mean released"):
+        Catalogue(Options(flavour="relased")).built()
+
+
+def test_the_untrained_encoder_does_not_depend_on_the_method():
+    """One run per data set and seed serves every table."""
+    tables = [planned(f"results/quick/directpred/table{n}.csv") for n in (3, 6, 8)]
+    found = [
+        {node for cell in cells(plan, "untrained encoder") for node in cell["nodes"] if "shapes" in node}
+        for plan in tables
+    ]
+    assert found[0] == found[1] == found[2]
 
 
 def test_the_raw_folder_may_come_from_the_environment(tmp_path):

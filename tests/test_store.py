@@ -186,4 +186,7 @@ def test_the_journal_only_grows(tmp_path):
     journal.note("knn", "a", "executed", 1.0)
     journal.note("knn", "b", "restored", 0.1, key="k")
     assert [entry["decision"] for entry in journal.entries()] == ["executed", "restored"]
+    with journal.path.open("a") as file:
+        file.write('{"time": 17\n')  # cut short by a full disk
+    assert len(journal.entries()) == 2
     assert journal.entries(since=journal.entries()[1]["time"] + 1) == []
