@@ -25,11 +25,11 @@ MODULES = {
 }
 """Stage (or family of stages) -> the module whose ``execute`` does the work."""
 
-PIXELS: Leaves = {"encoder": "pixels", "projector": "none", "predictor": "none", "target": "same"}
-"""The raw-pixel baseline as a composition: nothing is learnt, the probe reads the image."""
-
 UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same"}
-"""The untrained-encoder baseline: the probe reads nothing but the encoder."""
+"""The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
+
+PIXELS: Leaves = {**UNTRAINED, "encoder": "pixels"}
+"""The raw-pixel baseline: nothing is learnt, the probe reads the image."""
 
 
 @dataclass

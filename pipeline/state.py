@@ -176,7 +176,7 @@ class States:
     def settle(self) -> list[str]:
         """Write the key files and put times in order; returns what was found changed behind the door's back.
 
-        Does nothing while another snakemake runs: its end would hide the change for good.
+        Changes no key file while another snakemake runs: its end would hide the change for good.
         """
         if self.workspace.lock:
             for path, key_file in self.keys.items():
