@@ -83,7 +83,8 @@ class Door:
             if found is None:
                 raise UserError(f"{below.receipt}: no valid receipt, and {node.name} reads it; type: snakemake")
             names = key_file.reads.get(role)
-            inputs[role] = {"node": below.name, "content": receipt.content(found["outputs"], names)}
+            read = sorted(found["outputs"] if names is None else set(names) & found["outputs"].keys())
+            inputs[role] = {"node": below.name, "content": receipt.content(found["outputs"], read), "files": read}
         contents = {role: entry["content"] for role, entry in inputs.items()}
         parts = {
             "stage": key_file.stage,
@@ -184,6 +185,7 @@ class Door:
             inputs[role] = self._need(Node(entry["node"]), key_file.reads.get(role), node)
         return Work(
             name=node.name,
+            key=task.key,
             spec=key_file.spec(),
             out=out,
             inputs=inputs,

@@ -37,6 +37,7 @@ DECIDING = frozenset(
         "receipt",
         "catalogue",
         "machine",
+        "naming",
         "summary",
         "snake",
         "spec",

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import components, files, spec
+from pipeline import components, naming, spec
 from pipeline.catalogue import Catalogue, Request, _shown
 from pipeline.errors import UserError
 from pipeline.fingerprint import Fingerprints, label
 from pipeline.keys import Key
 from pipeline.spec import Artifact, Leaves, Paper, Scale
-from pipeline.workspace import LOCAL, Node, checkpoint, measurement
+from pipeline.workspace import Node, checkpoint, measurement
 
 MODULES = {
     "prepare": "pipeline/data/prepare.py",
@@ -151,23 +151,20 @@ class Plan:
         source = {**declared.source, **given}
         resolved = components.resolve("source", source, f"params/datasets.yaml: {name}", self.extend)
         kept, silent = spec.prune({"source": resolved}, self.extend)
-        content = {"name": name, "classes": declared.classes}
-        checksums = [[file.name, file.md5, file.sha256] for file in declared.files]
-        identity = f"{'' if tracked else LOCAL}{name}-{files.digest([kept, content, checksums])[:8]}"
+        listed = [file.model_dump(exclude_none=True) for file in declared.files]
+        content = {"name": name, "classes": declared.classes, "files": listed, **kept}
+        identity = naming.dataset(content, tracked)
         if identity not in self.data:
-            content["files"] = [file.model_dump(exclude_none=True) for file in declared.files]
             # What helps to cite a data set or to describe it is no part of the key.
             also = {name: getattr(declared, name) for name in ("title", "homepage", "licence", "image_size", "splits")}
             path = components.find("source", resolved["kind"], self.extend)
-            self.data[identity] = DataPlan({**content, **kept}, {**silent, **also}, path, tracked)
+            self.data[identity] = DataPlan(content, {**silent, **also}, path, tracked)
         return identity
 
     def add_run(self, run: Leaves, data: str, name: str, scale: Scale) -> str:
         """Plan a run; returns its identity. Runs of the same leaves are one run, whoever asks for them."""
         kept, _ = spec.prune(run, self.extend)
-        content = {"data": data.removeprefix(LOCAL), "run": kept}
-        parts = [name, run["encoder"]["kind"], run["predictor"]["kind"], run["target"]["kind"]]
-        identity = f"{'' if scale.tracked else LOCAL}{'-'.join(parts)}-{files.digest(content)[:10]}"
+        identity = naming.run(kept, data, name, scale.tracked)
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
 
@@ -175,7 +172,7 @@ class Plan:
         """Plan a measurement protocol; returns its identity."""
         resolved = components.resolve("measure", leaves, where, self.extend)
         kept, _ = spec.prune({"measure": resolved}, self.extend)
-        identity = f"{resolved['kind']}-{files.digest(kept)[:8]}"
+        identity = naming.measure(kept["measure"])
         self.measures[identity] = resolved
         return identity
 

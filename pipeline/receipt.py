@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline import files
 
 VERSION = 1
+
+_HEX = {"key": re.compile(r"[0-9a-f]{64}"), "sha256": re.compile(r"[0-9a-f]{64}"), "md5": re.compile(r"[0-9a-f]{32}")}
 
 
 def content(outputs: Mapping[str, Mapping[str, Any]], names: Iterable[str] | None = None) -> str:
@@ -36,18 +39,36 @@ def make(key: str, parts: Mapping[str, Any], outputs: Mapping[str, Mapping[str, 
     return {"version": VERSION, "key": key, **parts, "outputs": dict(outputs)}
 
 
+def fault(found: Any) -> str | None:
+    """What is wrong with a receipt, in words; None if it is whole and its parts give its key."""
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        return f"not a receipt of version {VERSION}"
+    try:
+        inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
+        key = key_of(found["stage"], found["code"], found["leaves"], inputs, found.get("seed"), found.get("epoch"))
+        whole = all(isinstance(name, str) for entry in found["inputs"].values() for name in entry["files"])
+        whole = whole and all(isinstance(entry["node"], str) for entry in found["inputs"].values())
+        whole = whole and isinstance(found["node"], str) and isinstance(found["leaves"], dict)
+        whole = whole and all(isinstance(digest, str) for digest in found["code"].values())
+        whole = whole and all(_whole(name, entry) for name, entry in found["outputs"].items())
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        return "a part of it is missing or of the wrong kind"
+    if not whole:
+        return "a part of it is of the wrong kind"
+    return None if key == found["key"] else "its parts do not give its key: it was edited"
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """The receipt in ``path``, or None if there is none or it contradicts itself.
 
     A receipt carries the parts of its key; one whose parts do not give its key was edited.
     """
     found = files.read_json(path)
-    if not isinstance(found, dict) or found.get("version") != VERSION:
-        return None
-    try:
-        inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
-        key = key_of(found["stage"], found["code"], found["leaves"], inputs, found.get("seed"), found.get("epoch"))
-        sizes = [entry["size"] for entry in found["outputs"].values()]
-    except (KeyError, TypeError, AttributeError):
-        return None
-    return found if key == found["key"] and all(isinstance(size, int) for size in sizes) else None
+    return found if fault(found) is None else None
+
+
+def _whole(name: str, entry: Mapping[str, Any]) -> bool:
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name and path.parts != ()
+    hashes = all(_HEX[kind].fullmatch(entry[kind]) for kind in ("sha256", "md5"))
+    return inside and hashes and type(entry["size"]) is int and entry["size"] >= 0

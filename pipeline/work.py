@@ -22,6 +22,7 @@ class Work:
         inputs: Payload folders of the nodes below, by role (``data``, ``checkpoint``), verified. A table has
             one per measurement, by the name of its node.
         seed: Seed of the run; 0 for stages that have none.
+        key: The node's key, for what carries it inside.
         epoch: Milestone that the payload stands for; 0 for stages that have none.
         resume: Payload folder of the nearest earlier milestone of the same run, if there is one. A hint: the
             result must not depend on it.
@@ -34,6 +35,7 @@ class Work:
     spec: dict[str, Any]
     out: Path
     inputs: dict[str, Path] = field(default_factory=dict)
+    key: str = ""
     seed: int = 0
     epoch: int = 0
     resume: Path | None = None

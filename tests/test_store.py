@@ -83,7 +83,7 @@ PARTS = {
     "node": "measurements/a/seed0/epoch0001/knn-1",
     "code": {"pipeline/a.py": "1"},
     "leaves": {"k": 200, "t": 0.1},
-    "inputs": {"data": {"node": "data/x", "content": "c"}},
+    "inputs": {"data": {"node": "data/x", "content": "c", "files": ["arrays.safetensors"]}},
     "seed": 0,
     "epoch": 1,
 }
@@ -91,7 +91,7 @@ PARTS = {
 
 def made() -> dict:
     key = receipt.key_of("knn", PARTS["code"], PARTS["leaves"], {"data": "c"}, 0, 1)
-    return receipt.make(key, PARTS, {"scores.json": {"md5": "m", "sha256": "s", "size": 3}})
+    return receipt.make(key, PARTS, {"scores.json": {"md5": "a" * 32, "sha256": "b" * 64, "size": 3}})
 
 
 def test_a_key_is_the_same_everywhere():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from pipeline import components
 from pipeline.artifacts import claims, formats, page, style
 from pipeline.artifacts.drawing import Drawing
-from pipeline.artifacts.report import report
+from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read
 from pipeline.work import Work
 
@@ -37,12 +35,9 @@ def execute(works: list[Work]) -> Iterator[Work]:
         with style.applied():
             drawing = components.load(work.components["figure"]).draw(rows, leaves, **options)
             _write_data(stem.with_suffix(".csv"), leaves, drawing)
-            identity = _identity(work, stem.with_suffix(".csv"))
-            _save(drawing, stem, page.heading(leaves), identity)
-        formats.write_json(
-            stem.with_suffix(".json"),
-            {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], "identity": identity},
-        )
+            _save(drawing, stem, page.heading(leaves), identity(work))
+        content = {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], **identity(work)}
+        formats.write_json(stem.with_suffix(".json"), content)
         picture = stem.with_suffix(".png").name
         formats.write_text(stem.with_suffix(".md"), page.render(leaves, rows, verdicts, picture, drawing.caption))
         yield work
@@ -61,24 +56,14 @@ def _write_data(path: Path, leaves: Mapping[str, Any], drawing: Drawing) -> None
     formats.write_csv(path, columns, rows)
 
 
-def _identity(work: Work, data: Path) -> dict[str, str]:
-    """What a picture carries, so that a stray copy can be traced; known before it is rendered."""
-    leaves = json.dumps(work.spec, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return {
-        "pipeline:artifact": work.name,
-        "pipeline:leaves": hashlib.sha256(leaves.encode()).hexdigest(),
-        "pipeline:data": hashlib.sha256(data.read_bytes()).hexdigest(),
-    }
-
-
-def _save(drawing: Drawing, stem: Path, title: str, identity: Mapping[str, str]) -> None:
+def _save(drawing: Drawing, stem: Path, title: str, carried: Mapping[str, str]) -> None:
     """Save as PNG and PDF without what differs between renderings: dates, versions of software."""
     FigureCanvasAgg(drawing.figure)
     drawing.figure.draw_without_rendering()
     drawing.figure.set_layout_engine("none")  # once, so that both files have the same layout
-    drawing.figure.savefig(stem.with_suffix(".png"), metadata={"Software": None, "Title": title, **identity})
+    drawing.figure.savefig(stem.with_suffix(".png"), metadata={"Software": None, "Title": title, **carried})
     FigureCanvasPdf(drawing.figure)
-    about = {"Title": title, "Subject": identity["pipeline:artifact"]}
-    about["Keywords"] = "; ".join(f"{name}={value}" for name, value in identity.items())
+    about = {"Title": title, "Subject": carried["pipeline:artifact"]}
+    about["Keywords"] = "; ".join(f"{name}={value}" for name, value in carried.items())
     nothing = {"Creator": None, "Producer": None, "CreationDate": None}
     drawing.figure.savefig(stem.with_suffix(".pdf"), metadata={**about, **nothing})

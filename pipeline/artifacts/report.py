@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.artifacts import page
 from pipeline.artifacts.rows import CELL, Row
+from pipeline.work import Work
 
 
 def report(
@@ -48,6 +49,11 @@ def report(
         "published_unmatched": list(unmatched),
         "stand_ins": page.stand_ins(rows),
     }
+
+
+def identity(work: Work) -> dict[str, str]:
+    """What a result carries inside, so that a copy that was mailed around finds its receipt: its node and key."""
+    return {"pipeline:artifact": work.name, "pipeline:key": work.key}
 
 
 def _entry(row: Row) -> dict[str, Any]:

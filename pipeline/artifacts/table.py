@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.artifacts import claims, formats, page
-from pipeline.artifacts.report import report
+from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import Row, axis_names, read
 from pipeline.work import Work
 
@@ -23,7 +23,8 @@ def execute(works: list[Work]) -> Iterator[Work]:
         verdicts = claims.judge(leaves["claims"], rows, leaves["scale"]["key"], work.name)
         stem = work.out / leaves["artifact"]
         formats.write_csv(stem.with_suffix(".csv"), columns(leaves), [line(leaves, row) for row in rows])
-        formats.write_json(stem.with_suffix(".json"), report(leaves, rows, verdicts, unmatched))
+        content = {**report(leaves, rows, verdicts, unmatched), **identity(work)}
+        formats.write_json(stem.with_suffix(".json"), content)
         formats.write_text(stem.with_suffix(".md"), page.render(leaves, rows, verdicts))
         yield work
 

@@ -1,0 +1,82 @@
+"""Targets and ``--config`` of a command line, as snakemake takes them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.catalogue import Catalogue, Request
+    from pipeline.plan import Plan
+    from pipeline.spec import Scale
+    from pipeline.state import States
+
+
+@dataclass
+class Planned:
+    """A plan, the states of its nodes, and the scale of its first artifact."""
+
+    plan: Plan
+    states: States
+    scale: Scale
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The option with which every command is told what snakemake is told."""
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's --config")
+
+
+def catalogue(config: Sequence[str]) -> Catalogue:
+    """All declarations, for ``--config`` as given.
+
+    Raises:
+        UserError: An item is not KEY=VALUE, or a key or value is wrong.
+    """
+    import yaml
+
+    from pipeline.catalogue import Catalogue, Options
+
+    given = {}
+    for item in config:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UserError(f"--config {item}: expected KEY=VALUE")
+        given[name] = yaml.safe_load(value)
+    return Catalogue(Options.parse(given, dict(os.environ)))
+
+
+def request(target: str, known: Catalogue) -> Request:
+    """The artifact that a target names, in any of the ways people write it.
+
+    Raises:
+        UserError: It names none.
+    """
+    path = target if Path(target).suffix else f"{target}.csv"
+    if not path.startswith("results/"):
+        path = f"results/{known.options.edition()}/{path}" if "/" in path else f"results/{path}"
+    found = known.request(path)
+    if found is None:
+        raise UserError(f"{target}: not an artifact; type table8, directpred/table8 or results/table8.csv")
+    return found
+
+
+def planned(targets: Sequence[str], known: Catalogue) -> Planned:
+    """Plan and states of targets, of every artifact where there are none, without touching anything.
+
+    Raises:
+        UserError: A target names no artifact, or a declaration is wrong.
+    """
+    from pipeline.plan import Plan
+    from pipeline.state import States
+    from pipeline.workspace import Workspace
+
+    requests = [request(target, known) for target in targets]
+    plan = Plan(known, requests or known.built())
+    scale = known.scale(requests[0].scale if requests else known.options.scale)
+    return Planned(plan, States(plan, Workspace()), scale)

@@ -1,0 +1,152 @@
+"""The chain of receipts behind a result: every node with those that it reads, down to the raw data.
+
+Receipts bind each other by content: a reader's receipt holds one hash of the files that it read, and the receipt
+below must list files of just that hash. A name binds the leaves that it was made with. What no receipt can rule out
+is that all of them were forged together: :func:`root` is one hash of the whole chain, to be known from elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import naming, receipt
+from pipeline.provenance.findings import FORGED, MISSING, Finding
+from pipeline.provenance.ledgers import Ledger
+from pipeline.workspace import FAMILIES, Node
+
+
+@dataclass
+class Link:
+    """One node of a chain.
+
+    Attributes:
+        node: The node.
+        receipt: Its receipt.
+        digest: sha256 of the receipt's bytes.
+        execution: When, where and how long, if that is recorded; vouched for by nothing.
+    """
+
+    node: Node
+    receipt: dict[str, Any]
+    digest: str
+    execution: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def below(self) -> list[str]:
+        """Names of the nodes that this one reads."""
+        return [entry["node"] for entry in self.receipt["inputs"].values()]
+
+
+@dataclass
+class Chain:
+    """Nodes by name, each after those that it reads, and what does not fit together."""
+
+    links: dict[str, Link] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(self.links.values())
+
+    def family(self, name: str) -> list[Link]:
+        """Links of one family of stages: prepare, pretrain, measure or artifact."""
+        return [link for link in self if link.node.family == name]
+
+    def root(self) -> str:
+        """One hash of all receipts: whoever knows it knows every number of the chain."""
+        listing = "".join(f"{name} {self.links[name].digest}\n" for name in sorted(self.links))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def walk(ledger: Ledger, tops: Iterable[str]) -> Chain:
+    """Follow receipts from the nodes called ``tops`` down, and compare each with those that it reads.
+
+    A receipt that is missing or contradicts itself ends its branch and is among the findings.
+    """
+    chain = Chain()
+    broken: set[str] = set()
+    path: list[str] = []
+    waiting = [(name, "") for name in reversed(list(tops))]
+    loaded: dict[str, Link] = {}
+    while waiting:
+        name, reader = waiting[-1]
+        if path and path[-1] == name:  # all below it is done
+            link = loaded.pop(path.pop())
+            chain.links[name] = link
+            chain.findings += _compare(link, chain)
+        elif name in chain.links or name in broken:
+            pass
+        elif name in path:
+            chain.findings.append(Finding(FORGED, Node(reader).receipt, f"it reads {name}, which is made from it"))
+        else:
+            found = _load(ledger, name, reader, chain.findings)
+            if found is not None:
+                loaded[name] = found
+                path.append(name)
+                waiting += [(below, name) for below in reversed(found.below)]
+                continue
+            broken.add(name)
+        waiting.pop()
+    return chain
+
+
+def parse(path: str, content: bytes) -> Any:
+    """A JSON file's value, or None where it does not parse."""
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Link | None:
+    if name.split("/", 1)[0] not in FAMILIES or ".." in name.split("/"):
+        findings.append(Finding(FORGED, Node(reader).receipt, f"it reads {name!r}, which is no node"))
+        return None
+    node = Node(name)
+    content = ledger.read(node.receipt)
+    if content is None:
+        text = "there is no such receipt" + (f", and {reader} reads it" if reader else "")
+        findings.append(Finding(MISSING, node.receipt, text, _again(name, reader)))
+        return None
+    found = parse(node.receipt, content)
+    fault = receipt.fault(found)
+    if fault is None and found["node"] != name:
+        fault = f"it is the receipt of {found['node']}"
+    if fault is None and (found["seed"], found["epoch"]) != (node.seed, node.epoch):
+        fault = "its seed or epoch is not that of its place"
+    if fault is None:
+        fault = naming.contradiction(found)
+    if fault is not None:
+        findings.append(Finding(FORGED, node.receipt, fault, _again(name, reader)))
+        return None
+    record = parse(node.execution, ledger.read(node.execution) or b"{}")
+    execution = record if isinstance(record, dict) else {}
+    return Link(node, found, hashlib.sha256(content).hexdigest(), execution)
+
+
+def _compare(link: Link, chain: Chain) -> Iterator[Finding]:
+    """Whether what a node has read is what the receipts below say was written."""
+    for role, entry in link.receipt["inputs"].items():
+        below = chain.links.get(entry["node"])
+        if below is None:
+            continue  # there is a finding about it already
+        if receipt.content(below.receipt["outputs"], entry["files"]) != entry["content"]:
+            what = "" if role == entry["node"] else f"as its {role} "
+            yield Finding(
+                FORGED,
+                below.node.receipt,
+                f"{link.node.name} has read {what}files other than those it lists",
+                _again(below.node.name, link.node.name),
+            )
+
+
+def _again(name: str, reader: str) -> str:
+    """What makes a node's receipt anew, or fetches it."""
+    if name.startswith("results/"):
+        return f"type: snakemake {name}.csv"
+    if reader.startswith("results/"):
+        return f"type: snakemake {reader}.csv"
+    return f"type: git checkout {Node(name).receipt}, or snakemake, which makes it again"

@@ -1,0 +1,89 @@
+"""Where receipts and other files of a chain can be read: a checkout, a Git revision. (A bundle is a third place.)"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import UserError
+
+
+class Ledger(Protocol):
+    """A place that holds a project's files under the paths that they have in a checkout."""
+
+    title: str
+
+    def read(self, path: str) -> bytes | None:
+        """Content of the file at ``path``, relative to the project's root; None where there is none."""
+        ...
+
+
+class Folder:
+    """A checkout as it lies on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.title = "working tree"
+
+    def read(self, path: str) -> bytes | None:
+        """See :class:`Ledger`."""
+        try:
+            return (self.root / path).read_bytes()
+        except OSError:
+            return None
+
+
+class Revision:
+    """The files that are committed at a Git revision, read in one process.
+
+    Args:
+        root: A folder of the repository: its top, or the project's folder in it.
+        name: What Git understands: a hash, a branch, a tag, ``HEAD~1``.
+
+    Raises:
+        UserError: Git does not know the revision.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root = root
+        self.commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
+        if not self.commit:
+            raise UserError(f"{name}: Git knows no such revision here; type: git log --oneline")
+        self.title = f"revision {name} ({self.commit[:10]})"
+        self._reader: subprocess.Popen | None = None
+
+    def read(self, path: str) -> bytes | None:
+        """See :class:`Ledger`."""
+        if self._reader is None:
+            command = ["git", "-C", str(self.root), "cat-file", "--batch"]
+            self._reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._reader.stdin is not None and self._reader.stdout is not None
+        if "\n" in path:
+            return None
+        self._reader.stdin.write(f"{self.commit}:./{path}\n".encode())
+        self._reader.stdin.flush()
+        head = self._reader.stdout.readline().split()
+        if len(head) != 3 or head[1] != b"blob":
+            if len(head) == 3 and head[1] in (b"tree", b"commit", b"tag"):
+                self._reader.stdout.read(int(head[2]) + 1)
+            return None
+        return self._reader.stdout.read(int(head[2]) + 1)[:-1]
+
+    def paths(self, below: str) -> list[str]:
+        """Paths of all files below a folder."""
+        found = git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit, "--", f"{below.rstrip('/')}/")
+        return [path for path in found.split("\0") if path]
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What a Git command prints; empty where it fails.
+
+    Raises:
+        UserError: Git is not installed.
+    """
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UserError("git: not found; install it, or leave out what asks for a revision") from None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
