@@ -18,7 +18,7 @@ CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOU
           $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup test test-all lint format lock bench clean FORCE
+.PHONY: help setup site test test-all lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -41,6 +41,9 @@ all: $(READY)  ## every artifact of the scale
 plan: $(READY)  ## what every artifact of the scale needs, and how long it would take
 	@$(BIN)/python -m pipeline plan $(if $(CONFIG),--config $(CONFIG))
 
+site: $(READY)  ## a static site of everything that is built, in site/
+	@$(BIN)/python -m pipeline site $(if $(CONFIG),--config $(CONFIG))
+
 test: $(READY)  ## the test suite
 	@$(RUN) pytest
 
@@ -60,6 +63,8 @@ lock:  ## compile requirements.txt from pyproject.toml
 
 bench: $(READY)  ## measure what the README claims about speed
 	@$(RUN) python bench/spine.py
+	@$(RUN) python bench/provenance.py
+	@$(RUN) python bench/site.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes
 	rm -rf keys logs .scratch .snakemake

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import spec
+from pipeline import accepted, spec
 from pipeline.components import PACKAGE
-from pipeline.errors import UserError
+from pipeline.errors import UserError, nearest
 
 PARAMS = PACKAGE.parent / "params"
 SUFFIXES = ("csv", "json", "md", "pdf", "png")
@@ -41,9 +40,7 @@ class Options:
         values: dict[str, Any] = {}
         for name, value in config.items():
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"the keys are: {', '.join(known)}"
-                raise UserError(f"--config {name}: unknown key; {hint}")
+                raise UserError(f"--config {name}: unknown key; {nearest(name, known, 'the keys are')}")
             values[name] = value
         for name in ("scale", "flavour", "raw_dir", "extend", "device"):
             if name in values and not isinstance(values[name], str):
@@ -141,7 +138,7 @@ class Catalogue:
             UserError: There is none of this name.
         """
         if name not in self.datasets:
-            raise UserError(f"{where}: there is no data set called {name!r}; {_nearest(name, list(self.datasets))}")
+            raise UserError(f"{where}: there is no data set called {name!r}; {nearest(name, list(self.datasets))}")
         return self.datasets[name]
 
     def scale(self, name: str) -> spec.Scale:
@@ -152,8 +149,13 @@ class Catalogue:
         """
         known = self._files("scales/*.yaml")
         if name not in known:
-            raise UserError(f"--config scale={name}: there is no such scale; {_nearest(name, list(known))}")
+            raise UserError(f"--config scale={name}: there is no such scale; {nearest(name, list(known))}")
         return spec.parse(spec.Scale, spec.load(known[name]), _shown(known[name]))
+
+    @cached_property
+    def accepted(self) -> list[accepted.Entry]:
+        """Refactorings that were declared equivalent."""
+        return accepted.load(self.folders[0].parent / accepted.FILE)
 
     @cached_property
     def scales(self) -> list[str]:
@@ -197,7 +199,7 @@ class Catalogue:
         edition = self.options.edition(scale)
         flavours = sorted({"paper", *(name for paper in self.papers.values() for name in paper.flavours)})
         if self.options.flavour not in flavours:
-            raise UserError(f"--config flavour={self.options.flavour}: {_nearest(self.options.flavour, flavours)}")
+            raise UserError(f"--config flavour={self.options.flavour}: {nearest(self.options.flavour, flavours)}")
         return [
             Request(edition, scale, self.options.flavour, key, name)
             for key, paper in self.papers.items()
@@ -225,7 +227,7 @@ class Catalogue:
                 raise UserError(f"{target}: {len(papers)} papers have an artifact of this name; type {full}")
             if not papers:
                 names = sorted({name for _, name in self.registry})
-                raise UserError(f"{target}: no paper has an artifact called {artifact!r}; {_nearest(artifact, names)}")
+                raise UserError(f"{target}: no paper has an artifact called {artifact!r}; {nearest(artifact, names)}")
             paper = papers[0]
         else:
             scale, _, flavour = edition.rpartition("-") if "-" in edition else (edition, "", "")
@@ -233,21 +235,21 @@ class Catalogue:
                 scale, flavour = edition, ""
             flavour = flavour or "paper"
             if scale not in self.scales:
-                raise UserError(f"{target}: there is no scale called {scale!r}; {_nearest(scale, self.scales)}")
+                raise UserError(f"{target}: there is no scale called {scale!r}; {nearest(scale, self.scales)}")
             if (paper, artifact) not in self.registry:
                 names = sorted(name for key, name in self.registry if key == paper)
                 if not names:
                     raise UserError(
-                        f"{target}: there is no paper called {paper!r}; {_nearest(paper, sorted(self.paper_keys))}"
+                        f"{target}: there is no paper called {paper!r}; {nearest(paper, sorted(self.paper_keys))}"
                     )
-                raise UserError(f"{target}: {paper} has no artifact called {artifact!r}; {_nearest(artifact, names)}")
+                raise UserError(f"{target}: {paper} has no artifact called {artifact!r}; {nearest(artifact, names)}")
         if paper not in self.papers or artifact not in self.papers[paper].artifacts:
             ready = [f"{key}/{name}" for key, declared in self.papers.items() for name in declared.artifacts]
             title = self.registry[paper, artifact]["title"]
             raise UserError(f"{target}: {paper}/{artifact} ({title}) is not built yet; ready are: {', '.join(ready)}")
         if flavour not in ("paper", *self.papers[paper].flavours):
             known = sorted({"paper", *self.papers[paper].flavours})
-            raise UserError(f"{target}: {paper} has no flavour {flavour!r}; {_nearest(flavour, known)}")
+            raise UserError(f"{target}: {paper} has no flavour {flavour!r}; {nearest(flavour, known)}")
         kind = self.papers[paper].artifacts[artifact].kind
         if kind == "table" and match[4] in ("pdf", "png"):
             raise UserError(f"{target}: {paper}/{artifact} is a table; type {target.rsplit('.', 1)[0]}.csv or .md")
@@ -269,10 +271,3 @@ def _shown(path: Path) -> str:
         return path.relative_to(PACKAGE.parent).as_posix()
     except ValueError:
         return str(path)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=2)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"there are: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

@@ -10,7 +10,6 @@ Those arguments *are* the leaves of the spec: their names, types and defaults ar
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, nearest
 
 PACKAGE = Path(__file__).parent
 
@@ -79,9 +78,7 @@ def find(category: str, kind: str, extend: Path | None = None) -> Path:
         if kind.isidentifier() and not kind.startswith("_") and path.is_file():
             return path
     known = kinds(category, extend)
-    close = difflib.get_close_matches(kind, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"choose one of: {', '.join(known)}"
-    raise UserError(f"{category}: there is no {category} called {kind!r}; {hint}")
+    raise UserError(f"{category}: there is no {category} called {kind!r}; {nearest(kind, known, 'choose one of')}")
 
 
 @functools.cache
@@ -194,10 +191,9 @@ def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | 
         raise UserError(f"{where}: {error}") from None
     for name in given:
         if name != "kind" and name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
             others = [k for k in kinds(category, extend) if k != kind and name in leaves(category, k, extend)]
-            hint = f"did you mean {close[0]}?" if close else f"its keys are: {', '.join(known) or 'none'}"
-            if others and not close:
+            hint = nearest(name, known, "its keys are")
+            if others:
                 hint += f"; {name} belongs to kind: {' or '.join(others)}"
             raise UserError(f"{where}: {category}.{name}: {kind} has no such key; {hint}")
     resolved: dict[str, Any] = {"kind": kind}

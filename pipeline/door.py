@@ -12,8 +12,9 @@ import fcntl
 import importlib
 import os
 import shutil
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pipeline.errors import UserError
 from pipeline.fingerprint import Fingerprints
 from pipeline.journal import Journal
 from pipeline.keys import Key
+from pipeline.provenance import history
 from pipeline.store import Store
 from pipeline.work import Work
 from pipeline.workspace import Node, Workspace
@@ -34,9 +36,14 @@ class Task:
 
     node: Node
     key_file: Key
-    key: str
+    keys: list[str]
     parts: dict[str, Any]
     started: float = field(default_factory=time.time)
+
+    @property
+    def key(self) -> str:
+        """The key with today's code; the others are those of code that was accepted as equivalent."""
+        return self.keys[0]
 
 
 class Door:
@@ -67,6 +74,24 @@ class Door:
             for node in nodes:
                 self._track(node)
 
+    def install(self, node: Node, found: dict[str, Any]) -> bool:
+        """Bring the files of a receipt into place from the store, whatever is there now; False if it lacks one.
+
+        Raises:
+            UserError: Another process works on the node's run.
+        """
+        with self._lock(f"{node.family}-{node.config}".replace("/", "-")):
+            scratch = self._folder(found["key"][:16] + ".restore")
+            try:
+                if not self.store.fetch(found["outputs"], scratch):
+                    return False
+                self._install(node, scratch)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+            files.write(self.workspace.path(node.receipt), files.dumps(found))
+        self.journal.note(found["stage"], node.name, "restored", 0.0, key=found["key"])
+        return True
+
     # -- deciding
 
     def _key(self, node: Node) -> Key:
@@ -95,8 +120,7 @@ class Door:
             "seed": node.seed,
             "epoch": node.epoch,
         }
-        key = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, contents, node.seed, node.epoch)
-        return Task(node, key_file, key, parts)
+        return Task(node, key_file, key_file.keys_of(contents, node.seed, node.epoch), parts)
 
     def _settled(self, task: Task) -> bool:
         """Whether the node could be verified in place or restored."""
@@ -108,27 +132,28 @@ class Door:
         else:
             scratch = self._folder(task.key[:16])
             try:
-                if not self.store.fetch(found["outputs"], scratch):
+                if not self._obtain(found["outputs"]) or not self.store.fetch(found["outputs"], scratch):
                     return False
                 self._install(task.node, scratch)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
             decision = "restored"
-        self._write_receipt(task, found, files.read_json(self.store.receipt(task.key).with_suffix(".execution.json")))
-        self.journal.note(task.key_file.stage, task.node.name, decision, time.time() - task.started, key=task.key)
+        key = found["key"]
+        self._write_receipt(task, found, files.read_json(self.store.receipt(key).with_suffix(".execution.json")))
+        self.journal.note(task.key_file.stage, task.node.name, decision, time.time() - task.started, key=key)
         return True
 
     def _known(self, task: Task) -> dict[str, Any] | None:
-        """A receipt with the task's key: the declared one, or the one in the store."""
-        for path in (self.workspace.path(task.node.receipt), self.store.receipt(task.key)):
+        """A receipt with one of the task's keys: the declared one, or one in the store."""
+        for path in (self.workspace.path(task.node.receipt), *map(self.store.receipt, task.keys)):
             found = receipt.read(path)
-            if found is not None and found["key"] == task.key:
+            if found is not None and found["key"] in task.keys:
                 return {**found, "node": task.node.name, "inputs": task.parts["inputs"]}
         return None
 
     def _in_place(self, node: Node, outputs: dict[str, Any]) -> bool:
         folder = self.workspace.payload(node)
-        return all(_is(folder / name, entry) for name, entry in outputs.items())
+        return all(is_as_written(folder / name, entry) for name, entry in outputs.items())
 
     # -- executing
 
@@ -141,6 +166,7 @@ class Door:
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
         self._check_code(key_files)
+        history.keep(self.store, key_files)
         folder = self.workspace.scratch / self._run_key(first)
         folder.mkdir(parents=True, exist_ok=True)
         by_name = {task.node.name: task for task in tasks}
@@ -203,13 +229,26 @@ class Door:
         assert found is not None
         outputs = {name: entry for name, entry in found["outputs"].items() if names is None or name in names}
         folder = self.workspace.payload(node)
-        missing = {name: entry for name, entry in outputs.items() if not _is(folder / name, entry)}
-        if missing and not self.store.fetch(missing, folder):
+        missing = {name: entry for name, entry in outputs.items() if not is_as_written(folder / name, entry)}
+        if missing and not (self._obtain(missing) and self.store.fetch(missing, folder)):
             raise UserError(
                 f"{folder / next(iter(missing))}: {reader.name} reads it, and it is neither in place as its receipt "
-                f"says nor in the store; type: dvc pull, or to make it again: rm {node.receipt}, and the same command"
+                f"says nor in the store or its remote; to make it again: rm {node.receipt}, and the same command"
             )
         return folder
+
+    def _obtain(self, outputs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether the store has all files of a receipt, after a look into the remote where it has not."""
+        if self.store.has(outputs):
+            return True
+        from pipeline.remote import fetch  # DVC takes a second to import, and is needed in half-full clones only
+
+        lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
+        try:
+            fetch(self.workspace.root, sorted(lacking))
+        except UserError as error:
+            print(error, file=sys.stderr)  # a remote that is away is no reason not to compute
+        return self.store.has(outputs)
 
     def _resume(self, task: Task) -> Path | None:
         """Payload of the nearest earlier milestone of the same run whose receipt is valid."""
@@ -221,8 +260,7 @@ class Door:
             if found is None or node.epoch is None or node.epoch >= (task.node.epoch or 0):
                 continue
             contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
-            file = task.key_file
-            if found["key"] != receipt.key_of(file.stage, file.code, file.leaves, contents, node.seed, node.epoch):
+            if found["key"] not in task.key_file.keys_of(contents, node.seed, node.epoch):
                 continue
             if self._in_place(node, found["outputs"]):
                 best = self.workspace.payload(node)
@@ -283,8 +321,9 @@ class Door:
         if execution is not None:
             files.write_if_different(self.workspace.path(task.node.execution), files.dumps(execution))
         files.write_if_different(self.workspace.path(task.node.receipt), files.dumps(found))
-        if not self.store.receipt(task.key).is_file():
-            files.write(self.store.receipt(task.key), files.dumps(found))
+        stored = self.store.receipt(found["key"])
+        if not stored.is_file():
+            files.write(stored, files.dumps(found))
 
     def _folder(self, name: str) -> Path:
         folder = self.workspace.scratch / name
@@ -332,10 +371,10 @@ class Door:
         files.write_if_different(self.workspace.path(f"{folder}.dvc"), text)
 
 
-def _is(path: Path, entry: dict[str, Any]) -> bool:
+def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:
     """Whether a file is what a receipt says."""
     try:
-        return path.stat().st_size == entry["size"] and files.hashes(path)["sha256"] == entry["sha256"]
+        return path.stat().st_size == entry["size"] and files.sha256(path) == entry["sha256"]
     except OSError:
         return False
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -10,6 +12,24 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(str(message).split()))
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
+    """What somebody meant who typed ``name``: the name most like it, or what there is to choose from.
+
+    Args:
+        name: As typed.
+        known: All names that would do; of dotted ones the last part is also looked at.
+        otherwise: How the list begins where no name is like it.
+    """
+    names = list(map(str, known))
+    inner = [known for known in names if known.rpartition(".")[2] == str(name)]
+    if len(inner) > 1:
+        return f"did you mean {' or '.join(inner)}?"
+    close = inner or difflib.get_close_matches(str(name), names, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"{otherwise}: {', '.join(names[:24]) or 'none'}{', ...' if len(names) > 24 else ''}"
 
 
 _HINTS = {

@@ -67,6 +67,17 @@ def hashes(path: Path) -> dict[str, Any]:
     return {"md5": md5.hexdigest(), "sha256": sha.hexdigest(), "size": size}
 
 
+def sha256(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of(content: bytes) -> str:
+    """sha256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def clone(source: Path, target: Path) -> None:
     """Copy a file in one step; shares the blocks where the file system can (reflink)."""
     target.parent.mkdir(parents=True, exist_ok=True)

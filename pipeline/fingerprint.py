@@ -26,6 +26,7 @@ DECIDING = frozenset(
     for name in (
         "__init__",
         "__main__",
+        "accepted",
         "components",
         "door",
         "errors",
@@ -35,6 +36,7 @@ DECIDING = frozenset(
         "keys",
         "plan",
         "receipt",
+        "remote",
         "catalogue",
         "machine",
         "naming",
@@ -117,6 +119,44 @@ def canonical(source: str, filename: str = "<source>") -> str:
     return "".join(out)
 
 
+def digest(source: str | bytes, filename: str = "<source>") -> str:
+    """Fingerprint of one module's source, as it stands in keys."""
+    out: list[str] = []
+    _write(ast.parse(source, filename=filename), out)
+    return _short("".join(out))
+
+
+def outline(source: str | bytes) -> dict[str, str]:
+    """Hashes of a module's functions and methods by qualified name: which of two versions differ, without either.
+
+    ``CLASS.<body>`` stands for what a class holds besides its methods, ``<module>`` for the rest.
+
+    Raises:
+        SyntaxError: The source does not parse.
+    """
+    found: dict[str, list[str]] = {}
+    _outline(ast.parse(source).body, "", "<module>", found)
+    return {name: _short("".join(texts)) for name, texts in sorted(found.items())}
+
+
+def _outline(body: list[ast.stmt], prefix: str, rest: str, found: dict[str, list[str]]) -> None:
+    found.setdefault(rest, [])
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            _write(node, found.setdefault(prefix + node.name, []))
+        elif isinstance(node, ast.ClassDef):
+            own = f"{prefix}{node.name}.<body>"
+            for part in (node.decorator_list, node.bases, node.keywords):
+                _write(part, found.setdefault(own, []))
+            _outline(node.body, f"{prefix}{node.name}.", own, found)
+        elif not _is_inert(node):
+            _write(node, found[rest])
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
@@ -162,7 +202,7 @@ def _packages(path: Path) -> Iterator[Path]:
             yield folder / "__init__.py"
 
 
-_EMPTY = hashlib.sha256(canonical("").encode()).hexdigest()[:16]
+_EMPTY = digest("")
 
 
 def label(path: Path) -> str:
@@ -201,7 +241,7 @@ class Fingerprints:
             imports = sorted({".".join(found) for found in _imported(tree, parts) if found[:1] == (PACKAGE.name,)})
             out: list[str] = []
             _write(tree, out)
-            self._known[content] = [hashlib.sha256("".join(out).encode()).hexdigest()[:16], imports]
+            self._known[content] = [_short("".join(out)), imports]
             self._changed = True
         digest, imports = self._known[content]
         return digest, tuple(imports)

@@ -6,11 +6,12 @@ when the Snakefile is read, and only if it changed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline import files, receipt
 from pipeline.errors import UserError
 
 
@@ -28,6 +29,7 @@ class Key:
         reads: Role -> names of the files that are read; all files where the role is missing.
         components: Category -> source file, relative to the package where it belongs to it.
         context: Where things are on this machine; not in the key.
+        accepted: Code that was declared equivalent to ``code``, with the reasons; a receipt made with it is valid.
         tracked: Whether DVC versions the payload.
         noticed: When a receipt was found that does not match (ns); makes Snakemake look again.
     """
@@ -41,12 +43,13 @@ class Key:
     reads: dict[str, list[str]] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    accepted: list[dict[str, Any]] = field(default_factory=list)
     tracked: bool = False
     noticed: int | None = None
 
     def text(self) -> str:
         """The key file's content."""
-        return files.dumps({name: value for name, value in asdict(self).items() if value not in ({}, None)})
+        return files.dumps({name: value for name, value in asdict(self).items() if value not in ({}, [], None)})
 
     @classmethod
     def load(cls, path: Path) -> Key:
@@ -60,6 +63,21 @@ class Key:
             return cls(**{"leaves": {}, "code": {}, **found})
         except TypeError:
             raise UserError(f"{path}: no readable key file; type: snakemake, which writes it") from None
+
+    def keys_of(self, inputs: Mapping[str, str], seed: int | None, epoch: int | None) -> list[str]:
+        """Keys under which a receipt of a node is valid, that of today's code first.
+
+        Args:
+            inputs: Role -> content hash of what the node reads.
+            seed: Its seed.
+            epoch: Its milestone.
+        """
+        codes = [self.code, *(earlier["code"] for earlier in self.accepted)]
+        return [receipt.key_of(self.stage, code, self.leaves, inputs, seed, epoch) for code in codes]
+
+    def reasons(self, code: Mapping[str, str]) -> list[str]:
+        """Why ``code`` was accepted as equivalent to today's; empty where it was not, or is the same."""
+        return next((list(found["reasons"]) for found in self.accepted if found["code"] == dict(code)), [])
 
     def spec(self) -> dict[str, Any]:
         """All leaves, those that are not in the key included."""

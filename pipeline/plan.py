@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import components, naming, spec
+from pipeline import accepted, components, naming, spec
 from pipeline.catalogue import Catalogue, Request, _shown
 from pipeline.errors import UserError
 from pipeline.fingerprint import Fingerprints, label
@@ -24,6 +24,9 @@ MODULES = {
     "figure": "pipeline/artifacts/figure.py",
 }
 """Stage (or family of stages) -> the module whose ``execute`` does the work."""
+
+ARRAYS = ["arrays.safetensors", "meta.json"]
+"""What stages read of a data set."""
 
 UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
@@ -108,8 +111,16 @@ class Plan:
         self.measures: dict[str, Leaves] = {}
         self.artifacts: dict[str, ArtifactPlan] = {}
         for request in requests:
-            if request.stem not in self.artifacts:
-                self.artifacts[request.stem] = self._artifact(request)
+            self.add(request)
+
+    def add(self, request: Request) -> None:
+        """Plan one more artifact.
+
+        Raises:
+            UserError: As of the class.
+        """
+        if request.stem not in self.artifacts:
+            self.artifacts[request.stem] = self._artifact(request)
 
     # -- expansion
 
@@ -203,14 +214,15 @@ class Plan:
         """All key files: path -> content."""
         found: dict[str, Key] = {}
         options = self.catalogue.options
+        entries = self.catalogue.accepted
         context = {name: value for name in ("raw_dir", "device", "extend") if (value := getattr(options, name))}
 
         def made(stage: str, module: str, parts: dict[str, Path], **more: Any) -> Key:
             roots = [components.PACKAGE.parent / module, *parts.values()]
             named = {category: _portable(path) for category, path in parts.items()}
-            return Key(
-                stage=stage, module=module, code=fingerprints.code(roots), components=named, context=context, **more
-            )
+            code = fingerprints.code(roots)
+            equal = accepted.earlier(stage, code, entries)
+            return Key(stage=stage, module=module, code=code, components=named, context=context, accepted=equal, **more)
 
         for identity, data in self.data.items():
             found[Node(f"data/{identity}").key] = made(
@@ -232,7 +244,7 @@ class Plan:
                 silent=silent,
                 inputs={"data": f"data/{run.data}"},
                 tracked=run.tracked,
-                reads={"data": ["arrays.safetensors"]},
+                reads={"data": ARRAYS},
             )
             for measure in run.measures:
                 leaves = self.measures[measure]
@@ -249,7 +261,7 @@ class Plan:
                     leaves=kept,
                     silent=silent,
                     inputs={"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"},
-                    reads={"checkpoint": ["model.safetensors", "summary.json"], "data": ["arrays.safetensors"]},
+                    reads={"checkpoint": ["model.safetensors", "summary.json"], "data": ARRAYS},
                     tracked=run.tracked,
                 )
         for stem, artifact in self.artifacts.items():

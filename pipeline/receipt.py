@@ -11,6 +11,10 @@ from pipeline import files
 
 VERSION = 1
 
+_FIELDS = {"version", "key", "stage", "node", "code", "leaves", "inputs", "seed", "epoch", "outputs"}
+_INPUT = {"node", "content", "files"}
+_OUTPUT = {"md5", "sha256", "size"}
+
 _HEX = {"key": re.compile(r"[0-9a-f]{64}"), "sha256": re.compile(r"[0-9a-f]{64}"), "md5": re.compile(r"[0-9a-f]{32}")}
 
 
@@ -46,7 +50,8 @@ def fault(found: Any) -> str | None:
     try:
         inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
         key = key_of(found["stage"], found["code"], found["leaves"], inputs, found.get("seed"), found.get("epoch"))
-        whole = all(isinstance(name, str) for entry in found["inputs"].values() for name in entry["files"])
+        whole = set(found) == _FIELDS and all(set(entry) == _INPUT for entry in found["inputs"].values())
+        whole = whole and all(isinstance(name, str) for entry in found["inputs"].values() for name in entry["files"])
         whole = whole and all(isinstance(entry["node"], str) for entry in found["inputs"].values())
         whole = whole and isinstance(found["node"], str) and isinstance(found["leaves"], dict)
         whole = whole and all(isinstance(digest, str) for digest in found["code"].values())
@@ -70,5 +75,5 @@ def read(path: Path) -> dict[str, Any] | None:
 def _whole(name: str, entry: Mapping[str, Any]) -> bool:
     path = PurePosixPath(name)
     inside = not path.is_absolute() and ".." not in path.parts and "\\" not in name and path.parts != ()
-    hashes = all(_HEX[kind].fullmatch(entry[kind]) for kind in ("sha256", "md5"))
+    hashes = set(entry) == _OUTPUT and all(_HEX[kind].fullmatch(entry[kind]) for kind in ("sha256", "md5"))
     return inside and hashes and type(entry["size"]) is int and entry["size"] >= 0

@@ -6,7 +6,6 @@ its own leaves for all methods alike. A swept leaf is left alone by the flavour,
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline import components
-from pipeline.errors import UserError
+from pipeline.errors import UserError, nearest
 
 Leaves = dict[str, Any]
 
@@ -245,9 +244,7 @@ def _suggest(model: type[BaseModel], error: ValidationError, where: str) -> User
         found = [] if field is None else list(_models(field.annotation))
         if found:
             kind, known = found[0], list(found[0].model_fields)
-    close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the keys here are: {', '.join(known)}"
-    return UserError(f"{_oneline(error, where)}; {hint}")
+    return UserError(f"{_oneline(error, where)}; {nearest(first['loc'][-1], known, 'the keys here are')}")
 
 
 def _models(annotation: Any) -> Iterable[type[BaseModel]]:
@@ -362,8 +359,7 @@ def only_known(leaves: Mapping[str, Any], run: Mapping[str, Any], where: str, ex
     kept: Leaves = {}
     for name, value in leaves.items():
         if name not in Run.model_fields:
-            close = difflib.get_close_matches(name, list(Run.model_fields), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the keys here are: {', '.join(Run.model_fields)}"
+            hint = nearest(name, Run.model_fields, "the keys here are")
             raise UserError(f"{where}.{name}: unknown key; {hint}")
         if name not in PARTS or not isinstance(value, Mapping) or "kind" in value:
             kept[name] = value

@@ -7,13 +7,14 @@ is missing (a fresh clone), and where Git has just laid down files in any order.
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import files, receipt
 from pipeline.fingerprint import Fingerprints
@@ -22,7 +23,9 @@ from pipeline.plan import Plan
 from pipeline.store import Store
 from pipeline.workspace import Node, Workspace
 
-MISSING = "receipt: there is none yet"
+if TYPE_CHECKING:
+    from pipeline.provenance.history import History
+
 IN_PLACE, RESTORABLE, EXECUTE = "in place", "restorable", "to execute"
 
 
@@ -32,16 +35,22 @@ class State:
 
     Attributes:
         status: ``in place`` (its receipt is valid), ``restorable`` (the store has it) or ``to execute``.
-        reasons: Leaves, modules and inputs because of which it would be executed or restored.
         receipt: The receipt with the node's key, wherever it was found.
+        found: The receipt in the node's place, whatever its key.
+        inputs: Role -> content hash, of the inputs that are known.
+        waiting: Roles of the inputs that are to be executed first.
+        edited: Result files that are not what the receipt says.
     """
 
     node: Node
     key_file: Key
     status: str
     key: str | None = None
-    reasons: list[str] = field(default_factory=list)
     receipt: dict[str, Any] | None = None
+    found: dict[str, Any] | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
 
 
 class States:
@@ -69,46 +78,36 @@ class States:
     def _state(self, node: Node) -> State:
         key_file = self.keys[node.key]
         state = State(node, key_file, EXECUTE)
-        inputs: dict[str, str] = {}
         for role, template in key_file.inputs.items():
             below = self.by_name[template.format(milestone=node.milestone)]
             if below.receipt is not None:
-                inputs[role] = receipt.content(below.receipt["outputs"], key_file.reads.get(role))
-        waiting = [role for role in key_file.inputs if role not in inputs]
-        if node.family == "artifact" and waiting:
-            state.reasons.append(f"input: {len(waiting)} of {len(key_file.inputs)} measurements are to be executed")
-        else:
-            state.reasons += [f"input: its {role} is to be executed" for role in waiting]
+                state.inputs[role] = receipt.content(below.receipt["outputs"], key_file.reads.get(role))
+        state.waiting = [role for role in key_file.inputs if role not in state.inputs]
         path = self.workspace.path(node.receipt)
-        found = receipt.read(path) if path.is_file() else None
+        state.found = found = receipt.read(path) if path.is_file() else None
         if found is not None:
             self._enter(found)
-        if waiting:
+        if state.waiting:
             return state
-        stage, code, leaves = key_file.stage, key_file.code, key_file.leaves
-        state.key = receipt.key_of(stage, code, leaves, inputs, node.seed, node.epoch)
-        if found is not None and found["key"] == state.key:
-            changed = self._edited(node, found)
+        keys = key_file.keys_of(state.inputs, node.seed, node.epoch)
+        state.key = keys[0]
+        if found is not None and found["key"] in keys:
+            state.edited = self._edited(node, found)
             state.receipt = found
-            state.status = RESTORABLE if changed else IN_PLACE
-            state.reasons += [f"file: {name} is not what was written" for name in changed]
-            if changed and not self.store.has(found["outputs"]):
+            state.status = RESTORABLE if state.edited else IN_PLACE
+            if state.edited and not self.store.has(found["outputs"]):
                 state.status, state.receipt = EXECUTE, None
             return state
-        stored = receipt.read(self.store.receipt(state.key))
-        if stored is not None and stored["key"] == state.key and self._reachable(node, stored):
-            state.status, state.receipt = RESTORABLE, stored
-        state.reasons += _differences(found, key_file, inputs) if found else self._new(node, path)
+        for key in keys:
+            stored = receipt.read(self.store.receipt(key))
+            if stored is not None and stored["key"] == key and self._reachable(node, stored):
+                state.status, state.receipt = RESTORABLE, stored
+                break
         return state
 
     def _reachable(self, node: Node, found: dict[str, Any]) -> bool:
         folder = self.workspace.payload(node)
         return self.store.has(found["outputs"]) or all((folder / name).is_file() for name in found["outputs"])
-
-    def _new(self, node: Node, path: Path) -> list[str]:
-        if path.is_file():
-            return [f"receipt: {node.receipt} contradicts itself"]
-        return [MISSING]
 
     def _edited(self, node: Node, found: dict[str, Any]) -> list[str]:
         """Result files that are not what the receipt says. Payload is not read here: it may be absent."""
@@ -118,7 +117,7 @@ class States:
         return [
             f"{folder.relative_to(self.workspace.root) / name}"
             for name, entry in found["outputs"].items()
-            if not (folder / name).is_file() or files.hashes(folder / name)["sha256"] != entry["sha256"]
+            if not (folder / name).is_file() or files.sha256(folder / name) != entry["sha256"]
         ]
 
     def _enter(self, found: dict[str, Any]) -> None:
@@ -130,46 +129,18 @@ class States:
             except OSError:
                 return  # a store that cannot be written is no reason not to plan
 
-    # -- in words
+    @functools.cached_property
+    def history(self) -> History:
+        """Where earlier versions of modules are looked up."""
+        from pipeline.provenance.history import History
+
+        return History(self.store)
 
     def explain(self, state: State) -> list[str]:
-        """Reasons of a state. A node that has no receipt yet is compared with the nearest one that has.
+        """Why a node would be executed or restored, in words; see :mod:`pipeline.provenance.why`."""
+        from pipeline.provenance import why
 
-        A changed leaf gives a run a new name, so its own receipt is not there: what differs from the run that
-        differs least is the reason.
-        """
-        if MISSING not in state.reasons:
-            return state.reasons
-        others = [(_differences(found, state.key_file, None), found["node"]) for found in self._like(state)]
-        if not others:
-            return state.reasons
-        differences, name = min(others, key=_size)
-        if not differences:
-            return state.reasons
-        place = name.split("/")[-1] if state.node.family == "measure" else name.split("/")[1]
-        return [f"{difference}  (against {place})" for difference in differences]
-
-    def _like(self, state: State) -> Iterator[dict[str, Any]]:
-        """Receipts of the same kind: other versions of a data set, other runs, other protocols on a checkpoint."""
-        node = state.node
-        root = self.workspace.path("receipts")
-        patterns = {
-            "prepare": "data/*.json",
-            "pretrain": f"checkpoints/*/seed{node.seed}/*.json",
-            "measure": f"measurements/{node.config}/{node.milestone}/*.json",
-        }
-        seen: set[str] = set()
-        for path in sorted(root.glob(patterns.get(node.family, "no-such-folder/*"))):
-            other = Node.of_receipt(path.relative_to(self.workspace.root))
-            known = other.name if node.family == "measure" else other.config
-            if path.name.endswith(".execution.json") or known in seen:
-                continue
-            found = files.read_json(path)
-            if not isinstance(found, dict) or found.get("stage") != state.key_file.stage:
-                continue
-            if found["leaves"].get("name") == state.key_file.leaves.get("name"):
-                seen.add(known)
-                yield found
+        return [reason.line() for reason in why.explain(self, state)]
 
     # -- what Snakemake looks at
 
@@ -190,7 +161,7 @@ class States:
             target = valid if state.status == IN_PLACE else invalid
             target.setdefault(state.node.key, []).append(state)
             if state.node.family == "artifact" and state.status != IN_PLACE:
-                notices += [reason.removeprefix("file: ") for reason in state.reasons if reason.startswith("file: ")]
+                notices += [f"{name} is not what was written" for name in state.edited]
         for state in self:
             if state.status == IN_PLACE:
                 self._order(state)
@@ -236,52 +207,6 @@ def _time(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(tree, dict) and tree:
-        found: dict[str, Any] = {}
-        for name, value in tree.items():
-            found |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-        return found
-    return {prefix: tree}
-
-
-def _size(other: tuple[list[str], str]) -> tuple[int, str]:
-    return len(other[0]), other[1]
-
-
-def _differences(found: dict[str, Any], key_file: Key, inputs: dict[str, str] | None) -> list[str]:
-    """What differs between a receipt and the key that is wanted now, in words; without inputs, in leaves and code."""
-    reasons = []
-    old, new = _flat(found["leaves"]), _flat(key_file.leaves)
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            reasons.append(f"leaf: {name}: {_short(old.get(name))} -> {_short(new.get(name))}")
-    for module in sorted(found["code"].keys() | key_file.code.keys()):
-        if found["code"].get(module) != key_file.code.get(module):
-            change = "changed" if module in found["code"] and module in key_file.code else (
-                "is new" if module in key_file.code else "is gone"
-            )  # fmt: skip
-            reasons.append(f"module: {module} {change}")
-    if inputs is None:
-        below = {role: entry["node"] for role, entry in found["inputs"].items() if role == "data"}
-        now = {role: node for role, node in key_file.inputs.items() if role == "data"}
-        return reasons + [
-            f"input: {role}: {below.get(role)} -> {now[role]}" for role in now if below.get(role) != now[role]
-        ]
-    was = {role: entry["content"] for role, entry in found["inputs"].items()}
-    for role in sorted(was.keys() | inputs.keys()):
-        if was.get(role) != inputs.get(role):
-            change = "changed" if role in was and role in inputs else "is new" if role in inputs else "is gone"
-            reasons.append(f"input: {role} {change}")
-    return reasons or ["receipt: not the one that belongs here"]
-
-
-def _short(value: Any) -> str:
-    text = files.dumps(value).strip() if not isinstance(value, str) else value
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class Estimate:

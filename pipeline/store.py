@@ -81,7 +81,7 @@ class Store:
         for name, entry in outputs.items():
             source = self.object(entry["md5"])
             files.clone(source, folder / name)
-            if files.hashes(folder / name)["sha256"] != entry["sha256"]:
+            if files.sha256(folder / name) != entry["sha256"]:
                 source.unlink(missing_ok=True)
                 return False
         return True
@@ -89,3 +89,7 @@ class Store:
     def receipt(self, key: str) -> Path:
         """Where the receipt with this key is, or would be."""
         return self.folder / "receipts" / key[:2] / f"{key[2:]}.json"
+
+    def outline(self, digest: str) -> Path:
+        """Where the functions of the module with this fingerprint are listed, or would be."""
+        return self.folder / "outlines" / digest[:2] / f"{digest[2:]}.json"

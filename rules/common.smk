@@ -57,6 +57,16 @@ def linked(wildcards):
     return f"results/{link_of(wildcards)}"
 
 
+# In a report, results are sorted by paper and then by kind, and labelled with their name and scale.
+def paper_of(wildcards):
+    return wildcards.artifact.split("/")[1]
+
+
+def labels_of(wildcards):
+    edition, _, artifact = wildcards.artifact.split("/")
+    return {"artifact": artifact, "scale": edition}
+
+
 onsuccess:
     summary.show(BUILD, sys.stderr)
 

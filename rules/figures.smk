@@ -3,7 +3,13 @@ rule figure:
         "keys/artifact/{artifact}.json",
         inputs_of,
     output:
-        report("results/{artifact}.png", category="figures"),
+        report(
+            "results/{artifact}.png",
+            caption="captions/figure.rst",
+            category=paper_of,
+            subcategory="figures",
+            labels=labels_of,
+        ),
         "results/{artifact}.pdf",
         "results/{artifact}.csv",
         "results/{artifact}.json",

@@ -3,7 +3,13 @@ rule table:
         "keys/artifact/{artifact}.json",
         inputs_of,
     output:
-        report("results/{artifact}.csv", category="tables"),
+        report(
+            "results/{artifact}.csv",
+            caption="captions/table.rst",
+            category=paper_of,
+            subcategory="tables",
+            labels=labels_of,
+        ),
         "results/{artifact}.json",
         "results/{artifact}.md",
         receipt="results/{artifact}.receipt.json",
@@ -30,7 +36,12 @@ rule scorecard:
     input:
         BUILD.reports,
     output:
-        "results/{edition}/scorecard.csv",
+        report(
+            "results/{edition}/scorecard.csv",
+            caption="captions/scorecard.rst",
+            category="scorecards",
+            labels={"artifact": "scorecard", "scale": "{edition}"},
+        ),
         "results/{edition}/scorecard.md",
         "results/{edition}/metrics.json",
     message:

@@ -129,6 +129,15 @@ artifacts:
     measure: probe
     seeds: 1
     baselines: false
+  bars:
+    title: The first column as bars
+    kind: figure
+    draw: mini_bars
+    rows: {method: [plain, direct]}
+    fixed: {dataset: cifar10, epochs: 100}
+    measure: probe
+    seeds: 1
+    baselines: false
 """
 
 MINI_SCALE = """
@@ -143,13 +152,33 @@ measures: {linear_probe: {epochs: 2}}
 estimate: {epoch: 0.1, measurement: 0.1, basis: a guess}
 """
 
+PICTURE = '''
+"""Bars, one per cell."""
+
+from matplotlib.figure import Figure
+
+from pipeline.artifacts.drawing import Drawing
+
+
+def draw(rows, leaves, *, width: float = 3.0):
+    """One bar per cell."""
+    figure = Figure(figsize=(width, 2.0))
+    axes = figure.subplots()
+    axes.bar([row.axes["method"] for row in rows], [row.mean for row in rows])
+    axes.set_ylabel("top-1 in %")
+    records = [{"method": row.axes["method"], "quantity": "top1", "value": row.mean} for row in rows]
+    return Drawing(figure, ["method"], records, "One bar per method.")
+'''
+
 DUEL = "results/mini/mini/duel.csv"
+BARS = "results/mini/mini/bars.csv"
 
 
 def add_mini(project: Project) -> Project:
     """Declare a paper of two runs, and a scale of its own that no edit of ours will change."""
     (project.root / "params/papers/mini.yaml").write_text(MINI)
     (project.root / "params/scales/mini.yaml").write_text(MINI_SCALE)
+    (project.root / "pipeline/artifacts/figures/mini_bars.py").write_text(PICTURE)
     return project
 
 
@@ -160,6 +189,24 @@ def built_once(tmp_path_factory) -> Project:
     counts = project.build(DUEL)
     assert counts == {"prepare": 1, "pretrain": 4, "linear_probe": 4, "table": 1}
     return project
+
+
+@pytest.fixture(scope="session")
+def drawn_once(built_once: Project, tmp_path_factory) -> Project:
+    """The mini paper's table and its figure."""
+    root = tmp_path_factory.mktemp("drawn") / "project"
+    shutil.copytree(built_once.root, root, symlinks=True)
+    project = Project(root, built_once.environ | {"PYTHONPATH": str(root)})
+    assert project.build(BARS) == {"figure": 1}
+    return project
+
+
+@pytest.fixture
+def drawn(drawn_once: Project, tmp_path: Path) -> Project:
+    """A copy of the project with a table and a figure."""
+    root = tmp_path / "project"
+    shutil.copytree(drawn_once.root, root, symlinks=True)
+    return Project(root, drawn_once.environ | {"PYTHONPATH": str(root)})
 
 
 @pytest.fixture

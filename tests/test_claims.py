@@ -343,7 +343,8 @@ def reports(tmp_path: Path) -> list[Path]:
 def test_scorecard(reports: list[Path], tmp_path: Path) -> None:
     scorecard.write(reports, tmp_path / "scorecard.csv", tmp_path / "scorecard.md")
     with (tmp_path / "scorecard.csv").open(encoding="utf-8", newline="") as file:
-        first, second = csv.DictReader(file)
+        first, cells, second, _ = csv.DictReader(file)
+    assert [row["kind"] for row in (first, cells, second)] == ["claim", "cells", "claim"]
     assert (first["artifact"], first["verdict"]) == ("table8", UNDECIDED), "table8 stands before table10"
     assert (second["artifact"], second["verdict"]) == ("table10", SHOWN)
     assert (first["parts"], first["parts_tested"], first["parts_shown"]) == ("2", "2", "1")
@@ -351,7 +352,11 @@ def test_scorecard(reports: list[Path], tmp_path: Path) -> None:
     assert first["detail"] == (
         "100 epochs: +25.5 ± 1.1 (paper +2.80): shown; 300 epochs: +1.5 ± 1.1: undecided (seed noise)"
     )
+    assert (cells["artifact"], cells["cells"], cells["cells_published"]) == ("table8", "4", "2")
+    assert (cells["cells_not_comparable"], cells["cells_within"]) == ("2", "0"), "digits stands for stl10"
     page = (tmp_path / "scorecard.md").read_text(encoding="utf-8")
+    assert re.search(r"\| directpred +\| 4 +\| 0 +\| 0 +\| 0 +\| 4 +\| 0 +\|", page), "cells of both tables"
+    assert re.search(r"\| table10 +\| 2 +\| 0 +\| 0 +\| 0 +\| 2 +\| 0 +\|", page)
     assert re.search(r"\| directpred \| 1 +\| 1 +\| 0 +\| 0 +\|", page)
     assert re.search(r"\| table8 +\| DirectPred \\\| wins \| undecided \(seed noise\) \| 1 of 2 +\| 1 of 1 +\|", page)
     before = page.encode()
@@ -374,7 +379,63 @@ def test_a_scorecard_of_something_else(tmp_path: Path) -> None:
 
 
 def test_an_empty_scorecard() -> None:
-    assert "No artifact of this edition has a claim" in scorecard.render([])
+    assert "No artifact of this edition is built" in scorecard.render([])
+
+
+def _printed(**changes) -> dict:
+    """A cell of an artifact's JSON file on the paper's own data: 75.0 ± 1.0 of four seeds, 76.0 ± 0.5 in print."""
+    return {
+        "axes": {"method": "sgd", "dataset": "stl10", "epochs": 100}, "role": "cell",
+        "dataset": "stl10", "stands_for": "stl10", "trained_epochs": 100, "mean": 75.0, "std": 1.0, "n": 4,
+        "published_mean": 76.0, "published_std": 0.5, **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "band"),
+    [
+        ({}, scorecard.WITHIN, math.hypot(1.0, 0.5)),
+        ({"mean": 74.89}, scorecard.WITHIN, math.hypot(1.0, 0.5)),
+        ({"mean": 74.87}, scorecard.OUTSIDE, math.hypot(1.0, 0.5)),
+        ({"mean": 77.13}, scorecard.OUTSIDE, math.hypot(1.0, 0.5)),
+        ({"published_n": 25}, scorecard.WITHIN, math.hypot(1.0, 0.2)),
+        ({"published_n": 25, "mean": 74.97}, scorecard.OUTSIDE, math.hypot(1.0, 0.2)),
+        ({"published_std": None}, scorecard.WITHIN, 1.0),
+        ({"std": None, "n": 1, "mean": 76.0}, scorecard.NO_BAND, None),
+        ({"mean": None, "std": None, "n": 0}, scorecard.NOT_MEASURED, None),
+        ({"dataset": "digits", "mean": 76.0}, scorecard.NOT_COMPARABLE, None),
+        ({"trained_epochs": 8, "mean": 76.0}, scorecard.NOT_COMPARABLE, None),
+        ({"axes": {"method": "sgd", "dataset": "stl10", "epochs": "100"}}, scorecard.WITHIN, math.hypot(1.0, 0.5)),
+    ],
+)
+def test_the_published_band(changes: dict, word: str, band: float | None) -> None:
+    found = scorecard.stand(_printed(**changes))
+    assert found.word == word
+    assert found.band == (None if band is None else pytest.approx(band))
+
+
+def test_a_cell_without_a_published_number_stands_nowhere() -> None:
+    assert scorecard.stand(_printed(published_mean=None)) is None
+    assert scorecard.stand(_printed(role="raw pixels")) is None
+
+
+def test_cells_outside_the_band_are_named(tmp_path: Path) -> None:
+    cells = grid(method=["directpred", "sgd"], dataset=["stl10"], epochs=[100])
+    for made in cells:
+        made.update(dataset="stl10", trained_epochs=100)
+    values = {("directpred", "stl10", 100): [77.0, 79.0], ("sgd", "stl10", 100): [34.0, 36.0]}
+    published = [
+        {"method": name, "dataset": "stl10", "epochs": "100", "value": value, "std": "0.1", "unit": "%"}
+        for name, value in (("directpred", "77.86"), ("sgd", "75.06"))
+    ]
+    done = work(tmp_path, leaves(cells=cells, published=published), filled(cells, values))
+    list(table.execute([done]))
+    (row,) = scorecard.collect([done.out / "table8.json"])
+    assert (row["cells_within"], row["cells_outside"], row["cells_not_comparable"]) == (1, 1, 0)
+    assert row["detail"] == "sgd, stl10, 100 epochs: 35.0 against 75.06, band ± 2.0"
+    page = scorecard.render([row])
+    assert "No artifact of this edition has a claim" in page
+    assert "sqrt((2 s / sqrt(n))" in page, "the page says what the band is"
 
 
 def test_a_diverged_side_is_said_on_the_page(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_payload_that_is_nowhere_is_an_error_with_the_fix(built):
     built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 2}}", "{linear_probe: {epochs: 3}}")
     done = built.snakemake(DUEL, check=False)
     assert done.returncode != 0
-    assert "neither in place as its receipt says nor in the store; type: dvc pull" in done.stderr
+    assert "neither in place as its receipt says nor in the store or its remote; to make it again: rm receipts/" in done.stderr
 
 
 def test_tampered_payload_is_not_read(built):
@@ -297,7 +297,7 @@ def test_why_names_the_leaf_the_module_and_the_input(built):
     path = built.root / "pipeline/data/prepare.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
     text = why()
-    assert "module: pipeline/data/prepare.py changed" in text
+    assert "module: pipeline/data/prepare.py: module level changed" in text
     assert "input: its data is to be executed" in text
 
 

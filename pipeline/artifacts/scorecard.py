@@ -1,24 +1,88 @@
-"""The scorecard of an edition: every claim of every artifact with its verdict, beside what is published."""
+"""The scorecard of an edition: every claim with its verdict, and how many cells lie within the published band.
+
+A cell is within the band of its published number if the two differ by no more than
+
+    sqrt((2 s / sqrt(n))^2 + e^2)
+
+with our standard deviation s over n seeds. The paper's part e is twice its standard error where it is known how many
+seeds are behind its standard deviation, and else that standard deviation itself (0 where none is printed). A cell on
+stand-in data, or trained for other than the paper's epochs, is not comparable, however near it comes; one of
+fewer than two seeds has no band.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import claims, formats, page
+from pipeline.artifacts.rows import CELL, same
 from pipeline.errors import UserError
 
+WITHIN, OUTSIDE = "within", "outside"
+NOT_COMPARABLE, NO_BAND, NOT_MEASURED = "not comparable", "too few seeds", "not measured"
+STANDINGS = (WITHIN, OUTSIDE, NO_BAND, NOT_COMPARABLE, NOT_MEASURED)
+
+_COUNTS = {standing: f"cells_{standing.replace(' ', '_')}" for standing in STANDINGS}
+
 COLUMNS = (
-    "paper", "artifact", "claim", "verdict", "parts", "parts_tested", "parts_shown",
-    "published_parts", "published_hold", "scale", "flavour", "detail",
+    "paper", "artifact", "kind", "claim", "verdict", "parts", "parts_tested", "parts_shown",
+    "published_parts", "published_hold", "cells", "cells_published", *_COUNTS.values(),
+    "scale", "flavour", "detail",
 )  # fmt: skip
+"""A row of kind ``claim`` leaves the columns about cells empty, one of kind ``cells`` those about claims."""
+
+BAND = (
+    "A cell is within the published band if it differs from the printed mean by no more than sqrt((2 s / sqrt(n))² + "
+    "e²): s is our standard deviation over n seeds; e is twice the paper's standard error where its number of seeds is "
+    "known, and else the standard deviation that it prints. Cells on stand-in data or with other numbers of epochs "
+    "than the paper's are not comparable and never count as within; a cell of one seed has no band."
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A cell beside its published number.
+
+    Attributes:
+        word: One of :data:`STANDINGS`.
+        difference: Our mean minus the published one; None where nothing was measured.
+        band: By how much they may differ; None where that cannot be said.
+    """
+
+    word: str
+    difference: float | None = None
+    band: float | None = None
+
+
+def stand(cell: Mapping[str, Any]) -> Standing | None:
+    """How a cell of an artifact's JSON file stands to its published number; None where none is printed."""
+    published = cell["published_mean"]
+    if published is None or cell["role"] != CELL:
+        return None
+    if cell["mean"] is None:
+        return Standing(NOT_MEASURED)
+    difference = cell["mean"] - published
+    epochs = cell["axes"].get("epochs")
+    if cell["dataset"] != cell["stands_for"] or not (epochs is None or same(epochs, cell["trained_epochs"])):
+        return Standing(NOT_COMPARABLE, difference)
+    if cell["std"] is None:
+        return Standing(NO_BAND, difference)
+    theirs = cell["published_std"] or 0.0
+    if cell.get("published_n"):
+        theirs *= 2 / math.sqrt(cell["published_n"])
+    band = math.hypot(2 * cell["std"] / math.sqrt(cell["n"]), theirs)
+    return Standing(WITHIN if abs(difference) <= band else OUTSIDE, difference, band)
 
 
 def collect(reports: Iterable[Path]) -> list[dict[str, Any]]:
-    """Rows of the scorecard, sorted by paper and artifact.
+    """Rows of the scorecard, sorted by paper and artifact: its claims, then one row about its cells.
 
     Args:
         reports: The ``ARTIFACT.json`` files of one edition.
@@ -26,12 +90,16 @@ def collect(reports: Iterable[Path]) -> list[dict[str, Any]]:
     Raises:
         UserError: A file is no artifact's, or they are not all of one edition.
     """
-    found = sorted((_load(Path(path)) for path in reports), key=_order)
+    found = sorted((_load(Path(path)) for path in reports), key=order)
     editions = {(entry["scale"]["key"], entry["flavour"]) for entry in found}
     if len(editions) > 1:
         names = ", ".join(sorted(f"{scale}-{flavour}" for scale, flavour in editions))
         raise UserError(f"scorecard: these artifacts are of {len(editions)} editions ({names}); give it those of one")
-    return [_row(entry, verdict) for entry in found for verdict in entry["claims"]]
+    rows = []
+    for entry in found:
+        rows += [_claim(entry, verdict) for verdict in entry["claims"]]
+        rows.append(_cells(entry))
+    return rows
 
 
 def write(reports: Iterable[Path], table: Path, view: Path) -> None:
@@ -46,31 +114,65 @@ def write(reports: Iterable[Path], table: Path, view: Path) -> None:
 
 
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The page: counts per paper, then every claim."""
+    """The page: counts per paper, then every claim and every artifact's cells."""
     if not rows:
-        return "# Scorecard\n\nNo artifact of this edition has a claim."
+        return "# Scorecard\n\nNo artifact of this edition is built."
     flavour = "" if rows[0]["flavour"] == "paper" else f", flavour {rows[0]['flavour']}"
-    papers = dict.fromkeys(row["paper"] for row in rows)
-    counts = {paper: Counter(row["verdict"] for row in rows if row["paper"] == paper) for paper in papers}
-    body = [[paper, *(str(counts[paper][verdict]) for verdict in claims.VERDICTS)] for paper in papers]
-    if len(body) > 1:
-        body.append(["all", *(str(sum(count[verdict] for count in counts.values())) for verdict in claims.VERDICTS)])
-    lines = [
-        [row["artifact"], row["claim"], row["verdict"], f"{row['parts_shown']} of {row['parts']}",
-         f"{row['published_hold']} of {row['published_parts']}" if row["published_parts"] else ""]
-        for row in rows
-    ]  # fmt: skip
-    parts = [
-        f"# Scorecard, scale {rows[0]['scale']}{flavour}",
-        formats.grid(["paper", *claims.VERDICTS], body),
-    ]
-    for paper in papers:
-        own = [line for line, row in zip(lines, rows, strict=True) if row["paper"] == paper]
-        parts += [
-            f"## {paper}",
-            formats.grid(["artifact", "claim", "verdict", "parts shown", "so in print"], own),
+    parts = [f"# Scorecard, scale {rows[0]['scale']}{flavour}"]
+    totals = summary(rows)
+    if any(any(total["claims"].values()) for total in totals):
+        body = [[total["paper"], *(str(total["claims"][verdict]) for verdict in claims.VERDICTS)] for total in totals]
+        parts += ["## Claims", formats.grid(["paper", *claims.VERDICTS], body)]
+    else:
+        parts.append("No artifact of this edition has a claim.")
+    if any(total["published"] for total in totals):
+        body = [
+            [total["paper"], str(total["published"]), *(str(total["cells"][word]) for word in STANDINGS)]
+            for total in totals
         ]
+        parts += ["## Cells with a published number", formats.grid(["paper", "published", *STANDINGS], body)]
+        parts.append(textwrap.fill(BAND, page.WIDTH))
+    for paper in dict.fromkeys(row["paper"] for row in rows):
+        own = [row for row in rows if row["paper"] == paper]
+        parts.append(f"## {paper}")
+        lines = [
+            [row["artifact"], row["claim"], row["verdict"], f"{row['parts_shown']} of {row['parts']}",
+             f"{row['published_hold']} of {row['published_parts']}" if row["published_parts"] else ""]
+            for row in own if row["kind"] == "claim"
+        ]  # fmt: skip
+        if lines:
+            parts.append(formats.grid(["artifact", "claim", "verdict", "parts shown", "so in print"], lines))
+        lines = [
+            [row["artifact"], str(row["cells_published"]), *(str(row[_COUNTS[word]]) for word in STANDINGS)]
+            for row in own if row["kind"] == "cells" and row["cells_published"]
+        ]  # fmt: skip
+        if lines:
+            parts.append(formats.grid(["artifact", "cells published", *STANDINGS], lines))
     return "\n\n".join(parts)
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Counts per paper, and over all where there are several: verdicts on claims, standings of published cells.
+
+    Returns:
+        Per paper ``paper``, ``claims`` (a count per verdict), ``cells`` (one per standing), ``published`` (their sum).
+    """
+    papers = list(dict.fromkeys(row["paper"] for row in rows))
+    found = []
+    for paper in [*papers, None] if len(papers) > 1 else papers:
+        own = [row for row in rows if paper in (None, row["paper"])]
+        verdicts = Counter(row["verdict"] for row in own if row["kind"] == "claim")
+        cells = [row for row in own if row["kind"] == "cells"]
+        standings = Counter({word: sum(row[_COUNTS[word]] for row in cells) for word in STANDINGS})
+        found.append(
+            {"paper": paper or "all", "claims": verdicts, "cells": standings, "published": sum(standings.values())}
+        )
+    return found
+
+
+def counts(row: Mapping[str, Any]) -> dict[str, int]:
+    """Standing -> how many published cells of an artifact have it, from its row of kind ``cells``."""
+    return {word: row[column] for word, column in _COUNTS.items()}
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -83,20 +185,21 @@ def _load(path: Path) -> dict[str, Any]:
     raise UserError(f"{path}: not the JSON file of an artifact; type: snakemake {path}")
 
 
-def _order(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+def order(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     """Paper, then tables before figures, table2 before table10."""
     name = entry["artifact"]
     digits = "".join(c for c in name if c.isdigit())
     return entry["paper"]["key"], entry["kind"] != "table", int(digits or 0), name
 
 
-def _row(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _claim(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
     parts = verdict["parts"]
     unit = entry["measure"]["unit"]
     texts = [page.detail(verdict, part, unit, True) for part in parts]
     return {
         "paper": entry["paper"]["key"],
         "artifact": entry["artifact"],
+        "kind": "claim",
         "claim": verdict["text"],
         "verdict": verdict["verdict"],
         "parts": len(parts),
@@ -107,4 +210,28 @@ def _row(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]
         "scale": entry["scale"]["key"],
         "flavour": entry["flavour"],
         "detail": "; ".join(texts),
+    }
+
+
+def _cells(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """How many cells lie within the published band; the detail names those outside."""
+    unit = entry["measure"]["unit"]
+    found = [(cell, stand(cell)) for cell in entry["cells"] if cell["role"] == CELL]
+    words = Counter(standing.word for _, standing in found if standing)
+    outside = [
+        f"{', '.join(page.place(*item) for item in cell['axes'].items() if item[0] not in entry['fixed'])}: "
+        f"{formats.short(cell['mean'], unit)} against {cell['published_mean']:g}, band ± {formats.short(at.band, unit)}"
+        for cell, at in found
+        if at and at.word == OUTSIDE
+    ]
+    return {
+        "paper": entry["paper"]["key"],
+        "artifact": entry["artifact"],
+        "kind": "cells",
+        "cells": len(found),
+        "cells_published": sum(words.values()),
+        **{column: words[word] for word, column in _COUNTS.items()},
+        "scale": entry["scale"]["key"],
+        "flavour": entry["flavour"],
+        "detail": "; ".join(outside),
     }

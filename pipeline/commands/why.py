@@ -7,42 +7,56 @@ import json
 
 from pipeline.commands import _targets
 
-HELP = "which leaf, module or input is behind each stage that would execute"
+HELP = "which leaf, function or input is behind each stage that would execute"
+
+SHOWN = 8
+"""Reasons of one node that are printed; ``--json`` has all."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``why``."""
     parser.add_argument("targets", nargs="+", metavar="TARGET")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="all reasons with their values, for machines")
     _targets.add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Name the leaf, module or input behind each stage that would execute or be restored."""
+    """Say what is at the bottom of it, then name the leaf, function or input behind each stage that would execute."""
+    from pipeline.provenance import causes, why
     from pipeline.state import IN_PLACE
 
     states = _targets.planned(arguments.targets, _targets.catalogue(arguments.config)).states
     stale = [state for state in states if state.status != IN_PLACE]
-    reasons = {state.node.name: states.explain(state) for state in stale}
+    reasons = {state.node.name: why.explain(states, state) for state in stale}
+    bottom = {s.node.name: causes.of_artifact(states, s) for s in stale if s.node.family == "artifact"}
     if arguments.json:
-        found = [
-            {"node": s.node.name, "stage": s.key_file.stage, "status": s.status, "reasons": reasons[s.node.name]}
-            for s in stale
-        ]
-        print(json.dumps(found, indent=1))
+        found = []
+        for state in stale:
+            name = state.node.name
+            entry = {"node": name, "stage": state.key_file.stage, "status": state.status}
+            entry["reasons"] = [reason.data() for reason in reasons[name]]
+            if name in bottom:
+                entry["because"] = [{**reason.data(), "nodes": sorted(nodes)} for reason, nodes in bottom[name].items()]
+            found.append(entry)
+        print(json.dumps(found, indent=1, ensure_ascii=False))
         return
     if not stale:
         print("up to date: no stage would execute")
         return
+    together: causes.Causes = {}
+    for found in bottom.values():
+        causes.add(together, found)
+    for sentence in causes.sentences(together):
+        print(f"because: {sentence}")
     # Nodes that are stale for the same reason are told once.
     groups: dict[tuple, list[str]] = {}
     for state in stale:
-        key = (state.key_file.stage, state.status, tuple(reasons[state.node.name]))
-        groups.setdefault(key, []).append(state.node.name)
+        lines = tuple(reason.line() for reason in reasons[state.node.name])
+        groups.setdefault((state.key_file.stage, state.status, lines), []).append(state.node.name)
     for (stage, status, told), names in groups.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         print(f"{stage}: {names[0]}{more}: {status}")
-        for reason in told[:8]:
-            print(f"    {reason}")
-        if len(told) > 8:
-            print(f"    and {len(told) - 8} more reasons")
+        for line in told[:SHOWN]:
+            print(f"    {line}")
+        if len(told) > SHOWN:
+            print(f"    and {len(told) - SHOWN} more reasons")

@@ -7,13 +7,12 @@ is that all of them were forged together: :func:`root` is one hash of the whole 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline import naming, receipt
+from pipeline import files, naming, receipt
 from pipeline.provenance.findings import FORGED, MISSING, Finding
 from pipeline.provenance.ledgers import Ledger
 from pipeline.workspace import FAMILIES, Node
@@ -58,7 +57,7 @@ class Chain:
     def root(self) -> str:
         """One hash of all receipts: whoever knows it knows every number of the chain."""
         listing = "".join(f"{name} {self.links[name].digest}\n" for name in sorted(self.links))
-        return hashlib.sha256(listing.encode()).hexdigest()
+        return files.sha256_of(listing.encode())
 
 
 def walk(ledger: Ledger, tops: Iterable[str]) -> Chain:
@@ -113,6 +112,8 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
         return None
     found = parse(node.receipt, content)
     fault = receipt.fault(found)
+    if fault is None and content != files.dumps(found).encode():
+        fault = "not as the door writes it: it was edited"
     if fault is None and found["node"] != name:
         fault = f"it is the receipt of {found['node']}"
     if fault is None and (found["seed"], found["epoch"]) != (node.seed, node.epoch):
@@ -124,7 +125,7 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
         return None
     record = parse(node.execution, ledger.read(node.execution) or b"{}")
     execution = record if isinstance(record, dict) else {}
-    return Link(node, found, hashlib.sha256(content).hexdigest(), execution)
+    return Link(node, found, files.sha256_of(content), execution)
 
 
 def _compare(link: Link, chain: Chain) -> Iterator[Finding]:

@@ -191,7 +191,7 @@ def execute(works: list[Work]) -> Iterator[Work]:
     run = Run(works[0])
     scratch = works[0].scratch
     steps = run.batches.steps
-    report = Report(works[0].name.rsplit("/", 1)[0], len(run.batches.images), steps)
+    report = Report(works[0].name.rsplit("/", 1)[0], len(run.batches.images), steps, folder=scratch)
     saver = progress.Saver(scratch, run.tensors)
     saved = _usable_progress(run, scratch)
     last_step = works[-1].epoch * steps

@@ -1,0 +1,133 @@
+"""``audit``: where a number comes from, and whether it is still what was computed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands import _targets
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.catalogue import Catalogue
+    from pipeline.provenance.identify import Origin
+    from pipeline.state import States
+
+HELP = "follow a result down to raw data, and verify every file on the way"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``audit``."""
+    parser.add_argument("path", metavar="PATH", help="a result, checkpoint, measurement, data set, receipt; or a copy")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything, for machines")
+    form.add_argument("--html", metavar="FILE", help="write a page with the graph to look at")
+    form.add_argument("--mermaid", action="store_true", help="print the graph for Mermaid")
+    parser.add_argument(
+        "--where", nargs="+", default=[], metavar="AXIS=VALUE", help="only the cells of a table or series of a figure"
+    )
+    parser.add_argument("--expect", metavar="HASH", help="the chain's root hash, as known from elsewhere")
+    parser.add_argument("--revision", metavar="REV", help="a Git revision whose receipts are trusted")
+    _targets.add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify one result down to raw data; exit status 0 only if everything holds."""
+    import json
+    from pathlib import Path
+
+    from pipeline import files
+    from pipeline.provenance import audit, views
+    from pipeline.provenance.ledgers import Revision
+    from pipeline.workspace import Workspace
+
+    known = _targets.catalogue(arguments.config)
+    workspace = Workspace(Path.cwd())
+    path, origin = _origin(workspace, arguments.path, known)
+    states = _states(origin.node, known)
+    cells = _cells(workspace, origin.node, arguments.where) if arguments.where else None
+    revision = Revision(Path.cwd(), arguments.revision) if arguments.revision else None
+    found = audit.audit(
+        workspace, path, origin, states, cells, arguments.expect, revision, known.options.raw_dir
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(views.data(found), indent=1, ensure_ascii=False))
+    elif arguments.mermaid:
+        print(views.mermaid(found.chain))
+    elif arguments.html:
+        from pipeline.provenance import page
+
+        files.write(Path(arguments.html), page.html(found))
+        print(f"{arguments.html}: {'everything holds' if found.holds else 'not everything holds'}")
+    else:
+        print(views.text(found))
+    return 0 if found.holds else 1
+
+
+def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
+    """The node that a path, a short name or a copy belongs to."""
+    import os
+    from pathlib import Path
+
+    from pipeline.provenance import identify
+    from pipeline.workspace import Node
+
+    path = Path(given)
+    origin = identify.by_place(workspace, path)
+    if origin is not None:
+        return os.path.relpath(path), origin
+    if path.is_file():
+        found = identify.by_content(workspace, path)
+        if found is None:
+            carried = identify.identity(path)
+            claims = f"it carries the key of a {carried[identify.ARTIFACT]} that" if carried else "its content"
+            raise UserError(f"foreign: {given}: {claims} no receipt here knows; audit it where it was made")
+        return given, found
+    if path.exists():
+        raise UserError(f"{given}: not a result, checkpoint, measurement or data set; name one of its files")
+    request = _targets.request(given, known)
+    suffix = ".csv" if not path.suffix else path.suffix
+    return f"{request.stem}{suffix}", identify.Origin(Node(request.stem).name)
+
+
+def _states(node: str, known: Catalogue) -> States | None:
+    """What today's declarations ask for where the node belongs; None where they do not name it."""
+    if node.startswith("results/"):
+        try:
+            return _targets.planned([f"{node}.csv"], known).states
+        except UserError:
+            return None
+    return _targets.planned([], known).states
+
+
+def _cells(workspace: Any, node: str, where: list[str]) -> list[dict[str, Any]]:
+    """The cells of an artifact that ``--where`` selects.
+
+    Raises:
+        UserError: It selects none, or names no axis.
+    """
+    from pipeline import files, receipt
+    from pipeline.workspace import Node
+
+    found = receipt.read(workspace.path(Node(node).receipt))
+    cells = (found or {}).get("leaves", {}).get("cells")
+    if not cells:
+        raise UserError(f"--where: {node} has no cells; leave --where out")
+    shown = (files.read_json(workspace.path(f"{node}.json")) or {}).get("cells", [])
+    if len(shown) == len(cells):
+        numbers = ({name: entry.get(name) for name in ("mean", "std", "n")} for entry in shown)
+        cells = [cell | more for cell, more in zip(cells, numbers, strict=True)]
+    for item in where:
+        axis, equals, value = item.partition("=")
+        names = sorted({name for cell in cells for name in cell["axes"]} | {"role", "dataset", "stands_for"})
+        if not equals or axis not in names:
+            raise UserError(f"--where {item}: expected AXIS=VALUE with one of: {', '.join(names)}")
+        values = {str(_at(cell, axis)) for cell in cells}
+        cells = [cell for cell in cells if str(_at(cell, axis)) == value]
+        if not cells:
+            raise UserError(f"--where {item}: no such cell; {axis} is one of: {', '.join(sorted(values))}")
+    return cells
+
+
+def _at(cell: dict[str, Any], axis: str) -> Any:
+    return cell["axes"].get(axis, cell.get(axis))

@@ -1,0 +1,101 @@
+"""``diff``: the results of two revisions, cell by cell, and what caused the differences."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pipeline.commands import _targets
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.catalogue import Catalogue
+    from pipeline.comparing.sides import AtRevision, WorkingTree
+
+HELP = "results of two revisions, cell by cell: beyond seed noise or not, and what caused it"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``diff``."""
+    parser.add_argument("first", metavar="REV1", help="side A: what Git understands, such as HEAD~1")
+    parser.add_argument(
+        "others",
+        nargs="*",
+        metavar="REV2|TARGET",
+        help="side B, the working tree without it; then artifacts, all that are built without any; before options",
+    )
+    parser.add_argument("--html", metavar="FILE", help="also write a page, with figures side by side")
+    parser.add_argument("--json", action="store_true", help="everything, for machines")
+    _targets.add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compare the results of two revisions. Exit status 0 whatever differs; an error is a side that cannot be read."""
+    import json
+    from pathlib import Path
+
+    from pipeline import files
+    from pipeline.comparing import artifacts, page, words
+    from pipeline.comparing.sides import AtRevision, WorkingTree
+    from pipeline.provenance.history import History
+    from pipeline.provenance.ledgers import git
+    from pipeline.store import Store
+
+    root = Path.cwd()
+    store = Store(root)
+    known = _targets.catalogue(arguments.config)
+    first = AtRevision(root, arguments.first, store)
+    targets = list(arguments.others)
+    second: AtRevision | WorkingTree = WorkingTree(root)
+    if targets and git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{targets[0]}^{{commit}}"):
+        second = AtRevision(root, targets.pop(0), store)
+    stems = [_targets.request(target, known).stem for target in targets]
+    if not stems:
+        edition = known.options.edition()
+        stems = sorted(first.stems(edition) | second.stems(edition))
+        if not stems:
+            raise UserError(
+                f"{first.title} and {second.title}: no result of {edition} at either; type: snakemake, "
+                "or name another scale with --config scale=NAME"
+            )
+    history = History(store)
+    found, missing = [], []
+    for stem in stems:
+        sides = [(side, side.result(stem)) for side in (first, second)]
+        absent = [side for side, result in sides if result is None]
+        missing += [f"{stem}: not built at {side.title}; type: {side.hint(stem)}" for side in absent]
+        if not absent:
+            found.append(artifacts.compare(stem, sides[0][1], sides[1][1], history))
+    if not found:
+        raise UserError(missing[0])
+    if isinstance(second, WorkingTree):
+        missing += _outdated([one.stem for one in found], known)
+    if arguments.html:
+        files.write(Path(arguments.html), page.render(found, missing, first.title, second.title))
+    if arguments.json:
+        print(
+            json.dumps({"artifacts": [one.data() for one in found], "missing": missing}, indent=1, ensure_ascii=False)
+        )
+        return
+    print("\n\n\n".join([*missing, *(words.text(one) for one in found)]))
+
+
+def _outdated(stems: list[str], known: Catalogue) -> Iterator[str]:
+    """Results in the working tree that are not what is declared now."""
+    from pipeline.plan import Plan
+    from pipeline.state import IN_PLACE, States
+    from pipeline.workspace import Workspace
+
+    requests = []
+    for stem in stems:
+        with contextlib.suppress(UserError):  # it is no longer declared
+            requests.append(known.request(f"{stem}.csv"))
+    states = States(Plan(known, [request for request in requests if request is not None]), Workspace())
+    for stem in stems:
+        state = states.by_name.get(stem)
+        if state is None:
+            yield f"{stem}: no longer declared in the working tree"
+        elif state.status != IN_PLACE:
+            yield f"{stem}: older than what is declared in the working tree; type: snakemake {stem}.csv"

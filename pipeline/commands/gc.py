@@ -1,0 +1,63 @@
+"""``gc``: what no declaration and no committed receipt needs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from pipeline.commands import _targets
+
+HELP = "list, or delete, what no current declaration and no committed receipt needs"
+
+_WHAT = {
+    "payload": "folders of data sets, checkpoints and measurements",
+    "receipt": "receipts of those",
+    "result": "files of results that are not declared any more",
+    "object": "objects in the store, by which changing back costs nothing",
+    "scratch": "scratch folders of work that nothing asks for",
+}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``gc``."""
+    parser.add_argument("--delete", action="store_true", help="delete what is listed; without it nothing is touched")
+    _targets.add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List what nothing needs, over all scales and flavours, and delete it if asked to."""
+    import shutil
+
+    from pipeline.provenance import garbage
+    from pipeline.workspace import Workspace
+
+    found = garbage.collect(Workspace(Path.cwd()), _targets.catalogue(arguments.config))
+    for kind, text in _WHAT.items():
+        these = [item for item in found if item.kind == kind]
+        if not these:
+            continue
+        print(f"{len(these):>6}  {sum(item.size for item in these) / 1e6:>9.1f} MB  {text}")
+        for item in these[:3]:
+            print(f"{'':>22}{item.path.relative_to(Path.cwd()) if Path.cwd() in item.path.parents else item.path}")
+    total = sum(item.size for item in found) / 1e6
+    if not found:
+        print("nothing to delete: everything is declared or committed")
+    elif not arguments.delete:
+        print(f"{total:.1f} MB that nothing needs; to delete it: python -m pipeline gc --delete")
+    else:
+        for item in found:
+            if item.path.is_dir():
+                shutil.rmtree(item.path)
+            else:
+                item.path.unlink(missing_ok=True)
+            _prune(item.path.parent)
+        print(f"{total:.1f} MB deleted")
+
+
+def _prune(folder: Path) -> None:
+    """Remove folders that deleting has emptied."""
+    with contextlib.suppress(OSError):
+        while folder != Path.cwd():
+            folder.rmdir()
+            folder = folder.parent

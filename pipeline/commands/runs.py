@@ -1,0 +1,51 @@
+"""``runs``: every run with its state, what tells it from the others, and what was measured of it."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands import _targets
+
+HELP = "every run: how far it is, alive or failed, the leaves that tell it apart, its measurements"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``runs``."""
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="artifacts; all of the scale without any")
+    parser.add_argument(
+        "--where",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only runs with these leaves (optimizer.lr=0.1), or state=, dataset=, seed=",
+    )
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="measurements from high to low, other columns from low to high; --sort=-COLUMN turns it round",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything, for machines")
+    form.add_argument("--csv", action="store_true", help="all leaves and measurements")
+    _targets.add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List the runs of targets from files alone, also while they train."""
+    import json
+    import sys
+
+    from pipeline.provenance import runs
+    from pipeline.provenance.listing import Listing
+
+    found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
+    listing = Listing(runs.collect(found.plan, found.states))
+    listing.where(arguments.where)
+    if arguments.sort:
+        listing.sort(arguments.sort)
+    if arguments.json:
+        print(json.dumps(listing.data(), indent=1, ensure_ascii=False))
+    elif arguments.csv:
+        sys.stdout.write(listing.csv())
+    else:
+        print(listing.text())

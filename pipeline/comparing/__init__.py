@@ -1,0 +1,1 @@
+"""Two revisions of the results: what differs, whether that is more than seed noise, and what caused it."""

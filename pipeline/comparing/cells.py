@@ -1,0 +1,189 @@
+"""Cells of two versions of an artifact: how far apart, and whether that is more than seed noise."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.artifacts.claims import ERRORS, difference
+from pipeline.artifacts.rows import CELL, Row
+from pipeline.provenance.causes import identity
+
+IDENTICAL = "identical"
+WITHIN = "within seed noise"
+BEYOND = "beyond seed noise"
+UNKNOWN = "no error known"
+FIRST, SECOND = "only in A", "only in B"
+NONE = "no number"
+VERDICTS = (BEYOND, UNKNOWN, WITHIN, NONE, FIRST, SECOND, IDENTICAL)
+"""What a difference may be, the most telling first."""
+
+
+@dataclass
+class Cell:
+    """One cell on both sides.
+
+    Attributes:
+        title: Its role, and its place on the axes on which cells differ.
+        old: The cell of side A, if it has it.
+        new: The cell of side B.
+        verdict: One of :data:`VERDICTS`.
+        value: Mean of B minus mean of A.
+        error: Its standard error (Welch, ddof = 1); None for want of seeds.
+    """
+
+    title: str
+    old: Row | None
+    new: Row | None
+    verdict: str
+    value: float | None = None
+    error: float | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to tell."""
+        return self.verdict != IDENTICAL
+
+    def data(self) -> dict[str, Any]:
+        """The cell for machines."""
+        row = self.new or self.old
+        assert row is not None
+        sides = {name: None if side is None else _numbers(side) for name, side in (("a", self.old), ("b", self.new))}
+        found = {"axes": row.axes, "role": row.role, **sides, "difference": self.value, "standard_error": self.error}
+        return found | {"verdict": self.verdict}
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    seeds = {str(seed): value for seed, value in row.seeds.items()}
+    return {"mean": row.mean, "std": row.std, "n": row.n, "seeds": seeds, "missing": row.missing}
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Cell]:
+    """All cells and baselines of two reports, in the order of the second.
+
+    Args:
+        old: Content of the JSON file of side A.
+        new: The same of side B.
+    """
+    before = {identity(cell): _row(cell) for cell in old.get("cells", [])}
+    after = {identity(cell): _row(cell) for cell in new.get("cells", [])}
+    order = [*after, *(name for name in before if name not in after)]
+    told = _telling([row.axes for row in (*before.values(), *after.values())])
+    return [_compare(before.get(name), after.get(name), told) for name in order]
+
+
+def _telling(places: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names that tell places apart; all of them where none does."""
+    names = list(dict.fromkeys(name for place in places for name in place))
+    return [name for name in names if len({str(place.get(name)) for place in places}) > 1] or names
+
+
+def _row(cell: Mapping[str, Any]) -> Row:
+    return Row(
+        axes=dict(cell["axes"]),
+        role=cell["role"],
+        dataset=cell["dataset"],
+        stands_for=cell["stands_for"],
+        trained_epochs=cell["trained_epochs"] or 0,
+        seeds={int(seed): value for seed, value in cell["seeds"].items()},
+        nodes={int(seed): node for seed, node in cell["nodes"].items()},
+        missing=cell["missing"],
+    )
+
+
+def _compare(old: Row | None, new: Row | None, told: Sequence[str]) -> Cell:
+    row = new or old
+    assert row is not None
+    axes = ", ".join(f"{name} {value}" for name, value in row.axes.items() if name in told)
+    title = axes if row.role == CELL else f"{row.role} ({axes})"
+    if old is None or (old.missing and new is not None and not new.missing):
+        return Cell(title, old, new, SECOND)
+    if new is None or (new.missing and not old.missing):
+        return Cell(title, old, new, FIRST)
+    if old.seeds == new.seeds:
+        return Cell(title, old, new, IDENTICAL, 0.0 if old.n else None)
+    found = difference(new, old)
+    if found.value is None:
+        return Cell(title, old, new, NONE)
+    return Cell(title, old, new, judge(found.value, found.error), found.value, found.error)
+
+
+def judge(value: float, error: float | None) -> str:
+    """Verdict on a difference, by the rule of the claims: two standard errors."""
+    if error is None:
+        return UNKNOWN
+    return BEYOND if abs(value) > ERRORS * error else WITHIN
+
+
+# -- the data of a figure
+
+
+@dataclass
+class Quantity:
+    """Values of one quantity in a figure's CSV on both sides.
+
+    Attributes:
+        name: The quantity.
+        values: How many values both sides have.
+        changed: How many of them differ.
+        only: How many values only A has, and only B.
+        largest: The greatest difference, relative to the larger of the two values.
+        at: Where it is, with both values.
+    """
+
+    name: str
+    values: int = 0
+    changed: int = 0
+    only: list[int] = field(default_factory=lambda: [0, 0])
+    largest: float = 0.0
+    at: str = ""
+
+
+def series(old: bytes, new: bytes) -> list[Quantity]:
+    """Compare two CSV files of a figure, value by value."""
+    places = [{k: v for k, v in row.items() if k not in ("quantity", "value")} for row in _lines(old) + _lines(new)]
+    told = _telling(places)
+    before, after = _values(old, told), _values(new, told)
+    found: dict[str, Quantity] = {}
+    for key in dict.fromkeys((*after, *before)):
+        quantity = found.setdefault(key[0], Quantity(key[0]))
+        if key not in before or key not in after:
+            quantity.only[key in after] += 1
+            continue
+        quantity.values += 1
+        a, b = before[key], after[key]
+        if a == b:
+            continue
+        quantity.changed += 1
+        far = _relative(a, b)
+        if far > quantity.largest or not quantity.at:
+            quantity.largest, quantity.at = far, f"{key[1]}: {a} -> {b}"
+    return list(found.values())
+
+
+def _values(content: bytes, told: Sequence[str]) -> dict[tuple[str, str, int], str]:
+    """(quantity, the columns ``told``, how many times these came before) -> value."""
+    found: dict[tuple[str, str, int], str] = {}
+    for row in _lines(content):
+        place = ", ".join(f"{name} {row[name]}" for name in told if row.get(name))
+        quantity, count = row.get("quantity") or "value", 0
+        while (quantity, place, count) in found:
+            count += 1
+        found[quantity, place, count] = row.get("value") or ""
+    return found
+
+
+def _lines(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8", "replace"))))
+
+
+def _relative(old: str, new: str) -> float:
+    try:
+        a, b = float(old), float(new)
+    except ValueError:
+        return math.inf
+    return abs(b - a) / max(abs(a), abs(b)) if a != b else 0.0

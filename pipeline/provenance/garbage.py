@@ -1,0 +1,235 @@
+"""What nothing needs any more: payload and objects that no current declaration and no committed receipt names."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import files, receipt
+from pipeline.catalogue import Catalogue
+from pipeline.errors import UserError
+from pipeline.plan import Plan
+from pipeline.provenance.chain import parse, walk
+from pipeline.provenance.ledgers import Folder, git
+from pipeline.state import States
+from pipeline.store import Store
+from pipeline.workspace import Node, Workspace
+
+
+@dataclass
+class Needed:
+    """What has to stay.
+
+    Attributes:
+        nodes: Names of nodes whose payload and receipts stay.
+        objects: md5 of objects (``....dir`` for folders).
+        keys: Keys of receipts in the store.
+        scratch: Names of scratch folders from which a training can go on.
+        modules: Fingerprints of modules that receipts name.
+    """
+
+    nodes: set[str] = field(default_factory=set)
+    objects: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    scratch: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+
+    def add(self, found: dict[str, Any]) -> None:
+        """Keep what a receipt names."""
+        self.nodes.add(found["node"])
+        self.keys.add(found["key"])
+        self.objects |= {entry["md5"] for entry in found["outputs"].values()}
+        self.modules |= set(found["code"].values())
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One thing that nothing needs.
+
+    Attributes:
+        kind: ``payload``, ``receipt``, ``result``, ``object``, ``scratch``.
+        path: Where it lies.
+        size: Its bytes.
+    """
+
+    kind: str
+    path: Path
+    size: int
+
+
+def collect(workspace: Workspace, known: Catalogue) -> list[Garbage]:
+    """Everything that no declaration of any scale and flavour and no committed receipt needs.
+
+    Raises:
+        UserError: A snakemake is running, or the folder was used with declarations that are not given now.
+    """
+    if workspace.lock:
+        raise UserError("gc: a snakemake is running here; wait for it to end, and type the same command again")
+    _same_extension(workspace, known)
+    needed = Needed()
+    for states, unplanned in every_plan(workspace, known):
+        _declared(states, needed)
+        for link in walk(Folder(workspace.root), unplanned):
+            needed.add(link.receipt)
+    for found in committed(workspace.root):
+        needed.add(found)
+    _folders(workspace, needed)
+    return [found for search in (_payload, _results, _store, _scratch) for found in search(workspace, needed)]
+
+
+def every_plan(workspace: Workspace, known: Catalogue) -> Iterator[tuple[States, list[str]]]:
+    """States of everything that is declared, flavour by flavour, and the artifacts that cannot be planned.
+
+    A paper may be declared for scales of its own: at the others it lacks a leaf.
+    """
+    flavours = {"paper", *(name for paper in known.papers.values() for name in paper.flavours)}
+    for flavour in sorted(flavours):
+        options = dataclasses.replace(known.options, flavour=flavour, datasets=(), seeds=None)
+        catalogue = Catalogue(options, known.folders[0])
+        plan = Plan(catalogue, [])
+        unplanned = []
+        for request in (request for scale in catalogue.scales for request in catalogue.built(scale)):
+            try:
+                plan.add(request)
+            except UserError:
+                unplanned.append(request.stem)
+        yield States(plan, workspace), unplanned
+
+
+def committed(root: Path) -> Iterator[dict[str, Any]]:
+    """Receipts that Git holds, in any commit that a branch or tag reaches, or staged."""
+    listed = git(root, "rev-list", "--all", "--objects", "--", "receipts", "results").splitlines()
+    staged = [line.split(None, 3) for line in git(root, "ls-files", "-s", "--", "receipts", "results").splitlines()]
+    pairs = {(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in listed if " " in line}
+    pairs |= {(parts[1], parts[3]) for parts in staged if len(parts) == 4}
+    wanted = [sha for sha, path in sorted(pairs) if path.endswith(".json") and not path.endswith(".execution.json")]
+    for content in _blobs(root, wanted):
+        found = parse("", content)
+        if receipt.fault(found) is None:
+            yield found
+
+
+def _blobs(root: Path, names: Iterable[str]) -> Iterator[bytes]:
+    names = list(names)
+    if not names:
+        return
+    command = ["git", "-C", str(root), "cat-file", "--batch"]
+    done = subprocess.run(command, input="\n".join(names).encode() + b"\n", capture_output=True, check=True)
+    at = 0
+    while at < len(done.stdout):
+        end = done.stdout.index(b"\n", at)
+        head = done.stdout[at:end].split()
+        if len(head) != 3:
+            at = end + 1
+            continue
+        size = int(head[2])
+        yield done.stdout[end + 1 : end + 1 + size]
+        at = end + 2 + size
+
+
+def _same_extension(workspace: Workspace, known: Catalogue) -> None:
+    """What was planned with a folder of the user's own would look like garbage without it."""
+    for path in sorted(workspace.path("keys").rglob("*.json")):
+        context = (files.read_json(path) or {}).get("context", {}) if not path.name.startswith(".") else {}
+        folder = context.get("extend")
+        if folder and Path(folder).is_dir() and folder != known.options.extend:
+            raise UserError(
+                f"gc: {folder} was used here, and what it declares would look unneeded; "
+                f"type: python -m pipeline gc --config extend={folder}"
+            )
+
+
+def _declared(states: States, needed: Needed) -> None:
+    for state in states:
+        needed.nodes.add(state.node.name)
+        in_ledger = receipt.read(states.workspace.path(state.node.receipt))
+        for found in (state.receipt, in_ledger):
+            if found is not None:
+                needed.add(found)
+        if state.node.family == "pretrain" and state.key is not None:
+            key_file = state.key_file
+            data = states.by_name[key_file.inputs["data"]].receipt
+            assert data is not None
+            inputs = {"data": receipt.content(data["outputs"], key_file.reads.get("data"))}
+            run = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, inputs, state.node.seed)
+            needed.scratch.add(run[:16])
+
+
+def _folders(workspace: Workspace, needed: Needed) -> None:
+    """Folder objects that ``.dvc`` files name, here or in Git, and what they list."""
+    listed = git(workspace.root, "rev-list", "--all", "--objects").splitlines()
+    tracked = [line.split(" ", 1)[0] for line in listed if line.endswith(".dvc")]
+    texts = [path.read_bytes() for path in workspace.root.glob("*/**/*.dvc") if path.is_file()]
+    store = Store(workspace.root)
+    for content in (*texts, *_blobs(workspace.root, tracked)):
+        with contextlib.suppress(yaml.YAMLError, AttributeError, TypeError, KeyError):
+            for entry in yaml.safe_load(content)["outs"]:
+                needed.objects.add(entry["md5"])
+                for below in files.read_json(store.object(entry["md5"])) or []:
+                    needed.objects.add(below["md5"])
+
+
+def _payload(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
+    for pattern in ("data/*-????????", "checkpoints/*/seed*/epoch*", "measurements/*/seed*/epoch*/*"):
+        for folder in sorted(workspace.root.glob(pattern)):
+            if folder.is_dir() and folder.relative_to(workspace.root).as_posix() not in needed.nodes:
+                yield Garbage("payload", folder, _size(folder))
+    for path in sorted(workspace.path("receipts").rglob("*.json")):
+        name = path.relative_to(workspace.root).as_posix().removesuffix(".json").removesuffix(".execution")
+        if name.removeprefix("receipts/") not in needed.nodes:
+            yield Garbage("receipt", path, path.stat().st_size)
+
+
+def _results(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
+    for path in sorted(workspace.root.glob("results/*/*/*.receipt.json")):
+        node = Node.of_receipt(path.relative_to(workspace.root))
+        if node.name not in needed.nodes:
+            stem = node.name.rsplit("/", 1)[1]
+            for file in sorted(path.parent.glob(f"{stem}.*")):
+                yield Garbage("result", file, file.stat().st_size)
+
+
+def _store(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
+    folder = Store(workspace.root).folder
+    for path in sorted(folder.glob("files/md5/??/*")):
+        if path.parent.name + path.name not in needed.objects:
+            yield Garbage("object", path, path.stat().st_size)
+    for path in sorted(folder.glob("receipts/??/*.json")):
+        key = path.parent.name + path.name.removesuffix(".json").removesuffix(".execution")
+        if key not in needed.keys:
+            yield Garbage("object", path, path.stat().st_size)
+    for path in sorted(folder.glob("outlines/??/*.json")):
+        if path.parent.name + path.name.removesuffix(".json") not in needed.modules:
+            yield Garbage("object", path, path.stat().st_size)
+
+
+def _scratch(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
+    """Scratch folders that no process uses and from which no wanted training could go on."""
+    if not workspace.scratch.is_dir() or _busy(workspace.scratch / "locks"):
+        return
+    for folder in sorted(workspace.scratch.iterdir()):
+        if folder.name != "locks" and folder.is_dir() and folder.name not in needed.scratch:
+            yield Garbage("scratch", folder, _size(folder))
+
+
+def _busy(locks: Path) -> bool:
+    """Whether the door works on anything."""
+    for path in locks.glob("*") if locks.is_dir() else ():
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+    return False
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

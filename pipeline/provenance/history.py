@@ -1,0 +1,130 @@
+"""Functions of modules as they were: from the store, from the files as they stand, or from Git."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline import components, files, fingerprint
+from pipeline.errors import UserError
+from pipeline.keys import Key
+from pipeline.provenance.ledgers import git
+from pipeline.store import Store
+
+VERSIONS = 200
+"""How many commits of a module are searched for the version that a receipt names, the newest first."""
+
+CHANGED, NEW, GONE = "changed", "is new", "is gone"
+
+
+def keep(store: Store, key_files: Iterable[Key]) -> None:
+    """List the functions of all modules that the given nodes run, so that a later change can be told by function."""
+    for key_file in key_files:
+        own = {fingerprint.label(path): path for path in map(_component, key_file.components.values())}
+        for module, digest in key_file.code.items():
+            path = store.outline(digest)
+            if not path.is_file():
+                with contextlib.suppress(OSError, SyntaxError):  # it only helps to explain
+                    source = own.get(module, components.PACKAGE.parent / module).read_bytes()
+                    files.write(path, files.dumps(fingerprint.outline(source)))
+
+
+class History:
+    """Outlines of modules by fingerprint.
+
+    Args:
+        store: Where ``keep`` has put some.
+        root: Folder that the names of modules are relative to.
+    """
+
+    def __init__(self, store: Store, root: Path = components.PACKAGE.parent) -> None:
+        self.store = store
+        self.root = root
+        self._known: dict[tuple[str, str], dict[str, str] | None] = {}
+
+    def functions(self, module: str, old: str | None, new: str | None) -> list[tuple[str, str]]:
+        """What differs between two versions of a module: (function, class or ``module level``; how).
+
+        Empty where the module is new or gone, or one version is nowhere to be found.
+        """
+        if old is None or new is None:
+            return []
+        before, after = self.outline(module, old), self.outline(module, new)
+        if before is None or after is None:
+            return []
+        return compare(before, after)
+
+    def outline(self, module: str, digest: str) -> dict[str, str] | None:
+        """The functions of a module at a fingerprint; None where that version is nowhere to be found."""
+        place = (module, digest)
+        if place not in self._known:
+            self._known[place] = self._find(module, digest)
+        return self._known[place]
+
+    def _find(self, module: str, digest: str) -> dict[str, str] | None:
+        kept = files.read_json(self.store.outline(digest))
+        if isinstance(kept, dict):
+            return kept
+        for source in self._sources(module):
+            with contextlib.suppress(SyntaxError, ValueError):
+                if fingerprint.digest(source) == digest:
+                    return fingerprint.outline(source)
+        return None
+
+    def _sources(self, module: str) -> Iterator[bytes]:
+        """Versions of a module: as it stands, then as it was committed, the newest first."""
+        with contextlib.suppress(OSError):
+            yield (self.root / module).read_bytes()
+        try:
+            commits = git(self.root, "log", "--all", "--format=%H", f"-{VERSIONS}", "--", module).split()
+        except UserError:
+            return  # there is no Git here
+        yield from _committed(self.root, module, commits)
+
+
+def compare(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, str]]:
+    """What differs between two outlines; a class that is new or gone is told without its methods."""
+    found = []
+    whole = {
+        name.removesuffix("<body>"): name for name in before.keys() ^ after.keys() if name.endswith(".<body>")
+    }  # ``Class.`` -> ``Class.<body>``
+    for name in [*sorted((before.keys() | after.keys()) - {"<module>"}), "<module>"]:
+        if before.get(name) == after.get(name):
+            continue
+        if any(name.startswith(prefix) and name != body for prefix, body in whole.items()):
+            continue
+        how = CHANGED if name in before and name in after else NEW if name in after else GONE
+        if name == "<module>":
+            what = "module level"
+        elif name.endswith(".<body>"):
+            what = ("body of class " if how == CHANGED else "class ") + name.removesuffix(".<body>")
+        else:
+            what = f"function {name}"
+        found.append((what, how))
+    return found or [("order of definitions", CHANGED)]
+
+
+def _committed(root: Path, module: str, commits: list[str]) -> Iterator[bytes]:
+    """A module's content at each of the commits, every content once."""
+    if not commits:
+        return
+    asked = "".join(f"{commit}:./{module}\n" for commit in commits).encode()
+    command = ["git", "-C", str(root), "cat-file", "--batch"]
+    done = subprocess.run(command, input=asked, capture_output=True, check=False)
+    rest, seen = done.stdout, set()
+    while rest:
+        head, _, rest = rest.partition(b"\n")
+        parts = head.split()
+        if len(parts) != 3 or parts[1] != b"blob":
+            continue
+        size = int(parts[2])
+        content, rest = rest[:size], rest[size + 1 :]
+        if parts[0] not in seen:
+            seen.add(parts[0])
+            yield content
+
+
+def _component(path: str) -> Path:
+    return Path(path) if Path(path).is_absolute() else components.PACKAGE.parent / path

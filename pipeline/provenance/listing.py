@@ -1,0 +1,211 @@
+"""A list of runs as people want it: filtered, sorted, and as wide as the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from pipeline.artifacts.rows import same
+from pipeline.errors import UserError, nearest
+from pipeline.provenance.differences import dumped
+from pipeline.provenance.runs import Run
+
+OWN = ("state", "config", "seed", "epochs")
+"""Columns that every list has."""
+
+
+class Listing:
+    """Runs and the columns that they have.
+
+    Args:
+        runs: All runs that were asked for.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = list(runs)
+        self.leaves = list(dict.fromkeys(name for run in runs for name in run.leaves))
+        self.scores = sorted({name for run in runs for name in run.scores})
+        self.told = sorted({name for run in runs for name in run.told})
+
+    def where(self, conditions: Sequence[str]) -> None:
+        """Keep the runs that fit ``key=value`` conditions, all of them.
+
+        Raises:
+            UserError: A condition is no ``key=value``, or no run has such a column.
+        """
+        for condition in conditions:
+            name, equals, text = condition.partition("=")
+            if not equals:
+                raise UserError(f"--where {condition}: expected KEY=VALUE, such as optimizer.lr=0.1 or state=running")
+            column = self.column(name, "--where")
+            value = yaml.safe_load(text)
+            self.runs = [run for run in self.runs if _fits(self.value(run, column), value)]
+
+    def sort(self, given: str) -> None:
+        """Order by a column: measurements from high to low, others from low to high; a ``-`` turns it round.
+
+        Raises:
+            UserError: No run has such a column.
+        """
+        column = self.column(given.removeprefix("-"), "--sort")
+        descending = (column in self.scores) != given.startswith("-")
+        known = [run for run in self.runs if self.value(run, column) is not None]
+        numbers = all(isinstance(self.value(run, column), int | float) for run in known)
+
+        def place(run: Run) -> Any:
+            value = self.value(run, column)
+            return value if numbers else str(value)
+
+        self.runs = sorted(known, key=place, reverse=descending) + [run for run in self.runs if run not in known]
+
+    def column(self, name: str, option: str) -> str:
+        """The column that a user means: its name, or its last part where only one ends so.
+
+        Raises:
+            UserError: There is none.
+        """
+        names = [*OWN, *self.leaves, *self.scores]
+        if name in names:
+            return name
+        ending = [known for known in names if known.endswith(f".{name}")]
+        if len(ending) == 1:
+            return ending[0]
+        raise UserError(f"{option} {name}: no run has such a leaf or measurement; {nearest(name, names)}")
+
+    def value(self, run: Run, column: str) -> Any:
+        """What a run has in a column; None where it has nothing."""
+        if column == "epochs":
+            return run.present[-1] if run.present else 0
+        if column in OWN:
+            return getattr(run, column)
+        return run.scores[column] if column in run.scores else run.leaves.get(column)
+
+    # -- forms
+
+    def csv(self) -> str:
+        """All leaves and all measurements, one line per run."""
+        out = io.StringIO()
+        columns = [*OWN, "wanted_epochs", "detail", *self.leaves, *self.scores]
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        for run in self.runs:
+            also = {"wanted_epochs": run.wanted[-1], "detail": run.detail}
+            writer.writerow([_text(also.get(name, self.value(run, name))) for name in columns])
+        return out.getvalue()
+
+    def data(self) -> list[dict[str, Any]]:
+        """Everything, for machines."""
+        return [run.data() for run in self.runs]
+
+    def text(self) -> str:
+        """A table of what tells the runs apart and of what was measured; then what there is to say about some."""
+        if not self.runs:
+            return "no run fits"
+        width = shutil.get_terminal_size((10**6, 24)).columns
+        varying, constant = self._varying()
+        own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]
+        told = [name for name in self.told if any(name in run.scores for run in self.runs)]
+        blocks = {name: [_cell(run, name, self.value(run, name)) for run in self.runs] for name in (*varying, *told)}
+        chosen = _fitting(blocks, [*told, *varying], width - _width([list(OWN), *own]))
+        columns = [name for name in (*varying, *told) if name in chosen]
+        rows = [[*OWN, *columns]]
+        rows += [[*cells, *(blocks[name][i] for name in columns)] for i, cells in enumerate(own)]
+        parts = [_aligned(rows)]
+        details = self._details()
+        parts += ["\n".join(details)] if details else []
+        left = [name for name in blocks if name not in chosen]
+        if left:
+            parts.append(_wrapped(f"left out for want of width ({len(left)}; --csv has all): ", left, width))
+        if constant:
+            parts.append(_wrapped("the same in all: ", constant, width))
+        return "\n\n".join(parts)
+
+    def _details(self) -> list[str]:
+        """What there is to say about runs, once for those of which the same is to be said."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for run in self.runs:
+            if run.detail and (run.state not in ("done", "restorable") or "failed" in run.detail):
+                groups.setdefault((run.state, run.detail), []).append(f"{run.short} seed {run.seed}")
+        found = []
+        for (state, detail), names in groups.items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            found.append(f"{state}: {names[0]}{more}: {detail}")
+        return found
+
+    def _varying(self) -> tuple[list[str], list[str]]:
+        """Leaves that tell the runs apart, the most telling first; and the others with their values."""
+        leaves = [name for name in self.leaves if any(name in run.leaves for run in self.runs)]
+        groups = {name: [dumped(run.leaves.get(name)) for run in self.runs] for name in leaves}
+        constant = [
+            f"{name} {_text(self.runs[0].leaves[name]) or 'null'}" for name in leaves if len(set(groups[name])) == 1
+        ]
+        rest = [name for name in leaves if len(set(groups[name])) > 1]
+        ordered: list[str] = []
+        told: list[tuple[str, ...]] = [() for _ in self.runs]
+        while rest:
+            # The leaf that splits most of what is not yet told apart; kinds before their parameters.
+            gain = {name: len({(*t, g) for t, g in zip(told, groups[name], strict=True)}) for name in rest}
+            kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
+            most = max(gain.values())
+            best = next((name for name in (*kinds, *rest) if gain[name] == most), rest[0])
+            told = [(*t, g) for t, g in zip(told, groups[best], strict=True)]
+            ordered.append(best)
+            rest.remove(best)
+        return ordered, constant
+
+
+def _fits(found: Any, value: Any) -> bool:
+    return found is not None and same(found, value) if value is not None else found is None
+
+
+def _epochs(run: Run) -> str:
+    present = run.present[-1] if run.present else 0
+    if run.state == "running" and run.live and "epoch" in run.live:
+        present = max(present, int(run.live["epoch"]) - 1)
+    return f"{present}/{run.wanted[-1]}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else dumped(value)
+
+
+def _cell(run: Run, name: str, value: Any) -> str:
+    if name in run.scores and isinstance(value, float):
+        label = name.rpartition(".")[0]
+        mark = "" if run.measured.get(label) == run.wanted[-1] else f" @{run.measured.get(label)}"
+        return f"{value:.5g}{mark}"
+    return _text(value)
+
+
+def _fitting(blocks: dict[str, list[str]], order: Sequence[str], width: int) -> set[str]:
+    """The columns that fit, in the order of what they tell."""
+    chosen: set[str] = set()
+    for name in order:
+        needed = 2 + max(map(len, (name, *blocks[name])))
+        if needed <= width:
+            width -= needed
+            chosen.add(name)
+    return chosen
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) for column in zip(*rows, strict=True)) + 2 * (len(rows[0]) - 1)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _wrapped(head: str, items: Sequence[str], width: int) -> str:
+    text = head + ", ".join(items)
+    return textwrap.fill(text, min(width, 160), subsequent_indent="  ", break_long_words=False)

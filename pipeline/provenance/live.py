@@ -1,0 +1,126 @@
+"""What is training now, from files alone: status files, the door's locks, Snakemake's locks, the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import files, receipt
+from pipeline.journal import Journal
+from pipeline.state import State
+from pipeline.workspace import Node, Workspace
+
+STATUS = "status.json"
+"""What a training writes into its scratch folder."""
+
+PROGRESS = "progress.bin"
+"""What a training goes on from after it was killed."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a training is, or was when it ended.
+
+    Attributes:
+        found: Content of its status file.
+        folder: The folder of the training, named by its run key.
+        resumable: Whether there is something to go on from.
+    """
+
+    found: dict[str, Any]
+    folder: str
+    resumable: bool
+
+
+class Live:
+    """One look at what goes on in a checkout. Changes nothing, and holds no lock for longer than it takes to ask.
+
+    Args:
+        workspace: The checkout.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.statuses: dict[str, Status] = {}
+        for path in workspace.scratch.glob(f"*/run/{STATUS}"):
+            found = files.read_json(path)
+            if isinstance(found, dict) and isinstance(found.get("name"), str):
+                status = Status(found, path.parts[-3], (path.parent / PROGRESS).is_file())
+                known = self.statuses.get(found["name"])
+                if known is None or known.found.get("time", 0) < found.get("time", 0):
+                    self.statuses[found["name"]] = status
+        self.decisions: dict[str, dict[str, Any]] = {}
+        for entry in Journal(workspace.journal).entries():
+            if isinstance(entry.get("node"), str):
+                self.decisions[entry["node"]] = entry
+        self.asked = self._asked()
+
+    def worker(self, config: str) -> int | None:
+        """The process that trains a run now, by the door's lock; None if there is none."""
+        path = self.workspace.scratch / "locks" / f"pretrain-{config}"
+        try:
+            pid = int(path.read_text(encoding="utf-8").strip() or 0)
+        except (OSError, ValueError):
+            return None
+        # A free lock is asked only where its last holder's number is in use: a door that comes at this moment would
+        # find it held.
+        if not _exists(pid):
+            return None
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return pid
+        return None
+
+    def failure(self, node: Node, since: float) -> str | None:
+        """The line with which a node failed after ``since``; None if what was decided last is something else."""
+        last = self.decisions.get(node.name)
+        if last is None or last.get("decision") != "failed" or last.get("time", 0) < since:
+            return None
+        line = str(last.get("error", "?"))
+        return None if line.startswith("KeyboardInterrupt") else line
+
+    def _asked(self) -> set[str]:
+        """Files that a snakemake has to make which is at work here now."""
+        folder = self.workspace.root / ".snakemake/locks"
+        listed: set[str] = set()
+        for path in folder.glob("*.output.lock"):
+            with contextlib.suppress(OSError):
+                listed |= set(path.read_text(encoding="utf-8").split("\n"))
+        return listed if listed and _snakemake(self.workspace.root.resolve()) else set()
+
+
+def goes_on(status: Status, state: State) -> bool:
+    """Whether a training that ended early is one of today's code, leaves and data, with something to go on from."""
+    key_file = state.key_file
+    if state.waiting or not status.resumable:
+        return False
+    key = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, state.inputs, state.node.seed)
+    return status.folder == key[:16]
+
+
+def _exists(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is somebody else's
+    return True
+
+
+def _snakemake(root: Path) -> bool:
+    """Whether a snakemake runs in a folder; locks outlive one that was killed. True where that cannot be seen."""
+    processes = list(Path("/proc").glob("[0-9]*"))
+    for process in processes:
+        with contextlib.suppress(OSError):
+            if b"snakemake" in (process / "cmdline").read_bytes() and (process / "cwd").readlink() == root:
+                return True
+    return not processes

@@ -1,0 +1,239 @@
+"""Every planned run: what it is made of, how far it is, and what was measured of it. Reads files; changes none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import files, receipt
+from pipeline.plan import Plan
+from pipeline.provenance.differences import flat
+from pipeline.provenance.live import Live, Status, goes_on
+from pipeline.state import EXECUTE, IN_PLACE, RESTORABLE, State, States
+from pipeline.workspace import Node, checkpoint, measurement
+
+STATES = (
+    "declared", "waiting", "running", "interrupted", "failed", "stale", "restorable", "done", "diverged",
+)  # fmt: skip
+"""In which a run may be.
+
+declared: nothing is there. waiting: a snakemake that is at work will train it. stale: it was trained with other code
+or data. restorable: the store has it. The rest is what it says.
+"""
+
+
+@dataclass
+class Run:
+    """One training with one seed.
+
+    Attributes:
+        config: Folder of the run without its seed.
+        seed: Its seed.
+        state: One of :data:`STATES`.
+        detail: What there is to say about that, in a line.
+        wanted: Milestones that are planned.
+        present: Milestones that are in place.
+        leaves: Its leaves by dotted names, those of its data set included.
+        scores: ``MEASURE.NAME`` -> value, of the latest milestone at which it was measured.
+        measured: Measure -> the milestone of these scores.
+        told: The scores that an artifact shows.
+        live: Where the training is, if it goes on.
+        artifacts: The artifacts that need it.
+    """
+
+    config: str
+    seed: int
+    state: str
+    detail: str
+    wanted: list[int]
+    present: list[int]
+    leaves: dict[str, Any]
+    scores: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, int] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    live: dict[str, Any] | None = None
+    artifacts: list[str] = field(default_factory=list)
+
+    @property
+    def short(self) -> str:
+        """The part of its name that is enough to find its folders."""
+        return self.config.rpartition("-")[2]
+
+    def data(self) -> dict[str, Any]:
+        """The run for machines."""
+        kept = ("config", "seed", "state", "detail", "wanted", "present", "live", "leaves", "measured", "artifacts")
+        return {**{name: getattr(self, name) for name in kept}, "scores": self.scores}
+
+
+def collect(plan: Plan, states: States) -> list[Run]:
+    """All runs of a plan with all their seeds."""
+    live = Live(states.workspace)
+    labels = _labels(plan)
+    shown = _shown(plan)
+    users = _users(plan)
+    found = []
+    for config, planned in plan.runs.items():
+        leaves = {**_data(plan, planned.data), **flat(planned.run)}
+        worker = live.worker(config)
+        busy = any(status.found.get("pid") == worker for name, status in live.statuses.items() if _of(name, config))
+        for seed in sorted({seed for seed, _ in planned.milestones}):
+            nodes = [states.by_name[checkpoint(config, s, e).name] for s, e in sorted(planned.milestones) if s == seed]
+            run = Run(config, seed, "", "", [node.node.epoch or 0 for node in nodes], [], dict(leaves))
+            run.present = [node.node.epoch or 0 for node in nodes if node.status == IN_PLACE]
+            starts = worker is not None and not busy and len(run.present) < len(nodes)
+            run.state, run.detail = _state(run, nodes, live, worker, starts, states)
+            busy = busy or starts  # the seeds of a run are trained one after the other
+            run.artifacts = sorted(users.get((config, seed), ()))
+            for measure, places in sorted(planned.measures.items()):
+                _measure(run, measure, [e for s, e in places if s == seed], labels, shown, states, live)
+            found.append(run)
+    return found
+
+
+def _of(name: str, config: str) -> bool:
+    return name.startswith(f"checkpoints/{config}/")
+
+
+def _data(plan: Plan, identity: str) -> dict[str, Any]:
+    leaves = plan.data[identity].leaves
+    return {"dataset": leaves["name"], **flat(leaves.get("source", {}), "source")}
+
+
+def _labels(plan: Plan) -> dict[str, str]:
+    """Measure -> the name of its columns: its kind, where no other measure is of that kind."""
+    kinds = {identity: leaves["kind"] for identity, leaves in plan.measures.items()}
+    alone = list(kinds.values())
+    return {identity: kind if alone.count(kind) == 1 else identity for identity, kind in kinds.items()}
+
+
+def _shown(plan: Plan) -> dict[str, set[str]]:
+    """Measure -> names of the values that artifacts show."""
+    found: dict[str, set[str]] = {}
+    for artifact in plan.artifacts.values():
+        for measure in {name.rsplit("/", 1)[1] for name in artifact.nodes}:
+            found.setdefault(measure, set()).add(artifact.leaves["measure"]["value"])
+    return found
+
+
+def _users(plan: Plan) -> dict[tuple[str, int | None], set[str]]:
+    found: dict[tuple[str, int | None], set[str]] = {}
+    for stem, artifact in plan.artifacts.items():
+        for node in map(Node, artifact.nodes):
+            found.setdefault((node.config, node.seed), set()).add(stem)
+    return found
+
+
+# -- states
+
+
+def _state(
+    run: Run, nodes: list[State], live: Live, worker: int | None, starts: bool, states: States
+) -> tuple[str, str]:
+    if len(run.present) == len(nodes):
+        return _finished(run, nodes, states)
+    status = live.statuses.get(nodes[0].node.name.rsplit("/", 1)[0])
+    if worker is not None and status is not None and status.found.get("pid") == worker:
+        run.live = {**status.found, "alive": True}
+        return "running", _progress(status.found)
+    if starts:
+        run.live = {"pid": worker, "alive": True}
+        return "running", f"process {worker} is starting"
+    if all(node.status in (IN_PLACE, RESTORABLE) for node in nodes):
+        return "restorable", "the store has it"
+    since = status.found.get("time", 0) if status is not None else 0
+    failures = [line for node in nodes if node.status != IN_PLACE and (line := live.failure(node.node, since))]
+    if worker is None and failures:
+        return "failed", failures[0]
+    asked = any(node.node.receipt in live.asked for node in nodes)
+    if status is not None and (worker is None or not asked):
+        run.live = {**status.found, "alive": False}
+        return "interrupted", _interrupted(status, nodes)
+    if asked or worker is not None:
+        return "waiting", f"{len(run.present)} of {len(nodes)} milestones are in place" if run.present else ""
+    if any(node.found is not None and node.status == EXECUTE for node in nodes):
+        return "stale", "; ".join(dict.fromkeys(r for n in nodes if n.found is not None for r in states.explain(n)))
+    return "declared", ""
+
+
+def _finished(run: Run, nodes: list[State], states: States) -> tuple[str, str]:
+    summary = _payload(nodes[-1].node, "summary.json", states) or {}
+    if summary.get("outcome") == "diverged":
+        return "diverged", f"in epoch {summary.get('diverged_in_epoch')}"
+    if len(run.wanted) == 1:
+        return "done", ""
+    return "done", f"milestones {', '.join(map(str, run.present))}"
+
+
+def _progress(status: Mapping[str, Any]) -> str:
+    parts = [f"epoch {status.get('epoch')} of {status.get('epochs')}"]
+    if status.get("images_per_second"):
+        parts.append(f"{status['images_per_second']:.0f} images/s")
+        parts.append(f"ETA {clock(status['eta_seconds'])}")
+    if status.get("loss") is not None:
+        parts.append(f"loss {status['loss']:.4f}")
+    return ", ".join([*parts, f"process {status.get('pid')}"])
+
+
+def _interrupted(status: Status, nodes: list[State]) -> str:
+    place = f"at epoch {status.found.get('epoch')} of {status.found.get('epochs')}"
+    pending = next(node for node in nodes if node.status != IN_PLACE)
+    if goes_on(status, pending):
+        return f"{place}; the same snakemake command goes on from there"
+    if not status.resumable:
+        return f"{place}, before anything was saved; the same snakemake command starts again"
+    return f"{place}, with other code, leaves or data than now; it will start anew"
+
+
+def clock(seconds: float) -> str:
+    """``1:02:03``, or ``2:03`` for less than an hour."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+# -- measurements
+
+
+def _measure(
+    run: Run,
+    measure: str,
+    epochs: list[int],
+    labels: Mapping[str, str],
+    shown: Mapping[str, set[str]],
+    states: States,
+    live: Live,
+) -> None:
+    """Put the latest scores of one measure into a run; a measurement that failed is told with it."""
+    label = labels[measure]
+    for epoch in sorted(epochs, reverse=True):
+        node = measurement(run.config, run.seed, epoch, measure)
+        failure = None if states.by_name[node.name].status == IN_PLACE else live.failure(node, 0)
+        if failure and run.state in ("done", "running"):
+            run.detail = "; ".join(part for part in (run.detail, f"{label} at epoch {epoch} failed: {failure}") if part)
+        scores = _payload(node, "scores.json", states)
+        if scores is None:
+            continue
+        values = dict(_scalars(scores))
+        run.scores |= {f"{label}.{name}": value for name, value in values.items()}
+        run.measured[label] = epoch
+        # What an artifact shows is told; all numbers where that is more than a number.
+        chosen = [name for name in sorted(shown.get(measure, ())) if name in values] or list(values)
+        run.told += [f"{label}.{name}" for name in chosen]
+        return
+
+
+def _scalars(scores: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in scores.items():
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            yield name, value
+
+
+def _payload(node: Node, name: str, states: States) -> dict[str, Any] | None:
+    """A JSON file of a node's payload, in place or in the store."""
+    found = files.read_json(states.workspace.payload(node) / name)
+    if found is None:
+        made = receipt.read(states.workspace.path(node.receipt))
+        entry = (made or {"outputs": {}})["outputs"].get(name)
+        found = files.read_json(states.store.object(entry["md5"])) if entry else None
+    return found if isinstance(found, dict) else None

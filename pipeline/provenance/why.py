@@ -1,0 +1,121 @@
+"""Why a node would be executed or restored: it is compared with the nearest earlier receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files
+from pipeline.provenance.differences import Reason, declared, dumped
+from pipeline.provenance.history import CHANGED, GONE, NEW, History
+from pipeline.workspace import Node
+
+if TYPE_CHECKING:
+    from pipeline.state import State, States
+
+WAITING = ("is to be executed", "are to be executed")
+"""What happens to an input that is stale itself: no reason of its own."""
+
+NOTHING = Reason("receipt", "there is none yet")
+
+
+def explain(states: States, state: State) -> list[Reason]:
+    """Why a node would be executed or restored.
+
+    A node that has no receipt yet is compared with the one that differs least: a changed leaf gives a run a new name,
+    so its own receipt is not there.
+
+    Args:
+        states: States of all nodes of the plan.
+        state: That of the node.
+    """
+    if state.edited:
+        return [Reason("file", name, change="is not what was written") for name in state.edited]
+    reasons = _waiting(state)
+    if state.found is not None:
+        reasons += declared(state.found, wanted(state), states.history)
+        if not state.waiting:
+            reasons += _inputs(state.found, state)
+        return reasons or [Reason("receipt", "not the one that belongs here")]
+    if states.workspace.path(state.node.receipt).is_file():
+        return [*reasons, Reason("receipt", state.node.receipt, change="contradicts itself")]
+    return reasons or nearest(states, state)
+
+
+def wanted(state: State) -> dict[str, Any]:
+    """What a node is declared to be made of, in the form of a receipt."""
+    accepted = [earlier["code"] for earlier in state.key_file.accepted]
+    return {"leaves": state.key_file.leaves, "code": state.key_file.code, "accepted": accepted}
+
+
+def _waiting(state: State) -> list[Reason]:
+    if state.node.family == "artifact" and state.waiting:
+        total = len(state.key_file.inputs)
+        return [Reason("input", f"{len(state.waiting)} of {total} measurements", change=WAITING[1])]
+    return [Reason("input", f"its {role}", change=WAITING[0]) for role in state.waiting]
+
+
+def _inputs(found: Mapping[str, Any], state: State) -> Iterator[Reason]:
+    inputs = state.inputs
+    was = {role: entry["content"] for role, entry in found["inputs"].items()}
+    gone, new = sorted(was.keys() - inputs.keys()), sorted(inputs.keys() - was.keys())
+    if gone and new:
+        yield Reason("input", f"{len(new)} of {len(inputs)} measurements", change="are others than before")
+    else:
+        yield from (Reason("input", role, change=GONE) for role in gone)
+        yield from (Reason("input", role, change=NEW) for role in new)
+    for role in sorted(was.keys() & inputs.keys()):
+        if was[role] == inputs[role]:
+            continue
+        read, reads = found["inputs"][role]["files"], sorted(state.key_file.reads.get(role, ()))
+        if reads and read != reads:
+            yield Reason("input", f"{role}: files that are read", dumped(read), dumped(reads))
+        else:
+            yield Reason("input", role, change=CHANGED)
+
+
+def nearest(states: States, state: State) -> list[Reason]:
+    """Differences from the receipt of the same kind that differs least, from the latest of these."""
+    others = []
+    for found in _like(states, state):
+        record = files.read_json(states.workspace.path(Node(found["node"]).execution)) or {}
+        others.append((-len(_from(found, state)), record.get("finished", ""), found["node"], found))
+    if not others:
+        return [NOTHING]
+    found = max(others, key=_order)[3]
+    place = found["node"].split("/")[-1] if state.node.family == "measure" else found["node"].split("/")[1]
+    return [replace(reason, against=place) for reason in _from(found, state, states.history)] or [NOTHING]
+
+
+def _order(other: tuple[int, str, str, Any]) -> tuple[int, str, str]:
+    return other[:3]
+
+
+def _from(found: Mapping[str, Any], state: State, history: History | None = None) -> list[Reason]:
+    reasons = declared(found, wanted(state), history)
+    was = found["inputs"].get("data", {}).get("node")
+    now = state.key_file.inputs.get("data")
+    return reasons + ([Reason("input", "data", dumped(was), dumped(now))] if was != now else [])
+
+
+def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
+    """Receipts of the same kind: other versions of a data set, other runs, other protocols on a checkpoint."""
+    node = state.node
+    patterns = {
+        "prepare": "data/*.json",
+        "pretrain": f"checkpoints/*/seed{node.seed}/*.json",
+        "measure": f"measurements/{node.config}/{node.milestone}/*.json",
+    }
+    seen: set[str] = set()
+    for path in sorted(states.workspace.path("receipts").glob(patterns.get(node.family, "no-such-folder/*"))):
+        other = Node.of_receipt(path.relative_to(states.workspace.root))
+        known = other.name if node.family == "measure" else other.config
+        if path.name.endswith(".execution.json") or known in seen:
+            continue
+        found = files.read_json(path)
+        if not isinstance(found, dict) or found.get("stage") != state.key_file.stage:
+            continue
+        if found["leaves"].get("name") == state.key_file.leaves.get("name"):
+            seen.add(known)
+            yield found

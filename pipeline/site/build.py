@@ -1,0 +1,202 @@
+"""The site: every page of every edition, paper, artifact, run and data set, written with relative links only.
+
+Results alone decide its bytes: nothing in it is dated.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline import files
+from pipeline.artifacts import claims, formats, page, scorecard
+from pipeline.catalogue import Catalogue
+from pipeline.site import folder, graph, runs, tables, views
+from pipeline.site.cost import cost, duration
+from pipeline.site.project import Project, Result, natural, users
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Section:
+    """What is built, and what is not, of one paper in one edition.
+
+    Attributes:
+        edition: Folder below results/.
+        paper: Key of the paper.
+        about: Title, authors, year; empty where nothing is declared yet.
+        results: What is built.
+        waiting: Rows of the registry of what is not built, with ``type``, what to type for it (empty if it is not
+            declared yet).
+    """
+
+    edition: str
+    paper: str
+    about: dict[str, Any]
+    results: list[Result]
+    waiting: list[dict[str, str]]
+
+
+class Site:
+    """All pages of a project.
+
+    Args:
+        project: What to show.
+        known: What is declared; its scale and flavour say for which edition what is not built is listed.
+    """
+
+    def __init__(self, project: Project, known: Catalogue) -> None:
+        self.project = project
+        self.known = known
+        self.users = users(project.results)
+        self.runs = runs.runs(project, self.users)
+        self.data = runs.data(project, self.users, self.runs)
+        self.pages = {run.config for run in self.runs}, {data.name for data in self.data}
+        self.environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters |= {"path": quote, "duration": duration, "mark": views.MARKS.__getitem__}
+        self.environment.filters["brief"] = views.brief
+        self.environment.globals |= {"heading": views.heading, "anchor": runs.anchor}
+        self.environment.globals |= {"thumbnail": views.thumbnail, "tally": views.tally}
+        self.environment.globals["previews"] = {r.name: tables.preview(r.report) for r in project.results if r.report}
+
+    @cached_property
+    def editions(self) -> dict[str, list[Section]]:
+        """Papers of each edition; the configured edition stands first."""
+        first = self.known.options.edition()
+        others = sorted({result.edition for result in self.project.results} - {first}, key=natural)
+        return {edition: self._sections(edition) for edition in (first, *others)}
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What each edition is, in a few words."""
+        found = {}
+        for edition, sections in self.editions.items():
+            reports = [result.report for section in sections for result in section.results if result.report]
+            own = edition == self.known.options.edition()
+            known = self.known.scale(self.known.options.scale).title if own else edition
+            found[edition] = reports[0]["scale"]["title"] if reports else known
+        return found
+
+    def _sections(self, edition: str) -> list[Section]:
+        built: dict[str, list[Result]] = {}
+        for result in self.project.results:
+            if result.edition == edition:
+                built.setdefault(result.paper, []).append(result)
+        keys = dict.fromkeys([*self.known.papers, *(paper for paper, _ in self.known.registry), *built])
+        found = []
+        for paper in keys:
+            results = sorted(built.get(paper, []), key=views.place)
+            if results or edition == self.known.options.edition():
+                names = {result.artifact for result in results}
+                rows = [row for key, row in self.known.registry.items() if key[0] == paper and key[1] not in names]
+                waiting = [{**row, "type": self._command(edition, row)} for row in rows]
+                found.append(Section(edition, paper, self._about(paper, results), results, waiting))
+        return found
+
+    def _about(self, paper: str, results: list[Result]) -> dict[str, Any]:
+        declared = self.known.papers.get(paper)
+        if declared is not None:
+            return {"title": declared.title, "authors": declared.authors, "year": declared.year}
+        reported = [result.report["paper"] for result in results if result.report]
+        return reported[0] if reported else {"title": "", "authors": "", "year": ""}
+
+    def _command(self, edition: str, row: dict[str, str]) -> str:
+        declared = self.known.papers.get(row["paper"])
+        if declared is None or row["artifact"] not in declared.artifacts:
+            return ""
+        return f"snakemake results/{edition}/{row['paper']}/{row['artifact']}.csv"
+
+    # -- writing
+
+    def write(self, target: Path) -> int:
+        """Write all pages into the place of ``target``; returns how many.
+
+        Raises:
+            UserError: ``target`` is something else than a site.
+        """
+        with folder.replacing(target) as out:
+            for path in sorted((HERE / "assets").iterdir()):
+                shutil.copyfile(path, out / path.name)
+            self._count = 0
+            built = bool(self.project.results)
+            self._page(out, "index.html", "index.html", editions=self.editions, titles=self.titles, built=built)
+            self._page(out, "runs/index.html", "runs.html", runs=self.runs, data=self.data)
+            for run in self.runs:
+                self._page(out, f"runs/{run.config}.html", "run.html", run=run)
+            for data in self.data:
+                self._page(out, f"data/{data.name}.html", "data.html", data=data)
+            for edition, sections in self.editions.items():
+                self._scorecard(out, edition, sections)
+                for section in sections:
+                    self._page(out, f"{edition}/{section.paper}/index.html", "paper.html", section=section)
+                    for result in section.results:
+                        self._artifact(out, result, section)
+        return self._count
+
+    def _page(self, out: Path, path: str, template: str, **content: Any) -> None:
+        root = "../" * path.count("/")
+        files.write(out / path, self.environment.get_template(template).render(root=root, **content))
+        self._count += 1
+
+    def _scorecard(self, out: Path, edition: str, sections: list[Section]) -> None:
+        reports = [r.files[".json"] for section in sections for r in section.results if r.report]
+        rows = scorecard.collect(reports)
+        if rows:
+            (out / edition).mkdir(exist_ok=True)
+            formats.write_csv(out / edition / "scorecard.csv", scorecard.COLUMNS, rows)
+        cells = [(row, scorecard.counts(row)) for row in rows if row["kind"] == "cells" and row["cells_published"]]
+        self._page(
+            out,
+            f"{edition}/scorecard.html",
+            "scorecard.html",
+            edition=edition,
+            totals=scorecard.summary(rows),
+            claims=[row for row in rows if row["kind"] == "claim"],
+            cells=cells,
+            verdicts=claims.VERDICTS,
+            standings=scorecard.STANDINGS,
+            band=scorecard.BAND,
+            hidden=[r for section in sections for r in section.results if not r.report],
+        )
+
+    def _artifact(self, out: Path, result: Result, section: Section) -> None:
+        place = out / result.edition / result.paper
+        place.mkdir(parents=True, exist_ok=True)
+        for suffix, path in result.files.items():
+            files.clone(path, place / f"{result.artifact}{suffix}")
+        if result.link is not None:
+            files.clone(
+                self.project.workspace.path(result.link.node.receipt), place / f"{result.artifact}.receipt.json"
+            )
+        drawn = graph.svg(result.chain, [result.name], views.Links(result, *self.pages).href)
+        report = result.report
+        self._page(
+            out,
+            f"{result.edition}/{result.paper}/{result.artifact}.html",
+            "artifact.html",
+            result=result,
+            section=section,
+            report=report,
+            caption=views.caption(result),
+            grid=tables.grid(report) if report else None,
+            seeds=views.seeds(result) if report else [],
+            claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
+            fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],
+            band=scorecard.BAND,
+            cost=cost(result.chain),
+            drawn=Markup(drawn),
+        )

@@ -1,0 +1,231 @@
+"""What the pages of runs and data sets show, from the receipts and the payload that is in place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.artifacts import formats
+from pipeline.provenance.chain import Chain, Link
+from pipeline.site import spark
+from pipeline.site.fold import count, flat, title_of
+from pipeline.site.project import Project, Result, natural
+from pipeline.workspace import LOCAL
+
+
+@dataclass
+class Measured:
+    """All measurements of one kind on one run.
+
+    Attributes:
+        name: Folder of the measure, an anchor of the page.
+        kind: What measures.
+        leaves: Its parameters.
+        columns: Names of the scores that are numbers.
+        rows: Link and the scores as text, by seed and milestone.
+        absent: How many have no scores in place.
+    """
+
+    name: str
+    kind: str
+    leaves: list[tuple[str, str]]
+    columns: list[str]
+    rows: list[tuple[Link, list[str]]]
+    absent: int
+
+
+@dataclass
+class Run:
+    """One page: all seeds and milestones of a run.
+
+    Attributes:
+        config: Folder of the run.
+        title: Its predictor and target.
+        data: Folder of its data set.
+        links: Milestones by seed and epoch.
+        groups: Component -> its leaves, of what the receipts have resolved.
+        measured: Its measurements.
+        curves: Name, curve, first and last value of what the history has.
+        users: Results that are made from it.
+    """
+
+    config: str
+    title: str
+    data: str
+    links: list[Link]
+    groups: list[tuple[str, list[tuple[str, str]]]]
+    measured: list[Measured]
+    curves: list[tuple[str, str, str, str]]
+    users: list[Result]
+
+    @property
+    def extent(self) -> str:
+        """``3 seeds × 3 milestones``."""
+        seeds, epochs = {link.node.seed for link in self.links}, {link.node.epoch for link in self.links}
+        return f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}"
+
+
+@dataclass
+class Data:
+    """One page: a data set.
+
+    Attributes:
+        name: Its folder.
+        link: Its receipt.
+        files: Raw files as declared, with their checksums.
+        leaves: The rest of its leaves.
+        meta: What is in it, if that is in place.
+        runs: Runs that are trained or measured on it.
+        users: Results that are made from it.
+    """
+
+    name: str
+    link: Link
+    files: list[dict[str, Any]]
+    leaves: list[tuple[str, str]]
+    meta: list[tuple[str, str]]
+    runs: list[Run] = field(default_factory=list)
+    users: list[Result] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """Name without what says whether it is tracked."""
+        return self.name.removeprefix(LOCAL).rpartition("-")[0]
+
+
+def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
+    """Every run behind a result, sorted by name."""
+    milestones, measurements = _by_config(project.chain, "pretrain"), _by_config(project.chain, "measure")
+    found = []
+    for config in sorted(milestones, key=natural):
+        links = milestones[config]
+        leaves = links[0].receipt["leaves"]
+        epochs = {link.node.epoch for link in links}
+        own = measurements.get(config, [])
+        found.append(
+            Run(
+                config,
+                title_of(leaves, epochs),
+                links[0].receipt["inputs"]["data"]["node"].removeprefix("data/"),
+                links,
+                _groups(leaves),
+                [_measured(project, name, own) for name in sorted({_measure(link) for link in own})],
+                _curves(project, links),
+                _union(users.get(link.node.name, []) for link in (*links, *own)),
+            )
+        )
+    return found
+
+
+def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> list[Data]:
+    """Every data set behind a result, sorted by name."""
+    made = []
+    for link in sorted(project.chain.family("prepare"), key=_name):
+        leaves = dict(link.receipt["leaves"])
+        raw = leaves.pop("files", None) or []
+        try:
+            meta = json.loads(project.payload(link, "meta.json") or b"{}")
+        except ValueError:
+            meta = {}
+        name = link.node.config
+        made.append(
+            Data(
+                name,
+                link,
+                raw,
+                pairs(leaves),
+                pairs(meta if isinstance(meta, dict) else {}),
+                [run for run in found if run.data == name],
+                users.get(link.node.name, []),
+            )
+        )
+    return made
+
+
+def pairs(leaves: dict[str, Any]) -> list[tuple[str, str]]:
+    """Leaves as ``predictor.rho`` and text."""
+    found = [(name, text(value)) for name, value in flat(leaves)]
+    return sorted(found, key=_kind_first)
+
+
+def _kind_first(pair: tuple[str, str]) -> bool:
+    return pair[0] != "kind"
+
+
+def text(value: Any) -> str:
+    """A leaf for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(text, value)) or "none"
+    return "unset" if value is None else str(value)
+
+
+def anchor(link: Link) -> str:
+    """Where a milestone or measurement stands on its run's page."""
+    return "-".join(link.node.name.split("/")[2:])
+
+
+def _by_config(chain: Chain, family: str) -> dict[str, list[Link]]:
+    found: dict[str, list[Link]] = {}
+    for link in sorted(chain.family(family), key=_place):
+        found.setdefault(link.node.config, []).append(link)
+    return found
+
+
+def _place(link: Link) -> tuple[int, int, str]:
+    return link.node.seed or 0, link.node.epoch or 0, link.node.name
+
+
+def _name(link: Link) -> list:
+    return natural(link.node.name)
+
+
+def _measure(link: Link) -> str:
+    return link.node.name.rsplit("/", 1)[1]
+
+
+def _groups(leaves: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Components first, each with its leaves; what belongs to none at the end."""
+    components = [(name, pairs(value)) for name, value in leaves.items() if isinstance(value, dict) and "kind" in value]
+    rest = {name: value for name, value in leaves.items() if not (isinstance(value, dict) and "kind" in value)}
+    return [*components, ("training", pairs(rest))] if rest else components
+
+
+def _measured(project: Project, name: str, links: list[Link]) -> Measured:
+    own = [(link, project.scores(link)) for link in links if _measure(link) == name]
+    columns = list(dict.fromkeys(key for _, found in own for key, value in found.items() if _scalar(value)))
+    rows = [(link, [_score(found.get(column)) for column in columns]) for link, found in own]
+    receipt = own[0][0].receipt
+    absent = sum(not found for _, found in own)
+    return Measured(name, receipt["stage"], pairs(receipt["leaves"].get("measure", {})), columns, rows, absent)
+
+
+def _scalar(value: Any) -> bool:
+    return isinstance(value, int | float | str)
+
+
+def _score(value: Any) -> str:
+    if value is None or not _scalar(value):
+        return "–"
+    return formats.number(value) if isinstance(value, float) else text(value)
+
+
+def _curves(project: Project, links: list[Link]) -> list[tuple[str, str, str, str]]:
+    last: dict[int, Link] = {link.node.seed or 0: link for link in links}
+    columns: dict[str, dict[int, list[float]]] = {}
+    for seed, link in last.items():
+        for name, values in spark.columns(project.payload(link, "history.csv") or b"").items():
+            columns.setdefault(name, {})[seed] = values
+    return [(name, spark.svg(name, lines), *spark.ends(lines)) for name, lines in columns.items()]
+
+
+def _union(groups: Iterable[list[Result]]) -> list[Result]:
+    found = {result.name: result for group in groups for result in group}
+    return sorted(found.values(), key=_result)
+
+
+def _result(result: Result) -> list:
+    return natural(result.name)

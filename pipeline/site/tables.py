@@ -1,0 +1,216 @@
+"""A table as a paper prints it, from an artifact's JSON file: our cells beside the published ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.artifacts import formats, page, scorecard
+from pipeline.artifacts.rows import CELL, same
+
+
+@dataclass
+class Cell:
+    """One cell, ready to be written.
+
+    Attributes:
+        anchor: Where its seeds stand on the page.
+        text: ``39.0 ± 9.9``, or why there is no number.
+        n: Seeds behind it.
+        published: ``77.86 ± 0.16``, empty where none is printed.
+        difference: Ours minus theirs, signed.
+        word: How it stands to the published number; see :func:`pipeline.artifacts.scorecard.stand`.
+        band: By how much the two may differ.
+        measured: Whether there is a number.
+        note: What a reader must know about it.
+    """
+
+    anchor: str
+    text: str
+    n: int
+    published: str = ""
+    difference: str = ""
+    word: str = ""
+    band: str = ""
+    measured: bool = True
+    note: str = ""
+
+
+@dataclass
+class Head:
+    """A head over one column or several."""
+
+    text: str
+    more: str
+    span: int
+
+
+@dataclass
+class Grid:
+    """A table: heads above, names at the side, cells.
+
+    Attributes:
+        corner: Names of the axes at the side.
+        heads: Lines of heads, the widest first.
+        lines: Names at the side, and cells (None where the paper has none).
+        baselines: The same, for what the paper's table does not have.
+    """
+
+    corner: list[str]
+    heads: list[list[Head]]
+    lines: list[tuple[list[str], list[Cell | None]]]
+    baselines: list[tuple[list[str], list[Cell | None]]] = field(default_factory=list)
+
+
+def grid(report: Mapping[str, Any]) -> Grid | None:
+    """The table of an artifact; None for one without numbers (spectra)."""
+    cells = report["cells"]
+    if not any(cell["mean"] is not None for cell in cells) and not any(cell["published_mean"] for cell in cells):
+        return None
+    unit = report["measure"]["unit"]
+    own = [(number, cell) for number, cell in enumerate(cells) if cell["role"] == CELL]
+    rows, columns = list(report["rows"]), list(report["columns"])
+    sides, places = _product(own, rows), _product(own, columns)
+    lines = []
+    for side in sides:
+        wanted = [dict(zip([*rows, *columns], [*side, *at], strict=True)) for at in places]
+        lines.append((list(map(str, side)) or [report["artifact"]], [_find(own, axes, unit) for axes in wanted]))
+    found = Grid(rows or [""], _heads(own, columns, places, report["measure"]["title"]), lines)
+    found.baselines = list(_baselines(cells, rows, columns, places, unit))
+    return found
+
+
+def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
+    """One cell of an artifact's JSON file."""
+    made = Cell(f"cell-{number}", "", found["n"], note=found["note"])
+    if found["mean"] is None:
+        made.text, made.measured = "diverged" if "diverged" in found["seeds"].values() else "–", False
+    else:
+        spread = "" if found["std"] is None else f" ± {formats.short(found['std'], unit)}"
+        made.text = formats.short(found["mean"], unit) + spread
+    standing = scorecard.stand(found)
+    if standing is not None:
+        digits = 2 if unit == "%" else None
+        made.published = f"{_printed(found['published_mean'], digits)}"
+        if found["published_std"] is not None:
+            made.published += f" ± {_printed(found['published_std'], digits)}"
+        made.word = standing.word
+        if standing.difference is not None:
+            made.difference = signed(standing.difference, unit)
+        made.band = formats.short(standing.band, unit)
+    return made
+
+
+def preview(report: Mapping[str, Any]) -> str:
+    """The upper left corner of a table, as plain text in columns; empty for one without numbers."""
+    found = grid(report)
+    if found is None:
+        return ""
+    body = []
+    for names, cells in found.lines[:5]:
+        name = ", ".join(names)
+        numbers = [one.text.split(" ")[0] if one else "" for one in cells[: 2 if len(names) > 1 else 3]]
+        body.append([name if len(name) < 22 else f"{name[:20]}…", *numbers])
+    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in body
+    )
+
+
+def where(report: Mapping[str, Any], found: Mapping[str, Any], known: Collection[str] = ()) -> str:
+    """The place of a cell, without what is the same for all, and without the axes in ``known``."""
+    left = {axis: value for axis, value in found["axes"].items() if axis not in report["fixed"] and axis not in known}
+    text = ", ".join(page.place(*item) for item in left.items())
+    return text if found["role"] == CELL else ", ".join(part for part in (found["role"], text) if part)
+
+
+def signed(value: float, unit: str = "") -> str:
+    """``+2.8``, ``−38.9``: with a true minus sign."""
+    text = formats.short(abs(value), unit)
+    return text if not float(text) else f"{'+' if value > 0 else '−'}{text}"
+
+
+def _printed(value: float, digits: int | None) -> str:
+    return f"{value:g}" if digits is None else f"{value:.{digits}f}"
+
+
+def _values(cells: Sequence[tuple[int, Mapping[str, Any]]], axis: str) -> list[Any]:
+    found: list[Any] = []
+    for _, entry in cells:
+        if axis in entry["axes"] and not any(same(entry["axes"][axis], value) for value in found):
+            found.append(entry["axes"][axis])
+    return found
+
+
+def _product(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(itertools.product(*(_values(cells, axis) for axis in axes)))
+
+
+def _find(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Mapping[str, Any], unit: str) -> Cell | None:
+    for number, entry in cells:
+        if all(same(entry["axes"].get(axis), value) for axis, value in axes.items()):
+            return cell(number, entry, unit)
+    return None
+
+
+def _heads(
+    cells: Sequence[tuple[int, Mapping[str, Any]]],
+    columns: Sequence[str],
+    places: Sequence[tuple[Any, ...]],
+    title: str,
+) -> list[list[Head]]:
+    if not columns:
+        return [[Head(title, "", 1)]]
+    lines = []
+    for level, axis in enumerate(columns):
+        line: list[Head] = []
+        for group, found in itertools.groupby(places, key=_upto(level + 1)):
+            line.append(Head(page.place(axis, group[-1]), _stands(cells, axis, group[-1]), len(list(found))))
+        lines.append(line)
+    return lines
+
+
+def _upto(length: int):
+    def start(place: tuple[Any, ...]) -> tuple[Any, ...]:
+        return place[:length]
+
+    return start
+
+
+def _stands(cells: Sequence[tuple[int, Mapping[str, Any]]], axis: str, value: Any) -> str:
+    """What stands for a head's data set or number of epochs, if anything does."""
+    at = [entry for _, entry in cells if same(entry["axes"].get(axis), value) and entry["trained_epochs"] is not None]
+    if axis == "dataset":
+        found = {entry["dataset"] for entry in at if entry["dataset"] != str(value)}
+    elif axis == "epochs":
+        found = {str(entry["trained_epochs"]) for entry in at if not same(entry["trained_epochs"], value)}
+    else:
+        found = set()
+    return f"here: {', '.join(sorted(found))}" if found else ""
+
+
+def _baselines(
+    cells: Sequence[Mapping[str, Any]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    places: Sequence[tuple[Any, ...]],
+    unit: str,
+):
+    """Lines of baselines: one has only a data set, so it stands in every column of that."""
+    others = [(number, entry) for number, entry in enumerate(cells) if entry["role"] != CELL]
+    datasets = dict.fromkeys(entry["stands_for"] for _, entry in others)
+    blank = [""] * (len(rows) - 1)
+    for role in dict.fromkeys(entry["role"] for _, entry in others):
+        known = {entry["stands_for"]: cell(number, entry, unit) for number, entry in others if entry["role"] == role}
+        if "dataset" in columns:
+            at = list(columns).index("dataset")
+            yield [role, *blank], [known.get(str(place[at])) for place in places]
+        else:
+            for dataset in datasets:
+                name = role if len(datasets) < 2 else f"{role}, {dataset}"
+                yield [name, *blank], [known.get(dataset)] * len(places)

@@ -1,0 +1,125 @@
+"""What the templates ask about a result: names, counts, links, its claims and seeds."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from itertools import pairwise
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.artifacts import claims, formats, page
+from pipeline.site import runs as run_pages
+from pipeline.site import tables
+from pipeline.site.fold import Box
+from pipeline.site.project import Result, natural
+from pipeline.workspace import Node
+
+MARKS = {claims.SHOWN: "shown", claims.UNDECIDED: "undecided", claims.NOT_SHOWN: "refuted", claims.UNTESTED: "untested"}
+"""Verdict -> class of its mark."""
+
+SHORT = {claims.UNDECIDED: "undecided", claims.UNTESTED: "not tested"}
+"""Verdicts that are shortened on cards."""
+
+
+class Links:
+    """Where the boxes of an artifact's graph lead.
+
+    Args:
+        result: The artifact.
+        runs: Runs that have a page.
+        data: Data sets that have one.
+    """
+
+    def __init__(self, result: Result, runs: Collection[str], data: Collection[str]) -> None:
+        self.result, self.runs, self.data = result, runs, data
+
+    def href(self, box: Box) -> str | None:
+        """Link of a box, relative to the artifact's page."""
+        parts = box.id.split("/")
+        if box.kind in ("raw", "data"):
+            return f"../../data/{quote(parts[1])}.html{'#raw' * (box.kind == 'raw')}" if parts[1] in self.data else None
+        if box.kind in ("checkpoints", "measurements"):
+            anchor = f"#{quote(parts[2])}" if box.kind == "measurements" and not box.bad else ""
+            return f"../../runs/{quote(parts[1])}.html{anchor}" if parts[1] in self.runs else None
+        return f"{quote(parts[3])}.html" if box.id == self.result.name else None
+
+
+def heading(name: str) -> str:
+    """``Table 8``, ``Figure 2``; the name itself where it is neither."""
+    found = re.fullmatch(r"(table|fig)([A-Z]?\d+\w*)", name)
+    return f"{'Table' if found[1] == 'table' else 'Figure'} {found[2]}" if found else name
+
+
+def thumbnail(result: Result) -> bool:
+    """Whether there is a picture to show."""
+    return ".png" in result.files
+
+
+def tally(*results: Result) -> list[tuple[str, int]]:
+    """Verdicts on the claims of results with their numbers, in the order of the verdicts."""
+    found = Counter(claim["verdict"] for result in results if result.report for claim in result.report["claims"])
+    return [(verdict, found[verdict]) for verdict in claims.VERDICTS if found[verdict]]
+
+
+def brief(verdict: str) -> str:
+    """A verdict for cards."""
+    return SHORT.get(verdict, verdict)
+
+
+def place(result: Result) -> tuple:
+    """Tables before figures, table2 before table10."""
+    return not result.artifact.startswith("table"), natural(result.artifact)
+
+
+def caption(result: Result) -> str:
+    """A figure's caption: the paragraph below the picture on its page in Markdown."""
+    if ".png" not in result.files or ".md" not in result.files:
+        return ""
+    paragraphs = result.files[".md"].read_text(encoding="utf-8").split("\n\n")
+    below = [after for before, after in pairwise(paragraphs) if before.startswith("![")]
+    return " ".join(below[0].split()) if below else ""
+
+
+def seeds(result: Result) -> list[dict[str, Any]]:
+    """Per cell what was measured, seed by seed, and where that stands."""
+    report = result.report
+    assert report is not None
+    found = []
+    for number, cell in enumerate(report["cells"]):
+        nodes = []
+        for seed, name in cell["nodes"].items():
+            node, value = Node(name), cell["seeds"].get(seed)
+            shown = formats.number(value, report["measure"]["unit"]) if isinstance(value, int | float) else value
+            link = result.chain.links.get(name)
+            to = f"../../runs/{quote(node.config)}.html#{quote(run_pages.anchor(link))}" if link else None
+            nodes.append({"seed": seed, "value": shown or "", "to": to, "name": name})
+        epochs = cell["trained_epochs"]
+        trained = [cell["dataset"], "" if epochs is None else page.place("epochs", epochs)]
+        found.append(
+            {
+                "anchor": f"cell-{number}",
+                "where": tables.where(report, cell),
+                "trained": ", ".join(filter(None, trained)),
+                "nodes": nodes,
+                "note": cell["note"],
+            }
+        )
+    return found
+
+
+def claimed(claim: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """A claim with its parts in words, and where the cells stand that each compares."""
+    parts, unit = [], report["measure"]["unit"]
+    for part in claim["parts"]:
+        at = ", ".join(page.place(*item) for item in part["at"].items())
+        cells = [
+            (f"cell-{number}", tables.where(report, cell, part["at"]) or "this cell")
+            for axes in part["cells"]
+            for number, cell in enumerate(report["cells"])
+            if cell["axes"] == axes and cell["role"] == "cell"
+        ]
+        text = page.detail(claim, {**part, "at": {}}, unit, False)
+        parts.append({"at": at, "text": text, "verdict": part["verdict"], "cells": cells})
+    return {**claim, "parts": parts}

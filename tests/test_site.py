@@ -1,0 +1,632 @@
+"""The site: every page, every link, read by a parser and by a real browser; refused, interrupted, tampered with."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from conftest import DUEL, ROOT, Project
+
+from pipeline import files
+from pipeline.catalogue import Catalogue, Options
+from pipeline.errors import UserError
+from pipeline.provenance.chain import Chain, walk
+from pipeline.provenance.ledgers import Folder
+from pipeline.site import folder, graph, layers, spark, tables
+from pipeline.site.build import Site
+from pipeline.site.cost import duration
+from pipeline.site.fold import fold
+from pipeline.site.project import Project as Shown
+from pipeline.site.project import natural
+
+PUBLISHED = """dataset,epochs,method,value,std,unit,source,note
+cifar10,100,plain,85.21,0.23,%,text,
+cifar10,300,plain,88.88,,%,text,read off a <graph>
+cifar10,100,direct,84.49,0.20,%,text,
+"""
+
+CLAIMED = """    baselines: false
+    published: {file: mini_duel.csv}
+    notes: The <i>rest</i> is left out.
+    claims:
+      - {text: "Direct beats plain & <script>alert(1)</script>", greater: [direct, plain], for_each: [epochs]}
+  early:"""
+
+
+@pytest.fixture(scope="session")
+def shown(drawn_once: Project, tmp_path_factory) -> Project:
+    """A table with published numbers, a claim and markup in its texts, a figure, and their site; for reading only."""
+    root = tmp_path_factory.mktemp("shown") / "project"
+    shutil.copytree(drawn_once.root, root, symlinks=True)
+    project = Project(root, drawn_once.environ | {"PYTHONPATH": str(root)})
+    (root / "params/published/mini_duel.csv").write_text(PUBLISHED)
+    project.edit("params/papers/mini.yaml", "    baselines: false\n  early:", CLAIMED)
+    project.edit("params/papers/mini.yaml", "title: One against the other", "title: One <b>against</b> the other")
+    assert project.build(DUEL) == {"table": 1}
+    project.pipeline("site", "--config", "scale=mini")
+    return project
+
+
+@pytest.fixture
+def changing(shown: Project, tmp_path: Path) -> Project:
+    """A copy of it, to change."""
+    root = tmp_path / "project"
+    shutil.copytree(shown.root, root, symlinks=True)
+    return Project(root, shown.environ | {"PYTHONPATH": str(root)})
+
+
+class Page(HTMLParser):
+    """What the tests look at: ids, links with their attributes, text, and elements that must balance."""
+
+    VOID = ("meta", "link", "img", "input", "br")
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(convert_charrefs=True)
+        self.ids: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert self.open == [], f"{path}: not closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.tags.append((tag, found))
+        if "id" in found:
+            self.ids.append(found["id"] or "")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def pages(site: Path) -> dict[str, Page]:
+    return {path.relative_to(site).as_posix(): Page(path) for path in sorted(site.rglob("*.html"))}
+
+
+def content(site: Path) -> dict[str, bytes]:
+    return {name: (site / name).read_bytes() for name in files.listing(site)}
+
+
+def write(project: Project, out: Path | None = None) -> Site:
+    site = Site(Shown(project.root), Catalogue(Options(scale="mini"), project.root / "params"))
+    site.write(out or project.root / "site")
+    return site
+
+
+# -- what is there
+
+
+def test_every_artifact_run_and_data_set_has_a_page(shown: Project) -> None:
+    found = pages(shown.root / "site")
+    configs = {path.name for path in (shown.root / "checkpoints").iterdir()}
+    assert {
+        name.removesuffix(".html") for name in (Path(p).name for p in found if p.startswith("runs/local"))
+    } == configs
+    assert sum(name.startswith("data/") for name in found) == 1
+    assert {"index.html", "runs/index.html", "mini/scorecard.html", "mini/mini/index.html"} <= found.keys()
+    assert {"mini/mini/duel.html", "mini/mini/bars.html"} <= found.keys()
+    assert (shown.root / "site/mini/mini/bars.png").read_bytes() == (
+        shown.root / "results/mini/mini/bars.png"
+    ).read_bytes()
+
+
+def test_a_table_stands_beside_the_published_numbers(shown: Project) -> None:
+    page = pages(shown.root / "site")["mini/mini/duel.html"]
+    report = json.loads((shown.root / "results/mini/mini/duel.json").read_text())
+    for cell in report["cells"]:
+        assert f"{cell['mean']:.1f}" in page.text
+    ours = report["cells"][0]["mean"]
+    assert "paper 85.21 ± 0.23" in page.text
+    assert f"−{85.21 - ours:.1f} , not comparable" in page.text or f"−{85.21 - ours:.1f}, not comparable" in page.text
+    assert "these are not the paper’s numbers" in page.text and "shapes stands for cifar10" in page.text
+    anchors = [a["href"] for tag, a in page.tags if tag == "a" and (a.get("href") or "").startswith("#cell-")]
+    assert "#cell-0" in anchors, "a number leads to its measurements"
+    seeds = [a["href"] for tag, a in page.tags if tag == "a" and a.get("class") == "seed"]
+    assert len(seeds) == 4 and all(
+        re.fullmatch(r"\.\./\.\./runs/local-.*#seed0-epoch000\d-linear_probe-\w+", s) for s in seeds
+    )
+
+
+def test_what_is_not_built_is_listed_as_such(shown: Project) -> None:
+    found = pages(shown.root / "site")
+    assert "snakemake results/mini/mini/early.csv" in found["mini/mini/index.html"].text
+    assert "duel" not in found["index.html"].text.split("Registered, not built")[1]
+    assert "not declared yet" in found["mini/stepwise/index.html"].text
+
+
+def test_a_run_has_its_leaves_scores_and_history(shown: Project) -> None:
+    found = pages(shown.root / "site")
+    name = next(name for name in found if name.startswith("runs/local") and "directpred" in name)
+    page, config = found[name], Path(name).stem
+    assert "rho 0.3" in page.text and "batch_size 32" in page.text and "1 seed × 2 milestones" in page.text
+    scores = json.loads(next((shown.root / "measurements" / config).rglob("scores.json")).read_text())
+    assert f"{scores['top1_last']:.6g}" in page.text
+    receipt = files.hashes(shown.root / f"receipts/checkpoints/{config}/seed0/epoch0001.json")["sha256"]
+    assert receipt in page.text
+    assert sum(tag == "svg" for tag, _ in page.tags) >= 1, "curves of the training"
+    assert "mini/mini/duel" in page.text and "mini/mini/bars" in page.text
+
+
+def test_the_scorecard_counts_cells_and_claims(shown: Project) -> None:
+    page = pages(shown.root / "site")["mini/scorecard.html"]
+    assert re.search(r"mini 3 0 0 0 3 0", page.text), "three published cells, none comparable"
+    assert "sqrt((2 s / sqrt(n))² + e²)" in page.text
+    assert (shown.root / "site/mini/scorecard.csv").read_text().startswith("paper,artifact,kind,claim,verdict")
+
+
+def test_the_cost_is_that_of_the_chain(shown: Project) -> None:
+    chain = walk(Folder(shown.root), ["results/mini/mini/duel"])
+    seconds = sum(link.execution["seconds"] for link in chain)
+    page = pages(shown.root / "site")["mini/mini/duel.html"]
+    assert f"{duration(seconds)} of work for the whole chain" in page.text
+    assert f"{len(chain.links)} of {len(chain.links)} executions are on record" in page.text
+    assert chain.root() in page.text
+
+
+def test_markup_in_declarations_is_text(shown: Project) -> None:
+    for name, page in pages(shown.root / "site").items():
+        assert not any(tag in ("b", "i", "graph") for tag, _ in page.tags), name
+        assert sum(tag == "script" for tag, _ in page.tags) == (name == "index.html"), name
+    page = pages(shown.root / "site")["mini/mini/duel.html"]
+    assert "One <b>against</b> the other" in page.text and "& <script>alert(1)</script>" in page.text
+    assert "The <i>rest</i> is left out." in page.text and "read off a <graph>" in page.text
+
+
+# -- links, checked without a browser
+
+
+def test_links_are_relative_and_lead_somewhere(shown: Project) -> None:
+    site = shown.root / "site"
+    found = pages(site)
+    checked = 0
+    for name, page in found.items():
+        assert len(set(page.ids)) == len(page.ids), f"{name}: an id twice"
+        for tag, attributes in page.tags:
+            for where in ("href", "src"):
+                if attributes.get(where) is None or attributes[where] == "data:,":
+                    continue
+                link = urlsplit(attributes[where])
+                assert not link.scheme and not link.netloc, f"{name}: {tag} leads out: {attributes[where]}"
+                assert not link.path.startswith("/"), f"{name}: {attributes[where]} is not relative"
+                target = (site / name).parent / unquote(link.path) if link.path else site / name
+                assert target.is_file(), f"{name}: {attributes[where]} leads nowhere"
+                if link.fragment:
+                    page_of = found[target.resolve().relative_to(site.resolve()).as_posix()]
+                    assert unquote(link.fragment) in page_of.ids, f"{name}: no anchor {attributes[where]}"
+                checked += 1
+    assert checked > 150
+    assert "url(" not in (site / "style.css").read_text() and "@import" not in (site / "style.css").read_text()
+
+
+def test_pages_can_be_used_without_looking(shown: Project) -> None:
+    for name, page in pages(shown.root / "site").items():
+        tags = [tag for tag, _ in page.tags]
+        assert tags.count("main") == tags.count("h1") == tags.count("nav") == 1, name
+        assert dict(page.tags[[t for t, _ in page.tags].index("html")][1])["lang"] == "en"
+        assert next(a for tag, a in page.tags if tag == "a")["href"] == "#main", f"{name}: the first link skips"
+        assert tags.count("table") == tags.count("caption"), name
+        assert all(a.get("scope") for tag, a in page.tags if tag == "th"), name
+        assert all("alt" in a for tag, a in page.tags if tag == "img"), name
+        levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h[1-6]", tag)]
+        assert all(b - a <= 1 for a, b in pairwise(levels)), f"{name}: a level of headings is skipped"
+    figure = pages(shown.root / "site")["mini/mini/bars.html"]
+    picture = next(a for tag, a in figure.tags if tag == "img")
+    assert "One bar per method." in picture["alt"], "the caption is the picture's text"
+    assert all(a["loading"] == "lazy" for tag, a in pages(shown.root / "site")["index.html"].tags if tag == "img")
+
+
+# -- writing
+
+
+def test_the_same_results_give_the_same_bytes(shown: Project, tmp_path: Path) -> None:
+    write(shown, tmp_path / "again")
+    first, second = content(shown.root / "site"), content(tmp_path / "again")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_files_of_an_earlier_site_are_gone(changing: Project) -> None:
+    (changing.root / "site/runs/old.html").write_text("old")
+    write(changing)
+    assert not (changing.root / "site/runs/old.html").exists()
+    assert list(changing.root.glob(".site.*")) == []
+
+
+def test_an_interrupt_leaves_the_old_site(changing: Project, monkeypatch) -> None:
+    before = content(changing.root / "site")
+    (changing.root / "site/mark.txt").write_text("old")
+
+    def interrupted(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Site, "_artifact", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(changing)
+    assert content(changing.root / "site") == {**before, "mark.txt": b"old"}
+    assert list(changing.root.glob(".site.*")) == []
+
+
+def _no_library(*_, **__) -> object:
+    return object()
+
+
+def test_without_an_exchange_of_folders_it_is_replaced_too(changing: Project, monkeypatch) -> None:
+    monkeypatch.setattr(folder.ctypes, "CDLL", _no_library)
+    (changing.root / "site/old.html").write_text("old")
+    write(changing)
+    assert not (changing.root / "site/old.html").exists() and (changing.root / "site/index.html").is_file()
+    assert list(changing.root.glob(".site.*")) == []
+
+
+def test_what_a_killed_process_has_left_is_removed(changing: Project) -> None:
+    left = changing.root / ".site.99999999.abc.part"
+    left.mkdir()
+    write(changing)
+    assert not left.exists()
+
+
+def test_nobody_elses_folder_is_overwritten(changing: Project) -> None:
+    (changing.root / "mine").mkdir()
+    (changing.root / "mine/thesis.tex").write_text("years of work")
+    done = changing.pipeline("site", "-o", "mine", "--config", "scale=mini", check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "mine: there are files in it, and no .site.json" in done.stderr
+    assert (changing.root / "mine/thesis.tex").read_text() == "years of work"
+    with pytest.raises(UserError, match="expected a folder"):
+        folder.check(changing.root / "mine/thesis.tex")
+    (changing.root / "empty").mkdir()
+    write(changing, changing.root / "empty")
+    assert (changing.root / "empty/index.html").is_file()
+
+
+def test_nothing_built(tmp_path: Path) -> None:
+    site = Site(Shown(tmp_path), Catalogue(Options()))
+    site.write(tmp_path / "site")
+    page = Page(tmp_path / "site/index.html")
+    assert "Nothing is built yet" in page.text
+    assert f"Registered, not built in quick: {len(site.known.registry)}" in page.text
+
+
+# -- what does not hold
+
+
+def test_an_edited_table_is_not_shown(changing: Project) -> None:
+    path = changing.root / "results/mini/mini/duel.json"
+    path.write_text(path.read_text().replace('"mean": ', '"mean": 9'))
+    (changing.root / "results/mini/mini/bars.png").write_bytes(b"not the picture")
+    done = changing.pipeline("site", "--config", "scale=mini")
+    assert "2 of them do not hold" in done.stdout
+    found = pages(changing.root / "site")
+    page = found["mini/mini/duel.html"]
+    assert any(a.get("role") == "alert" for _, a in page.tags)
+    assert "results/mini/mini/duel.json : it is not what was written" in page.text
+    assert "snakemake results/mini/mini/duel.csv" in page.text
+    assert "Ours beside the published" not in page.text
+    assert not (changing.root / "site/mini/mini/duel.json").exists()
+    assert not any(tag == "img" for tag, _ in found["mini/mini/bars.html"].tags)
+    assert found["index.html"].text.count("does not hold") == 2
+    assert "mini/duel is left out" in found["mini/scorecard.html"].text.replace("results/mini/", "")
+
+
+def test_a_result_without_a_receipt_is_not_shown(changing: Project) -> None:
+    folder = changing.root / "results/mini/mini"
+    for suffix in ("csv", "json", "md"):
+        shutil.copy(folder / f"duel.{suffix}", folder / f"rumour.{suffix}")
+    write(changing)
+    page = pages(changing.root / "site")["mini/mini/rumour.html"]
+    assert "results/mini/mini/rumour.receipt.json : there is no such receipt" in page.text
+    assert "Ours beside the published" not in page.text
+    assert not (changing.root / "site/mini/mini/rumour.csv").exists()
+
+
+def test_a_forged_receipt_is_a_banner_where_it_is_read(changing: Project) -> None:
+    config = next(path for path in sorted((changing.root / "receipts/measurements").iterdir()) if "linear" in path.name)
+    receipt = next(config.glob("seed0/epoch0002/*[0-9a-f].json"))
+    receipt.write_text(receipt.read_text().replace('"seed": 0', '"seed": 1'))
+    write(changing)
+    found = pages(changing.root / "site")
+    alerts = {name for name, page in found.items() if any(a.get("role") == "alert" for _, a in page.tags)}
+    assert alerts == {"mini/mini/duel.html"}, "the figure reads the first milestone only"
+    assert f"receipts/measurements/{config.name}" in found["mini/mini/duel.html"].text
+    bad = [a for tag, a in found["mini/mini/duel.html"].tags if tag in ("a", "g") and "bad" in (a.get("class") or "")]
+    assert len(bad) == 1, "the box of what is wrong"
+
+
+def test_scores_that_were_changed_are_left_blank(changing: Project) -> None:
+    path = next((changing.root / "measurements").rglob("scores.json"))
+    path.write_text(path.read_text().replace('"top1_last": ', '"top1_last": 77'))
+    write(changing)
+    config = path.relative_to(changing.root / "measurements").parts[0]
+    page = pages(changing.root / "site")[f"runs/{config}.html"]
+    assert "1 of 2 are not in place as written and are left blank" in page.text
+    assert "77" not in [word[:2] for word in page.text.split("Scores of each")[1].split("Receipt")[0].split()]
+
+
+# -- the graph
+
+
+def test_the_graph_folds_seeds_and_milestones(shown: Project) -> None:
+    name = "results/mini/mini/duel"
+    chain = walk(Folder(shown.root), [name])
+    boxes = fold(chain, [name])
+    kinds = [box.kind for box in boxes.values()]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "raw": 1, "data": 1, "checkpoints": 2, "measurements": 2, "results": 1,
+    }  # fmt: skip
+    run = next(box for box in boxes.values() if box.kind == "checkpoints" and "directpred" in box.id)
+    assert run.lines[0] == "directpred, ema" and run.lines[-1].startswith("1 seed × 2 milestones")
+    below = layers.ordered({box.id: box.below for box in boxes.values()})
+    assert all(len(below[box.id]) == 1 for box in boxes.values() if box.kind == "measurements"), (
+        "data by way of the run"
+    )
+    assert list(boxes)[-1] == name, "runs stand in the order of what tells them apart, not as the result reads them"
+    drawn = graph.svg(chain, [name], lambda box: f"#{box.id}")
+    assert drawn.count("<a ") == 7 and drawn.count('<path d="') == 7
+    assert drawn == graph.svg(chain, [name], lambda box: f"#{box.id}")
+    places = [drawn.index(f'href="#{kind}') for kind in ("raw", "data", "checkpoints", "measurements", "results")]
+    assert places == sorted(places), "focus goes from raw data to the result"
+    assert graph.svg(chain, [name]).count("<a ") == 0
+
+
+def test_a_missing_receipt_is_a_box_in_red(changing: Project) -> None:
+    (changing.root / next((changing.root / "receipts/data").glob("*[0-9a-f].json"))).unlink()
+    name = "results/mini/mini/duel"
+    boxes = fold(walk(Folder(changing.root), [name]), [name])
+    assert [box.kind for box in boxes.values() if box.bad] == ["data"]
+    assert 'class="data bad"' in graph.svg(walk(Folder(changing.root), [name]), [name])
+
+
+def test_a_graph_of_nothing() -> None:
+    assert 'class="results bad"' in graph.svg(Chain(), ["results/a/b/<c>"]) and "<c>" not in graph.svg(
+        Chain(), ["results/a/b/<c>"]
+    )
+    assert graph.svg(Chain(), []).endswith("</svg>")
+
+
+def test_edges_that_a_path_implies_and_cycles_are_left_out() -> None:
+    below = layers.ordered({"c": ["b", "a"], "b": ["a"], "a": []})
+    assert below == {"a": [], "b": ["a"], "c": ["b"]}
+    cyclic = layers.ordered({"a": ["b"], "b": ["a"], "c": ["c"]})
+    assert sum(map(len, cyclic.values())) == 1
+    deep = {str(k): [str(k + 1)] for k in range(3000)} | {"3000": []}
+    assert len(layers.columns(layers.ordered(deep))) == 3001
+
+
+def test_boxes_do_not_overlap_and_stand_by_their_neighbours() -> None:
+    below = {"a": [], "b": [], **{f"r{k}": ["a" if k < 5 else "b"] for k in range(9)}}
+    below |= {f"m{k}": [f"r{k}"] for k in reversed(range(9))} | {"t": [f"m{k}" for k in range(9)]}
+    below = layers.ordered(below)
+    high = {name: 40.0 if name[0] == "r" else 30.0 for name in below}
+    columns = layers.columns(below)
+    assert [len(column) for column in columns] == [2, 9, 9, 1]
+    assert [name[1:] for name in columns[1]] == [name[1:] for name in columns[2]], "no crossings"
+    top = layers.heights(columns, below, high)
+    for column in columns:
+        for first, second in pairwise(column):
+            assert top[second] - top[first] - high[first] >= layers.GAP - 1e-9
+    for k in range(9):
+        assert top[f"m{k}"] + 15 == pytest.approx(top[f"r{k}"] + 20)
+    assert min(top.values()) == 0
+
+
+# -- small parts
+
+
+def test_a_cell_within_the_published_band() -> None:
+    made = {
+        "axes": {"method": "sgd", "dataset": "stl10", "epochs": 100}, "role": "cell", "dataset": "stl10",
+        "stands_for": "stl10", "trained_epochs": 100, "mean": 75.02, "std": 0.4, "n": 4, "seeds": {}, "nodes": {},
+        "published_mean": 75.06, "published_std": 0.5, "missing": None, "note": "",
+    }  # fmt: skip
+    report = {"cells": [made], "rows": ["method"], "columns": ["epochs"], "fixed": {"dataset": "stl10"},
+              "artifact": "x", "measure": {"unit": "%", "title": "top-1"}}  # fmt: skip
+    found = tables.grid(report)
+    assert found is not None
+    (names, (cell,)) = found.lines[0]
+    assert names == ["sgd"] and (cell.text, cell.n, cell.word) == ("75.0 ± 0.4", 4, "within")
+    assert (cell.difference, cell.band, cell.published) == ("0.0", "0.6", "75.06 ± 0.50")
+    assert [head.text for head in found.heads[0]] == ["100 epochs"]
+    made |= {"mean": None, "std": None, "n": 0, "published_mean": None, "published_std": None}
+    assert tables.grid(report) is None, "nothing to print"
+
+
+def test_small_numbers() -> None:
+    assert [tables.signed(value, "%") for value in (2.83, -38.89, 0.01)] == ["+2.8", "−38.9", "0.0"]
+    assert [duration(value) for value in (0.04, 42, 600, 9000)] == ["0.0 s", "42 s", "10 min", "2.5 h"]
+    assert sorted(["table10", "table2", "fig6"], key=natural) == ["fig6", "table2", "table10"]
+
+
+def test_a_history_with_gaps() -> None:
+    lines = spark.columns(b"epoch,loss\n1,2.0\n2,nan\n3,\n4,1.0\n")
+    assert lines.keys() == {"loss"} and lines["loss"][0] == 2.0
+    drawn = spark.svg("loss <x>", {0: lines["loss"]})
+    assert "nan" not in drawn and "<x>" not in drawn
+    assert spark.ends({0: lines["loss"]}) == ("2", "1")
+    assert spark.svg("loss", {0: [float("nan")]}).count("<path") == 0
+
+
+def test_many_artifacts(shown: Project, tmp_path: Path) -> None:
+    where = importlib.util.spec_from_file_location("bench_site", ROOT / "bench/site.py")
+    bench = importlib.util.module_from_spec(where)
+    where.loader.exec_module(bench)
+    bench.synthetic(shown.root, "results/mini/mini/duel", tmp_path, 60)
+    site = Site(Shown(tmp_path), Catalogue(Options(scale="mini"), shown.root / "params"))
+    site.write(tmp_path / "site")
+    assert len(site.project.results) == 60 and not any(result.findings for result in site.project.results)
+    assert len(site.runs) == 12, "ten artifacts share their runs"
+    assert (tmp_path / "site/index.html").stat().st_size < 500_000 * 60 / 300
+
+
+def test_snakemakes_report_has_captions_categories_and_labels(changing: Project) -> None:
+    changing.snakemake(DUEL, "results/mini/mini/bars.png", "--report", "report.html", "--config", "scale=mini")
+    text = (changing.root / "report.html").read_text()
+    found = json.loads(re.search(r"var results = (\{.*\});$", text, re.MULTILINE)[1])
+    entry = found["results/mini/mini/duel.csv"]
+    assert entry["labels"] == {"artifact": "duel", "scale": "mini"}
+    caption = re.sub(r"<[^>]+>", "", entry["caption"])
+    assert "duel of mini, scale mini" in caption and "pipeline audit results/mini/mini/duel.csv" in caption
+    categories = json.loads(re.search(r"var categories = (\{.*\});$", text, re.MULTILINE)[1])
+    bars = "results/mini/mini/bars.png"
+    assert categories == {"mini": {"tables": ["results/mini/mini/duel.csv"], "figures": [bars]}}
+
+
+# -- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("there is no chromium here")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+    with sync.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path, args=flags)
+        yield found
+        found.close()
+
+
+def _failed(request) -> bool:
+    """Whether a request has failed, and not only been left behind with its page."""
+    return request.failure != "net::ERR_ABORTED"
+
+
+@pytest.fixture
+def visit(browser, shown: Project):
+    """Opens a page of the site, and fails on whatever goes wrong in it."""
+    contexts, wrong = [], []
+
+    def note(text: str) -> None:
+        wrong.append(text)
+
+    def open_page(name: str, width: int = 1400, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: note(f"{name}: console: {message.text}"))
+        page.on("pageerror", lambda error: note(f"{name}: error: {error}"))
+        page.on("requestfailed", lambda request: note(f"{name}: failed: {request.url}") if _failed(request) else None)
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or note(f"{name}: {request.url}"))
+        page.goto((shown.root / "site" / name).as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_pages_fit_the_window(visit, shown: Project, width: int) -> None:
+    page = visit("index.html", width)
+    for path in sorted((shown.root / "site").rglob("*.html")):
+        page.goto(path.as_uri())
+        page.eval_on_selector_all("img", "all => all.forEach(one => one.loading = 'eager')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path.name} scrolls sideways"
+        page.wait_for_function("[...document.images].every(one => one.complete)")
+        assert page.evaluate("[...document.images].every(one => one.naturalWidth)"), f"{path.name}: a broken image"
+
+
+def test_the_keyboard_reaches_the_graph_in_order(visit) -> None:
+    page = visit("mini/mini/duel.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0, "it is seen when focused"
+    seen = []
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            "(e => e.closest('svg.provenance') && [e.getAttribute('class'), e.getAttribute('aria-label'), "
+            "getComputedStyle(e.querySelector('rect')).strokeWidth])(document.activeElement)"
+        )
+        if found:
+            seen.append(found)
+        elif seen:
+            break
+    assert [kind for kind, _, _ in seen] == ["raw", "data", *["checkpoints"] * 2, *["measurements"] * 2, "results"]
+    assert all(label and stroke == "3px" for _, label, stroke in seen), "named, and the focus is seen"
+    page.locator("svg.provenance a.checkpoints").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/runs/local-*.html")
+    assert page.locator("h1").inner_text()
+
+
+def test_a_number_leads_to_its_seeds_and_on_to_the_run(visit) -> None:
+    page = visit("mini/mini/duel.html", 390)
+    page.locator("a.number").first.click()
+    assert page.url.endswith("#cell-0")
+    row = page.locator("tr:target")
+    assert row.count() == 1 and "plain" in row.inner_text()
+    row.locator("a.seed").first.click()
+    page.wait_for_url("**/runs/*#seed0-epoch0001-linear_probe-*")
+    assert page.locator("tr:target").count() == 1
+
+
+def test_the_filter(visit) -> None:
+    page = visit("index.html")
+    cards, box = page.locator("[data-card]"), page.get_by_label("Filter")
+    assert cards.count() == 2 and box.is_visible()
+    box.fill("bars")
+    assert page.locator("[data-card]:visible").count() == 1 and page.locator("output").inner_text() == "1 of 2"
+    box.fill("mini against")
+    assert page.locator("[data-card]:visible .name").inner_text().lower() == "duel", "all words, in any order"
+    box.fill("no such thing")
+    assert page.locator("[data-card]:visible").count() == 0 and page.locator("output").inner_text() == "0 of 2"
+    box.fill("")
+    assert page.locator("[data-card]:visible").count() == 2
+
+
+def test_all_is_there_without_javascript(visit) -> None:
+    page = visit("index.html", java_script_enabled=False)
+    assert page.locator("[data-card]:visible").count() == 2
+    assert page.locator(".filter:visible").count() == 0, "what needs a script is not offered"
+
+
+CONTRAST = """() => {
+  const part = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const read = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const ground = e => { for (; e; e = e.parentElement) { const c = read(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const low = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (e.closest('svg') && e.tagName !== 'text') continue;
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.getClientRects().length) continue;
+    const style = getComputedStyle(e), box = e.closest('g, a'), rect = box && box.querySelector('rect');
+    const ink = read(e.tagName === 'text' ? style.fill : style.color);
+    const under = e.tagName === 'text' && rect ? read(getComputedStyle(rect).fill) : ground(e);
+    const [a, b] = [light(ink), light(under)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push([e.textContent.trim().slice(0, 40), ratio]);
+  }
+  return low;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(visit, shown: Project, scheme: str) -> None:
+    page = visit("index.html", color_scheme=scheme)
+    for path in sorted((shown.root / "site").rglob("*.html")):
+        page.goto(path.as_uri())
+        assert page.evaluate(CONTRAST) == [], path.name
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(23, 23, 21)"
+        assert dark == (scheme == "dark")
