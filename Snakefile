@@ -8,6 +8,7 @@ include: "rules/common.smk"
 include: "rules/prepare.smk"
 include: "rules/pretrain.smk"
 include: "rules/measure.smk"
+include: "rules/theory.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 
@@ -27,6 +28,11 @@ rule datasets:
 rule checkpoints:
     input:
         BUILD.receipts("pretrain"),
+
+
+rule simulations:
+    input:
+        BUILD.receipts("simulate"),
 
 
 rule measurements:

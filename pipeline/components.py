@@ -47,6 +47,7 @@ CATEGORIES: dict[str, Category] = {
     "schedule": Category("training/schedules"),
     "source": Category("data/sources"),
     "measure": Category("evaluation/measures", entry="measure"),
+    "simulation": Category("theory/simulations", entry="simulate"),
     "figure": Category("artifacts/figures", entry="draw"),
 }
 

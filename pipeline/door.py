@@ -352,9 +352,10 @@ class Door:
         """Write the ``.dvc`` file of a run or dataset of a tracked scale."""
         if node.family == "artifact" or not self._key(node).tracked:
             return
-        folder = node.name if node.family == "prepare" else "/".join(node.name.split("/")[:3])
+        alone = node.family in ("prepare", "simulate")
+        folder = node.name if alone else "/".join(node.name.split("/")[:3])
         receipts = [self.workspace.path(node.receipt)]
-        if node.family != "prepare":
+        if not alone:
             receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
         entries = {}
         for path in receipts:

@@ -209,7 +209,7 @@ def label(path: Path) -> str:
     """Name of a module in keys and messages: the same on every machine."""
     path = Path(path).resolve()
     with contextlib.suppress(ValueError):
-        return path.relative_to(PACKAGE.resolve().parent).as_posix()
+        return f"{PACKAGE.name}/{path.relative_to(PACKAGE.resolve()).as_posix()}"
     return f"{path.parent.name}/{path.name}"
 
 

@@ -29,6 +29,11 @@ def measure(leaves: Mapping[str, Any]) -> str:
     return f"{leaves['kind']}-{files.digest({'measure': leaves})[:8]}"
 
 
+def simulation(leaves: Mapping[str, Any], tracked: bool) -> str:
+    """Folder of a simulation, from its leaves."""
+    return f"{'' if tracked else LOCAL}{leaves['kind']}-{files.digest({'simulation': leaves})[:8]}"
+
+
 def contradiction(found: Mapping[str, Any]) -> str | None:
     """Why a receipt cannot be that of its node, or None: the name says which leaves it was made with.
 
@@ -44,6 +49,8 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
         elif node.family == "pretrain":
             data = found["inputs"]["data"]["node"].removeprefix("data/")
             wanted, name = run(leaves, data, data.removeprefix(LOCAL).rpartition("-")[0], tracked), node.config
+        elif node.family == "simulate":
+            wanted, name = simulation(leaves["simulation"], tracked), node.config
         elif node.family == "measure":
             wanted, name = measure(leaves["measure"]), node.name.rsplit("/", 1)[1]
         else:

@@ -20,6 +20,7 @@ MODULES = {
     "prepare": "pipeline/data/prepare.py",
     "pretrain": "pipeline/training/pretrain.py",
     "measure": "pipeline/evaluation/measure.py",
+    "simulate": "pipeline/theory/simulate.py",
     "table": "pipeline/artifacts/table.py",
     "figure": "pipeline/artifacts/figure.py",
 }
@@ -55,6 +56,14 @@ class RunPlan:
     gpu: bool = False
     milestones: set[tuple[int, int]] = field(default_factory=set)
     measures: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass
+class SimulationPlan:
+    """A simulation to run."""
+
+    leaves: Leaves
+    tracked: bool
 
 
 @dataclass
@@ -109,6 +118,7 @@ class Plan:
         self.data: dict[str, DataPlan] = {}
         self.runs: dict[str, RunPlan] = {}
         self.measures: dict[str, Leaves] = {}
+        self.simulations: dict[str, SimulationPlan] = {}
         self.artifacts: dict[str, ArtifactPlan] = {}
         for request in requests:
             self.add(request)
@@ -129,9 +139,14 @@ class Plan:
         artifact = paper.artifacts[request.artifact]
         scale = self.catalogue.scale(request.scale)
         where = f"{_shown(self.catalogue.paths[request.paper])}: {request.artifact}"
-        reader = _Reader(self, request, paper, artifact, scale, where)
-        cells = list(reader.cells())
-        measure = reader.measure
+        if artifact.simulation is None:
+            reader = _Reader(self, request, paper, artifact, scale, where)
+            cells = list(reader.cells())
+            measure = reader.measure
+            number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
+        else:
+            cells = list(self._simulated(artifact, scale, where))
+            number = {"value": "value", "unit": artifact.unit, "title": artifact.quantity or artifact.title}
         leaves: Leaves = {
             "paper": {"key": paper.paper, "title": paper.title, "authors": paper.authors, "year": paper.year},
             "artifact": request.artifact,
@@ -140,12 +155,12 @@ class Plan:
             "rows": list(artifact.rows),
             "columns": list(artifact.columns),
             "fixed": artifact.fixed,
-            "measure": {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure},
+            "measure": number,
             "claims": [claim.model_dump(exclude_defaults=True) for claim in artifact.claims],
             "notes": artifact.notes,
             "scale": {"key": request.scale, "title": scale.title},
             "flavour": request.flavour,
-            "published": reader.published(),
+            "published": self._published(artifact, where),
             "cells": [asdict(cell) for cell in cells],
         }
         if artifact.draw:
@@ -179,6 +194,28 @@ class Plan:
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
 
+    def _simulated(self, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
+        """Cells of an artifact that shows one simulation."""
+        assert artifact.simulation is not None
+        given = {"kind": artifact.simulation} if isinstance(artifact.simulation, str) else artifact.simulation
+        resolved = components.resolve("simulation", given, where, self.extend)
+        if scale.replications is not None and "replications" in resolved:
+            resolved["replications"] = min(resolved["replications"], scale.replications)
+        kept, _ = spec.prune({"simulation": resolved}, self.extend)
+        identity = naming.simulation(kept["simulation"], scale.tracked)
+        self.simulations[identity] = SimulationPlan(resolved, scale.tracked)
+        axes = artifact.axes()
+        for values in itertools.product(*axes.values()):
+            yield Cell(dict(zip(axes, values, strict=True)), nodes=[f"simulations/{identity}"])
+
+    def _published(self, artifact: Artifact, where: str) -> list[dict[str, Any]]:
+        """Rows of printed numbers that belong to an artifact."""
+        declared = artifact.published
+        if declared is None:
+            return []
+        rows = self.catalogue.published(declared.file, where)
+        return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
+
     def add_measure(self, leaves: Leaves, where: str) -> str:
         """Plan a measurement protocol; returns its identity."""
         resolved = components.resolve("measure", leaves, where, self.extend)
@@ -207,6 +244,8 @@ class Plan:
             for measure, places in sorted(run.measures.items()):
                 for seed, epoch in sorted(places):
                     yield measurement(config, seed, epoch, measure)
+        for identity in self.simulations:
+            yield Node(f"simulations/{identity}")
         for stem in self.artifacts:
             yield Node(stem)
 
@@ -264,6 +303,16 @@ class Plan:
                     reads={"checkpoint": ["model.safetensors", "summary.json"], "data": ARRAYS},
                     tracked=run.tracked,
                 )
+        for identity, simulation in self.simulations.items():
+            kept, silent = spec.prune({"simulation": simulation.leaves}, self.extend)
+            found[Node(f"simulations/{identity}").key] = made(
+                "simulate",
+                MODULES["simulate"],
+                {"simulation": components.find("simulation", simulation.leaves["kind"], self.extend)},
+                leaves=kept,
+                silent=silent,
+                tracked=simulation.tracked,
+            )
         for stem, artifact in self.artifacts.items():
             kind = artifact.declaration.kind
             parts = {}
@@ -387,14 +436,6 @@ class _Reader:
         if str(value) not in axis:
             raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
         return spec.overlay({}, axis[str(value)])
-
-    def published(self) -> list[dict[str, Any]]:
-        """Rows of printed numbers that belong to this artifact."""
-        declared = self.artifact.published
-        if declared is None:
-            return []
-        rows = self.plan.catalogue.published(declared.file, self.where)
-        return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
 
 
 _RESERVED = ("method", "dataset", "epochs")

@@ -98,7 +98,11 @@ class Published(_Strict):
 
 
 class Artifact(_Strict):
-    """A table or figure of a paper."""
+    """A table or figure of a paper.
+
+    Its cells are read off measurements of runs (``measure``) or off a simulation, whose records have the axes of the
+    cells; ``unit`` and ``quantity`` then say what the numbers are.
+    """
 
     title: str
     kind: Literal["table", "figure"] = "table"
@@ -106,12 +110,23 @@ class Artifact(_Strict):
     rows: dict[str, list] = {}
     columns: dict[str, list] = {}
     fixed: Leaves = {}
-    measure: str
+    measure: str | None = None
+    simulation: Leaves | str | None = None
+    unit: str = ""
+    quantity: str = ""
     seeds: int = 1
     published: Published | None = None
     claims: list[Claim] = []
     baselines: bool = True
     notes: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Artifact:
+        if (self.measure is None) == (self.simulation is None):
+            raise ValueError("expected measure or simulation, one of them")
+        if self.measure is not None and (self.unit or self.quantity):
+            raise ValueError("unit and quantity go with simulation; a measure has its own")
+        return self
 
     def axes(self) -> dict[str, list]:
         """All axes with their values, rows first; a fixed axis has one value."""
@@ -175,6 +190,7 @@ class Scale(_Strict):
     baselines: bool = False
     every_run: Leaves = {}
     measures: dict[str, Leaves] = {}
+    replications: int | None = None
     estimate: Estimate
 
     def trained(self, epochs: int) -> int:

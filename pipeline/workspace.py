@@ -9,8 +9,19 @@ from pathlib import Path
 LOCAL = "local-"
 """Prefix of datasets and runs of untracked scales: Git ignores what starts with it."""
 
-FAMILIES = {"data": "prepare", "checkpoints": "pretrain", "measurements": "measure", "results": "artifact"}
+FAMILIES = {
+    "data": "prepare",
+    "checkpoints": "pretrain",
+    "measurements": "measure",
+    "simulations": "simulate",
+    "results": "artifact",
+}
 """First folder of a node's name -> the family of stages that makes it."""
+
+_NODE = re.compile(
+    r"(data|simulations)/[^/\s]+|checkpoints/[^/\s]+/seed\d{1,9}/epoch\d{4,9}"
+    r"|measurements/[^/\s]+/seed\d{1,9}/epoch\d{4,9}/[^/\s]+|results/[^/\s]+/[^/\s]+/[^/\s]+"
+)
 
 _RUN = re.compile(r"seed(\d+)/epoch(\d+)")
 
@@ -23,6 +34,7 @@ class Node:
     ``data/ID``                                             a dataset
     ``checkpoints/CONFIG/seedS/epochEEEE``                  a milestone of a run
     ``measurements/CONFIG/seedS/epochEEEE/MEASURE``         a measurement of a milestone
+    ``simulations/ID``                                      a simulation
     ``results/EDITION/PAPER/ARTIFACT``                      a table or figure
     ======================================================  =========================
     """
@@ -31,7 +43,7 @@ class Node:
 
     @property
     def family(self) -> str:
-        """prepare, pretrain, measure or artifact."""
+        """prepare, pretrain, measure, simulate or artifact."""
         return FAMILIES[self.name.split("/", 1)[0]]
 
     @property
@@ -82,6 +94,11 @@ class Node:
         if text.startswith("receipts/"):
             return cls(text.removeprefix("receipts/").removesuffix(".json"))
         return cls(text.removesuffix(".receipt.json"))
+
+
+def is_node(name: object) -> bool:
+    """Whether something is the name of a node."""
+    return isinstance(name, str) and _NODE.fullmatch(name) is not None and ".." not in name.split("/")
 
 
 def checkpoint(config: str, seed: int, epoch: int) -> Node:

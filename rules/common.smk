@@ -18,6 +18,7 @@ BUILD = snake.read(config)
 
 wildcard_constraints:
     dataset=r"[^/]+",
+    simulation=r"[^/]+",
     config=r"[^/]+",
     artifact=r"[^/]+/[^/]+/[^/.]+",
     edition=r"[^/]+",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import itertools
 import json
 import re
@@ -139,12 +138,13 @@ def test_png_carries_its_identity_and_no_date(sixth: Path) -> None:
     assert found[-1][0] == b"IEND"
     assert {kind for kind, _ in found} <= {b"IHDR", b"pHYs", b"tEXt", b"IDAT", b"IEND"}, "no tIME"
     texts = dict(body.decode("latin-1").split("\0", 1) for kind, body in found if kind == b"tEXt")
-    assert set(texts) == {"Title", "pipeline:artifact", "pipeline:leaves", "pipeline:data"}
+    assert set(texts) == {"Title", "pipeline:artifact", "pipeline:key"}
     assert texts["pipeline:artifact"] == "results/quick/directpred/fig6"
-    assert texts["pipeline:data"] == hashlib.sha256((sixth / "fig6.csv").read_bytes()).hexdigest()
     assert texts["Title"] == "Figure 6: Relative rate"
     report = json.loads((sixth / "fig6.json").read_text(encoding="utf-8"))
-    assert report["identity"] == {name: text for name, text in texts.items() if name != "Title"}
+    assert {name: report[name] for name in texts if name != "Title"} == {
+        name: text for name, text in texts.items() if name != "Title"
+    }
     width, height = struct.unpack(">II", found[0][1][:8])
     assert (width, height) == (990, 720), "3.3 x 2.4 inches at 300 dots per inch"
 
@@ -154,7 +154,7 @@ def test_pdf_carries_its_identity_and_no_date(second: Path) -> None:
     assert data.startswith(b"%PDF-")
     for word in (b"CreationDate", b"ModDate", b"/Producer", b"/Creator"):
         assert word not in data
-    assert b"results/quick/directpred/fig2" in data and b"pipeline:data=" in data
+    assert b"results/quick/directpred/fig2" in data and b"pipeline:key=" in data
     assert b"/FontFile2" in data and b"/Type3" not in data, "fonts are embedded as outlines"
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+) ?\]", data)
     assert box and [float(side) / 72 for side in box.groups()] == pytest.approx([7.0, 3.6])

@@ -99,14 +99,22 @@ def difference(first: Row, second: Row) -> Estimate:
     if first.mean is None or second.mean is None:
         return Estimate(None, None, n)
     value = first.mean - second.mean
-    if first.std is None or second.std is None:
+    errors = _error(first), _error(second)
+    if errors[0] is None or errors[1] is None:
         return Estimate(value, None, n)
-    return Estimate(value, math.sqrt(first.std**2 / first.n + second.std**2 / second.n), n)
+    return Estimate(value, math.hypot(errors[0], errors[1]), n)
 
 
 def level(row: Row) -> Estimate:
     """Mean of a cell."""
-    return Estimate(row.mean, None if row.std is None else row.std / math.sqrt(row.n), (row.n,))
+    return Estimate(row.mean, _error(row), (row.n,))
+
+
+def _error(row: Row) -> float | None:
+    """Standard error of a cell's mean; what a theory says has none, and one seed does not tell."""
+    if row.exact:
+        return 0.0
+    return None if row.std is None else row.std / math.sqrt(row.n)
 
 
 def spread(row: Row) -> Estimate:
@@ -121,7 +129,8 @@ def trend(rows: Sequence[Row], axis: str) -> Estimate:
     if any(not row.n for row in rows) or len(points) < 3:
         return Estimate(None, None, n)
     value = correlation([x for x, _ in points], [y for _, y in points])
-    return Estimate(value, None if value is None else 1 / math.sqrt(len(points) - 1), n)
+    error = 0.0 if all(row.exact for row in rows) else 1 / math.sqrt(len(points) - 1)
+    return Estimate(value, None if value is None else error, n)
 
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:

@@ -14,14 +14,15 @@ from pipeline.artifacts import claims, formats, page, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read
+from pipeline.theory.curves import read_curves
 from pipeline.work import Work
 
 
 def execute(works: list[Work]) -> Iterator[Work]:
     """Write ``ARTIFACT.png``, ``.pdf``, ``.csv``, ``.json`` and ``.md`` of each work.
 
-    The component in ``work.components["figure"]`` draws: ``draw(rows, leaves, *, ...)`` returns a
-    :class:`~pipeline.artifacts.drawing.Drawing`.
+    The component in ``work.components["figure"]`` draws: ``draw(rows, leaves, *, ...)``, for a simulation ``draw(rows,
+    leaves, curves, *, ...)``, returns a :class:`~pipeline.artifacts.drawing.Drawing`.
 
     Raises:
         UserError: A claim's selection, a measure's value or a published row fits no cell, or too many.
@@ -33,7 +34,8 @@ def execute(works: list[Work]) -> Iterator[Work]:
         options = {name: value for name, value in leaves["figure"].items() if name != "kind"}
         stem = work.out / leaves["artifact"]
         with style.applied():
-            drawing = components.load(work.components["figure"]).draw(rows, leaves, **options)
+            draw = components.load(work.components["figure"]).draw
+            drawing = draw(rows, leaves, *_curves(work), **options)
             _write_data(stem.with_suffix(".csv"), leaves, drawing)
             _save(drawing, stem, page.heading(leaves), identity(work))
         content = {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], **identity(work)}
@@ -41,6 +43,11 @@ def execute(works: list[Work]) -> Iterator[Work]:
         picture = stem.with_suffix(".png").name
         formats.write_text(stem.with_suffix(".md"), page.render(leaves, rows, verdicts, picture, drawing.caption))
         yield work
+
+
+def _curves(work: Work) -> list[Mapping[str, Any]]:
+    """Curves of the simulation that a figure shows, as one more argument; none for a figure of measurements."""
+    return [read_curves(folder) for node, folder in work.inputs.items() if node.startswith("simulations/")]
 
 
 def _write_data(path: Path, leaves: Mapping[str, Any], drawing: Drawing) -> None:

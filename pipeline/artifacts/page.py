@@ -56,7 +56,7 @@ def replaced(rows: Sequence[Row]) -> tuple[dict[str, str], dict[int, int]]:
     """What was used in place of the paper's data sets and numbers of epochs; these are the keys."""
     used = [row for row in rows if row.role == CELL and not row.missing]
     data = {row.stands_for: row.dataset for row in used if row.dataset != row.stands_for}
-    epochs = {row.axes["epochs"]: row.trained_epochs for row in used}
+    epochs = {row.axes["epochs"]: row.trained_epochs for row in used if "epochs" in row.axes}
     return data, {paper: ours for paper, ours in epochs.items() if paper != ours}
 
 
@@ -193,6 +193,8 @@ def _text(row: Row | None, unit: str, best: bool) -> str:
         return ""
     if row.mean is None:
         text = "diverged" if row.diverged else "-"
+    elif row.exact:
+        text = formats.short(row.mean, unit)
     else:
         spread = "" if row.std is None else f" ± {formats.short(row.std, unit)}"
         text = f"{formats.short(row.mean, unit)}{spread} ({row.n}){'†' if row.diverged else ''}"
@@ -280,7 +282,7 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
         text = claims.UNTESTED if part["verdict"] == claims.UNTESTED else "no number"
     else:
         name = {"greater": "", "rising": "rank correlation ", "spread_above": "std "}.get(check, "mean ")
-        text = name + shown(value, 1, signed) + ("" if error is None else f" ± {shown(error, 1)}")
+        text = name + shown(value, 1, signed) + (f" ± {shown(error, 1)}" if error else "")
         if error is None:
             more.append("too few seeds")
     if check == "greater" and margin:

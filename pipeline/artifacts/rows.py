@@ -58,6 +58,7 @@ class Row:
             the measure returns for figures.
         nodes: Seed -> measurement from which the value is read.
         missing: Why nothing was measured, if nothing was.
+        exact: Whether its one number has no error but rounding: that of a theory.
         published: The paper's own number.
     """
 
@@ -70,6 +71,7 @@ class Row:
     nodes: dict[int, str] = field(default_factory=dict)
     missing: str | None = None
     published: Printed | None = None
+    exact: bool = False
 
     @property
     def values(self) -> list[float]:
@@ -148,6 +150,10 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             trained_epochs=cell["trained_epochs"],
             missing=cell["missing"],
         )
+        if not row.missing and cell["nodes"][0].startswith("simulations/"):
+            _simulated(row, cell["nodes"][0], work, known)
+            rows.append(row)
+            continue
         for number, node in enumerate(cell["nodes"]):
             if node not in known:
                 known[node] = _value(work.inputs[node] / "scores.json", value)
@@ -156,6 +162,25 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             row.seeds[seed], row.nodes[seed] = known[node], node
         rows.append(row)
     return rows, _match(rows, leaves, work.name)
+
+
+def _simulated(row: Row, node: str, work: Work, known: dict[str, Any]) -> None:
+    """Fill a row from the one record of a simulation that has its axes."""
+    if node not in known:
+        known[node] = read_records(work.inputs[node])
+    wanted = row.axes.items()
+    fitting = [entry for entry in known[node] if all(axis in entry and same(entry[axis], v) for axis, v in wanted)]
+    if len(fitting) != 1:
+        raise UserError(f"{work.name}: {_shown(row.axes)}: {len(fitting)} records of {node} fit; expected one")
+    value = fitting[0]["value"]
+    row.exact = not isinstance(value, list)
+    values = value if isinstance(value, list) else [value]
+    row.seeds, row.nodes = dict(enumerate(values)), dict.fromkeys(range(len(values)), node)
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Records of a simulation's payload."""
+    return json.loads((folder / "records.json").read_text(encoding="utf-8"))
 
 
 def _value(path: Path, name: str) -> Any:

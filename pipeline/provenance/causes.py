@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 Causes = dict[Reason, set[str]]
 """Differences, each with the nodes that show it."""
 
-_NOUNS = {"prepare": "data set", "pretrain": "run", "measure": "measurement", "artifact": "artifact"}
+_NOUNS = {
+    "prepare": "data set",
+    "pretrain": "run",
+    "measure": "measurement",
+    "simulate": "simulation",
+    "artifact": "artifact",
+}
 
 
 @dataclass(frozen=True)

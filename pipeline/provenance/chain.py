@@ -15,7 +15,7 @@ from typing import Any
 from pipeline import files, naming, receipt
 from pipeline.provenance.findings import FORGED, MISSING, Finding
 from pipeline.provenance.ledgers import Ledger
-from pipeline.workspace import FAMILIES, Node
+from pipeline.workspace import Node, is_node
 
 
 @dataclass
@@ -101,7 +101,7 @@ def parse(path: str, content: bytes) -> Any:
 
 
 def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Link | None:
-    if name.split("/", 1)[0] not in FAMILIES or ".." in name.split("/"):
+    if not is_node(name):
         findings.append(Finding(FORGED, Node(reader).receipt, f"it reads {name!r}, which is no node"))
         return None
     node = Node(name)

@@ -177,8 +177,16 @@ def _folders(workspace: Workspace, needed: Needed) -> None:
                     needed.objects.add(below["md5"])
 
 
+_PAYLOAD = (
+    "data/*-????????",
+    "simulations/*-????????",
+    "checkpoints/*/seed*/epoch*",
+    "measurements/*/seed*/epoch*/*",
+)
+
+
 def _payload(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
-    for pattern in ("data/*-????????", "checkpoints/*/seed*/epoch*", "measurements/*/seed*/epoch*/*"):
+    for pattern in _PAYLOAD:
         for folder in sorted(workspace.root.glob(pattern)):
             if folder.is_dir() and folder.relative_to(workspace.root).as_posix() not in needed.nodes:
                 yield Garbage("payload", folder, _size(folder))

@@ -16,10 +16,10 @@ from pipeline.store import Store
 from pipeline.workspace import Node, Workspace
 
 _PLACES = (
-    r"(data/[^/]+-[0-9a-f]{8})(?:/.*)?",
+    r"((?:data|simulations)/[^/]+-[0-9a-f]{8})(?:/.*)?",
     r"(checkpoints/[^/]+/seed\d+/epoch\d+)(?:/.*)?",
     r"(measurements/[^/]+/seed\d+/epoch\d+/[^/]+)(?:/.*)?",
-    r"receipts/((?:data|checkpoints|measurements)/.+?)(?:\.execution)?\.json",
+    r"receipts/((?:data|checkpoints|measurements|simulations)/.+?)(?:\.execution)?\.json",
     r"(results/[^/]+/[^/]+/[^/.]+)(?:\.\w+)+",
 )
 
@@ -109,9 +109,13 @@ def _by_columns(workspace: Workspace, path: Path) -> Origin | None:
 def identity(path: Path) -> dict[str, str] | None:
     """What a result carries inside: node and key; None if it carries nothing."""
     try:
-        content = path.read_bytes()
+        return carried(path.read_bytes())
     except OSError:
         return None
+
+
+def carried(content: bytes) -> dict[str, str] | None:
+    """As :func:`identity`, of a file's content."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         found = dict(_texts(content))
     else:  # a PDF file's keywords (NAME=VALUE) or a JSON file's entries ("NAME": "VALUE"), damaged ones included

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.provenance.audit import Audit
 from pipeline.provenance.chain import Chain, Link
 
-_ORDER = ("artifact", "measure", "pretrain", "prepare")
+_ORDER = ("artifact", "measure", "pretrain", "prepare", "simulate")
 
 
 def text(found: Audit) -> str:

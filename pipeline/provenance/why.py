@@ -104,6 +104,7 @@ def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
     node = state.node
     patterns = {
         "prepare": "data/*.json",
+        "simulate": "simulations/*.json",
         "pretrain": f"checkpoints/*/seed{node.seed}/*.json",
         "measure": f"measurements/{node.config}/{node.milestone}/*.json",
     }

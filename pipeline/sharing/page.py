@@ -1,0 +1,162 @@
+"""The page of a bundle that people open first: one file, no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pipeline.provenance.chain import Chain, Link
+from pipeline.sharing.writer import Content
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:64rem;padding:1rem;color:#1b1f24;background:#fff}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}h3{font-size:1rem}
+table{border-collapse:collapse;font-size:.85rem}
+th,td{border-bottom:1px solid #d0d7de;padding:.25rem .5rem;text-align:left;white-space:nowrap}
+td.long{white-space:normal;min-width:16rem}
+td.number{text-align:right;font-variant-numeric:tabular-nums}.scroll{overflow-x:auto}
+pre{background:#f4f6f8;padding:.75rem;overflow-x:auto}code{font-size:.9em;overflow-wrap:anywhere}
+.shown{color:#116329}.not{color:#a40e26}img{max-width:100%;height:auto}dt{font-weight:600}dd{margin:0 0 .5rem}
+@media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}pre{background:#161b22}
+th,td{border-color:#30363d}.shown{color:#56d364}.not{color:#ff7b72}a{color:#79c0ff}}
+"""
+
+_WORDS = {
+    "prepare": ("data set", "data sets"),
+    "pretrain": ("trained network", "trained networks"),
+    "measure": ("measurement", "measurements"),
+    "simulate": ("simulation", "simulations"),
+    "artifact": ("table or figure", "tables and figures"),
+}
+
+
+def title(artifacts: Sequence[str]) -> str:
+    """Title of the bundle of some artifacts."""
+    return "Bundle of " + ", ".join(name.removeprefix("results/") for name in artifacts)
+
+
+def render(heading: str, chain: Chain, members: Mapping[str, Content]) -> bytes:
+    """The page.
+
+    Args:
+        heading: Title of the bundle.
+        chain: Receipts of everything in it.
+        members: Its other members.
+    """
+    parts = [f"<h1>{escape(heading)}</h1>", _what(chain, members)]
+    for link in chain.family("artifact"):
+        parts.append(_artifact(link, members))
+    parts += [_CHECK, _conditions(chain), _inside(members)]
+    text = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(heading)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+    )
+    return (text + "\n".join(parts) + "\n</main>\n</body>\n</html>\n").encode()
+
+
+def _what(chain: Chain, members: Mapping[str, Content]) -> str:
+    counts = Counter(link.node.family for link in chain)
+    told = ", ".join(
+        f"{counts[family]} {words[counts[family] > 1]}" for family, words in _WORDS.items() if counts[family]
+    )
+    weights = any(name.endswith("/model.safetensors") for name in members)
+    more = "The networks and data sets are inside." if weights else "Of networks and data sets their hashes are inside."
+    return f"<p>What it comes from, each with a receipt: {told}. {more}</p>"
+
+
+def _artifact(link: Link, members: Mapping[str, Content]) -> str:
+    folder, stem = link.node.name.rsplit("/", 1)
+    report = json.loads(_bytes(members, f"{folder}/{stem}.json"))
+    about = f"{report['paper']['authors']} {report['paper']['year']}, “{report['paper']['title']}”"
+    scale = f"Scale {report['scale']['key']} ({report['scale']['title']})"
+    scale += f": {report['stand_ins']}. Only orderings can be compared with the paper." if report["stand_ins"] else "."
+    parts = [f"<section>\n<h2>{escape(report['title'])}</h2>", f"<p>{escape(about)}<br>{escape(scale)}</p>"]
+    if f"{folder}/{stem}.png" in members:
+        picture = base64.b64encode(_bytes(members, f"{folder}/{stem}.png")).decode()
+        parts.append(f'<img alt="{escape(report["title"], quote=True)}" src="data:image/png;base64,{picture}">')
+    parts.append(_table(_bytes(members, f"{folder}/{stem}.csv").decode("utf-8")))
+    parts += [_claims(report["claims"]), f"<p>Receipt: <code>{escape(link.node.receipt)}</code>, key"]
+    return "\n".join(parts) + f" <code>{escape(link.receipt['key'])}</code></p>\n</section>"
+
+
+def _table(text: str) -> str:
+    """The CSV, without columns that say the same in every row."""
+    rows = list(csv.reader(io.StringIO(text)))
+    kept = [k for k in range(len(rows[0])) if len(rows) < 3 or len({row[k] for row in rows[1:]}) > 1]
+    shown = rows[1:301]
+    lines = ["".join(f'<th scope="col">{escape(rows[0][k])}</th>' for k in kept)]
+    lines += ["".join(_cell(row[k]) for k in kept) for row in shown]
+    more = f"<p>{len(rows) - 1 - len(shown)} more rows in the CSV file.</p>" if len(rows) - 1 > len(shown) else ""
+    return f'<div class="scroll"><table>\n{"".join(f"<tr>{line}</tr>{chr(10)}" for line in lines)}</table></div>{more}'
+
+
+def _cell(text: str) -> str:
+    number = text.replace(".", "", 1).replace("-", "", 1).isdigit()
+    kind = ' class="number"' if number else ' class="long"' if len(text) > 30 else ""
+    return f"<td{kind}>{escape(text)}</td>"
+
+
+def _claims(claims: list[dict[str, Any]]) -> str:
+    if not claims:
+        return ""
+    lines = []
+    for claim in claims:
+        kind = {"shown": "shown", "not shown": "not"}.get(claim["verdict"], "open")
+        verdict = f'<strong class="{kind}">{escape(claim["verdict"])}</strong>'
+        lines.append(f"<li>{verdict}: {escape(claim['text'])}</li>")
+    return "<h3>Claims</h3>\n<ul>\n" + "\n".join(lines) + "\n</ul>"
+
+
+_CHECK = (
+    "<h2>How to check it</h2>\n<p>With a checkout of the project that you trust, not the copy in here, and Python 3.11 "
+    "or later; nothing needs to be installed:</p>\n"
+    "<pre>python -m pipeline verify BUNDLE.zip --expect HASH</pre>\n"
+    "<p>HASH is the root hash that the authors gave you by another way: a paper, a letter, a web page. In its place, "
+    "<code>--revision REV</code> compares with what is committed in Git, and <code>--signer KEY.pub</code> with who "
+    "signed. Every file is hashed, every receipt compared with those that it reads, and the results are computed again "
+    "from the measurements. Nothing in the bundle is executed.</p>\n"
+    "<pre>python -m pipeline verify BUNDLE.zip --rerun 3</pre>\n"
+    "<p>also trains and measures three nodes again, chosen at random; that needs PyTorch.</p>"
+)
+
+
+def _conditions(chain: Chain) -> str:
+    versions, places, commits, seconds = set(), set(), set(), 0.0
+    for link in chain:
+        versions |= {f"{name} {version}" for name, version in (link.execution.get("versions") or {}).items()}
+        places.add(str(link.execution.get("gpu") or link.execution.get("processor") or "unknown"))
+        commits.add(str(link.execution.get("commit") or "unknown"))
+        seconds += float(link.execution.get("seconds") or 0)
+    facts = {
+        "Versions": ", ".join(sorted(versions)),
+        "Hardware": ", ".join(sorted(places)),
+        "Commits": ", ".join(sorted(commits)),
+        "Time of all stages": f"{seconds:,.1f} s",
+    }
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in facts.items())
+    return f"<h2>How it was made</h2>\n<dl>\n{lines}</dl>"
+
+
+def _inside(members: Mapping[str, Content]) -> str:
+    counts = Counter(name.split("/")[0] + "/" if "/" in name else name for name in members)
+    lines = [
+        f"<tr><td>{escape(name)}</td><td class='number'>{count}</td></tr>" for name, count in sorted(counts.items())
+    ]
+    return (
+        "<h2>What is inside</h2>\n<p><code>manifest.json</code> has the hash of every file; its own hash is the root "
+        'hash.</p>\n<table><tr><th scope="col">file or folder</th><th scope="col">files</th></tr>\n'
+        + "\n".join(lines)
+        + "\n</table>"
+    )
+
+
+def _bytes(members: Mapping[str, Content], name: str) -> bytes:
+    content = members[name]
+    return content if isinstance(content, bytes) else content.read_bytes()

@@ -1,0 +1,49 @@
+"""Fingerprints of source that lies in a bundle: read as text, parsed, never imported."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+from pipeline.fingerprint import canonical
+
+_DEPTH = 20_000
+
+
+def differing(codes: Iterable[Mapping[str, str]], read: Callable[[str], bytes | None]) -> dict[str, str]:
+    """Modules whose source in a bundle is not what receipts say has run.
+
+    Args:
+        codes: Module -> fingerprint, of each receipt.
+        read: Content of a member of the bundle by its name; None where there is none.
+
+    Returns:
+        Member -> what is wrong with it.
+    """
+    sys.setrecursionlimit(_DEPTH)
+    wanted: dict[str, set[str]] = {}
+    for code in codes:
+        for module, digest in code.items():
+            wanted.setdefault(module, set()).add(digest)
+    found = {}
+    for module, digests in sorted(wanted.items()):
+        place = module if read(module) is not None else f"extend/{module}"
+        source = read(place)
+        if source is None:
+            found[module] = "missing"
+            continue
+        here = fingerprint(source)
+        if here is None:
+            found[place] = "it does not parse"
+        elif digests != {here}:
+            found[place] = "not the code that has run"
+    return found
+
+
+def fingerprint(source: bytes) -> str | None:
+    """Fingerprint of a module's source, None if it does not parse."""
+    try:
+        return hashlib.sha256(canonical(source).encode()).hexdigest()[:16]  # type: ignore[arg-type]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -1,0 +1,252 @@
+"""Whether a bundle holds: nothing of it is executed, nothing of it is extracted under a name of its own.
+
+What it needs is the standard library. The science that it repeats (a table from measurements) is this checkout's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.provenance.chain import Chain, Link, walk
+from pipeline.provenance.findings import CHANGED, FORGED, MISSING, Finding
+from pipeline.provenance.ledgers import Revision
+from pipeline.sharing import checks, guarded, names, page, recompute, sources
+from pipeline.sharing.anchors import anchors
+from pipeline.sharing.contents import Contents
+
+_STRANGE = (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, MemoryError, OverflowError)
+
+
+@dataclass
+class Verdict:
+    """What a verification saw.
+
+    Attributes:
+        path: The bundle.
+        root: Its root hash.
+        artifacts: Names of its artifacts.
+        chain: Its receipts.
+        findings: What does not hold.
+        remarks: What a reader should know and what is no fault.
+        held: What was seen to hold, in words.
+        anchored: What the bundle agrees with outside.
+        seconds: How long it took.
+    """
+
+    path: str
+    root: str = ""
+    artifacts: list[str] = field(default_factory=list)
+    chain: Chain = field(default_factory=Chain)
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    anchored: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything holds."""
+        return not self.findings
+
+    def lines(self) -> Iterator[str]:
+        """The verdict for people."""
+        yield f"{self.path}: root hash {self.root}"
+        yield from self.held
+        for remark in self.remarks:
+            yield f"remark: {remark}"
+        yield "verified" if self.holds else "NOT verified"
+        for finding in self.findings:
+            yield f"    {names.plain(finding.line(), 400)}"
+        for anchor in self.anchored:
+            yield f"anchored by {anchor}"
+        if not self.anchored:
+            yield (
+                "UNANCHORED: it agrees with itself, which a careful forgery also does; type --expect HASH with the "
+                "root hash from its authors, --revision REV in a clone of theirs, or --signer KEY.pub"
+            )
+
+    def data(self) -> dict[str, Any]:
+        """The verdict as plain data."""
+        return {
+            "bundle": self.path,
+            "verdict": "verified" if self.holds else "not verified",
+            "root": self.root,
+            "artifacts": self.artifacts,
+            "receipts": len(self.chain.links),
+            "findings": [finding.data() for finding in self.findings],
+            "remarks": self.remarks,
+            "anchored": self.anchored,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def verify(
+    path: Path,
+    expect: str | None = None,
+    revision: Revision | None = None,
+    signer: Path | None = None,
+) -> tuple[Verdict, Contents]:
+    """Check a bundle.
+
+    Args:
+        path: The zip.
+        expect: The root hash that it should have.
+        revision: A Git revision whose receipts are to be trusted.
+        signer: A public key, or a file of allowed signers.
+
+    Returns:
+        The verdict, and what is in the bundle.
+
+    Raises:
+        UserError: The bundle is refused: it is none, or it could do harm. Or what it should be compared with is not
+            usable.
+    """
+    started = time.perf_counter()
+    contents = Contents(path)
+    verdict = Verdict(str(path), contents.hashes[names.MANIFEST])
+    verdict.findings += checks.manifest(contents)
+    if not any(finding.path == names.MANIFEST for finding in verdict.findings):
+        try:
+            _inside(contents, verdict)
+        except _STRANGE as error:
+            text = f"it cannot be followed ({type(error).__name__}: {names.plain(error, 100)})"
+            verdict.findings.append(Finding(FORGED, str(path), text, checks.AGAIN))
+    receipts = [name for name in contents.values if name.startswith("receipts/") or name.endswith(".receipt.json")]
+    receipts = [name for name in receipts if not name.endswith(".execution.json")]
+    known = anchors(contents, verdict.root, receipts, expect, revision, signer)
+    verdict.findings += known.findings
+    verdict.remarks += known.remarks
+    verdict.anchored = known.by if not known.findings else []
+    verdict.findings = list({(finding.path, finding.text): finding for finding in verdict.findings}.values())
+    verdict.seconds = time.perf_counter() - started
+    return verdict, contents
+
+
+def _inside(contents: Contents, verdict: Verdict) -> None:
+    verdict.artifacts = contents.values[names.MANIFEST]["artifacts"]
+    verdict.findings += checks.forms(contents)
+    verdict.chain = chain = walk(contents, verdict.artifacts)
+    verdict.findings += chain.findings
+    verdict.findings += checks.payload(contents, chain)
+    verdict.findings += checks.keys(contents, chain)
+    verdict.held.append(f"{len(contents.hashes):,} files, {len(chain.links):,} receipts down to {_ground(chain)}")
+    weights = sum(f"{link.node.name}/model.safetensors" in contents.hashes for link in chain.family("pretrain"))
+    if not weights:
+        verdict.remarks.append("networks and data sets are not inside: receipts name them by hash")
+    _sources(contents, chain, verdict)
+    if verdict.findings:
+        return  # what follows would only repeat it
+    for link in chain.family("artifact"):
+        _carried(contents, link, verdict)
+        _again(contents, link, verdict)
+    _page(contents, chain, verdict)
+
+
+def _ground(chain: Chain) -> str:
+    found = [link.node.name.removeprefix("data/") for link in chain.family("prepare")]
+    return ", ".join(map(names.plain, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+
+
+def _sources(contents: Contents, chain: Chain, verdict: Verdict) -> None:
+    """Whether the source in the bundle is the code that receipts name."""
+    codes, accepted = {}, {}
+    for link in chain:
+        key = contents.values.get(link.node.key)
+        if key is None or link.node.key in contents.hidden:
+            continue
+        codes[link.node.key] = key["code"]
+        for reason in (checks.reasons(link, key) or []) if link.receipt["code"] != key["code"] else []:
+            accepted.setdefault(reason, []).append(link.node.name)
+    for reason, nodes in accepted.items():
+        verdict.remarks.append(f"{len(nodes)} stages ran with earlier code, declared equivalent: {reason}")
+    try:
+        wrong = guarded.call(functools.partial(sources.differing, list(codes.values()), contents.read))
+    except guarded.Failed as error:
+        wrong = {"pipeline/": f"its source cannot be looked at ({names.plain(error)})"}
+    for name, text in wrong.items():
+        missing = text == "missing"
+        told = "receipts name its code" if missing else text
+        verdict.findings.append(Finding(MISSING if missing else CHANGED, names.plain(name), told, checks.AGAIN))
+    if not wrong:
+        verdict.held.append("the source inside is the code that the receipts name")
+
+
+def _carried(contents: Contents, link: Link, verdict: Verdict) -> None:
+    """Whether results carry the key of their receipt."""
+    for name in link.receipt["outputs"]:
+        member = checks.place(link, name)
+        key = recompute.carried(name, contents.read(member) or b"")
+        if key is not None and key != link.receipt["key"]:
+            verdict.findings.append(Finding(FORGED, member, "it carries the key of another receipt", checks.AGAIN))
+
+
+def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
+    """Whether an artifact follows from its measurements."""
+    key = contents.values[link.node.key]
+    fix = checks.AGAIN
+    commit = names.plain(str(link.execution.get("commit") or "?").removesuffix("-dirty"), 10).removesuffix("...")
+    try:
+        found = guarded.call(functools.partial(recompute.again, link.receipt, key, contents.read))
+    except guarded.Failed as error:
+        text = f"it cannot be computed again: {names.plain(error)}"
+        verdict.findings.append(Finding(FORGED, link.node.receipt, text, fix))
+        return
+    if found["note"]:
+        verdict.remarks.append(f"{link.node.name}: {found['note']}")
+    if not found["code"]:
+        fix = f"type: git checkout {commit}, whose code made it, and verify again"
+        told = f"this checkout's code of the stage is not that of the receipt ({commit})"
+        verdict.remarks.append(f"{link.node.name}: {told}")
+    same = []
+    for name, entry in link.receipt["outputs"].items():
+        made = found["files"].get(name)
+        if made == entry["sha256"]:
+            same.append(name.rsplit(".", 1)[-1])
+        elif made is None and not found["note"]:
+            verdict.findings.append(Finding(FORGED, checks.place(link, name), "no such file comes of its stage", fix))
+        elif made is not None and name.endswith((".png", ".pdf")) and _other(link.execution):
+            verdict.remarks.append(f"{checks.place(link, name)}: drawn otherwise by this version of matplotlib")
+        elif made is not None:
+            text = "it does not follow from the measurements (computed again)"
+            verdict.findings.append(Finding(FORGED, checks.place(link, name), text, fix))
+    if same:
+        told = f"{link.node.name}: computed again from {len(link.receipt['inputs'])} measurements, the same bytes"
+        verdict.held.append(f"{told} ({', '.join(sorted(same))})")
+
+
+def _other(execution: Mapping[str, Any]) -> bool:
+    """Whether the picture was drawn by another version of matplotlib than the one here."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("matplotlib") != (execution.get("versions") or {}).get("matplotlib")
+    except importlib.metadata.PackageNotFoundError:
+        return True
+
+
+def _page(contents: Contents, chain: Chain, verdict: Verdict) -> None:
+    """People look at the page first: it must not show what the results do not."""
+    shown = contents.read(names.PAGE)
+    if shown is None:
+        return
+    members = {name: contents.read(name) or b"" for name in contents.hashes}
+    for name in (names.MANIFEST, names.SIGNATURE, names.PAGE, names.CRATE):
+        members.pop(name, None)
+    title = page.title(verdict.artifacts)
+    try:
+        same = guarded.call(functools.partial(_same_page, title, chain, members, shown))
+    except guarded.Failed:
+        same = False
+    if not same:
+        verdict.remarks.append(
+            f"{names.PAGE} is not the page that this checkout writes for these results: trust the files below results/"
+        )
+
+
+def _same_page(title: str, chain: Chain, members: dict[str, bytes], shown: bytes) -> bool:
+    return page.render(title, chain, members) == shown

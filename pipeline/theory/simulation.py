@@ -1,0 +1,30 @@
+"""What a simulation component returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass
+class Simulation:
+    """Numbers for the cells of a table or the claims of a figure, and curves for a figure.
+
+    Attributes:
+        records: One per number: ``{axis: value, ..., "value": number}``; axes are those of the artifact. A list of
+            numbers stands for replications: random repetitions, of which mean and standard deviation are told. A
+            single number is exact: it has no error but rounding.
+        curves: Arrays by name, of any shape; float64, int64 or bool.
+    """
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def add(self, value: float | list[float], **axes: Any) -> None:
+        """Add one number, or the replications of one."""
+        numbers = [float(number) for number in value] if isinstance(value, list | tuple | np.ndarray) else float(value)
+        self.records.append({**axes, "value": numbers})
