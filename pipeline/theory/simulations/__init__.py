@@ -1,0 +1,1 @@
+"""Simulations, one file each: ``simulate`` turns parameters into numbers and curves."""
