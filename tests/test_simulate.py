@@ -139,6 +139,15 @@ def test_audit_and_bundle_know_simulations(theirs):
     record.write_text(content)
 
 
+def test_the_site_and_the_graphs_show_simulations(theirs):
+    theirs.pipeline("site", *CONFIG)
+    page = (theirs.root / "site/tiny/theirs/flow.html").read_text()
+    assert "<svg" in page and "decay" in page
+    assert "simulate" in theirs.pipeline("audit", TABLE, "--mermaid", *CONFIG).stdout
+    theirs.pipeline("audit", TABLE, "--html", "audit.html", *CONFIG)
+    assert "Everything holds" in (theirs.root / "audit.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [

@@ -196,6 +196,7 @@ class Site:
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
             fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],
+            printed=any(cell["published_mean"] is not None for cell in report["cells"]) if report else False,
             band=scorecard.BAND,
             cost=cost(result.chain),
             drawn=Markup(drawn),

@@ -9,7 +9,13 @@ from typing import Any
 
 from pipeline.provenance.chain import Link
 
-WORDS = {"prepare": "data", "pretrain": "training", "measure": "measuring", "artifact": "table or figure"}
+WORDS = {
+    "prepare": "data",
+    "pretrain": "training",
+    "measure": "measuring",
+    "simulate": "simulating",
+    "artifact": "table or figure",
+}
 
 
 @dataclass

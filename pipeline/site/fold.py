@@ -15,7 +15,7 @@ WRAP = 31
 """Letters of a line that tells in which leaves a run differs from others."""
 
 _NAME = re.compile(
-    r"data/[^/]+|checkpoints/[^/]+/seed\d+/epoch\d+|measurements/[^/]+/seed\d+/epoch\d+/[^/]+|results(/[^/]+){3}"
+    r"(data|simulations)/[^/]+|checkpoints/[^/]+/seed\d+/epoch\d+|measurements/[^/]+/seed\d+/epoch\d+/[^/]+|results(/[^/]+){3}"
 )
 
 
@@ -24,8 +24,8 @@ class Box:
     """What is drawn as one box.
 
     Attributes:
-        id: ``raw/DATASET``, ``data/DATASET``, ``checkpoints/CONFIG``, ``measurements/CONFIG/MEASURE`` or the name of
-            an artifact.
+        id: ``raw/DATASET``, ``data/DATASET``, ``checkpoints/CONFIG``, ``measurements/CONFIG/MEASURE``,
+            ``simulations/SIMULATION`` or the name of an artifact.
         lines: What stands in it.
         names: The nodes in it.
         below: Ids of the boxes that it reads.
@@ -40,7 +40,7 @@ class Box:
 
     @property
     def kind(self) -> str:
-        """raw, data, checkpoints, measurements or results."""
+        """raw, data, checkpoints, measurements, simulations or results."""
         return self.id.split("/", 1)[0]
 
 
@@ -139,6 +139,8 @@ def _lines(box: Box, links: list[Link], apart: dict[str, str]) -> list[str]:
         return [artifact, f"{paper}, {edition}"]
     if node.family == "prepare":
         return [short, f"data set {digest}"]
+    if node.family == "simulate":
+        return [short, f"simulation {digest}"]
     if node.family == "measure":
         return [box.id.rsplit("/", 1)[1].rpartition("-")[0], count(len(box.names), "measurement")]
     seeds, epochs = {Node(name).seed for name in box.names}, {Node(name).epoch for name in box.names}

@@ -14,7 +14,14 @@ from pipeline.provenance.chain import Chain
 from pipeline.site import layers
 from pipeline.site.fold import Box, count, fold
 
-_WIDE = {"raw": 176.0, "data": 150.0, "checkpoints": 224.0, "measurements": 150.0, "results": 150.0}
+_WIDE = {
+    "raw": 176.0,
+    "data": 150.0,
+    "checkpoints": 224.0,
+    "measurements": 150.0,
+    "simulations": 190.0,
+    "results": 150.0,
+}
 _BETWEEN, _MARGIN, _PAD, _LINE = 52.0, 4.0, 10.0, 15.0
 
 _LETTER = 6.5
@@ -74,9 +81,16 @@ def svg(chain: Chain, tops: Iterable[str], href: Callable[[Box], str | None] | N
 
 
 def _summary(boxes: dict[str, Box]) -> str:
-    words = {"data": "data set", "checkpoints": "run", "measurements": "group", "results": "result"}
-    counts = [count(sum(box.kind == kind for box in boxes.values()), word) for kind, word in words.items()]
-    counts[2] += " of measurements"
+    words = {
+        "data": "data set",
+        "checkpoints": "run",
+        "measurements": "kind of measurement",
+        "simulations": "simulation",
+        "results": "result",
+    }
+    numbers = {kind: sum(box.kind == kind for box in boxes.values()) for kind in words}
+    counts = [count(number, words[kind]).replace("kind of measurements", "kinds of measurement")
+              for kind, number in numbers.items() if number]  # fmt: skip
     return f"Provenance, from raw data to results: {', '.join(counts)}"
 
 

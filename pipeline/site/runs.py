@@ -69,7 +69,7 @@ class Run:
 
 @dataclass
 class Data:
-    """One page: a data set.
+    """One page: a data set, or a simulation, which is made from nothing but its leaves.
 
     Attributes:
         name: Its folder.
@@ -88,6 +88,11 @@ class Data:
     meta: list[tuple[str, str]]
     runs: list[Run] = field(default_factory=list)
     users: list[Result] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """What it is, for a heading."""
+        return "Simulation" if self.link.node.family == "simulate" else "Data set"
 
     @property
     def title(self) -> str:
@@ -120,9 +125,9 @@ def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
 
 
 def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> list[Data]:
-    """Every data set behind a result, sorted by name."""
+    """Every data set and every simulation behind a result, sorted by name."""
     made = []
-    for link in sorted(project.chain.family("prepare"), key=_name):
+    for link in sorted([*project.chain.family("prepare"), *project.chain.family("simulate")], key=_name):
         leaves = dict(link.receipt["leaves"])
         raw = leaves.pop("files", None) or []
         try:

@@ -38,7 +38,7 @@ class Links:
     def href(self, box: Box) -> str | None:
         """Link of a box, relative to the artifact's page."""
         parts = box.id.split("/")
-        if box.kind in ("raw", "data"):
+        if box.kind in ("raw", "data", "simulations"):
             return f"../../data/{quote(parts[1])}.html{'#raw' * (box.kind == 'raw')}" if parts[1] in self.data else None
         if box.kind in ("checkpoints", "measurements"):
             anchor = f"#{quote(parts[2])}" if box.kind == "measurements" and not box.bad else ""
@@ -93,10 +93,12 @@ def seeds(result: Result) -> list[dict[str, Any]]:
             node, value = Node(name), cell["seeds"].get(seed)
             shown = formats.number(value, report["measure"]["unit"]) if isinstance(value, int | float) else value
             link = result.chain.links.get(name)
-            to = f"../../runs/{quote(node.config)}.html#{quote(run_pages.anchor(link))}" if link else None
+            page_of = f"runs/{quote(node.config)}.html#{quote(run_pages.anchor(link))}" if link else ""
+            page_of = f"data/{quote(node.config)}.html" if node.family == "simulate" else page_of
+            to = f"../../{page_of}" if link else None
             nodes.append({"seed": seed, "value": shown or "", "to": to, "name": name})
         epochs = cell["trained_epochs"]
-        trained = [cell["dataset"], "" if epochs is None else page.place("epochs", epochs)]
+        trained = [cell["dataset"], page.place("epochs", epochs) if cell["dataset"] and epochs is not None else ""]
         found.append(
             {
                 "anchor": f"cell-{number}",
