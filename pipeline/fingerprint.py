@@ -18,7 +18,7 @@ from pathlib import Path
 from pipeline.files import write_if_different
 
 PACKAGE = Path(__file__).parent
-VERSION = 1
+VERSION = 2
 """Of the canonical form; part of every fingerprint's cache entry."""
 
 DECIDING = frozenset(
@@ -192,6 +192,19 @@ def _module(parts: tuple[str, ...]) -> Path | None:
     return None
 
 
+def _beside(path: Path, parts: tuple[str, ...]) -> Path | None:
+    """File of a module of the user's own that a component in ``path`` imports: from its folder or one above it."""
+    if PACKAGE.resolve() in path.parents:
+        return None
+    for base in path.parents[:3]:
+        for length in range(len(parts), 0, -1):
+            place = base.joinpath(*parts[:length])
+            for candidate in (place.with_suffix(".py"), place / "__init__.py"):
+                if candidate.is_file():
+                    return candidate
+    return None
+
+
 def _packages(path: Path) -> Iterator[Path]:
     """The ``__init__`` files that run before a module of the package does."""
     root = PACKAGE.resolve()
@@ -238,7 +251,9 @@ class Fingerprints:
             tree = ast.parse(source, filename=str(path))
             parts = tuple(Path(name).with_suffix("").parts)
             parts = (*parts[:-1], "__init__") if path.name == "__init__.py" else parts
-            imports = sorted({".".join(found) for found in _imported(tree, parts) if found[:1] == (PACKAGE.name,)})
+            theirs = PACKAGE.resolve() not in path.resolve().parents
+            found = {".".join(dotted) for dotted in _imported(tree, parts) if theirs or dotted[0] == PACKAGE.name}
+            imports = sorted(found)
             out: list[str] = []
             _write(tree, out)
             self._known[content] = [_short("".join(out)), imports]
@@ -248,10 +263,10 @@ class Fingerprints:
 
     @functools.cache  # noqa: B019 - as above
     def _below(self, path: Path) -> tuple[Path, ...]:
-        """Modules of the package that run because ``path`` does."""
+        """Modules of the package that run because ``path`` does; for a component of the user's own, theirs too."""
         _, imports = self._read(path)
-        found = [module.resolve() for dotted in imports if (module := _module(tuple(dotted.split("."))))]
-        return (*_packages(path), *found)
+        places = [_module(parts) or _beside(path, parts) for parts in (tuple(name.split(".")) for name in imports)]
+        return (*_packages(path), *(place.resolve() for place in places if place is not None))
 
     @functools.cache  # noqa: B019 - as above
     def _closure(self, root: Path) -> dict[str, str]:

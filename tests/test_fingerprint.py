@@ -164,3 +164,16 @@ def test_every_deciding_module_exists():
     """A module that was renamed would silently enter all fingerprints."""
     missing = [name for name in fingerprint.DECIDING if not (fingerprint.PACKAGE.parent / name).is_file()]
     assert missing == []
+
+
+def test_what_a_users_component_imports_of_theirs_is_followed(tmp_path):
+    component = tmp_path / "theirs/objectives/repel.py"
+    component.parent.mkdir(parents=True)
+    (tmp_path / "theirs/objectives/_common.py").write_text("SCALE = 1.0\n")
+    (tmp_path / "theirs/shared.py").write_text("import math\nLIMIT = 3\n")
+    component.write_text("import torch\nimport _common\nfrom theirs.shared import LIMIT\n\ndef loss(p, t): return p\n")
+    before = Fingerprints().code([component])
+    assert set(before) == {"objectives/repel.py", "objectives/_common.py", "theirs/shared.py"}
+    (tmp_path / "theirs/shared.py").write_text("import math\nLIMIT = 4\n")
+    after = Fingerprints().code([component])
+    assert {name for name in before if before[name] != after[name]} == {"theirs/shared.py"}
