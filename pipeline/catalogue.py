@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import accepted, spec
+from pipeline import accepted, components, spec
 from pipeline.components import PACKAGE
 from pipeline.errors import UserError, nearest
 
@@ -109,6 +109,7 @@ class Catalogue:
             paper = spec.parse(spec.Paper, spec.load(path), _shown(path))
             if paper.paper in found:
                 raise UserError(f"{_shown(path)}: paper: {paper.paper} is declared already; choose another key")
+            self._check_flavours(paper, _shown(path))
             found[paper.paper] = paper
         return found
 
@@ -150,7 +151,36 @@ class Catalogue:
         known = self._files("scales/*.yaml")
         if name not in known:
             raise UserError(f"--config scale={name}: there is no such scale; {nearest(name, list(known))}")
-        return spec.parse(spec.Scale, spec.load(known[name]), _shown(known[name]))
+        where = _shown(known[name])
+        found = spec.parse(spec.Scale, spec.load(known[name]), where)
+        for stands_for in found.datasets:
+            self.dataset(stands_for, f"{where}: datasets")
+        for kind, leaves in found.measures.items():
+            self._check_leaves("measure", kind, leaves, f"{where}: measures")
+        return found
+
+    def _check_flavours(self, paper: spec.Paper, where: str) -> None:
+        """Names in the flavours of a paper must be names of something: what they change would else change nothing."""
+        for name, flavour in paper.flavours.items():
+            place = f"{where}: flavours.{name}"
+            for category, kinds in flavour.kinds.items():
+                if category not in components.CATEGORIES:
+                    known = list(components.CATEGORIES)
+                    raise UserError(f"{place}.kinds: there is no {category!r}; {nearest(category, known)}")
+                for kind, leaves in kinds.items():
+                    self._check_leaves(category, kind, leaves, f"{place}.kinds.{category}")
+            for group, known in (("axes", paper.axes), ("measures", paper.measures)):
+                for key in getattr(flavour, group):
+                    if key not in known:
+                        raise UserError(f"{place}.{group}: there is no {key!r}; {nearest(key, list(known))}")
+
+    def _check_leaves(self, category: str, kind: str, leaves: spec.Leaves, where: str) -> None:
+        try:
+            known = components.leaves(category, kind, self.extend)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        for leaf in leaves.keys() - known.keys():
+            raise UserError(f"{where}.{kind}.{leaf}: no such key; {nearest(leaf, list(known))}")
 
     @cached_property
     def accepted(self) -> list[accepted.Entry]:

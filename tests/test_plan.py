@@ -188,8 +188,8 @@ def test_published_numbers_find_their_cells(scale):
     [
         ("results/table99.csv", "no paper has an artifact called 'table99'; did you mean table9"),
         ("results/table1.csv", "papers have an artifact of this name; type results/quick/directpred/table1.csv or"),
-        ("results/quick/directpred/fig3.png", "directpred/fig3 (State-space flow"),
-        ("results/quick/directpred/fig3.png", "is not built yet; ready are: directpred/table1"),
+        ("results/quick/directpred/table9.csv", "directpred/table9 (ImageNet: two-layer"),
+        ("results/quick/directpred/table9.csv", "is not built yet; ready are: directpred/table1"),
         ("results/quick/directprd/table8.csv", "there is no paper called 'directprd'; did you mean directpred?"),
         ("results/quik/directpred/table8.csv", "there is no scale called 'quik'; did you mean quick?"),
         ("results/quick/directpred/tabel8.csv", "directpred has no artifact called 'tabel8'; did you mean table8"),
@@ -293,6 +293,11 @@ MISTAKES = [
     (("measures", "linear_top1", "measure"), {"kind": "linear_prob"}, "there is no measure called 'linear_prob'; did you mean linear_probe?"),
     (("artifacts", "t", "claims"), [{"text": "x"}], "artifacts.t.claims.0: Value error, expected just one of greater"),
     (("artifacts", "t", "published"), {"file": "nope.csv"}, "published.file: there is no file published/nope.csv"),
+    (("flavours", "released", "kinds", "predictr"), {}, "flavours.released.kinds: there is no 'predictr'; did you mean predictor?"),
+    (("flavours", "released", "kinds", "predictor", "direct"), {}, "kinds.predictor: predictor: there is no predictor called 'direct'"),
+    (("flavours", "released", "kinds", "predictor", "directpred"), {"flor": 1}, "predictor.directpred.flor: no such key; did you mean floor?"),
+    (("flavours", "released", "measures"), {"linear_top": "x"}, "flavours.released.measures: there is no 'linear_top'; did you mean linear_top1?"),
+    (("flavours", "released", "axes"), {"c_k": {}}, "flavours.released.axes: there is no 'c_k'; did you mean c_j?"),
     (("artifacts", "t", "columns"), {"dataset": ["mnist"], "epochs": [100]}, "there is no data set called 'mnist'"),
 ]  # fmt: skip
 
@@ -319,6 +324,25 @@ def test_a_leaf_of_a_scale_that_no_component_has_is_refused(folder):
     change(folder / "scales/small.yaml", "every_run", "target", value={"momentun": 1.0})
     with pytest.raises(UserError, match=r"every_run: target.momentun: no target has such a key"):
         planned("results/small/mine/t.csv", extend=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (
+            "datasets",
+            {"stl01": "shapes"},
+            "small.yaml: datasets: there is no data set called 'stl01'; did you mean stl10?",
+        ),
+        ("measures", {"linear_prob": {}}, "small.yaml: measures: measure: there is no measure called 'linear_prob'"),
+        ("measures", {"linear_probe": {"epoch": 2}}, "measures.linear_probe.epoch: no such key; did you mean epochs?"),
+    ],
+)
+def test_unknown_names_in_a_scale_are_refused(folder, key, value, words):
+    change(folder / "scales/small.yaml", key, value=value)
+    with pytest.raises(UserError) as error:
+        planned("results/small/mine/t.csv", extend=str(folder))
+    assert words in str(error.value)
 
 
 def test_yaml_mistakes_name_the_line(folder):
