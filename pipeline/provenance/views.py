@@ -139,10 +139,12 @@ def _cell(cell: Mapping[str, Any], chain: Chain) -> Iterator[str]:
 
 
 def _value(cell: Mapping[str, Any]) -> str:
+    if cell["missing"]:
+        return "not measured"
     if cell.get("mean") is None:
-        return "no number"
+        return "no single number; its values are in the figure's CSV"
     spread = "" if cell.get("std") is None else f" ± {cell['std']:.4g}"
-    return f"{cell['mean']:.4g}{spread} ({cell.get('n')} seeds)"
+    return f"{cell['mean']:.4g}{spread}" + (f" ({cell['n']} seeds)" if cell.get("n", 1) > 1 else "")
 
 
 def _deeper(name: str, others: list[str], chain: Chain) -> bool:
