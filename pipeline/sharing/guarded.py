@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import resource
@@ -55,10 +56,12 @@ def _child(work: Callable[[], Any], writer: int, seconds: int) -> None:
     """Never returns: what the parent had in hand is not touched again."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        faulthandler.disable()  # source that nests too deep ends the parser hard: expected, and told by the parent
         for kind, most in (
             (resource.RLIMIT_CPU, seconds),
             (resource.RLIMIT_AS, MEMORY),
             (resource.RLIMIT_FSIZE, WRITTEN),
+            (resource.RLIMIT_CORE, 0),
         ):
             _, hard = resource.getrlimit(kind)
             with contextlib.suppress(ValueError, OSError):
