@@ -11,7 +11,6 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
@@ -77,13 +76,6 @@ def _child(work: Callable[[], Any], writer: int, seconds: int) -> None:
             file.write(text)
     finally:
         os._exit(0)
-
-
-def _mapped() -> int:
-    """Bytes of address space that this process has already."""
-    with contextlib.suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    return 1 << 40  # unknown: the limit on time has to do
 
 
 def _read(reader: int, until: float) -> str:
