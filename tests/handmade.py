@@ -40,14 +40,14 @@ def leaves(**changes: Any) -> dict[str, Any]:
 
 def cell(axes: dict[str, Any], seeds: int = 2, **changes: Any) -> dict[str, Any]:
     """A cell of the plan; its nodes are named by its axes."""
-    used = {"stl10": "digits", "cifar10": "shapes"}.get(axes["dataset"], axes["dataset"])
+    used = {"stl10": "digits", "cifar10": "shapes"}.get(axes.get("dataset", ""), axes.get("dataset", ""))
     epochs = axes.get("epochs", 0)
     name = "-".join(str(value) for value in axes.values()).replace(" ", "_")
     made = {
         "axes": axes,
         "role": "cell",
         "dataset": used,
-        "stands_for": axes["dataset"],
+        "stands_for": axes.get("dataset", ""),
         "epochs": epochs,
         "trained_epochs": {100: 8, 300: 14, 500: 20}.get(epochs, epochs),
         "missing": None,

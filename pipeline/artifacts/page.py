@@ -94,7 +94,9 @@ def _about(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
     paper, measure, scale = leaves["paper"], leaves["measure"], leaves["scale"]
     unit = f" in {measure['unit']}" if measure["unit"] else ""
     text = f"{measure['title'][:1].upper()}{measure['title'][1:]}{unit}"
-    text += ", mean ± standard deviation (seeds)." if any(row.values for row in rows) else "."
+    repeated = "seeds" if any(row.stands_for for row in rows) else "replications"
+    spread = any(row.values and not row.exact for row in rows)
+    text += f", mean ± standard deviation ({repeated})." if spread else "."
     text += f' {paper["authors"]} {paper["year"]}, "{paper["title"]}".'
     flavour = "" if leaves["flavour"] == "paper" else f", flavour {leaves['flavour']}"
     instead, printed = stand_ins(rows), any(row.published for row in rows)
@@ -182,7 +184,7 @@ def _best(line: Sequence[Row | None]) -> set[int]:
     """Places in a column with its largest mean, for each data set that has something to compare."""
     means: dict[str, dict[int, float]] = {}
     for number, row in enumerate(line):
-        if row is not None and row.mean is not None:
+        if row is not None and row.mean is not None and row.stands_for:
             means.setdefault(row.stands_for, {})[number] = row.mean
     groups = [group for group in means.values() if len(group) > 1]
     return {number for group in groups for number, mean in group.items() if mean == max(group.values())}

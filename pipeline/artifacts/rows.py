@@ -96,9 +96,10 @@ class Row:
     @property
     def std(self) -> float | None:
         """Standard deviation over these seeds, ddof = 1; None for fewer than two."""
-        if self.n < 2 or self.mean is None:
+        values, mean = self.values, self.mean
+        if len(values) < 2 or mean is None:
             return None
-        return math.sqrt(math.fsum((value - self.mean) ** 2 for value in self.values) / (self.n - 1))
+        return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
     @property
     def note(self) -> str:

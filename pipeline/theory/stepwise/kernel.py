@@ -1,0 +1,129 @@
+"""The kernel form: Gamma's spectrum and the learnt functions from inner products alone (Simon 2023, Section 5).
+
+K is the (2n, 2n) kernel of all first views followed by all second views, P the permutation that swaps the two views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.errors import UserError
+from pipeline.theory.stepwise.aligned import positive_modes
+from pipeline.theory.stepwise.correlation import symmetric
+from pipeline.theory.stepwise.start import align
+
+Array = NDArray[np.float64]
+
+_RANK = 1e-11
+"""Eigenvalues of K below this share of the largest count as zero: powers of K are those of its range."""
+
+
+def _checked(kernel: ArrayLike) -> Array:
+    k = symmetric(kernel, "kernel")
+    if len(k) % 2 or not len(k):
+        raise UserError(f"kernel: expected 2n rows, n first views and then their n partners, found {len(k)}")
+    return k
+
+
+def power(kernel: ArrayLike, exponent: float) -> Array:
+    """K to a power on its range: for a singular K and a negative exponent this is the pseudo-inverse's.
+
+    Raises:
+        UserError: K is not symmetric, or has an eigenvalue below zero by more than rounding.
+    """
+    values, vectors = np.linalg.eigh(_checked(kernel))
+    floor = _RANK * max(values[-1], 0.0)
+    if values[0] < -floor or values[-1] <= 0:
+        raise UserError(
+            f"kernel: expected no negative eigenvalue and one above 0, found {values[0]:g} to {values[-1]:g}; "
+            "this is no kernel of inner products"
+        )
+    kept = values > floor
+    return (vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T
+
+
+def swap(matrix: ArrayLike) -> Array:
+    """P M: rows of the first views and of the second views exchanged."""
+    m = np.asarray(matrix, dtype=np.float64)
+    return np.roll(m, len(m) // 2, axis=0)
+
+
+def z_matrix(kernel: ArrayLike) -> Array:
+    """Z = K P K / 2n, what the four blocks of Eq. 23 amount to. The factor 1 / 2n stands before both of its terms."""
+    k = _checked(kernel)
+    return k @ swap(k) / len(k)
+
+
+def k_gamma(kernel: ArrayLike) -> Array:
+    """K_Gamma = K^-1/2 Z K^-1/2 = K^1/2 P K^1/2 / 2n, without an inverse (Simon 2023, Section 5.2).
+
+    Its nonzero eigenvalues are those of Gamma. For identical views it is K / 2n; the text leaves out the 1 / 2n.
+    """
+    root = power(kernel, 0.5)
+    found = root @ swap(root) / len(root)
+    return (found + found.T) / 2
+
+
+def rotation(outputs: ArrayLike, kernel: ArrayLike, vectors: ArrayLike) -> Array:
+    """U S(0) = A(f_0(data) K^-1/2 [b_1 ... b_d]) from the initial outputs (Simon 2023, Eq. 42).
+
+    Args:
+        outputs: f_0 on the 2n inputs, (d, 2n).
+        kernel: K, (2n, 2n).
+        vectors: b_1 ... b_d as rows, (d, 2n).
+
+    Returns:
+        (d, d): column norms are the effective s*_j(0), columns their directions.
+    """
+    return align(np.asarray(outputs, dtype=np.float64) @ power(kernel, -0.5) @ np.asarray(vectors, dtype=np.float64).T)
+
+
+@dataclass(frozen=True)
+class KernelSolution:
+    """Leading modes of K_Gamma and the functions that they stand for.
+
+    Attributes:
+        gamma: gamma_1 ... gamma_d, all positive, (d,).
+        vectors: b_1 ... b_d as rows, (d, 2n).
+        modes: b_j^T K^-1/2 as rows, (d, 2n): on K they give the modes of f.
+    """
+
+    gamma: Array
+    vectors: Array
+    modes: Array
+
+    def outputs(self, cross: ArrayLike, scales: ArrayLike | None = None, turn: ArrayLike | None = None) -> Array:
+        """f(x) = U S [b_1 ... b_d]^T K^-1/2 [K_xX K_xX']^T, (d, N) (Simon 2023, Eqs. 24 and 40).
+
+        Args:
+            cross: Kernel of N new inputs with the 2n of the solution, (N, 2n).
+            scales: Singular values s_j, (d,); those of the end of training, gamma_j^-1/2, where none are given.
+            turn: U, (d, d); the identity where none is given.
+        """
+        s = self.gamma**-0.5 if scales is None else np.asarray(scales, dtype=np.float64)
+        found = s[:, None] * (self.modes @ np.asarray(cross, dtype=np.float64).T)
+        return found if turn is None else np.asarray(turn, dtype=np.float64) @ found
+
+
+def solve(kernel: ArrayLike, dimensions: int) -> KernelSolution:
+    """The d leading modes of K_Gamma (Simon 2023, Prop. 5.1).
+
+    Raises:
+        UserError: K is no kernel of pairs, or fewer than d of its modes are positive (at most n are).
+    """
+    k = _checked(kernel)
+    values, columns = np.linalg.eigh(k_gamma(k))
+    gamma = positive_modes(values[::-1], dimensions)
+    vectors = columns[:, ::-1][:, :dimensions].T
+    # K_Gamma b = gamma b, hence K^-1/2 b = P K^1/2 b / (2n gamma): again without an inverse
+    modes = swap(power(k, 0.5) @ vectors.T).T / (len(k) * gamma[:, None])
+    return KernelSolution(gamma, vectors, modes)
+
+
+def pair_correlation(outputs: ArrayLike) -> Array:
+    """C from the outputs (d, 2n) on all first and then all second views (Simon 2023, Eq. 2), (d, d)."""
+    f = np.asarray(outputs, dtype=np.float64)
+    return f @ swap(f.T) / f.shape[1]
