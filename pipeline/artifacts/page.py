@@ -24,6 +24,7 @@ def render(
     verdicts: Sequence[Mapping[str, Any]],
     picture: str | None = None,
     caption: str = "",
+    animation: str | None = None,
 ) -> str:
     """The whole page.
 
@@ -33,10 +34,13 @@ def render(
         verdicts: What :func:`pipeline.artifacts.claims.judge` says.
         picture: File name of the figure, if the artifact is one.
         caption: What is in it.
+        animation: File name of its animation, if it has one.
     """
     parts = [f"# {heading(leaves)}", _about(leaves, rows)]
     if picture:
         parts += [f"![{leaves['title']}]({picture})", _wrap(caption)]
+    if animation:
+        parts.append(f"In motion: [{animation}]({animation})")
     if any(row.values for row in rows) or not picture:
         parts += _tables(leaves, rows)
     parts += [_remarks(leaves, rows), _verdicts(leaves, verdicts)]
@@ -72,10 +76,10 @@ def stand_ins(rows: Sequence[Row], verb: str = "stands for") -> str:
 
 
 def place(axis: str, value: Any) -> str:
-    """A place on an axis: ``100 epochs``, ``freq 5``; methods and data sets speak for themselves."""
+    """A place on an axis: ``100 epochs``, ``freq 5``; methods, data sets and quantities speak for themselves."""
     if axis == "epochs":
         return f"{value} epochs"
-    return str(value) if axis in ("method", "dataset") else f"{axis} {value}"
+    return str(value) if axis in ("method", "dataset", "quantity") else f"{axis} {value}"
 
 
 def _wrap(text: str, indent: str = "", first: str | None = None) -> str:
@@ -102,6 +106,8 @@ def _about(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
     instead, printed = stand_ins(rows), any(row.published for row in rows)
     if not instead:
         standing = f"Scale {scale['key']} ({scale['title']}){flavour}."
+        if not any(row.stands_for for row in rows):
+            standing = f"Theory: the same at every scale but for the number of replications (here: {scale['key']})."
         return _wrap(text) + "\n\n" + _wrap(standing + " In [brackets] the paper's own numbers." * printed)
     standing = f"**Scale {scale['key']}** ({scale['title']}{flavour}): {instead}."
     standing += (

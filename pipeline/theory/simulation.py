@@ -18,7 +18,8 @@ class Simulation:
         records: One per number: ``{axis: value, ..., "value": number}``; axes are those of the artifact. A list of
             numbers stands for replications: random repetitions, of which mean and standard deviation are told. A
             single number is exact: it has no error but rounding.
-        curves: Arrays by name, of any shape; float64, int64 or bool.
+        curves: Arrays by name, of any shape; float64, int64 or bool; 0-d arrays
+            come back with one element.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -26,5 +27,5 @@ class Simulation:
 
     def add(self, value: float | list[float], **axes: Any) -> None:
         """Add one number, or the replications of one."""
-        numbers = [float(number) for number in value] if isinstance(value, list | tuple | np.ndarray) else float(value)
+        numbers = [float(number) for number in value] if np.ndim(value) else float(value)
         self.records.append({**axes, "value": numbers})

@@ -1,0 +1,1 @@
+"""Embedding norms under cosine losses (Draganov et al. 2025): gradients, steps, simulated embeddings."""
