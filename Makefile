@@ -65,6 +65,7 @@ bench: $(READY)  ## measure what the README claims about speed
 	@$(RUN) python bench/spine.py
 	@$(RUN) python bench/provenance.py
 	@$(RUN) python bench/site.py
+	@$(RUN) python bench/theory.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes
 	rm -rf keys logs .scratch .snakemake

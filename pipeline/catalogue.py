@@ -243,6 +243,8 @@ class Catalogue:
             UserError: No such artifact, several of that short name, or one that is not built yet.
         """
         match = re.fullmatch(r"results/(?:([^/]+)/([^/]+)/)?([^/.]+)\.(\w+)", target)
+        if match and match[4] == "gif":
+            raise UserError(f"{target}: an animation comes with its figure; type {target.removesuffix('gif')}png")
         if not match or match[4] not in (*SUFFIXES, "receipt"):
             return None
         edition, paper, artifact = match[1], match[2], match[3]

@@ -305,6 +305,8 @@ class Door:
         target = self.workspace.payload(node)
         if node.family == "artifact":
             target.mkdir(parents=True, exist_ok=True)
+            # Only some figures have one, so Snakemake does not remove it: none may stay of an earlier drawing.
+            self.workspace.path(f"{node.name}.gif").unlink(missing_ok=True)
             for name in files.listing(source):
                 (source / name).replace(target / name)
             return

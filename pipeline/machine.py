@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "matplotlib", "safetensors")
+LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "matplotlib", "pillow", "safetensors")
 
 
 @functools.cache

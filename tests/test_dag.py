@@ -213,7 +213,10 @@ def test_payload_that_is_nowhere_is_an_error_with_the_fix(built):
     built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 2}}", "{linear_probe: {epochs: 3}}")
     done = built.snakemake(DUEL, check=False)
     assert done.returncode != 0
-    assert "neither in place as its receipt says nor in the store or its remote; to make it again: rm receipts/" in done.stderr
+    assert (
+        "neither in place as its receipt says nor in the store or its remote; to make it again: rm receipts/"
+        in done.stderr
+    )
 
 
 def test_tampered_payload_is_not_read(built):

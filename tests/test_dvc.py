@@ -148,7 +148,7 @@ def test_repro_metrics_and_plots(project):
     project.call(DVC, "repro", "-q", timeout=1200)
     executed = Counter(e["stage"] for e in project.journal() if e["decision"] == "executed")
     assert executed["pretrain"] > 100
-    assert executed["table"] == 8
+    assert executed["table"] >= 8
     before = len(project.journal())
     project.call(DVC, "repro", "-q")
     assert len(project.journal()) == before

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.artifacts import page, style
+from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.rows import Row
 
 
@@ -23,12 +24,14 @@ class Drawing:
         columns: Columns of ``records`` that say where a mark stands (axes, seed, mode, ...).
         records: One per mark that is drawn: these columns, ``quantity`` and ``value``.
         caption: What the marks are.
+        animation: Shown beside the figure, where motion explains more than a still.
     """
 
     figure: Figure
     columns: list[str]
     records: list[dict[str, Any]]
     caption: str
+    animation: Animation | None = None
 
 
 _CHARACTERS = 20.5

@@ -1,4 +1,4 @@
-"""Stage ``figure``: a figure from its measurements, as PNG and PDF, with the data in it as CSV."""
+"""Stage ``figure``: a figure from its measurements, as PNG and PDF, with the data in it as CSV; some move, as GIF."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
 from pipeline import components
-from pipeline.artifacts import claims, formats, page, style
+from pipeline.artifacts import animation, claims, formats, page, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read
@@ -19,7 +19,7 @@ from pipeline.work import Work
 
 
 def execute(works: list[Work]) -> Iterator[Work]:
-    """Write ``ARTIFACT.png``, ``.pdf``, ``.csv``, ``.json`` and ``.md`` of each work.
+    """Write ``ARTIFACT.png``, ``.pdf``, ``.csv``, ``.json`` and ``.md`` of each work; ``.gif`` if it has an animation.
 
     The component in ``work.components["figure"]`` draws: ``draw(rows, leaves, *, ...)``, for a simulation ``draw(rows,
     leaves, curves, *, ...)``, returns a :class:`~pipeline.artifacts.drawing.Drawing`.
@@ -38,10 +38,13 @@ def execute(works: list[Work]) -> Iterator[Work]:
             drawing = draw(rows, leaves, *_curves(work), **options)
             _write_data(stem.with_suffix(".csv"), leaves, drawing)
             _save(drawing, stem, page.heading(leaves), identity(work))
+            moving = _animate(drawing, stem, identity(work))
         content = {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], **identity(work)}
         formats.write_json(stem.with_suffix(".json"), content)
         picture = stem.with_suffix(".png").name
-        formats.write_text(stem.with_suffix(".md"), page.render(leaves, rows, verdicts, picture, drawing.caption))
+        formats.write_text(
+            stem.with_suffix(".md"), page.render(leaves, rows, verdicts, picture, drawing.caption, moving)
+        )
         yield work
 
 
@@ -61,6 +64,15 @@ def _write_data(path: Path, leaves: Mapping[str, Any], drawing: Drawing) -> None
     columns = ["paper", "artifact", *drawing.columns, "quantity", "value", "scale", "flavour"]
     rows = ({**about, **record, "value": formats.number(record["value"])} for record in drawing.records)
     formats.write_csv(path, columns, rows)
+
+
+def _animate(drawing: Drawing, stem: Path, carried: Mapping[str, str]) -> str | None:
+    """Save the animation; its file's name, None for a figure without one."""
+    if drawing.animation is None:
+        return None
+    path = stem.with_suffix(".gif")
+    animation.write(path, drawing.animation, carried)
+    return path.name
 
 
 def _save(drawing: Drawing, stem: Path, title: str, carried: Mapping[str, str]) -> None:

@@ -22,6 +22,9 @@ _SIZES = {
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
 }  # fmt: skip
 
+_MAGIC = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".gif": b"GIF89a"}
+"""First bytes of pictures."""
+
 _CALLS = {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1", "EXT2", "EXT4"}
 """Codes with which a pickle calls what it names."""
 
@@ -48,9 +51,8 @@ def check(name: str, content: bytes, size: int) -> Any:
         raise Unfit("a pickle, and opening one runs what is in it")
     if kind == ".safetensors":
         return safetensors(content, size)
-    if kind in (".png", ".pdf"):
-        magic = b"\x89PNG\r\n\x1a\n" if kind == ".png" else b"%PDF-"
-        if not content.startswith(magic):
+    if kind in _MAGIC:
+        if not content.startswith(_MAGIC[kind]):
             raise Unfit(f"not a {kind[1:].upper()} file")
         return None
     decoded = text(content)

@@ -10,7 +10,7 @@ from pipeline.sharing import content, names
 from pipeline.sharing.archive import Archive, Refused
 
 _KEPT, _JSON = 512 << 20, 64 << 20
-"""Bytes of text, and of JSON, that one bundle may have. (A run takes 15 kB.)"""
+"""Bytes of text and curves, and of JSON, that one bundle may have. (A run takes 15 kB.)"""
 
 
 class Contents:
@@ -40,9 +40,9 @@ class Contents:
         self._kept: dict[str, bytes] = {}
         sizes: dict[str, int] = {}
         for name in self.archive:
-            kind = names.suffix(name)
+            kind = "arrays" if _only_hashed(name) else names.suffix(name)
             sizes[kind] = sizes.get(kind, 0) + self.archive.size(name)
-        if sum(sizes.values()) - sizes.get(".safetensors", 0) > _KEPT or sizes.get(".json", 0) > _JSON:
+        if sum(sizes.values()) - sizes.get("arrays", 0) > _KEPT or sizes.get(".json", 0) > _JSON:
             raise self._refused("more text than a bundle has")
         if names.MANIFEST not in self.archive:
             raise self._refused(f"not a bundle: it has no {names.MANIFEST}")
@@ -50,7 +50,7 @@ class Contents:
             self._take(name)
 
     def read(self, path: str) -> bytes | None:
-        """Content of a member that is not an array file; None where there is none, or none to be trusted."""
+        """Content of a member that was kept; None where there is none, or none to be trusted."""
         return None if path in self.hidden else self._kept.get(path)
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Contents:
         self.archive.close()
 
     def _take(self, name: str) -> None:
-        size, arrays = self.archive.size(name), names.suffix(name) == ".safetensors"
+        size, arrays = self.archive.size(name), _only_hashed(name)
         digest, kept, length = hashlib.sha256(), [], 0
         for piece in self.archive.chunks(name):
             digest.update(piece)
@@ -78,3 +78,8 @@ class Contents:
 
     def _refused(self, why: str) -> Refused:
         return Refused(f"{self.path}: refused: {why}; ask for the bundle again")
+
+
+def _only_hashed(name: str) -> bool:
+    """Whether a member is large arrays, of which the header is looked at; a simulation's curves are drawn again."""
+    return names.suffix(name) == ".safetensors" and not name.startswith("simulations/")

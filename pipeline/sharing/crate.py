@@ -50,6 +50,7 @@ _TYPES = {
     ".md": "text/markdown",
     ".png": "image/png",
     ".pdf": "application/pdf",
+    ".gif": "image/gif",
     ".html": "text/html",
     ".py": "text/x-python",
 }

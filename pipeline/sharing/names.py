@@ -29,7 +29,7 @@ TOP = {
 """Members that lie in no folder."""
 
 SUFFIXES = {
-    "results": {".csv", ".json", ".md", ".png", ".pdf"},
+    "results": {".csv", ".json", ".md", ".png", ".pdf", ".gif"},
     "receipts": {".json"},
     "keys": {".json"},
     "measurements": {".json", ".csv", ".safetensors"},

@@ -91,7 +91,7 @@ def _figure(work: Work) -> str:
 
 def carried(name: str, content: bytes) -> str | None:
     """Key that a result carries inside, empty if it lacks one; None for kinds of files that carry none."""
-    if not name.endswith((".json", ".pdf", ".png")):
+    if not name.endswith((".gif", ".json", ".pdf", ".png")):
         return None
     found = identify.carried(content)
     return found[identify.KEY] if found else ""

@@ -209,8 +209,8 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
             same.append(name.rsplit(".", 1)[-1])
         elif made is None and not found["note"]:
             verdict.findings.append(Finding(FORGED, checks.place(link, name), "no such file comes of its stage", fix))
-        elif made is not None and name.endswith((".png", ".pdf")) and _other(link.execution):
-            verdict.remarks.append(f"{checks.place(link, name)}: drawn otherwise by this version of matplotlib")
+        elif made is not None and name.endswith((".png", ".pdf", ".gif")) and _other(link.execution):
+            verdict.remarks.append(f"{checks.place(link, name)}: drawn otherwise by other versions of its libraries")
         elif made is not None:
             text = "it does not follow from the measurements (computed again)"
             verdict.findings.append(Finding(FORGED, checks.place(link, name), text, fix))
@@ -220,11 +220,12 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
 
 
 def _other(execution: Mapping[str, Any]) -> bool:
-    """Whether the picture was drawn by another version of matplotlib than the one here."""
+    """Whether the picture was drawn by other versions than those here, as far as they are on record."""
     import importlib.metadata
 
     try:
-        return importlib.metadata.version("matplotlib") != (execution.get("versions") or {}).get("matplotlib")
+        known = {"matplotlib": None} | (execution.get("versions") or {})
+        return any(importlib.metadata.version(name) != known.get(name) for name in {"matplotlib", "pillow"} & {*known})
     except importlib.metadata.PackageNotFoundError:
         return True
 

@@ -17,7 +17,7 @@ from pipeline.sharing import names
 Content = bytes | Path
 """A member's content, or the file that has it."""
 
-_DENSE = {".safetensors", ".png", ".pdf"}
+_DENSE = {".safetensors", ".png", ".pdf", ".gif"}
 _DATE, _MODE, _FOLDER = (1980, 1, 1, 0, 0, 0), 0o100644 << 16, 0o040755 << 16 | 0x10
 
 

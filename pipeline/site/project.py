@@ -20,7 +20,7 @@ from pipeline.provenance.findings import Finding
 from pipeline.provenance.ledgers import Folder
 from pipeline.workspace import Node, Workspace
 
-SHOWN = (".png", ".pdf", ".csv", ".json", ".md")
+SHOWN = (".png", ".pdf", ".gif", ".csv", ".json", ".md")
 """Files of a result that the site has a copy of."""
 
 _PARTS = frozenset(

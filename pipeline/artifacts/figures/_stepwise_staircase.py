@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from pipeline.artifacts import style
+from pipeline.artifacts.animation import Animation
 
 _DASHED = (0, (3, 2))
+_FRAMES = 40
 
 
 def staircase(curves: Mapping[str, NDArray[Any]], width: float, height: float, data: str) -> Figure:
@@ -29,12 +32,12 @@ def staircase(curves: Mapping[str, NDArray[Any]], width: float, height: float, d
     figure = Figure(figsize=(width, height))
     left, right = figure.subplots(1, 2, sharex=True)
     for mode, colour in enumerate(colours):
-        right.plot(time, curves["measured"][:, mode], color=colour, linewidth=1.6)
+        right.plot(time, curves["measured"][:, mode], color=colour, linewidth=1.6, gid=f"measured{mode}")
         right.plot(time, curves["predicted"][:, mode], color="black", linestyle=_DASHED, linewidth=0.7)
         if tau[mode] <= time[-1]:
             left.axvline(tau[mode], color=colour, linestyle=(0, (4, 2)), linewidth=0.8)
             right.annotate(str(mode + 1), (tau[mode], 1.03), ha="center", color=colour, fontsize=style.SMALL)
-    left.plot(time, curves["loss"], color="black", linewidth=1.4)
+    left.plot(time, curves["loss"], color="black", linewidth=1.4, gid="loss")
     left.set(ylim=(-0.3, modes + 0.9), ylabel="loss $L$", title=r"A  loss; dashed: predicted steps $\tau_j$")
     left.set_yticks(range(0, modes + 1, 2))
     right.set(ylim=(-0.03, 1.3), ylabel=r"eigenvalues $\lambda_j$ of $C$", title="B  eigenvalues of $C$")
@@ -54,6 +57,32 @@ def staircase(curves: Mapping[str, NDArray[Any]], width: float, height: float, d
     if data:
         figure.suptitle(data, x=0.01, ha="left", fontsize=style.SMALL, color=style.MUTED)
     return figure
+
+
+def growing(curves: Mapping[str, NDArray[Any]], width: float, height: float, data: str) -> Animation:
+    """The same in motion: the prediction stands from the start, what was measured follows it step by step.
+
+    Args:
+        curves: As for :func:`staircase`.
+        width: Inches.
+        height: Inches.
+        data: As for :func:`staircase`.
+    """
+    figure = staircase(curves, width, height, data)
+    named = {line.get_gid(): line for axes in figure.axes for line in axes.lines}
+    lines = [(named["loss"], curves["loss"])]
+    lines += [(named[f"measured{mode}"], values) for mode, values in enumerate(curves["measured"].T)]
+    for line, _ in lines:
+        line.set(marker="o", markevery=[-1], markersize=4, clip_on=False, zorder=4)
+    time = curves["time"]
+    shown = np.linspace(0, len(time) - 1, _FRAMES).astype(int)  # times are spaced as their axis is
+
+    def draw(number: int) -> list[Line2D]:
+        for line, values in lines:
+            line.set_data(time[: shown[number] + 1], values[: shown[number] + 1])
+        return [line for line, _ in lines]
+
+    return Animation(figure, draw, _FRAMES)
 
 
 def marks(curves: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:

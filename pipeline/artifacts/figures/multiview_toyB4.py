@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pipeline.artifacts import drawing, style
+from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
 
@@ -17,6 +20,10 @@ _WEAK, _STRONG = style.COLOURS[0], style.COLOURS[1]
 _COLOUR = {"weak": _WEAK, "strong": _STRONG}
 _ROWS = (style.COLOURS[0], style.COLOURS[4])
 _BETAS = (style.COLOURS[1], style.COLOURS[3], style.COLOURS[2], style.COLOURS[0], style.COLOURS[6])
+
+_CORRELATION = r"$|C_{12}|\,/\,\sqrt{C_{11} C_{22}}$"
+_FRAMES, _MOVING = 40, 6.0
+"""Of the animation: frames, and the time up to which it runs; then all rows have come to rest."""
 
 _CAPTION = (
     "A, B: the two rows of W in the eigenbasis of Gamma (one colour each), from six initialisations, with a "
@@ -58,14 +65,48 @@ def draw(
         text = axes.get_title()
         axes.set_title("")
         axes.set_title(f"{letter}  {text}", loc="left")
-    return Drawing(figure, ["panel", "line", "x"], records, _CAPTION)
+    return Drawing(figure, ["panel", "line", "x"], records, _CAPTION, _motion(curves, width))
+
+
+def _motion(curves: Mapping[str, Any], width: float) -> Animation:
+    """Both flows at once: rows race along the first mode, and strong orthogonalisation alone turns them apart."""
+    figure = Figure(figsize=(width, 0.39 * width))
+    panels = figure.subplots(1, 3)
+    times = curves["time"]
+    shown = np.linspace(0, np.searchsorted(times, _MOVING), _FRAMES).astype(int)
+    moving: list[tuple[Line2D, Any, Any]] = []  # a line, and what it has come through
+    for axes, (name, colour) in zip(panels, _COLOUR.items(), strict=False):
+        _plane(axes, curves["rates"])
+        axes.set_title(f"{name} orthogonalisation")
+        z, found = curves[f"{name}_z"], curves[f"{name}_correlation"]
+        for run, row in np.ndindex(*z.shape[1:3]):
+            head = {"marker": "o^"[row], "markevery": [-1], "markeredgecolor": "black", "markeredgewidth": 0.4}
+            line = axes.plot([], [], color=_ROWS[row], linewidth=0.9, markersize=5, **head)[0]
+            moving.append((line, z[:, run, row, 0], z[:, run, row, 1]))
+        for run in range(found.shape[1]):
+            line = panels[2].plot([], [], color=colour, linewidth=0.9, marker="o", markevery=[-1], markersize=3)[0]
+            moving.append((line, times, found[:, run]))
+        panels[2].annotate(name, (0.97, float(found[shown[-1]].mean())), (0, 5 if name == "strong" else -11),
+                           xycoords=("axes fraction", "data"), textcoords="offset points", color=colour,
+                           ha="right", fontsize=style.SMALL)  # fmt: skip
+    panels[2].set(xlim=(0, _MOVING), ylim=(-0.03, 1.03), xlabel="time", ylabel=_CORRELATION)
+    panels[2].set_title("correlation of the two rows")
+    clock = panels[0].annotate("", (0.03, 0.03), xycoords="axes fraction", fontsize=style.SMALL)
+
+    def draw(number: int) -> list[Artist]:
+        until = shown[number] + 1
+        for line, x, y in moving:
+            line.set_data(x[:until], y[:until])
+        clock.set_text(f"time {times[until - 1]:.1f}")
+        return [*(line for line, _, _ in moving), clock]
+
+    return Animation(figure, draw, _FRAMES)
 
 
 def _paths(axes: Axes, curves: Mapping[str, Any], name: str, records: list[dict[str, Any]]) -> None:
     axes.set_title(f"{name} orthogonalisation")
-    z, rates, times = curves[f"{name}_z"], curves["rates"], curves["time"]
-    angle = np.linspace(0, 2 * np.pi, 200)
-    axes.plot(np.cos(angle) / rates[0] ** 0.5, np.sin(angle) / rates[1] ** 0.5, color="0.75", linewidth=0.8, zorder=0)
+    z, times = curves[f"{name}_z"], curves["time"]
+    _plane(axes, curves["rates"])
     for run, row in np.ndindex(*z.shape[1:3]):
         path = z[:, run, row]
         axes.plot(path[:, 0], path[:, 1], color=_ROWS[row], linewidth=0.9)
@@ -77,6 +118,12 @@ def _paths(axes: Axes, curves: Mapping[str, Any], name: str, records: list[dict[
                 {"panel": panel, "line": line, "x": float(t), "quantity": f"z{k + 1}", "value": float(point[k])}
                 for k in range(2)
             ]
+
+
+def _plane(axes: Axes, rates: Any) -> None:
+    """The eigenbasis of Gamma, with the ellipse C_ii = 1."""
+    angle = np.linspace(0, 2 * np.pi, 200)
+    axes.plot(np.cos(angle) / rates[0] ** 0.5, np.sin(angle) / rates[1] ** 0.5, color="0.75", linewidth=0.8, zorder=0)
     axes.set_aspect("equal")
     axes.set_xlim(-1.75, 1.75)
     axes.set_ylim(-1.75, 1.75)
@@ -105,7 +152,7 @@ def _correlation(axes: Axes, curves: Mapping[str, Any], records: list[dict[str, 
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(0, times[-1])
     axes.set_xlabel("time")
-    axes.set_ylabel(r"$|C_{12}|\,/\,\sqrt{C_{11} C_{22}}$")
+    axes.set_ylabel(_CORRELATION)
     drawing.label_ends(axes, ends)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.artifacts.drawing import Drawing
-from pipeline.artifacts.figures._stepwise_staircase import marks, staircase
+from pipeline.artifacts.figures._stepwise_staircase import growing, marks, staircase
 from pipeline.artifacts.rows import Row
 
 _CAPTION = (
@@ -38,4 +38,5 @@ def draw(
         height: Inches.
         data: What stands above the figure where the crops are not of the paper's images.
     """
-    return Drawing(staircase(curves, width, height, data), ["mode", "t"], marks(curves), _CAPTION)
+    still, moving = (made(curves, width, height, data) for made in (staircase, growing))
+    return Drawing(still, ["mode", "t"], marks(curves), _CAPTION, moving)

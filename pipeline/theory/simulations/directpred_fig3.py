@@ -8,6 +8,9 @@ from pipeline.theory.directpred.equilibria import STABLE, UNSTABLE, collapses_wi
 from pipeline.theory.directpred.modes import Rates, integrate, offset
 from pipeline.theory.simulation import Simulation
 
+_CLOUD, _MOMENTS = 12, 40
+"""Points per axis that are followed, and how many moments of their course are kept."""
+
 
 def simulate(
     *,
@@ -40,11 +43,15 @@ def simulate(
     made.curves.update(parameters=np.array([tau, alpha_p, variance]), box=np.array([*p_range, *s_range]))
     edge_p, edge_s = _edges(p_range, s_range)
     start_p, start_s = np.meshgrid(np.linspace(*p_range, starts), np.linspace(*s_range, starts + 1)[1:])
+    cloud = [grid.ravel() for grid in np.meshgrid(_inside(p_range), _inside(s_range))]
+    moments = np.concatenate([[0.0], np.geomspace(0.03, until, _MOMENTS - 1)])
+    made.curves["moments"] = moments
     for number, eta in enumerate(etas):
         rates = Rates(alpha_p, eta, variance)
         times = np.concatenate([[0.0], np.geomspace(1e-3, until, 600)])
         orbits = np.stack(integrate(edge_p, edge_s, tau, times, rates, rtol=1e-9)[:2])
         made.curves[f"orbits{number}"] = np.stack([_even(orbit, marks, p_range, s_range) for orbit in orbits.T])
+        made.curves[f"cloud{number}"] = np.stack(integrate(*cloud, tau, moments, rates, rtol=1e-8)[:2], axis=-1)
         points = on_parabola(tau, rates)
         # floats that say stability: curves hold numbers only
         signs = {STABLE: 1.0, UNSTABLE: -1.0}
@@ -61,6 +68,12 @@ def simulate(
             exact = collapses_without_decay(start_p, start_s, tau, rates)
             made.add((exact != collapsed).mean(), eta=eta, quantity="starts off the exact basin")
     return made
+
+
+def _inside(span: list) -> np.ndarray:
+    """Centres of equal parts of a range: where points that are followed in time start."""
+    low, high = span
+    return low + (high - low) * (np.arange(_CLOUD) + 0.5) / _CLOUD
 
 
 def _edges(p_range: list, s_range: list) -> tuple[np.ndarray, np.ndarray]:
