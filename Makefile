@@ -45,10 +45,10 @@ site: $(READY)  ## a static site of everything that is built, in site/
 	@$(BIN)/python -m pipeline site $(if $(CONFIG),--config $(CONFIG))
 
 test: $(READY)  ## the test suite
-	@$(RUN) pytest
+	@$(RUN) pytest -n 2 --dist loadfile
 
 test-all: $(READY)  ## the test suite with what takes minutes
-	@$(RUN) pytest -m "slow or not slow"
+	@$(RUN) pytest -n 2 --dist loadfile -m "slow or not slow"
 
 lint: $(READY)  ## what the formatters and snakemake say
 	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules

@@ -298,7 +298,8 @@ def test_modes_with_a_moving_average_are_the_scalar_weights():
 @given(rate, decay, st.floats(-0.5, 1.0), st.floats(0.01, 1.0))
 def test_offset_decays_whatever_tau_does(alpha_p, eta, p, s):
     rates, times = Rates(alpha_p, eta, 0.1), np.linspace(0, 20, 5)
-    for beta in (None, 0.4):
+    # with p < 0 the ratio tau of a decaying mode grows without bound, in finite time: no path to compare with
+    for beta in (None, 0.4) if p >= 0 else (None,):
         path = modes.integrate(p, s, 0.5, times, rates, beta, rtol=1e-12)
         c = modes.offset(p, s, rates)
         assert modes.offset(path[0], path[1], rates) == pytest.approx(
