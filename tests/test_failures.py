@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import random
@@ -87,8 +88,15 @@ def test_a_second_snakemake_is_refused_and_harms_nothing(project):
 def test_the_same_command_goes_on_after_an_interrupt(project):
     add_mini(project)
     command = [sys.executable, "-m", "snakemake", DUEL, "--cores", "1"]
+    # a test run in the background ignores SIGINT, and its children would inherit that
+    hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        command, cwd=project.root, env=project.environ, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=project.root,
+        env=project.environ,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=hearing,
     ) as running:
         while not list(project.root.glob("receipts/checkpoints/*/seed0/*.json")):
             assert running.poll() is None
