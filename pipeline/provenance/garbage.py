@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from pipeline.catalogue import Catalogue
 from pipeline.errors import UserError
 from pipeline.plan import Plan
 from pipeline.provenance.chain import parse, walk
-from pipeline.provenance.ledgers import Folder, git
+from pipeline.provenance.ledgers import Folder, blobs, git
 from pipeline.state import States
 from pipeline.store import Store
 from pipeline.workspace import Node, Workspace
@@ -111,28 +110,10 @@ def committed(root: Path) -> Iterator[dict[str, Any]]:
     pairs = {(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in listed if " " in line}
     pairs |= {(parts[1], parts[3]) for parts in staged if len(parts) == 4}
     wanted = [sha for sha, path in sorted(pairs) if path.endswith(".json") and not path.endswith(".execution.json")]
-    for content in _blobs(root, wanted):
+    for content in blobs(root, wanted):
         found = parse("", content)
         if receipt.fault(found) is None:
             yield found
-
-
-def _blobs(root: Path, names: Iterable[str]) -> Iterator[bytes]:
-    names = list(names)
-    if not names:
-        return
-    command = ["git", "-C", str(root), "cat-file", "--batch"]
-    done = subprocess.run(command, input="\n".join(names).encode() + b"\n", capture_output=True, check=True)
-    at = 0
-    while at < len(done.stdout):
-        end = done.stdout.index(b"\n", at)
-        head = done.stdout[at:end].split()
-        if len(head) != 3:
-            at = end + 1
-            continue
-        size = int(head[2])
-        yield done.stdout[end + 1 : end + 1 + size]
-        at = end + 2 + size
 
 
 def _same_extension(workspace: Workspace, known: Catalogue) -> None:
@@ -169,7 +150,7 @@ def _folders(workspace: Workspace, needed: Needed) -> None:
     tracked = [line.split(" ", 1)[0] for line in listed if line.endswith(".dvc")]
     texts = [path.read_bytes() for path in workspace.root.glob("*/**/*.dvc") if path.is_file()]
     store = Store(workspace.root)
-    for content in (*texts, *_blobs(workspace.root, tracked)):
+    for content in (*texts, *blobs(workspace.root, tracked)):
         with contextlib.suppress(yaml.YAMLError, AttributeError, TypeError, KeyError):
             for entry in yaml.safe_load(content)["outs"]:
                 needed.objects.add(entry["md5"])

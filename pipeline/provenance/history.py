@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import components, files, fingerprint
 from pipeline.errors import UserError
 from pipeline.keys import Key
-from pipeline.provenance.ledgers import git
+from pipeline.provenance.ledgers import blobs, git
 from pipeline.store import Store
 
 VERSIONS = 200
@@ -108,22 +108,8 @@ def compare(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, st
 
 def _committed(root: Path, module: str, commits: list[str]) -> Iterator[bytes]:
     """A module's content at each of the commits, every content once."""
-    if not commits:
-        return
-    asked = "".join(f"{commit}:./{module}\n" for commit in commits).encode()
-    command = ["git", "-C", str(root), "cat-file", "--batch"]
-    done = subprocess.run(command, input=asked, capture_output=True, check=False)
-    rest, seen = done.stdout, set()
-    while rest:
-        head, _, rest = rest.partition(b"\n")
-        parts = head.split()
-        if len(parts) != 3 or parts[1] != b"blob":
-            continue
-        size = int(parts[2])
-        content, rest = rest[:size], rest[size + 1 :]
-        if parts[0] not in seen:
-            seen.add(parts[0])
-            yield content
+    with contextlib.suppress(subprocess.CalledProcessError):
+        yield from blobs(root, [f"{commit}:./{module}" for commit in commits])
 
 
 def _component(path: str) -> Path:

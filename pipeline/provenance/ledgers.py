@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -74,6 +75,35 @@ class Revision:
         """Paths of all files below a folder."""
         found = git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit, "--", f"{below.rstrip('/')}/")
         return [path for path in found.split("\0") if path]
+
+
+def blobs(root: Path, names: Iterable[str]) -> Iterator[bytes]:
+    """Contents of files that Git holds, every content once; what is no file, or is not there, is left out.
+
+    Args:
+        root: A folder of the repository.
+        names: Hashes, or ``COMMIT:./PATH``.
+
+    Raises:
+        CalledProcessError: Git fails: nothing may be taken for uncommitted then.
+    """
+    asked = "".join(f"{name}\n" for name in names).encode()
+    if not asked:
+        return
+    command = ["git", "-C", str(root), "cat-file", "--batch"]
+    found = subprocess.run(command, input=asked, capture_output=True, check=True).stdout
+    at, seen = 0, set()
+    while at < len(found):
+        end = found.index(b"\n", at)
+        head = found[at:end].split()
+        at = end + 1
+        if len(head) != 3:
+            continue
+        size = int(head[2])
+        if head[1] == b"blob" and head[0] not in seen:
+            seen.add(head[0])
+            yield found[at : at + size]
+        at += size + 1
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.provenance.chain import Chain, Link
+from pipeline.provenance.differences import flat
 from pipeline.workspace import LOCAL, Node
 
 WRAP = 31
@@ -89,7 +90,7 @@ def differing(chain: Chain) -> dict[str, str]:
     groups: dict[str, dict[str, dict[str, Any]]] = {}
     for link in chain.family("pretrain"):
         group = groups.setdefault(link.node.config.rpartition("-")[0], {})
-        group.setdefault(link.node.config, dict(flat(link.receipt["leaves"])))
+        group.setdefault(link.node.config, flat(link.receipt["leaves"]))
     found = {}
     for group in groups.values():
         names = dict.fromkeys(name for leaves in group.values() for name in leaves)
@@ -97,15 +98,6 @@ def differing(chain: Chain) -> dict[str, str]:
         for config, leaves in group.items() if apart else ():
             found[config] = ", ".join(f"{_short(name, apart)} {_word(leaves.get(name))}" for name in apart)
     return found
-
-
-def flat(leaves: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """A tree of leaves as ``predictor.rho`` and value."""
-    for name, value in leaves.items():
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def count(number: int, word: str) -> str:

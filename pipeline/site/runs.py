@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.artifacts import formats
 from pipeline.provenance.chain import Chain, Link
+from pipeline.provenance.differences import flat
 from pipeline.site import spark
-from pipeline.site.fold import count, flat, title_of
+from pipeline.site.fold import count, title_of
 from pipeline.site.project import Project, Result, natural
 from pipeline.workspace import LOCAL
 
@@ -151,7 +152,7 @@ def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> 
 
 def pairs(leaves: dict[str, Any]) -> list[tuple[str, str]]:
     """Leaves as ``predictor.rho`` and text."""
-    found = [(name, text(value)) for name, value in flat(leaves)]
+    found = [(name, text(value)) for name, value in flat(leaves).items()] if leaves else []
     return sorted(found, key=_kind_first)
 
 
