@@ -28,6 +28,7 @@ class Options:
     seeds: int | None = None
     extend: str | None = None
     device: str | None = None
+    memory: int | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
@@ -47,6 +48,8 @@ class Options:
                 raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
         if "seeds" in values and (not isinstance(values["seeds"], int) or values["seeds"] < 1):
             raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
+        if "memory" in values:
+            values["memory"] = _bytes(values["memory"])
         if "datasets" in values:
             found = values["datasets"]
             if not isinstance(found, str | list | tuple) or not found:
@@ -65,6 +68,14 @@ class Options:
         """Folder of results: the scale, and the flavour where it is not the paper's text."""
         scale = scale or self.scale
         return scale if self.flavour == "paper" else f"{scale}-{self.flavour}"
+
+
+def _bytes(text: Any) -> int:
+    """``4GB``, ``500MB`` or a number of bytes, as a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", str(text).strip(), re.IGNORECASE)
+    if match is None or isinstance(text, bool) or float(match[1]) <= 0:
+        raise UserError(f"--config memory: expected a size such as 4GB or 500MB, found {text!r}")
+    return round(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 
 @dataclass(frozen=True)
@@ -153,10 +164,17 @@ class Catalogue:
             raise UserError(f"--config scale={name}: there is no such scale; {nearest(name, list(known))}")
         where = _shown(known[name])
         found = spec.parse(spec.Scale, spec.load(known[name]), where)
-        for stands_for in found.datasets:
-            self.dataset(stands_for, f"{where}: datasets")
+        for place, group in [
+            ("datasets", found),
+            *((f"papers.{key}.datasets", own) for key, own in found.papers.items()),
+        ]:
+            for stands_for in group.datasets:
+                self.dataset(stands_for, f"{where}: {place}")
         for kind, leaves in found.measures.items():
             self._check_leaves("measure", kind, leaves, f"{where}: measures")
+        for paper in found.papers:
+            if paper not in self.paper_keys:
+                raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
         return found
 
     def _check_flavours(self, paper: spec.Paper, where: str) -> None:

@@ -45,6 +45,7 @@ CATEGORIES: dict[str, Category] = {
     "objective": Category("objectives", entry="loss"),
     "optimizer": Category("training/optimizers"),
     "schedule": Category("training/schedules"),
+    "initialization": Category("nets/initializations"),
     "source": Category("data/sources"),
     "measure": Category("evaluation/measures", entry="measure"),
     "simulation": Category("theory/simulations", entry="simulate"),

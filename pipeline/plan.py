@@ -29,7 +29,10 @@ MODULES = {
 ARRAYS = ["arrays.safetensors", "meta.json"]
 """What stages read of a data set."""
 
-UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same"}
+WEIGHTS = ["model.safetensors", "summary.json"]
+"""What measurements read of a checkpoint."""
+
+UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
 
 PIXELS: Leaves = {**UNTRAINED, "encoder": "pixels"}
@@ -79,6 +82,7 @@ class Cell:
         trained_epochs: Epochs that were trained.
         nodes: Names of the measurement nodes, one per seed.
         missing: Why the cell has no value, if it has none.
+        value: Which value of the measurement it shows, where that is not the measure's own.
     """
 
     axes: dict[str, Any]
@@ -89,6 +93,7 @@ class Cell:
     trained_epochs: int = 0
     nodes: list[str] = field(default_factory=list)
     missing: str | None = None
+    value: str | None = None
 
 
 @dataclass
@@ -137,7 +142,7 @@ class Plan:
     def _artifact(self, request: Request) -> ArtifactPlan:
         paper = self.catalogue.papers[request.paper]
         artifact = paper.artifacts[request.artifact]
-        scale = self.catalogue.scale(request.scale)
+        scale = self.catalogue.scale(request.scale).of(request.paper)
         where = f"{_shown(self.catalogue.paths[request.paper])}: {request.artifact}"
         if artifact.simulation is None:
             reader = _Reader(self, request, paper, artifact, scale, where)
@@ -161,7 +166,7 @@ class Plan:
             "scale": {"key": request.scale, "title": scale.title},
             "flavour": request.flavour,
             "published": self._published(artifact, where),
-            "cells": [asdict(cell) for cell in cells],
+            "cells": [{k: v for k, v in asdict(cell).items() if k != "value" or v is not None} for cell in cells],
         }
         if artifact.draw:
             given = {"kind": artifact.draw} if isinstance(artifact.draw, str) else artifact.draw
@@ -231,6 +236,18 @@ class Plan:
         run.measures.setdefault(measure, set()).add((seed, epoch))
         return measurement(config, seed, epoch, measure).name
 
+    def want_reference(self, config: str, seed: int, template: str) -> None:
+        """Ask for the milestone that one of this run is compared with."""
+        other = checkpoint(config, seed, 0).below(f"checkpoints/{template}")
+        self.runs[other.config].milestones.add((seed, other.epoch or 0))
+
+    def references(self, config: str) -> Iterator[Node]:
+        """Milestones with which those of a run are compared."""
+        for measure, places in self.runs[config].measures.items():
+            template = self.measures[measure].get("reference")
+            if template is not None:
+                yield from (checkpoint(config, *place).below(f"checkpoints/{template}") for place in places)
+
     # -- nodes and keys
 
     def nodes(self) -> Iterator[Node]:
@@ -254,7 +271,9 @@ class Plan:
         found: dict[str, Key] = {}
         options = self.catalogue.options
         entries = self.catalogue.accepted
-        context = {name: value for name in ("raw_dir", "device", "extend") if (value := getattr(options, name))}
+        context = {
+            name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))
+        }
 
         def made(stage: str, module: str, parts: dict[str, Path], **more: Any) -> Key:
             roots = [components.PACKAGE.parent / module, *parts.values()]
@@ -293,14 +312,28 @@ class Plan:
                 kept, silent = spec.prune(chosen, self.extend)
                 named = {"measure": components.find("measure", kind, self.extend)}
                 named |= {part: parts[part] for part in read if part in parts}
+                inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
+                reads = {"checkpoint": WEIGHTS, "data": ARRAYS}
+                if "reference" in leaves:
+                    reference = checkpoint(config, 0, 0).below(f"checkpoints/{leaves['reference']}")
+                    other = self.runs[reference.config].run
+                    of_other, quiet = spec.prune({name: other[name] for name in read}, self.extend)
+                    kept["reference"], silent["reference"] = of_other, quiet
+                    named |= {
+                        f"reference.{part}": components.find(part, other[part]["kind"], self.extend)
+                        for part in read
+                        if part in parts
+                    }
+                    inputs["reference"] = f"checkpoints/{leaves['reference']}"
+                    reads["reference"] = WEIGHTS
                 found[measurement(config, 0, 0, measure).key] = made(
                     kind,
                     MODULES["measure"],
                     named,
                     leaves=kept,
                     silent=silent,
-                    inputs={"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"},
-                    reads={"checkpoint": ["model.safetensors", "summary.json"], "data": ARRAYS},
+                    inputs=inputs,
+                    reads=reads,
                     tracked=run.tracked,
                 )
         for identity, simulation in self.simulations.items():
@@ -343,8 +376,6 @@ class _Reader:
             raise UserError(f"{where}: measure: {artifact.measure} is none of: {', '.join(paper.measures)}")
         self.measure = paper.measures[artifact.measure]
         self.value = self.flavour.measures.get(artifact.measure, self.measure.value)
-        kind = self.measure.measure.get("kind", "")
-        self.protocol = plan.add_measure({**self.measure.measure, **scale.measures.get(kind, {})}, where)
         self.seeds = range(plan.catalogue.options.seeds or min(artifact.seeds, scale.seeds or artifact.seeds))
 
     def cells(self) -> Iterator[Cell]:
@@ -356,32 +387,41 @@ class _Reader:
         for values in itertools.product(*axes.values()):
             chosen = dict(zip(axes, values, strict=True))
             cell = Cell(chosen, stands_for=str(chosen["dataset"]), epochs=chosen["epochs"])
-            leaves = self._layers(chosen)
+            leaves, aside = self._layers(chosen)
             cell.missing = self._left_out(cell)
             if cell.missing is None:
                 first.setdefault(cell.stands_for, leaves)
-                self._fill(cell, leaves)
+                self._fill(cell, leaves, aside)
             yield cell
         if self.scale.baselines and self.artifact.baselines:
             for dataset, leaves in first.items():
                 for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
                     cell = Cell({"dataset": dataset}, role=role, stands_for=dataset)
-                    self._fill(cell, spec.overlay(leaves, extra), own=tuple(extra))
+                    self._fill(cell, spec.overlay(leaves, extra), _Aside(), own=tuple(extra))
                     yield cell
 
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.plan.catalogue.options.datasets
         if chosen and cell.stands_for not in chosen:
             return f"{cell.stands_for}: not among --config datasets={','.join(chosen)}"
-        if self.scale.max_epochs is not None and cell.epochs > self.scale.max_epochs:
+        if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None
 
-    def _fill(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = ()) -> None:
+    def _fill(self, cell: Cell, leaves: Leaves, aside: _Aside, own: tuple[str, ...] = ()) -> None:
+        cell.trained_epochs = self.scale.trained(cell.epochs)
+        config = self._run(cell, leaves, own)
+        protocol = self._protocol(cell, config, aside)
+        if aside.reads:
+            cell.value = "_".join([self.value, *aside.reads])
+        for seed in self.seeds:
+            cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, protocol))
+
+    def _run(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = ()) -> str:
+        """Plan the run of a cell, once the scale has set its leaves; returns its identity."""
         given = self.scale.datasets.get(cell.stands_for, cell.stands_for)
         given = {"name": given} if isinstance(given, str) else dict(given)
         cell.dataset = given.pop("name")
-        cell.trained_epochs = self.scale.trained(cell.epochs)
         data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
@@ -389,17 +429,46 @@ class _Reader:
         leaves = spec.overlay(leaves, known)
         leaves.setdefault("normalize", self.plan.catalogue.datasets[cell.dataset].normalize)
         run = spec.compose(leaves, self.where, self.plan.extend)
-        config = self.plan.add_run(run, data, cell.dataset, self.scale)
-        for seed in self.seeds:
-            cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, self.protocol))
+        if run["schedule"].get("epochs", cell) is None:  # a schedule that ends with the training
+            run["schedule"]["epochs"] = cell.trained_epochs
+        return self.plan.add_run(run, data, cell.dataset, self.scale)
 
-    def _layers(self, chosen: dict[str, Any]) -> Leaves:
+    def _protocol(self, cell: Cell, config: str, aside: _Aside) -> str:
+        """Plan the measure of a cell; returns its identity.
+
+        A measure with a leaf ``reference`` compares two checkpoints: the other is the same run's last one (``last``) or
+        that of another method with the same seed after as many epochs.
+        """
+        declared = self.measure.measure
+        leaves = {**declared, **self.scale.measures.get(declared.get("kind", ""), {})}
+        name = aside.reference or leaves.get("reference")
+        if name == "last":
+            epochs = max(map(self.scale.trained, self.artifact.axes()["epochs"]))
+            leaves["reference"] = f"{{config}}/{{seed}}/epoch{epochs:04d}"
+        elif name is not None:
+            chosen = {axis: value for axis, value in cell.axes.items() if axis not in aside.axes}
+            other = self._run(cell, self._layers({**chosen, "method": name})[0])
+            leaves["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
+        identity = self.plan.add_measure(leaves, self.where)
+        if name is not None:
+            for seed in self.seeds:
+                self.plan.want_reference(config, seed, leaves["reference"])
+        return identity
+
+    def _layers(self, chosen: dict[str, Any]) -> tuple[Leaves, _Aside]:
         """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
         leaves = spec.overlay({}, self.paper.defaults)
         leaves = spec.overlay(leaves, self.paper.datasets.get(str(chosen["dataset"]), {}))
+        aside = _Aside()
         if "method" in chosen:
-            leaves = spec.overlay(leaves, self._method(str(chosen["method"]), ()))
-        sweeps = [self._axis(name, value) for name, value in chosen.items() if name not in _RESERVED]
+            leaves = spec.overlay(leaves, aside.take(self._method(str(chosen["method"]), ()), "method"))
+        sweeps = []
+        for name, value in chosen.items():
+            if name not in _RESERVED:
+                layer = aside.take(self._axis(name, value), name)
+                if (like := layer.pop("like", None)) is not None:
+                    leaves = spec.overlay(leaves, aside.take(self._method(like, ()), name))
+                sweeps.append(layer)
         # A layer that replaces a component comes before those that change its leaves, whatever their order.
         sweeps.sort(key=_keeps_kinds)
         swept = set().union(*map(spec.paths, sweeps)) if sweeps else set()
@@ -415,7 +484,7 @@ class _Reader:
             more = by_kind.get((leaves.get(part) or {}).get("kind", ""), {})
             more = {leaf: value for leaf, value in more.items() if f"{part}.{leaf}" not in swept}
             leaves = spec.overlay(leaves, {part: more} if more else {})
-        return leaves
+        return leaves, aside
 
     def _method(self, name: str, seen: tuple[str, ...]) -> Leaves:
         if name not in self.paper.methods:
@@ -439,6 +508,31 @@ class _Reader:
 
 
 _RESERVED = ("method", "dataset", "epochs")
+
+
+@dataclass
+class _Aside:
+    """What methods and axes say beside the leaves of a run.
+
+    Attributes:
+        reads: What comes behind the measure's value to name the one that a cell shows.
+        reference: The method (or ``last``) with whose checkpoint a cell's is compared.
+        axes: The axes that say so.
+    """
+
+    reads: list[str] = field(default_factory=list)
+    reference: str | None = None
+    axes: list[str] = field(default_factory=list)
+
+    def take(self, layer: Leaves, axis: str) -> Leaves:
+        """The layer without what is meant for here."""
+        rest = dict(layer)
+        if "reads" in rest:
+            self.reads.append(rest.pop("reads"))
+        if "reference" in rest:
+            self.reference = rest.pop("reference")
+            self.axes.append(axis)
+        return rest
 
 
 def _keeps_kinds(layer: Leaves) -> bool:

@@ -127,10 +127,12 @@ class Build:
         return Node(f"data/{self.plan.runs[config].data}").receipt
 
     def checkpoints(self, config: str) -> list[str]:
-        """Receipts of a run's milestones that are measured."""
+        """Receipts of a run's milestones that are measured, and of those that they are compared with."""
         run = self.plan.runs[config]
-        places = set().union(*run.measures.values()) if run.measures else set()
-        return [checkpoint(config, seed, epoch).receipt for seed, epoch in sorted(places)]
+        found = {node.receipt for node in self.plan.references(config)}
+        for places in run.measures.values():
+            found |= {checkpoint(config, seed, epoch).receipt for seed, epoch in places}
+        return sorted(found)
 
     def measure_keys(self, config: str) -> list[str]:
         """Key files of all measurements of a run."""

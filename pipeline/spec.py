@@ -177,6 +177,14 @@ class Estimate(_Strict):
     basis: str
 
 
+class PaperScale(_Strict):
+    """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike."""
+
+    datasets: dict[str, str | Leaves] = {}
+    epochs: dict[int, int] = {}
+    every_run: Leaves = {}
+
+
 class Scale(_Strict):
     """A file of params/scales: how much of the paper's budget is spent."""
 
@@ -189,9 +197,21 @@ class Scale(_Strict):
     seeds: int | None = None
     baselines: bool = False
     every_run: Leaves = {}
+    papers: dict[str, PaperScale] = {}
     measures: dict[str, Leaves] = {}
     replications: int | None = None
     estimate: Estimate
+
+    def of(self, paper: str) -> Scale:
+        """The scale as one paper sees it."""
+        own = self.papers.get(paper, PaperScale())
+        return self.model_copy(
+            update={
+                "datasets": {**self.datasets, **own.datasets},
+                "epochs": own.epochs or self.epochs,
+                "every_run": overlay(self.every_run, own.every_run),
+            }
+        )
 
     def trained(self, epochs: int) -> int:
         """Epochs that stand for the paper's ``epochs``: linear between the given points, at least 1 from 1 on."""
@@ -226,6 +246,7 @@ class Run(_Strict):
     objective: Leaves
     optimizer: Leaves
     schedule: Leaves = _leaf(dict, {"kind": "constant"})
+    initialization: Leaves = _leaf(dict, {"kind": "standard"}, absent={"kind": "standard"})
     normalize: Leaves | None = _leaf(dict, None)
     split: Literal["train", "train+unlabeled"] = _leaf(str, "train")
     batch_size: int = _leaf(int, 128, gt=0)
@@ -233,7 +254,7 @@ class Run(_Strict):
     threads: int = _leaf(int, 1, gt=0)
 
 
-PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule")
+PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule", "initialization")
 """The leaves of a run that are components."""
 
 

@@ -79,7 +79,7 @@ class States:
         key_file = self.keys[node.key]
         state = State(node, key_file, EXECUTE)
         for role, template in key_file.inputs.items():
-            below = self.by_name[template.format(milestone=node.milestone)]
+            below = self.by_name[node.below(template).name]
             if below.receipt is not None:
                 state.inputs[role] = receipt.content(below.receipt["outputs"], key_file.reads.get(role))
         state.waiting = [role for role in key_file.inputs if role not in state.inputs]
@@ -184,7 +184,7 @@ class States:
 
     def _order(self, state: State) -> None:
         """Make a valid node no older than what it reads."""
-        inputs = [Node(template.format(milestone=state.node.milestone)) for template in state.key_file.inputs.values()]
+        inputs = [state.node.below(template) for template in state.key_file.inputs.values()]
         newest = max((_time(self.workspace.path(below.receipt)) for below in inputs), default=0)
         for path in self._outputs(state):
             if _time(path) < newest:
@@ -252,7 +252,8 @@ class Estimate:
         return total, "; ".join(basis) or "nothing to execute"
 
     def _rate(self, family: str, config: str) -> float | None:
-        """Median seconds per epoch (or per measurement) of runs on the same data set with the same encoder."""
+        """Median seconds per epoch (or per measurement) of runs on the same data set with the same encoder, that had a
+        GPU if these will."""
         if not hasattr(self, "_rates"):
             self._rates: dict[tuple[str, str], float | None] = {}
         like = "-".join(config.removeprefix("local-").split("-")[:2])
@@ -265,7 +266,7 @@ class Estimate:
             ):
                 record = files.read_json(path) or {}
                 epochs = record.get("epochs", 0 if family == "checkpoints" else 1)
-                if epochs and "seconds" in record:
+                if epochs and "seconds" in record and bool(record.get("gpu")) == self.scale.gpu:
                     found.append(record["seconds"] / epochs)
             self._rates[family, like] = statistics.median(found) if found else None
         return self._rates[family, like]

@@ -28,7 +28,8 @@ class Work:
             result must not depend on it.
         scratch: A folder that survives a crash and belongs to this run alone (all milestones of one seed).
         components: Source file of each component that ``spec`` names, by category.
-        context: Where things are on this machine (``raw_dir``, ``device``); never part of a key.
+        context: Where things are on this machine (``raw_dir``, ``device``) and what it has (``memory``); never part of
+            a key.
     """
 
     name: str

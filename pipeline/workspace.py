@@ -70,6 +70,13 @@ class Node:
         found = _RUN.search(self.name)
         return found[0] if found else ""
 
+    def below(self, template: str) -> Node:
+        """The node that ``template`` stands for here: ``{config}``, ``{milestone}`` and ``{seed}`` are this node's."""
+        own = {"{config}": self.config, "{milestone}": self.milestone, "{seed}": f"seed{self.seed}"}
+        for name, value in own.items():
+            template = template.replace(name, value)
+        return Node(template)
+
     @property
     def receipt(self) -> str:
         """Path of the receipt, relative to the root."""

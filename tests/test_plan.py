@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import copy_project
 
 from pipeline import components, spec
-from pipeline.catalogue import PARAMS, Catalogue, Options
+from pipeline.catalogue import PARAMS, Catalogue, Options, Request
 from pipeline.errors import UserError
 from pipeline.plan import Plan
+from pipeline.state import Estimate, States
+from pipeline.workspace import Workspace
 
 
 def planned(*targets: str, **options) -> Plan:
@@ -152,8 +155,10 @@ def test_the_plan_needs_no_torch():
 
 def test_all_ninety_two_artifacts_have_a_name():
     registry = Catalogue(Options()).registry
-    assert len(registry) == 92
-    counts = {paper: sum(key == paper for key, _ in registry) for paper, _ in registry}
+    ours = {("stepwise", "ntk_evolution"), ("stepwise", "exact")}
+    assert ours < registry.keys() and len(registry) == 92 + len(ours)
+    of_papers = registry.keys() - ours
+    counts = {paper: sum(key == paper for key, _ in of_papers) for paper, _ in of_papers}
     assert counts == {"directpred": 21, "stepwise": 14, "isoloss": 14, "embnorms": 20, "multiview": 23}
 
 
@@ -386,3 +391,26 @@ def test_leaves_of_components_are_read_from_their_source_without_importing_them(
     assert silent == {"objective": {"later": 1}}
     with pytest.raises(UserError, match="mine needs this key"):
         components.resolve("objective", {"kind": "mine"}, "here", tmp_path)
+
+
+# -- how long
+
+
+@pytest.mark.parametrize(("scale", "words"), [("gpu", "GPU-hours"), ("tiny", "of work for one worker")])
+def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_path):
+    """From records of like runs: those with a GPU where the scale has one, others where it has none."""
+    root = copy_project(tmp_path / "p").root
+    plan = Plan(Catalogue(Options(scale=scale)), [Request(scale, scale, "paper", "stepwise", "table2")])
+    like = next(iter(plan.runs))
+    for name, gpu, seconds in (("a", None, 36.0), ("b", "a card", 72.0)):
+        folder = root / f"receipts/checkpoints/{like[:-10]}{name * 10}/seed0"
+        folder.mkdir(parents=True)
+        record = {"seconds": seconds, "epochs": 1, "gpu": gpu}
+        (folder / "epoch0001.execution.json").write_text(json.dumps(record))
+    states = States(plan, Workspace(root))
+    found = Estimate(states, plan.catalogue.scale(scale))
+    rate = found._rate("checkpoints", like)
+    assert rate == (72.0 if scale == "gpu" else 36.0)
+    assert "receipts of like runs" in found.seconds()[1]
+    project = copy_project(tmp_path / "q")
+    assert words in project.pipeline("plan", f"results/{scale}/stepwise/table2.csv").stdout

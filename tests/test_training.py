@@ -457,6 +457,7 @@ def run_spec(**changes: Any) -> dict[str, Any]:
         "objective": {"kind": "cosine"},
         "optimizer": {"kind": "sgd", "lr": 0.05},
         "schedule": {"kind": "constant"},
+        "initialization": {"kind": "standard"},
     }
     plain = {"normalize": None, "split": "train", "batch_size": 16, "threads": 1, "precision": "fp32"}
     plain |= {name: changes.pop(name) for name in list(changes) if name in plain}

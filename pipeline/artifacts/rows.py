@@ -140,7 +140,7 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
     """
     leaves = work.spec
     value = leaves["measure"]["value"]
-    known: dict[str, Any] = {}
+    known: dict[Any, Any] = {}
     rows = []
     for cell in leaves["cells"]:
         row = Row(
@@ -155,12 +155,13 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             _simulated(row, cell["nodes"][0], work, known)
             rows.append(row)
             continue
+        name = cell.get("value", value)
         for number, node in enumerate(cell["nodes"]):
-            if node not in known:
-                known[node] = _value(work.inputs[node] / "scores.json", value)
+            if (node, name) not in known:
+                known[node, name] = _value(work.inputs[node] / "scores.json", name)
             found = re.search(r"/seed(\d+)/", node)
             seed = int(found[1]) if found else number
-            row.seeds[seed], row.nodes[seed] = known[node], node
+            row.seeds[seed], row.nodes[seed] = known[node, name], node
         rows.append(row)
     return rows, _match(rows, leaves, work.name)
 

@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     for stage, count in stages.items():
         row = f"{count['in place']:>10}{count['restorable']:>12}{count['to execute']:>12}"
         print(f"{stage:<16}{sum(count.values()):>8}{row}")
-    print(f"about {_duration(seconds)} of work for one worker ({basis})")
+    amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{_duration(seconds)} of work for one worker"
+    print(f"about {amount} ({basis})")
     if arguments.specs:
         import yaml
 

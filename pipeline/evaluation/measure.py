@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from pipeline import components
 from pipeline.evaluation.progress import Progress
@@ -30,19 +29,37 @@ def write_scores(folder: Path, scores: Mapping[str, Any]) -> None:
     (folder / SCORES).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def _scores(work: Work, known: dict[str, Tensor]) -> Mapping[str, Any]:
-    if read_summary(work.inputs["checkpoint"])["outcome"] == "diverged":
-        return DIVERGED
-    subject = Subject(
-        spec={name: leaves for name, leaves in work.spec.items() if name != "measure"},
+def _subject(work: Work, role: str, known: Mapping[Path, dict[str, Any]], reference: Subject | None = None) -> Subject:
+    """The checkpoint of a role; the reference has leaves and components of its own."""
+    compared = role == "reference"
+    leaves = work.spec["reference"] if compared else work.spec
+    prefix = "reference." if compared else ""
+    return Subject(
+        spec={name: value for name, value in leaves.items() if name not in ("measure", "reference")},
         seed=work.seed,
         device=prepare_device(work.spec, work.context),
-        checkpoint=work.inputs["checkpoint"],
+        checkpoint=work.inputs[role],
         data=work.inputs["data"],
-        components=work.components,
+        components={
+            name.removeprefix(prefix): path
+            for name, path in work.components.items()
+            if name.startswith("reference.") == compared
+        },
         progress=Progress(work.name),
-        known=known,
+        known=known[work.inputs[role]],
+        reference=reference,
+        memory=work.context.get("memory"),
+        scratch=work.scratch,
     )
+
+
+def _scores(work: Work, known: Mapping[Path, dict[str, Any]]) -> Mapping[str, Any]:
+    roles = [role for role in ("checkpoint", "reference") if role in work.inputs]
+    if any(read_summary(work.inputs[role])["outcome"] == "diverged" for role in roles):
+        return DIVERGED
+    reference = _subject(work, "reference", known) if "reference" in roles else None
+    subject = _subject(work, "checkpoint", known, reference)
+    # which checkpoint the reference is, is in the node's key; the measure gets it as a subject
     protocol = {name: value for name, value in work.spec["measure"].items() if name != "kind"}
     try:
         return components.load(work.components["measure"]).measure(subject, **protocol)
@@ -51,14 +68,14 @@ def _scores(work: Work, known: dict[str, Tensor]) -> Mapping[str, Any]:
 
 
 def execute(works: list[Work]) -> Iterator[Work]:
-    """Measure checkpoints; works of the same checkpoint share its features.
+    """Measure checkpoints; works of the same checkpoint share its features, all that compare with it its kernel.
 
     Each payload is one ``scores.json``: what the measure returned, or ``{"outcome": "diverged"}`` for a
     checkpoint whose training diverged.
 
     Args:
-        works: Their spec has ``measure`` and the leaves in its ``READS``, their inputs are ``checkpoint`` and
-            ``data``.
+        works: Their spec has ``measure`` and the leaves in its ``READS``, their inputs are ``checkpoint``, ``data``
+            and that of a measure that compares ``reference``, whose leaves are below ``reference``.
 
     Yields:
         Each work, once its payload is complete; those of one checkpoint after each other.
@@ -69,8 +86,11 @@ def execute(works: list[Work]) -> Iterator[Work]:
     groups: dict[Path, list[Work]] = {}
     for work in works:
         groups.setdefault(work.inputs["checkpoint"], []).append(work)
-    for group in groups.values():
-        known: dict[str, Tensor] = {}
+    known: dict[Path, dict[str, Any]] = collections.defaultdict(dict)
+    compared = {work.inputs["reference"] for work in works if "reference" in work.inputs}
+    for checkpoint, group in groups.items():
         for work in group:
             write_scores(work.out, _scores(work, known))
             yield work
+        if checkpoint not in compared:
+            known.pop(checkpoint, None)

@@ -22,10 +22,17 @@ class Progress:
         self.every = every
         self.stream = stream or sys.stderr
         self._next = time.monotonic() + every
+        self._what, self._start, self._first = "", 0.0, 0
 
     def tick(self, what: str, done: int, total: int) -> None:
         """Note that ``done`` of ``total`` steps of ``what`` are done."""
         now = time.monotonic()
+        if what != self._what or done < self._first:
+            self._what, self._start, self._first = what, now, done
         if now >= self._next:
             self._next = now + self.every
-            print(f"{self.name}: {what} {done}/{total}", file=self.stream, flush=True)
+            left = ""
+            if done > self._first:
+                seconds = (now - self._start) / (done - self._first) * (total - done)
+                left = f", about {seconds:.0f} s left"
+            print(f"{self.name}: {what} {done}/{total}{left}", file=self.stream, flush=True)

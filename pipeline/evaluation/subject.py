@@ -15,6 +15,7 @@ from pipeline.data.arrays import Arrays
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.progress import Progress
 from pipeline.nets.network import Network
+from pipeline.nets.target import Branch
 from pipeline.training.checkpoint import load_network
 
 
@@ -35,6 +36,9 @@ class Subject:
         components: Source file of each component that ``spec`` names.
         progress: Where to say how far a long measurement is.
         known: Features by split; measures of the same checkpoint share one such mapping.
+        reference: The checkpoint that this one is compared with, of a measure that compares.
+        memory: Bytes that a measurement may take beside the network, if the user has set a limit.
+        scratch: A folder for the progress of a long measurement, which survives a crash.
     """
 
     spec: Mapping[str, Any]
@@ -44,7 +48,10 @@ class Subject:
     data: Path
     components: Mapping[str, Path]
     progress: Progress
-    known: MutableMapping[str, Tensor] = field(default_factory=dict)
+    known: MutableMapping[str, Any] = field(default_factory=dict)
+    reference: Subject | None = None
+    memory: int | None = None
+    scratch: Path | None = None
 
     @functools.cached_property
     def arrays(self) -> Arrays:
@@ -61,6 +68,12 @@ class Subject:
         """The network with its trained weights, in evaluation mode: those parts that ``spec`` names."""
         network = load_network(self.spec, self.arrays.image_shape, self.components, self.checkpoint)
         return network.to(self.device).eval().requires_grad_(False)
+
+    @functools.cached_property
+    def branch(self) -> Branch:
+        """Images to embeddings: encoder and projector."""
+        assert self.network.projector is not None
+        return Branch(self.network.encoder, self.network.projector).eval()
 
     def images(self, split: str) -> Tensor:
         """uint8, (N, C, H, W), on the CPU."""

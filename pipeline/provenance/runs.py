@@ -111,8 +111,9 @@ def _shown(plan: Plan) -> dict[str, set[str]]:
     """Measure -> names of the values that artifacts show."""
     found: dict[str, set[str]] = {}
     for artifact in plan.artifacts.values():
-        for measure in {name.rsplit("/", 1)[1] for name in artifact.nodes}:
-            found.setdefault(measure, set()).add(artifact.leaves["measure"]["value"])
+        for cell in artifact.leaves["cells"]:
+            for measure in {name.rsplit("/", 1)[1] for name in cell["nodes"]}:
+                found.setdefault(measure, set()).add(cell.get("value", artifact.leaves["measure"]["value"]))
     return found
 
 

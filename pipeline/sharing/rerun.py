@@ -247,11 +247,13 @@ class Again:
 
 def _components(spec: Mapping[str, Any], key: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """This checkout's own source of each component that a spec names; its leaves must be such as it takes."""
-    for category in key.get("components", {}):
+    for name in key.get("components", {}):
+        category = name.removeprefix("reference.")
+        leaves = spec["reference"] if category != name else spec
         if category not in components.CATEGORIES:
             raise UserError(f"there is no kind of component called {names.plain(category)}")
-        components.resolve(category, spec[category], "bundle")
-        yield category, components.find(category, spec[category]["kind"])
+        components.resolve(category, leaves[category], "bundle")
+        yield name, components.find(category, leaves[category]["kind"])
 
 
 def _declared(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -49,7 +49,9 @@ class Run:
         images = arrays.images(spec["split"]).to(self.device)
         self.batches = Batches(images, spec["batch_size"], work.seed)
         self.policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
-        self.network = build_network(spec, arrays.image_shape, files, work.seed).to(self.device).train()
+        self.network = build_network(spec, arrays.image_shape, files, work.seed)
+        components.make(files["initialization"], spec["initialization"])(self.network)
+        self.network.to(self.device).train()
         self.optimizer = components.make(
             files["optimizer"], spec["optimizer"], parameter_groups(self.network, spec["predictor"])
         )

@@ -31,7 +31,7 @@ def blur_weights(sigma: Tensor, kernel: int, side: int) -> Tensor:
     target = torch.arange(side, device=sigma.device)
     source = (target[:, None] + offsets).abs()
     source = (side - 1) - ((side - 1) - source).abs()
-    taps = torch.nn.functional.one_hot(source, side).to(sigma.dtype)  # (target, offset, source)
+    taps = (source[..., None] == target).to(sigma.dtype)  # (target, offset, source)
     return (weights @ taps.transpose(0, 1).reshape(kernel, side * side)).view(*sigma.shape, side, side)
 
 

@@ -132,6 +132,36 @@ def jitter(images: Tensor, factors: Tensor, order: Tensor, hue: str | None = "hs
     return images
 
 
+def jitter_in_order(images: Tensor, factors: Tensor, hue: str | None = "hsv") -> Tensor:
+    """Brightness, contrast, saturation, hue of each image, always in this order, clamped after each.
+
+    What :func:`jitter` does for ``order = (0, 1, 2, 3)``, with fewer rounds.
+
+    Args:
+        images: (B, C, P), floats in [0, 1]; C is 1 (then only brightness and contrast do anything) or 3.
+        factors: (B, 4), as for :func:`jitter`.
+        hue: As for :func:`jitter`.
+
+    Returns:
+        (B, C, P).
+    """
+    channels = images.shape[1]
+    weights = luma(channels, images)
+    brightness, contrast, saturation, turns = factors[:, :, None, None].unbind(1)
+    images = (images * brightness).clamp_(0, 1)
+    mean = (images.mean(-1) @ weights)[:, None, None]
+    images = images.mul_(contrast).add_((1 - contrast) * mean).clamp_(0, 1)
+    if channels != 3:
+        return images
+    identity = torch.eye(channels, device=images.device, dtype=images.dtype)
+    images = torch.bmm(saturation * identity + (1 - saturation) * weights, images).clamp_(0, 1)
+    if hue == "hsv":
+        return rotate_hue(images, turns[:, 0, 0])
+    if hue == "yiq":
+        return torch.bmm(chroma_rotation(turns[:, 0, 0]), images).clamp_(0, 1)
+    return images
+
+
 def grey_and_normalise(images: Tensor, grey: Tensor | None, mean: Tensor, std: Tensor) -> Tensor:
     """Grayscale where asked, then ``(pixel - mean) / std``: one affine map of the channels.
 

@@ -8,6 +8,21 @@ import torch
 from torch import Tensor
 
 
+def descend(parameters: list[Tensor], update: list[Tensor], rate: float | Tensor) -> None:
+    """``w <- w - rate update``, in place.
+
+    Args:
+        parameters: The weights.
+        update: One tensor per weight, not changed.
+        rate: A number, or a scalar tensor: on a GPU a captured step reads the rate from there. One on the CPU is
+            read by the host, which costs nothing there and rounds once instead of twice.
+    """
+    if isinstance(rate, Tensor) and rate.device.type != "cpu":
+        torch._foreach_sub_(parameters, torch._foreach_mul(update, rate))
+    else:
+        torch._foreach_add_(parameters, update, alpha=-float(rate))
+
+
 class Sgd:
     """The rule and the interface of ``torch.optim.SGD``, without its import.
 
@@ -15,7 +30,8 @@ class Sgd:
     fifth of a small training.
 
     Attributes:
-        param_groups: As in ``torch.optim``: dicts with ``params``, ``lr``, ``momentum``, ``weight_decay``.
+        param_groups: As in ``torch.optim``: dicts with ``params``, ``lr`` (a number or a scalar tensor), ``momentum``,
+            ``weight_decay``.
     """
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
@@ -42,7 +58,7 @@ class Sgd:
                 update = torch._foreach_add(update, parameters, alpha=group["weight_decay"])
             if group["momentum"]:
                 update = self._accelerate(parameters, update, group["momentum"])
-            torch._foreach_add_(parameters, update, alpha=-group["lr"])
+            descend(parameters, update, group["lr"])
 
     def _accelerate(self, parameters: list[Tensor], update: list[Tensor], momentum: float) -> list[Tensor]:
         known = [self._velocity.get(parameter) for parameter in parameters]
@@ -61,10 +77,11 @@ class Sgd:
         return {"state": {i: {"momentum_buffer": velocity} for i, velocity in known if velocity is not None}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take copies of the buffers in ``state``."""
+        """Take copies of the buffers in ``state``, laid out in memory as the parameters are."""
         parameters = self._parameters()
         self._velocity = {
-            parameters[i]: buffers["momentum_buffer"].to(parameters[i]).clone() for i, buffers in state["state"].items()
+            parameters[i]: torch.empty_like(parameters[i], requires_grad=False).copy_(buffers["momentum_buffer"])
+            for i, buffers in state["state"].items()
         }
 
 

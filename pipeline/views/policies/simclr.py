@@ -1,17 +1,23 @@
-"""The SimCLR family of augmentations (Chen 2020, appendix A): crop, flip, colour jitter, grayscale, blur.
+"""The SimCLR family of augmentations (Chen 2020, appendix A): crop, flip, colour jitter, grayscale, blur, solarisation.
 
-What the DirectPred paper (Tian 2021) trained with is a choice of leaves; its text prints none, and its
-released code has these:
+The policies of all five papers are choices of leaves. Their texts print next to none; what follows is what the
+released codes have, the defaults aside:
 
-* CIFAR: the defaults here.
-* STL-10: ``brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2, blur_probability: 1.0`` at 96 pixels
-  (so the blur has a kernel of 9 pixels), and no normalisation.
+* DirectPred (Tian 2021), CIFAR: the defaults. STL-10: ``brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2,
+  blur_probability: 1.0`` at 96 pixels (so the blur has a kernel of 9 pixels), and no normalisation.
+* IsoLoss: ``interpolation: bicubic, saturation: 0.2, solarize_probability: [0.0, 0.2]``, on STL-10 also
+  ``blur_probability: [1.0, 0.1], blur_kernel: 0.14`` (13 pixels, enough for the widest blur; PIL's has no border).
+  Stepwise SSL (the stock policy of Barlow Twins and VICReg): as there on STL-10.
+* Embedding norms, CIFAR: ``scale_min: 0.2, jitter: independent, jitter_order: fixed``, no normalisation; on larger
+  images with twice the four strengths.
+* Multi-view, CIFAR: ``hue: 0.0, jitter_order: fixed`` and a ``count`` of 2, 4 or 8. STL-10: also ``size: 64,
+  scale_min: 0.2, grayscale: 0.1``; with six views of low resolution ``count: [2, 6], size: [64, 32]``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,10 +25,24 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.views import boxes
 from pipeline.views.blur import gaussian_blur, kernel_side
-from pipeline.views.colour import grey_and_normalise, jitter
+from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
 from pipeline.views.constants import constant
+from pipeline.views.each import Mixed, each_view, together
 from pipeline.views.normalize import Statistics, statistics
-from pipeline.views.resample import crop_resize
+from pipeline.views.resample import WEIGHTS, crop_resize
+from pipeline.views.solarize import solarize
+
+ABSENT = {
+    "interpolation": "bilinear",
+    "jitter": "together",
+    "jitter_order": "random",
+    "solarize_probability": 0.0,
+    "solarize_threshold": 0.5,
+}
+AT_ONCE = 2**20
+"""Numbers in the views that a CPU makes at a time. Beyond its allocator asks the system for fresh memory at every
+operation, which costs more than the operation."""
+PROBABILITIES = ("flip", "jitter_probability", "grayscale", "blur_probability", "solarize_probability")
 
 
 @dataclass(frozen=True)
@@ -33,9 +53,10 @@ class Parameters:
         boxes: (V, N, 4) top, left, height, width in pixels.
         flips: (V, N) bool.
         factors: (V, N, 4) brightness, contrast, saturation (1: unchanged), hue in turns (0: unchanged).
-        order: (V, N, 4) int64, the operation at each place.
+        order: (V, N, 4) int64, the operation at each place; where the policy has a fixed order, that one.
         grey: (V, N) bool.
         sigma: (V, N) width of the blur in pixels, 0 where there is none.
+        solarized: (V, N) bool.
     """
 
     boxes: Tensor
@@ -44,51 +65,86 @@ class Parameters:
     order: Tensor
     grey: Tensor
     sigma: Tensor
+    solarized: Tensor
+
+    def split(self, images: int) -> list[Parameters]:
+        """The same in parts of up to so many images."""
+        parts = zip(*(value.split(images, 1) for value in vars(self).values()), strict=True)
+        return [Parameters(*part) for part in parts]
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Augments batches; made by :func:`build`, whose arguments the attributes are."""
+    """Augments batches; made by :func:`build`, whose arguments the attributes are.
+
+    Its views may differ in their probabilities, of which there is one per view; they have all else in common.
+    """
 
     image_size: tuple[int, int]
     size: tuple[int, int]
+    interpolation: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    count: int
     scale: tuple[float, float]
     ratio: tuple[float, float]
-    flip: float
-    jitter_probability: float
+    flip: tuple[float, ...]
+    jitter: str
+    jitter_probability: tuple[float, ...]
+    jitter_order: str
     strengths: tuple[float, float, float, float]
     hue_space: str
-    grayscale: float
-    blur_probability: float
+    grayscale: tuple[float, ...]
+    blur_probability: tuple[float, ...]
     blur_kernel: tuple[int, int]
     blur_sigma: tuple[float, float]
+    solarize_probability: tuple[float, ...]
+    solarize_threshold: float
+
+    @property
+    def count(self) -> int:
+        """Number of views."""
+        return len(self.flip)
 
     @torch.no_grad()
     def sample(self, batch: int, generator: torch.Generator) -> Parameters:
         """Draw the parameters of all views of ``batch`` images, with one call of the generator."""
-        uniforms = torch.rand(self.count, batch, boxes.UNIFORMS + 13, generator=generator, device=generator.device)
+        # Columns of the later leaves stand last and only where they are used, so that without them a generator
+        # gives what it has always given.
+        independent, solarizes = self.jitter == "independent", any(self.solarize_probability)
+        uniforms = torch.rand(
+            self.count,
+            batch,
+            boxes.UNIFORMS + 13 + 3 * independent + solarizes,
+            generator=generator,
+            device=generator.device,
+        )
         for_box, tone, keys, (flip, apply, grey, blurred, width) = (
             uniforms[..., : boxes.UNIFORMS],
             uniforms[..., boxes.UNIFORMS : boxes.UNIFORMS + 4],
             uniforms[..., boxes.UNIFORMS + 4 : boxes.UNIFORMS + 8],
-            uniforms[..., boxes.UNIFORMS + 8 :].unbind(-1),
+            uniforms[..., boxes.UNIFORMS + 8 : boxes.UNIFORMS + 13].unbind(-1),
         )
+        more = uniforms[..., boxes.UNIFORMS + 13 :]
+        apply = torch.cat((apply[..., None], more[..., :3]), -1) if independent else apply[..., None]
+
+        def below(probabilities: tuple[float, ...]) -> Tensor:
+            return constant(probabilities, uniforms)[:, None]
+
         spread = tuple(max_ - min_ for min_, max_ in self._tones())
         least = tuple(min_ for min_, _ in self._tones())
         factors = constant(least, tone) + constant(spread, tone) * tone
         unchanged = constant((1.0, 1.0, 1.0, 0.0), tone)
-        jittered = (apply < self.jitter_probability)[..., None]
+        jittered = apply < below(self.jitter_probability)[..., None]
+        fixed = self.jitter_order == "fixed"
         low, high = self.blur_sigma
         return Parameters(
             boxes=boxes.random_boxes(for_box, self.image_size, self.scale, self.ratio),
-            flips=flip < self.flip,
+            flips=flip < below(self.flip),
             factors=torch.where(jittered, factors, unchanged),
-            order=keys.argsort(-1),
-            grey=grey < self.grayscale,
-            sigma=(low + (high - low) * width) * (blurred < self.blur_probability),
+            order=torch.arange(4, device=keys.device).expand(keys.shape) if fixed else keys.argsort(-1),
+            grey=grey < below(self.grayscale),
+            sigma=(low + (high - low) * width) * (blurred < below(self.blur_probability)),
+            solarized=more[..., -1] < below(self.solarize_probability) if solarizes else torch.zeros_like(flip).bool(),
         )
 
     def _tones(self) -> list[tuple[float, float]]:
@@ -107,20 +163,39 @@ class Policy:
         Returns:
             V tensors (N, C, h, w).
         """
+        step = max(1, AT_ONCE // (self.count * images.shape[1] * self.size[0] * self.size[1]))
+        if images.device.type != "cpu" or len(images) <= step:
+            return list(self._views(images, drawn).unbind(0))
+        parts = [self._views(*part) for part in zip(images.split(step), drawn.split(step), strict=True)]
+        return [torch.cat(view) for view in zip(*parts, strict=True)]
+
+    def _views(self, images: Tensor, drawn: Parameters) -> Tensor:
+        """All views as one tensor (V, N, C, h, w)."""
         channels = images.shape[1]
-        views = crop_resize(images, drawn.boxes, drawn.flips if self.flip else None, self.size)
+        flips = drawn.flips if any(self.flip) else None
+        views = crop_resize(images, drawn.boxes, flips, self.size, self.interpolation)
         flat = views.view(-1, channels, self.size[0] * self.size[1])
-        if self.jitter_probability and any(self.strengths):
-            factors, order = drawn.factors.flatten(0, 1), drawn.order.flatten(0, 1)
-            flat = jitter(flat, factors, order, self.hue_space if self.strengths[3] else None)
-        if self.blur_probability and max(self.blur_kernel) > 1:
+        if any(self.jitter_probability) and any(self.strengths):
+            factors = drawn.factors.flatten(0, 1)
+            hue = self.hue_space if self.strengths[3] else None
+            if self.jitter_order == "fixed":
+                flat = jitter_in_order(flat, factors, hue)
+            else:
+                flat = jitter(flat, factors, drawn.order.flatten(0, 1), hue)
+        if any(self.blur_probability) and max(self.blur_kernel) > 1:
             # Before the grayscale, with which it commutes, so that grayscale and normalisation are one map.
             pixels = flat.view(-1, channels, *self.size)
             flat = gaussian_blur(pixels, drawn.sigma.flatten(), self.blur_kernel).view_as(flat)
-        grey = drawn.grey.flatten() if self.grayscale and channels > 1 else None
+        grey = drawn.grey.flatten() if any(self.grayscale) and channels > 1 else None
+        if any(self.solarize_probability):
+            # After the grayscale, with which it does not commute.
+            if grey is not None:
+                zeros, ones = constant((0.0,) * channels, flat), constant((1.0,) * channels, flat)
+                flat, grey = grey_and_normalise(flat, grey, zeros, ones), None
+            flat = solarize(flat, drawn.solarized.flatten(), self.solarize_threshold)
         if grey is not None or self.mean != (0.0,) * channels or self.std != (1.0,) * channels:
             flat = grey_and_normalise(flat, grey, constant(self.mean, flat), constant(self.std, flat))
-        return list(flat.view(views.shape).unbind(0))
+        return flat.view(views.shape)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> list[Tensor]:
         """V views of a batch: (N, C, H, W) uint8 on the generator's device, to V times (N, C, h, w)."""
@@ -132,46 +207,117 @@ def _within(name: str, value: float, low: float, high: float) -> None:
         raise UserError(f"views.{name}: expected a number from {low:g} to {high:g}, found {value!r}")
 
 
+def _one_of(name: str, value: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise UserError(f"views.{name}: expected {' or '.join(words)}, found {value!r}")
+
+
+def _check(leaves: dict[str, Any], channels: int) -> None:
+    """Refuse leaves of a view that are out of their ranges."""
+    size = leaves["size"]
+    if size is not None and (not isinstance(size, int) or size < 1):
+        raise UserError(f"views.size: expected a side in pixels, or null for the images' own, found {size}")
+    for name, value in leaves.items():
+        if value is None and name != "size":
+            raise UserError(f"views.{name}: expected a number, found null")
+    for name in (*PROBABILITIES, "blur_kernel", "solarize_threshold"):
+        _within(name, leaves[name], 0, 1)
+    _within("hue", leaves["hue"], 0, 0.5)
+    _one_of("hue_space", leaves["hue_space"], ("hsv", "yiq"))
+    _one_of("interpolation", leaves["interpolation"], tuple(WEIGHTS))
+    _one_of("jitter", leaves["jitter"], ("together", "independent"))
+    _one_of("jitter_order", leaves["jitter_order"], ("random", "fixed"))
+    for name in ("brightness", "contrast", "saturation"):
+        _within(name, leaves[name], 0, float("inf"))
+    for name in ("scale", "ratio", "blur_sigma"):
+        low, high = leaves[f"{name}_min"], leaves[f"{name}_max"]
+        if not 0 < low <= high:
+            expected = f"expected 0 < {name}_min <= {name}_max"
+            raise UserError(f"views.{name}_min: {expected}, found {low} and {high}")
+    _within("scale_max", leaves["scale_max"], 0, 1)
+    strengths = any(leaves[name] for name in ("brightness", "contrast", "saturation", "hue"))
+    if channels not in (1, 3) and ((leaves["jitter_probability"] and strengths) or leaves["grayscale"]):
+        raise UserError(
+            f"views.jitter_probability: colours need images of 1 or 3 channels, these have {channels}; "
+            "set views.jitter_probability: 0 and views.grayscale: 0"
+        )
+
+
+def _policy(
+    views: list[dict[str, Any]], image_size: tuple[int, int], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Policy:
+    """The policy of views that differ in their probabilities alone."""
+    common = views[0]
+    size = (common["size"], common["size"]) if common["size"] is not None else image_size
+    return Policy(
+        image_size=image_size,
+        size=size,
+        mean=mean,
+        std=std,
+        scale=(common["scale_min"], common["scale_max"]),
+        ratio=(common["ratio_min"], common["ratio_max"]),
+        strengths=(common["brightness"], common["contrast"], common["saturation"], common["hue"]),
+        blur_kernel=(kernel_side(common["blur_kernel"], size[0]), kernel_side(common["blur_kernel"], size[1])),
+        blur_sigma=(common["blur_sigma_min"], common["blur_sigma_max"]),
+        **{name: tuple(float(view[name]) for view in views) for name in PROBABILITIES},
+        **{
+            name: common[name]
+            for name in ("interpolation", "jitter", "jitter_order", "hue_space", "solarize_threshold")
+        },
+    )
+
+
 def build(
     image_shape: tuple[int, int, int],
     normalize: Statistics | None,
     *,
-    count: int = 2,
-    size: int | None = None,
-    scale_min: float = 0.08,
-    scale_max: float = 1.0,
-    ratio_min: float = 0.75,
-    ratio_max: float = 1.3333333333333333,
-    flip: float = 0.5,
-    jitter_probability: float = 0.8,
-    brightness: float = 0.4,
-    contrast: float = 0.4,
-    saturation: float = 0.4,
-    hue: float = 0.1,
+    count: int | list = 2,
+    size: int | list | None = None,
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    scale_min: float | list = 0.08,
+    scale_max: float | list = 1.0,
+    ratio_min: float | list = 0.75,
+    ratio_max: float | list = 1.3333333333333333,
+    flip: float | list = 0.5,
+    jitter: Literal["together", "independent"] = "together",
+    jitter_probability: float | list = 0.8,
+    jitter_order: Literal["random", "fixed"] = "random",
+    brightness: float | list = 0.4,
+    contrast: float | list = 0.4,
+    saturation: float | list = 0.4,
+    hue: float | list = 0.1,
     hue_space: Literal["hsv", "yiq"] = "hsv",
-    grayscale: float = 0.2,
-    blur_probability: float = 0.0,
-    blur_kernel: float = 0.1,
-    blur_sigma_min: float = 0.1,
-    blur_sigma_max: float = 2.0,
-) -> Policy:
-    """Views by random resized crop, flip, colour jitter, grayscale, blur and normalisation, in this order.
+    grayscale: float | list = 0.2,
+    blur_probability: float | list = 0.0,
+    blur_kernel: float | list = 0.1,
+    blur_sigma_min: float | list = 0.1,
+    blur_sigma_max: float | list = 2.0,
+    solarize_probability: float | list = 0.0,
+    solarize_threshold: float = 0.5,
+) -> Policy | Mixed:
+    """Views by random resized crop, flip, colour jitter, grayscale, blur, solarisation, normalisation, in this order.
 
-    Every image of every view has its own parameters, the order of the four jitter operations included.
-    Interpolation is bilinear and antialiased. Colours stay floats throughout; PIL images, on which the
-    released codes work, are rounded to grey levels after each operation.
+    Every image of every view has its own parameters, the order of the four jitter operations included. Views may
+    differ: a list in place of a number has one value per view, or per group of views where ``count`` is a list of
+    their sizes (see :func:`pipeline.views.each.each_view`).
+
+    Resizing is antialiased. Colours stay floats throughout; PIL images, on which the released codes work, are
+    rounded to grey levels after each operation.
 
     Args:
         image_shape: (C, H, W) of the images.
         normalize: Channel statistics, or ``None`` for views in [0, 1].
-        count: Number of views.
+        count: Number of views, or of those in each group.
         size: Side of the views in pixels; ``None`` for that of the images.
+        interpolation: ``bilinear``, or ``bicubic``.
         scale_min: Smallest share of the area that a crop keeps.
         scale_max: Largest share.
         ratio_min: Smallest width / height of a crop.
         ratio_max: Largest width / height.
         flip: Probability of a horizontal flip.
-        jitter_probability: Probability of colour jitter.
+        jitter: ``together``: all four operations on an image, or none; ``independent``: each with its own draw.
+        jitter_probability: Probability of colour jitter, or of each of its operations.
+        jitter_order: ``random``, or ``fixed``: brightness, contrast, saturation, hue.
         brightness: Factor from ``1 +- brightness``, not below zero.
         contrast: Likewise.
         saturation: Likewise.
@@ -183,63 +329,47 @@ def build(
         blur_kernel: Side of its kernel as a share of the view's, made odd; one pixel is no blur.
         blur_sigma_min: Smallest width of the blur in pixels.
         blur_sigma_max: Largest width.
+        solarize_probability: Probability of solarisation.
+        solarize_threshold: Channels from this share of the grey range on are inverted.
 
     Returns:
-        The policy: ``policy(images, generator)`` gives ``count`` float32 tensors (N, C, h, w).
+        The policy: ``policy(images, generator)`` gives one float32 tensor (N, C, h, w) per view.
 
     Raises:
-        UserError: A leaf out of its range, or colours asked of images without one or three channels.
+        UserError: A leaf out of its range, lists that don't fit, or colours asked of images without one or three
+            channels.
     """
-    channels, height, width = image_shape
-    if count < 1:
-        raise UserError(f"views.count: expected at least 1, found {count}; two views is the usual choice")
-    if size is not None and size < 1:
-        raise UserError(f"views.size: expected a side in pixels, or null for the images' own, found {size}")
-    for name, value in (
-        ("flip", flip),
-        ("jitter_probability", jitter_probability),
-        ("grayscale", grayscale),
-        ("blur_probability", blur_probability),
-        ("blur_kernel", blur_kernel),
-    ):
-        _within(name, value, 0, 1)
-    _within("hue", hue, 0, 0.5)
-    if hue_space not in ("hsv", "yiq"):
-        raise UserError(f"views.hue_space: expected hsv or yiq, found {hue_space!r}")
-    for name, value in (("brightness", brightness), ("contrast", contrast), ("saturation", saturation)):
-        _within(name, value, 0, float("inf"))
-    for name, low, high in (
-        ("scale", scale_min, scale_max),
-        ("ratio", ratio_min, ratio_max),
-        ("blur_sigma", blur_sigma_min, blur_sigma_max),
-    ):
-        if not 0 < low <= high:
-            expected = f"expected 0 < {name}_min <= {name}_max"
-            raise UserError(f"views.{name}_min: {expected}, found {low} and {high}")
-    _within("scale_max", scale_max, 0, 1)
-    strengths = (brightness, contrast, saturation, hue)
-    if channels not in (1, 3) and ((jitter_probability and any(strengths)) or grayscale):
-        raise UserError(
-            f"views.jitter_probability: colours need images of 1 or 3 channels, these have {channels}; "
-            "set views.jitter_probability: 0 and views.grayscale: 0"
-        )
+    channels, *image_size = image_shape
+    leaves = {
+        "size": size,
+        "interpolation": interpolation,
+        "scale_min": scale_min,
+        "scale_max": scale_max,
+        "ratio_min": ratio_min,
+        "ratio_max": ratio_max,
+        "flip": flip,
+        "jitter": jitter,
+        "jitter_probability": jitter_probability,
+        "jitter_order": jitter_order,
+        "brightness": brightness,
+        "contrast": contrast,
+        "saturation": saturation,
+        "hue": hue,
+        "hue_space": hue_space,
+        "grayscale": grayscale,
+        "blur_probability": blur_probability,
+        "blur_kernel": blur_kernel,
+        "blur_sigma_min": blur_sigma_min,
+        "blur_sigma_max": blur_sigma_max,
+        "solarize_probability": solarize_probability,
+        "solarize_threshold": solarize_threshold,
+    }
+    views = each_view(leaves, count)
+    for view in views:
+        _check(view, channels)
     mean, std = statistics(normalize, channels)
-    view = (size, size) if size is not None else (height, width)
-    kernel = (kernel_side(blur_kernel, view[0]), kernel_side(blur_kernel, view[1]))
-    return Policy(
-        image_size=(height, width),
-        size=view,
-        mean=tuple(mean),
-        std=tuple(std),
-        count=count,
-        scale=(scale_min, scale_max),
-        ratio=(ratio_min, ratio_max),
-        flip=flip,
-        jitter_probability=jitter_probability,
-        strengths=strengths,
-        hue_space=hue_space,
-        grayscale=grayscale,
-        blur_probability=blur_probability,
-        blur_kernel=kernel,
-        blur_sigma=(blur_sigma_min, blur_sigma_max),
-    )
+    policies = [
+        _policy(alike, (image_size[0], image_size[1]), tuple(mean), tuple(std))
+        for alike in together(views, frozenset(PROBABILITIES))
+    ]
+    return policies[0] if len(policies) == 1 else Mixed(tuple(policies))

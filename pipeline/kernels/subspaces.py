@@ -1,0 +1,100 @@
+"""How far two sets of embeddings span the same functions (Simon 2023, Appendix E)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.errors import UserError
+
+Array = NDArray[np.float64]
+
+
+def row_space(outputs: ArrayLike) -> Array:
+    """P, the right singular vectors of embeddings: an orthonormal basis of what they span on the inputs.
+
+    Args:
+        outputs: f on N inputs, (d, N), d at most N; not centred, as in the paper.
+
+    Returns:
+        (d, N) with orthonormal rows. Of embeddings of rank below d, the last rows are arbitrary.
+
+    Raises:
+        UserError: More dimensions than inputs, or numbers that are not finite.
+    """
+    f = np.asarray(outputs, dtype=np.float64)
+    if f.ndim != 2 or not 1 <= len(f) <= f.shape[1]:
+        raise UserError(f"embeddings: expected (d, inputs) with at least as many inputs as dimensions, found {f.shape}")
+    if not np.isfinite(f).all():
+        raise UserError("embeddings: expected finite numbers; the training has diverged")
+    return np.linalg.svd(f, full_matrices=False)[2]
+
+
+def centred(outputs: ArrayLike) -> Array:
+    """Embeddings (d, N) less their mean over the inputs: without the constant function, which most of them contain."""
+    f = np.asarray(outputs, dtype=np.float64)
+    return f - f.mean(axis=1, keepdims=True)
+
+
+def top_eigenvectors(kernel: ArrayLike, dimensions: int) -> Array:
+    """P_NTK, the leading eigenvectors of a kernel as rows, (d, N)."""
+    k = np.asarray(kernel, dtype=np.float64)
+    return np.linalg.eigh((k + k.T) / 2)[1][:, ::-1][:, :dimensions].T
+
+
+def alignment(first: ArrayLike, second: ArrayLike) -> float:
+    """``a(P, P') = |P P'^T|_F^2 / d``, the mean squared cosine of the principal angles: from 0 to 1.
+
+    The text gives its maximum as d and its expectation for random subspaces as d^2 / 2n; those belong to it without the
+    factor 1 / d, which its tables have.
+
+    Args:
+        first: P with orthonormal rows, (d, N).
+        second: P' likewise. If it has fewer rows than P, directions without a partner count 0.
+
+    Raises:
+        UserError: Other inputs, or more rows than P.
+    """
+    p, q = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if p.shape[1] != q.shape[1] or len(q) > len(p):
+        raise UserError(
+            f"alignment: expected subspaces of one dimension on the same inputs, found {p.shape}, {q.shape}"
+        )
+    return float(((p @ q.T) ** 2).sum() / len(p))
+
+
+def chance_level(dimensions: int, inputs: int) -> float:
+    """Expected alignment of two independent random subspaces, or of a random one with any: ``d / N``."""
+    return dimensions / inputs
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Alignments of random subspaces with a given one.
+
+    Attributes:
+        mean: Over the draws.
+        std: Of one draw (ddof = 1).
+        draws: How many.
+    """
+
+    mean: float
+    std: float
+    draws: int
+
+
+def monte_carlo(subspace: ArrayLike, seed: int | list[int], draws: int = 32) -> Chance:
+    """Alignment of uniformly random subspaces with ``subspace``, which they should have by chance.
+
+    Args:
+        subspace: P with orthonormal rows, (d, N).
+        seed: Of the draws.
+        draws: How many, at least 2.
+    """
+    p = np.asarray(subspace, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    # the row space of a Gaussian matrix is uniform
+    found = [alignment(np.linalg.qr(rng.standard_normal(p.shape).T)[0].T, p) for _ in range(draws)]
+    return Chance(float(np.mean(found)), float(np.std(found, ddof=1)), draws)

@@ -1,0 +1,32 @@
+"""What the residual networks share: a stem for the size of the images, and no classifier."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+
+def as_encoder(network: nn.Module, image_shape: tuple[int, int, int], stem: Literal["cifar", "stock"]) -> nn.Module:
+    """A residual network of torchvision's, changed in place into an encoder.
+
+    Args:
+        network: One of ``torchvision.models.resnet*``.
+        image_shape: (channels, height, width).
+        stem: ``stock`` is torchvision's 7x7 convolution of stride 2 and max-pooling; ``cifar`` a 3x3
+            convolution of stride 1 without pooling (for 32x32 images). In both, BatchNorm and ReLU follow the
+            convolution. A convolution that is put in anew starts as ``torch.nn.Conv2d`` does.
+
+    Returns:
+        ``network``, which maps (batch, channels, height, width) to (batch, features); with the attribute
+        ``features``.
+    """
+    channels = image_shape[0]
+    if stem == "cifar":
+        network.conv1 = nn.Conv2d(channels, 64, kernel_size=3, stride=1, padding=1, bias=False)
+        network.maxpool = nn.Identity()
+    elif channels != 3:
+        network.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    network.features = network.fc.in_features
+    network.fc = nn.Identity()
+    return network

@@ -1,0 +1,51 @@
+"""InfoNCE: find the other view of the same image among all others."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.objectives._pairs import full_precision
+
+
+def loss(predictions: list[Tensor], targets: list[Tensor], *, temperature: float = 0.2) -> Tensor:
+    """Mean over ordered pairs of different views and over images of the contrastive loss (NT-Xent).
+
+    Chen 2020 (SimCLR), Eq. 1. The anchor is a *prediction*, and everything that it is compared with is a
+    *target*. With embeddings normalised to length 1 and ``s = cos / temperature``, image ``a`` of view ``i``
+    has, in the pair of the views ``i`` and ``j``, ::
+
+        l = log( exp s(p_ia, z_ja) + sum_{b != a} [exp s(p_ia, z_jb) + exp s(p_ia, z_ib)] ) - s(p_ia, z_ja)
+
+    so the positive is the target of the other view of the same image, and the negatives are the targets of
+    both views of all ``N - 1`` other images; the target of the anchor's own view of its own image is left
+    out. Where predictions are the targets (no predictor, no branch), that is NT-Xent with its ``2N - 2``
+    negatives. More than two views are taken pair by pair: the views outside a pair add no negatives.
+
+    Args:
+        predictions: One tensor of shape (batch, dim) per view, two or more views, two or more images.
+        targets: Likewise; without gradient if the target has a stop-gradient.
+        temperature: Divides the cosines; 0.2 in Simon 2023.
+
+    Returns:
+        Scalar.
+    """
+    views, images = len(predictions), len(predictions[0])
+    device = predictions[0].device
+    with torch.autocast(device.type, enabled=False):
+        p, z = full_precision(predictions, targets)
+        anchors = functional.normalize(torch.stack(p), dim=-1)
+        keys = anchors if z is p else functional.normalize(torch.stack(z), dim=-1)
+        # (view of the anchor, view of the key, anchor, key): every block serves all pairs that its views are in
+        scores = torch.einsum("iad,jbd->ijab", anchors, keys) / temperature
+        same_view = torch.eye(views, dtype=torch.bool, device=device)
+        same_image = torch.eye(images, dtype=torch.bool, device=device)
+        itself = same_view[:, :, None, None] & same_image
+        positive = scores.diagonal(dim1=2, dim2=3)
+        blocks = scores.masked_fill(itself, -math.inf).logsumexp(dim=-1)  # (view, view, anchor)
+        own = blocks.diagonal(dim1=0, dim2=1).T  # (view, anchor)
+        losses = torch.logaddexp(blocks, own[:, None]) - positive
+        return losses.masked_fill(same_view[:, :, None], 0).sum() / (views * (views - 1) * images)

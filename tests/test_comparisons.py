@@ -1,0 +1,260 @@
+"""Cells that compare checkpoints, and cells that read different values of one measurement: Tables 1 and 2 of Simon 2023."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Project, copy_project
+
+from pipeline.catalogue import Catalogue, Options, Request
+from pipeline.errors import UserError
+from pipeline.plan import Plan
+from pipeline.workspace import Node
+
+TABLES = ("results/tiny/stepwise/table1.csv", "results/tiny/stepwise/table2.csv")
+EVOLUTION = "results/tiny/stepwise/ntk_evolution.csv"
+
+
+def planned(*names: str, scale: str = "tiny", **options) -> Plan:
+    catalogue = Catalogue(Options(scale=scale, **options))
+    return Plan(catalogue, [Request(scale, scale, "paper", "stepwise", name) for name in names])
+
+
+def cells(plan: Plan, name: str) -> dict[tuple, dict]:
+    found = plan.artifacts[f"results/tiny/stepwise/{name}"].leaves["cells"]
+    return {tuple(str(v) for v in cell["axes"].values()): cell for cell in found}
+
+
+# -- the plan
+
+
+def test_a_method_and_an_axis_say_together_which_value_a_cell_shows():
+    found = cells(planned("table1"), "table1")
+    read = {key[:2]: cell["value"] for key, cell in found.items()}
+    assert read["a(P_exp,P_th)", "SimCLR"] == "alignment_predicted"
+    assert read["a(P_exp,P_NTK)", "VICReg"] == "alignment_ntk"
+    assert read["a(P_exp,P_NTK)", "random subspaces"] == "alignment_random_ntk"
+    barlow, chance = (
+        found["a(P_exp,P_th)", "Barlow Twins", "stl10", "320"],
+        found["a(P_exp,P_th)", "random subspaces", "stl10", "320"],
+    )
+    assert barlow["nodes"] == chance["nodes"]  # one measurement, two of its values
+
+
+def test_a_pair_is_measured_on_one_run_with_the_other_s_checkpoint():
+    plan = planned("table2")
+    found = cells(plan, "table2")
+    one, two = found["Barlow Twins and VICReg", "stl10", "320"], found["SimCLR and VICReg", "stl10", "320"]
+    assert Node(one["nodes"][0]).config == Node(two["nodes"][0]).config  # both on VICReg's
+    assert one["nodes"][0] != two["nodes"][0]
+    references = {plan.measures[cell["nodes"][0].rsplit("/", 1)[1]]["reference"] for cell in (one, two)}
+    objectives = {plan.runs[reference.split("/")[0]].run["objective"]["kind"] for reference in references}
+    assert objectives == {"barlow", "infonce"}
+    assert all(reference.endswith("/{seed}/epoch0002") for reference in references)
+    assert len(plan.runs) == 3 and all(len(run.milestones) == 2 for run in plan.runs.values())
+
+
+def test_the_last_milestone_is_wanted_where_something_is_compared_with_it():
+    plan = planned("ntk_evolution")
+    for config in plan.runs:
+        wanted = {f"checkpoints/{config}/seed{seed}/epoch0002" for seed in (0, 1)}
+        assert {node.name for node in plan.references(config)} == wanted
+        assert {(0, 2), (1, 2)} < plan.runs[config].milestones
+
+
+def test_tables_and_figure_share_their_runs():
+    assert len(planned("table1", "table2", "ntk_evolution").runs) == 3
+
+
+def test_a_reference_needs_a_method_that_exists(tmp_path):
+    root = copy_project(tmp_path / "p").root
+    path = root / "params/papers/stepwise.yaml"
+    path.write_text(path.read_text().replace("reference: SimCLR}", "reference: SimSiam}"))
+    catalogue = Catalogue(Options(scale="tiny"), root / "params")
+    with pytest.raises(UserError, match="there is no method 'SimSiam'"):
+        Plan(catalogue, [Request("tiny", "tiny", "paper", "stepwise", "table2")])
+
+
+def test_a_scale_may_say_something_of_one_paper_alone():
+    plan = planned("table1")
+    run = next(iter(plan.runs.values())).run
+    assert run["optimizer"]["kind"] == "adam" and run["schedule"]["kind"] == "constant"
+    catalogue = Catalogue(Options(scale="tiny"))
+    other = Plan(catalogue, [Request("tiny", "tiny", "paper", "directpred", "table8")])
+    assert {run.run["optimizer"]["kind"] for run in other.runs.values()} == {"sgd"}
+    gpu = Catalogue(Options(scale="gpu"))
+    found = Plan(gpu, [Request("gpu", "gpu", "paper", "stepwise", "table1")]).artifacts["results/gpu/stepwise/table1"]
+    assert {cell["dataset"] for cell in found.leaves["cells"]} == {"cifar10"}
+    assert {cell["stands_for"] for cell in found.leaves["cells"]} == {"stl10"}
+    assert {cell["trained_epochs"] for cell in found.leaves["cells"]} == {100}
+
+
+def test_a_schedule_that_names_no_end_ends_with_the_training(tmp_path):
+    root = copy_project(tmp_path / "p").root
+    path = root / "params/papers/stepwise.yaml"
+    path.write_text(path.read_text().replace("warmup: 10, epochs: 320}", "warmup: 1}"))
+    scale = root / "params/scales/tiny.yaml"
+    scale.write_text(scale.read_text().replace("      schedule: constant\n", ""))
+    plan = Plan(
+        Catalogue(Options(scale="tiny"), root / "params"), [Request("tiny", "tiny", "paper", "stepwise", "table1")]
+    )
+    ends = {run.run["objective"]["kind"]: run.run["schedule"].get("epochs") for run in plan.runs.values()}
+    assert ends == {"barlow": 2, "infonce": None, "vicreg": 320}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4 * 10**9), ("500MB", 5 * 10**8), ("1.5 g", 15 * 10**8), (64000, 64000)]
+)
+def test_memory_is_a_size(text, size):
+    assert Options.parse({"memory": text}, {}).memory == size
+
+
+@pytest.mark.parametrize("text", ["much", "-4GB", 0, True, "4 XB"])
+def test_memory_that_is_no_size_is_refused(text):
+    with pytest.raises(UserError, match="--config memory: expected a size"):
+        Options.parse({"memory": text}, {})
+
+
+# -- real builds
+
+
+@pytest.fixture(scope="module")
+def compared_once(tmp_path_factory) -> Project:
+    project = copy_project(tmp_path_factory.mktemp("compared") / "project")
+    counts = project.build(*TABLES, EVOLUTION)
+    # 3 methods x 2 seeds; the tables want the last of 2 epochs, the figure 0 and 1 too
+    assert counts == {
+        "prepare": 1, "pretrain": 18, "ntk": 6, "agreement": 6, "ntk_evolution": 18, "table": 2, "figure": 1,
+    }  # fmt: skip
+    return project
+
+
+@pytest.fixture
+def compared(compared_once: Project, tmp_path: Path) -> Project:
+    root = tmp_path / "project"
+    shutil.copytree(compared_once.root, root, symlinks=True)
+    return Project(root, compared_once.environ | {"PYTHONPATH": str(root)})
+
+
+def rows(project: Project, path: str) -> list[dict[str, str]]:
+    with (project.root / path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tables_have_all_cells_beside_the_published_ones(compared_once):
+    first, second = (rows(compared_once, path) for path in TABLES)
+    assert len(first) == 8 and len(second) == 4
+    for row in first + second:
+        assert 0 <= float(row["mean"]) <= 1 and row["n"] == "2" and row["published_mean"]
+    published = {(row["quantity"], row["method"]): float(row["published_mean"]) for row in first}
+    assert published["a(P_exp,P_th)", "Barlow Twins"] == 0.615
+    # d = 8 of 60 inputs
+    chance = [float(row["mean"]) for row in first + second if "random subspaces" in row.values()]
+    assert len(chance) == 3 and all(abs(value - 8 / 60) < 0.03 for value in chance)
+
+
+def test_at_the_last_milestone_the_kernel_is_the_final_one(compared_once):
+    last = [row for row in rows(compared_once, EVOLUTION) if row["epochs"] == "2"]
+    of = {(row["method"], row["quantity"]): float(row["value"]) for row in last}
+    for method in ("Barlow Twins", "SimCLR", "VICReg"):
+        assert of[method, "distance to the final kernel"] == pytest.approx(0, abs=1e-9)
+        assert of[method, "alignment with the final kernel"] == pytest.approx(1, abs=1e-9)
+        assert of[method, "a(P_exp,P_end)"] == pytest.approx(1, abs=1e-9)
+        assert of[method, "a(P_exp,P_th)"] == pytest.approx(of[method, "a(P_end,P_th)"], abs=1e-9)
+
+
+def test_a_change_of_one_method_reaches_what_compares_with_it_and_no_more(compared):
+    compared.edit("params/papers/stepwise.yaml", "temperature: 0.2}", "temperature: 0.3}")
+    counts = compared.build(*TABLES)
+    # SimCLR alone is trained; its pairs with both others are measured, VICReg and Barlow Twins are not
+    assert counts == {"pretrain": 2, "ntk": 2, "agreement": 4, "table": 2}
+    assert compared.build(*TABLES) == Counter()
+    compared.edit("params/papers/stepwise.yaml", "temperature: 0.3}", "temperature: 0.2}")
+    assert compared.build(*TABLES) == Counter()
+
+
+def test_audit_names_a_tampered_reference(compared):
+    done = compared.pipeline("audit", TABLES[1])
+    assert done.returncode == 0, done.stdout
+    report = json.loads((compared.root / TABLES[1].replace(".csv", ".receipt.json")).read_text())
+    node = next(
+        entry["node"]
+        for entry in report["inputs"].values()
+        if "agreement" in entry["node"] and "/seed0/" in entry["node"]
+    )
+    receipt = json.loads((compared.root / "receipts" / f"{node}.json").read_text())
+    reference = compared.root / receipt["inputs"]["reference"]["node"] / "model.safetensors"
+    content = bytearray(reference.read_bytes())
+    content[-1] ^= 1
+    reference.chmod(0o644)
+    reference.write_bytes(bytes(content))
+    done = compared.pipeline("audit", TABLES[1], check=False)
+    assert done.returncode != 0 and receipt["inputs"]["reference"]["node"] in done.stdout + done.stderr
+
+
+def test_a_bundle_is_verified_and_run_again(compared_once, tmp_path):
+    bundle = tmp_path / "table2.zip"
+    compared_once.pipeline("bundle", TABLES[1], "--output", str(bundle))
+    assert "error" not in compared_once.pipeline("verify", str(bundle)).stdout.lower()
+
+
+def test_a_diverged_reference_makes_the_comparison_a_diverged_one(compared):
+    compared.edit(
+        "params/scales/tiny.yaml", "optimizer: {kind: adam, lr: 1.0e-3}", "optimizer: {kind: sgd, lr: 1.0e+8}"
+    )
+    compared.build(TABLES[1])
+    found = rows(compared, TABLES[1])
+    assert {row["n"] for row in found} == {"0"} and all("diverged" in row["note"] for row in found)
+
+
+@pytest.mark.slow
+def test_both_tables_on_a_cpu_within_ten_minutes(project):
+    """Scale quick, from nothing; the theory's subspace holds more of the embeddings than the kernel's own eigenvectors."""
+    project.snakemake(
+        "results/quick/stepwise/table1.csv", "results/quick/stepwise/table2.csv", "--config", "scale=quick", timeout=600
+    )
+    first = rows(project, "results/quick/stepwise/table1.csv")
+    of = {(row["quantity"], row["method"]): float(row["mean"]) for row in first}
+    for method in ("Barlow Twins", "SimCLR", "VICReg"):
+        assert of["a(P_exp,P_th)", method] > of["a(P_exp,P_NTK)", method] > 10 * of["a(P_exp,P_th)", "random subspaces"]
+
+
+# -- pairs
+
+
+def test_methods_with_the_same_seed_see_the_same_pairs(compared_once):
+    """What a measure draws depends on the seed, the data and the views alone."""
+    from pipeline import components
+    from pipeline.evaluation import pairs
+    from pipeline.evaluation.progress import Progress
+    from pipeline.evaluation.subject import Subject
+
+    found = {}
+    for path in sorted((compared_once.root / "keys/measure").glob("ntk-*/*.json")):
+        key = json.loads(path.read_text())
+        leaves = key["leaves"]
+        for seed in (0, 1):
+            subject = Subject(
+                spec={name: leaves[name] for name in ("views", "split")} | {"normalize": leaves.get("normalize")},
+                seed=seed,
+                device=torch.device("cpu"),
+                checkpoint=Path("none"),
+                data=compared_once.root / key["inputs"]["data"],
+                components={"views": components.find("views", leaves["views"]["kind"])},
+                progress=Progress("test"),
+            )
+            drawn = pairs.draw(subject, 20)
+            assert drawn.images.shape[0] == 40 and (drawn.labels[:20] == drawn.labels[20:]).all()
+            assert not torch.equal(drawn.images[:20], drawn.images[20:])
+            found.setdefault(seed, []).append(drawn.images)
+            with pytest.raises(UserError, match="pairs: expected 1 to 192"):
+                pairs.draw(subject, 193)
+    assert len(found[0]) == 3
+    assert all(torch.equal(found[seed][0], other) for seed in (0, 1) for other in found[seed])
+    assert not torch.equal(found[0][0], found[1][0])

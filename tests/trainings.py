@@ -1,0 +1,103 @@
+"""What tests of trainings share: a data set of noise, a spec that runs in a blink, and its works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from pipeline import components
+from pipeline.training import pretrain
+from pipeline.work import Work
+
+
+def write_noise(folder: Path) -> Path:
+    """Random images as a data set: 98 of 8 x 8 pixels."""
+    source = torch.Generator().manual_seed(0)
+    train_images = torch.randint(0, 256, (98, 3, 8, 8), dtype=torch.uint8, generator=source)
+    labels = torch.zeros(98, dtype=torch.int64)
+    arrays = {
+        "train_images": train_images,
+        "train_labels": labels,
+        "test_images": train_images.clone(),
+        "test_labels": labels.clone(),
+    }
+    save_file(arrays, folder / "arrays.safetensors")
+    meta = {
+        "name": "noise",
+        "classes": ["one"],
+        "counts": {"train": 98, "test": 98},
+        "image_shape": [3, 8, 8],
+    }
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def run_spec(**changes: Any) -> dict[str, Any]:
+    """Leaves of a run; components and plain leaves can be replaced."""
+    chosen = {
+        "views": {"kind": "simclr"},
+        "encoder": {"kind": "tiny_conv", "channels": [4, 6], "strides": [2, 1]},
+        "projector": {"kind": "mlp", "hidden": 12, "out": 8},
+        "predictor": {"kind": "directpred", "freq": 2},
+        "target": {"kind": "ema", "momentum": 0.9},
+        "objective": {"kind": "cosine"},
+        "optimizer": {"kind": "sgd", "lr": 0.05},
+        "schedule": {"kind": "constant"},
+        "initialization": {"kind": "standard"},
+    }
+    plain = {"normalize": None, "split": "train", "batch_size": 16, "threads": 1, "precision": "fp32"}
+    plain |= {name: changes.pop(name) for name in list(changes) if name in plain}
+    chosen |= changes
+    return {name: components.resolve(name, leaves, "test") for name, leaves in chosen.items()} | plain
+
+
+def files_of(spec: dict[str, Any]) -> dict[str, Path]:
+    """Source file of each component."""
+    return {name: components.find(name, spec[name]["kind"]) for name in components.CATEGORIES if name in spec}
+
+
+def make_works(
+    spec: dict[str, Any],
+    epochs: list[int],
+    root: Path,
+    data: Path,
+    scratch: Path | None = None,
+    resume: Path | None = None,
+    seed: int = 3,
+    device: str = "cpu",
+) -> list[Work]:
+    """Works for milestones of one run, with their folders."""
+    works = []
+    for epoch in epochs:
+        out = root / f"epoch{epoch:04d}"
+        out.mkdir(parents=True)
+        works.append(
+            Work(
+                name=f"{root.name}/seed{seed}/epoch{epoch:04d}",
+                spec=spec,
+                out=out,
+                inputs={"data": data},
+                seed=seed,
+                epoch=epoch,
+                resume=resume,
+                scratch=scratch,
+                components=files_of(spec),
+                context={"device": device},
+            )
+        )
+    return works
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Hash of every file."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def execute(*args: Any, **kwargs: Any) -> dict[int, dict[str, str]]:
+    """Train, given the arguments of :func:`make_works`; hashes of the payloads by epoch."""
+    return {work.epoch: content(work.out) for work in pretrain.execute(make_works(*args, **kwargs))}
