@@ -252,6 +252,7 @@ class Run(_Strict):
     batch_size: int = _leaf(int, 128, gt=0)
     precision: Literal["fp32", "tf32", "bf16"] = _leaf(str, "fp32")
     threads: int = _leaf(int, 1, gt=0)
+    deterministic: bool = _leaf(bool, False, absent=False)
 
 
 PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule", "initialization")

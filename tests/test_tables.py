@@ -284,3 +284,19 @@ print(time.process_time(), *{name.split(".")[0] for name in sys.modules})
     assert float(found[0]) < 0.5
     for name in ("table8.csv", "table8.json", "table8.md"):
         assert (tmp_path / "out" / name).read_bytes() == (expected / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "unit", "text"),
+    [
+        (0.52961, 0.04244, "", "0.530 ± 0.042"),
+        (0.0165123, 0.000351, "", "0.01651 ± 0.00035"),
+        (123.456, 11.99, "", "123 ± 12"),
+        (-2.0, 0.0, "", "-2 ± 0"),
+        (1e9, 1e7, "", "1e+09 ± 1e+07"),
+        (0.5, None, "", "0.5"),
+        (77.86, 0.16, "%", "77.9 ± 0.2"),
+    ],
+)
+def test_a_mean_has_the_decimals_of_its_deviation(mean, std, unit, text):
+    assert formats.spread(mean, std, unit) == text

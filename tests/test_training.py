@@ -19,10 +19,9 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
+from trainings import content, execute, files_of, make_works, run_spec, write_noise
 
-from pipeline import components
 from pipeline.errors import UserError
 from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred, linear
@@ -30,6 +29,7 @@ from pipeline.nets.predictors import none as no_predictor
 from pipeline.nets.projectors.none import NoProjector
 from pipeline.nets.targets.same import Same
 from pipeline.objectives import cosine, euclidean
+from pipeline.spec import prune
 from pipeline.training import checkpoint, pretrain, progress
 from pipeline.training.batches import Batches
 from pipeline.training.device import prepare_device
@@ -41,7 +41,6 @@ from pipeline.training.randomness import derived_seed, generator, seeded
 from pipeline.training.report import Report
 from pipeline.training.schedules import constant
 from pipeline.training.step import TrainingStep
-from pipeline.work import Work
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)  # tensors are tiny: more threads would only wait for each other
@@ -166,6 +165,19 @@ def test_sgd_equals_that_of_torch(momentum: float, weight_decay: float) -> None:
             )
             checkpoint.load_optimizer(mine, saved)
     assert len(saved) == (3 if momentum else 0)
+
+
+def test_restored_velocities_lie_in_memory_as_the_weights_do() -> None:
+    w = nn.Parameter(draw(4, 3, 2, 2).to(memory_format=torch.channels_last))
+    optimizer = sgd.build([{"params": [w], "lr_multiplier": 1.0}])
+    w.square().sum().backward()
+    optimizer.step()
+    (saved,) = checkpoint.plain(checkpoint.optimizer_tensors(optimizer)).values()
+    assert saved.is_contiguous()
+    checkpoint.load_optimizer(optimizer, {"optimizer.0.momentum_buffer": saved})
+    (restored,) = checkpoint.optimizer_tensors(optimizer).values()
+    assert restored.stride() == w.stride() and not restored.requires_grad
+    assert torch.equal(restored, saved)
 
 
 def test_adam_first_step_and_state() -> None:
@@ -415,8 +427,10 @@ def test_report_rewrites_one_line_on_a_terminal_and_is_quiet_elsewhere(
 def test_device_and_precision_are_checked() -> None:
     assert prepare_device({"threads": 1, "precision": "fp32"}, {"device": "cpu"}) == torch.device("cpu")
     assert torch.get_num_threads() == 1
-    with pytest.raises(UserError, match="precision"):
-        prepare_device({"threads": 1, "precision": "bf16"}, {})
+    for precision in ("tf32", "bf16"):
+        assert prepare_device({"threads": 1, "precision": precision}, {"device": "cpu"}).type == "cpu"
+    with pytest.raises(UserError, match="precision: expected fp32, tf32, bf16, found 'fp8'"):
+        prepare_device({"threads": 1, "precision": "fp8"}, {})
     with pytest.raises(UserError, match="device"):
         prepare_device({"threads": 1}, {"device": "gpu"})
     if not torch.cuda.is_available():
@@ -426,85 +440,12 @@ def test_device_and_precision_are_checked() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    source = torch.Generator().manual_seed(0)
-    train_images = torch.randint(0, 256, (98, 3, 8, 8), dtype=torch.uint8, generator=source)
-    labels = torch.zeros(98, dtype=torch.int64)
-    arrays = {
-        "train_images": train_images,
-        "train_labels": labels,
-        "test_images": train_images.clone(),
-        "test_labels": labels.clone(),
-    }
-    save_file(arrays, folder / "arrays.safetensors")
-    meta = {
-        "name": "noise",
-        "classes": ["one"],
-        "counts": {"train": 98, "test": 98},
-        "image_shape": [3, 8, 8],
-    }
-    (folder / "meta.json").write_text(json.dumps(meta))
-    return folder
+    return write_noise(tmp_path_factory.mktemp("data"))
 
 
-def run_spec(**changes: Any) -> dict[str, Any]:
-    chosen = {
-        "views": {"kind": "simclr"},
-        "encoder": {"kind": "tiny_conv", "channels": [4, 6], "strides": [2, 1]},
-        "projector": {"kind": "mlp", "hidden": 12, "out": 8},
-        "predictor": {"kind": "directpred", "freq": 2},
-        "target": {"kind": "ema", "momentum": 0.9},
-        "objective": {"kind": "cosine"},
-        "optimizer": {"kind": "sgd", "lr": 0.05},
-        "schedule": {"kind": "constant"},
-        "initialization": {"kind": "standard"},
-    }
-    plain = {"normalize": None, "split": "train", "batch_size": 16, "threads": 1, "precision": "fp32"}
-    plain |= {name: changes.pop(name) for name in list(changes) if name in plain}
-    chosen |= changes
-    return {name: components.resolve(name, leaves, "test") for name, leaves in chosen.items()} | plain
-
-
-def files_of(spec: dict[str, Any]) -> dict[str, Path]:
-    return {name: components.find(name, spec[name]["kind"]) for name in components.CATEGORIES if name in spec}
-
-
-def make_works(
-    spec: dict[str, Any],
-    epochs: list[int],
-    root: Path,
-    data: Path,
-    scratch: Path | None = None,
-    resume: Path | None = None,
-    seed: int = 3,
-) -> list[Work]:
-    works = []
-    for epoch in epochs:
-        out = root / f"epoch{epoch:04d}"
-        out.mkdir(parents=True)
-        works.append(
-            Work(
-                name=f"{root.name}/seed{seed}/epoch{epoch:04d}",
-                spec=spec,
-                out=out,
-                inputs={"data": data},
-                seed=seed,
-                epoch=epoch,
-                resume=resume,
-                scratch=scratch,
-                components=files_of(spec),
-                context={"device": "cpu"},
-            )
-        )
-    return works
-
-
-def content(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-
-
-def execute(*args: Any, **kwargs: Any) -> dict[int, dict[str, str]]:
-    return {work.epoch: content(work.out) for work in pretrain.execute(make_works(*args, **kwargs))}
+def test_a_run_that_need_not_be_deterministic_keeps_its_name() -> None:
+    assert prune({"batch_size": 3, "deterministic": False}) == ({"batch_size": 3}, {"deterministic": False})
+    assert prune({"batch_size": 3, "deterministic": True})[0] == {"batch_size": 3, "deterministic": True}
 
 
 SPECS = {

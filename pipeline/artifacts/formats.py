@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,17 @@ def short(value: float | None, unit: str = "") -> str:
     if value is None:
         return ""
     return number(value, unit, 1) if unit == "%" else f"{value:.3g}"
+
+
+def spread(mean: float, std: float | None, unit: str = "") -> str:
+    """``mean ± std`` for people: percents as in :func:`short`; others with two digits of the deviation, and the mean to
+    the same decimal."""
+    if std is None:
+        return short(mean, unit)
+    if unit == "%" or not 1e-6 < std < 1e3:
+        return f"{short(mean, unit)} ± {short(std, unit)}"
+    decimals = max(0, 1 - math.floor(math.log10(std)))
+    return f"{mean:.{decimals}f} ± {std:.{decimals}f}"
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -204,8 +204,7 @@ def _text(row: Row | None, unit: str, best: bool) -> str:
     elif row.exact:
         text = formats.short(row.mean, unit)
     else:
-        spread = "" if row.std is None else f" ± {formats.short(row.std, unit)}"
-        text = f"{formats.short(row.mean, unit)}{spread} ({row.n}){'†' if row.diverged else ''}"
+        text = f"{formats.spread(row.mean, row.std, unit)} ({row.n}){'†' if row.diverged else ''}"
         text = f"**{text}**" if best else text
     if row.published:
         spread = f" ± {row.published.std}" if row.published.std else ""

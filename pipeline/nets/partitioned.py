@@ -49,7 +49,9 @@ class PartitionedPredictor(Predictor):
 
     def sides(self, embeddings: Tensor) -> Tensor:
         """In which half of each partition an input lies, shape (batch, partitions), boolean."""
-        projections = embeddings.detach() @ self.directions
+        # the forward pass may be in half precision: the same inputs must be on the same sides in observe
+        with torch.autocast(embeddings.device.type, enabled=False):
+            projections = embeddings.detach().to(self.directions.dtype) @ self.directions
         return projections >= projections.mean(dim=0)
 
     def forward(self, embeddings: Tensor) -> Tensor:
@@ -72,5 +74,5 @@ class PartitionedPredictor(Predictor):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         """Overwrite the matrices (Eq. 18) if ``step`` is a multiple of ``freq``."""
-        if step % self.freq == 0:
+        if self.freq == 1 or step % self.freq == 0:  # without a look at the number where it does not matter
             self.weights.copy_(directpred_matrix(self.correlation, **self.rule))

@@ -88,8 +88,7 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
     if found["mean"] is None:
         made.text, made.measured = "diverged" if "diverged" in found["seeds"].values() else "–", False
     else:
-        spread = "" if found["std"] is None else f" ± {formats.short(found['std'], unit)}"
-        made.text = formats.short(found["mean"], unit) + spread
+        made.text = formats.spread(found["mean"], found["std"], unit)
     standing = scorecard.stand(found)
     if standing is not None:
         digits = 2 if unit == "%" else None

@@ -44,7 +44,10 @@ class Batches:
         if epoch != self._epoch:
             source = generator(self.seed, "order", epoch)
             self._epoch = epoch
-            self._order = torch.randperm(len(self.images), generator=source).to(self.images.device)
+            order = torch.randperm(len(self.images), generator=source)
+            if self.images.is_cuda:
+                order = order.pin_memory()  # else the copy would wait for the steps before it
+            self._order = order.to(self.images.device, non_blocking=True)
         return self._order
 
     def batch(self, epoch: int, step: int) -> Tensor:

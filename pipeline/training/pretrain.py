@@ -15,14 +15,16 @@ from torch import Tensor
 
 from pipeline import components
 from pipeline.data.arrays import Arrays
+from pipeline.errors import UserError
 from pipeline.nets.network import build_network
 from pipeline.training import checkpoint, progress
+from pipeline.training.arithmetic import forward_context
 from pipeline.training.batches import Batches
+from pipeline.training.capture import Steps
 from pipeline.training.device import prepare_device
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
 from pipeline.training.indicators import collapse_indicators
-from pipeline.training.randomness import generator
 from pipeline.training.report import Report
 from pipeline.training.step import TrainingStep
 from pipeline.work import Work
@@ -48,18 +50,28 @@ class Run:
         arrays = Arrays.open(work.inputs["data"])
         images = arrays.images(spec["split"]).to(self.device)
         self.batches = Batches(images, spec["batch_size"], work.seed)
-        self.policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
+        policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
         self.network = build_network(spec, arrays.image_shape, files, work.seed)
         components.make(files["initialization"], spec["initialization"])(self.network)
         self.network.to(self.device).train()
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            self.network.to(memory_format=torch.channels_last)  # what tensor cores read
         self.optimizer = components.make(
             files["optimizer"], spec["optimizer"], parameter_groups(self.network, spec["predictor"])
         )
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        if on_gpu:  # where a captured step reads them
+            for group in self.optimizer.param_groups:
+                group["lr"] = torch.zeros((), device=self.device)
         self.schedule = components.make(files["schedule"], spec["schedule"])
         leaves = {name: value for name, value in spec["objective"].items() if name != "kind"}
         objective = functools.partial(components.load(files["objective"]).loss, **leaves)
-        self.step = TrainingStep(self.network, objective, self.optimizer)
+        forward = functools.partial(forward_context, spec["precision"], self.device)
+        step = TrainingStep(self.network, objective, self.optimizer, forward)
+        self.steps = Steps(step, policy, self.seed, self.device, self.batches.batch_size)
+        if not self.batches.full:
+            self.steps.why_eager = "no minibatch is complete"
         self.position = 0
         self.history = History()
         self.diverged: int | None = None
@@ -70,10 +82,19 @@ class Run:
     def _learning_rate(self) -> None:
         factor = self.schedule(self.position / self.batches.steps)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * factor)
+            else:
+                group["lr"] = rate * factor
 
     def train_epoch(self, saver: progress.Saver, report: Report, last_step: int) -> None:
-        """Finish the epoch that ``position`` is in, or stop in it if the network diverges."""
+        """Finish the epoch that ``position`` is in, or stop in it if the network diverges.
+
+        The host does not wait for the device between the first step and the epoch's end, but to save progress.
+
+        Raises:
+            UserError: The run is to be deterministic, and an operation cannot be.
+        """
         steps = self.batches.steps
         epoch, first = divmod(self.position, steps)
         embeddings: list[Tensor] = []
@@ -81,13 +102,13 @@ class Run:
             for step in range(first, steps):
                 self._learning_rate()
                 batch = self.batches.batch(epoch, step)
-                source = generator(self.seed, "views", epoch, step, device=self.device)
-                loss, current = self.step(self.policy(batch, source), self.position + 1)
+                loss, current = self.steps(batch, epoch, step, self.position + 1)
                 self.loss_sum += loss * len(batch)
                 self.position += 1
                 # a small last minibatch says little about collapse; see also below
                 if step < self.batches.full or not embeddings:
                     embeddings = current
+                report.mode = self.steps.mode
                 report.tick(self.position, last_step, self.history)
                 # after the last full minibatch the indicators need it, so the next moment to save is the
                 # epoch's end
@@ -95,6 +116,14 @@ class Run:
                     saver.maybe_save()
         except torch.linalg.LinAlgError:
             self.loss_sum += math.nan
+        except RuntimeError as error:
+            refused, _, _ = str(error).partition(" does not have a deterministic implementation")
+            if refused == str(error):
+                raise
+            raise UserError(
+                f"deterministic: expected operations that can be repeated bitwise, found {refused}, which cannot on "
+                "this device; set deterministic: false, or choose components without it"
+            ) from None
         seen = min(steps * self.batches.batch_size, len(self.batches.images))
         mean = self.loss_sum.item() / seen
         self.loss_sum.zero_()
@@ -127,6 +156,7 @@ class Run:
         self.position = int(state["step"])
         self.history = History(history)
         self.loss_sum.zero_()
+        self.steps.forget()
 
     def restore_progress(self, saved: dict[str, Tensor], source: Path) -> None:
         """Go to where a crash stopped the run."""

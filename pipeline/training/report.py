@@ -30,6 +30,9 @@ class Report:
 
     Reads host counters and finished epochs only, so it never makes the host wait for the device. With a folder it
     keeps ``status.json`` there: where the training is, for ``python -m pipeline runs``.
+
+    Attributes:
+        mode: How steps are taken; said before the first line, and again if it changes.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Report:
         self.next = 0.0
         self.note = 0.0
         self.due = 0.0
+        self.mode = self._said = ""
 
     def tick(self, step: int, last_step: int, history: History) -> None:
         """Note that ``step`` steps of ``last_step`` are done; print and write the status file when it is time.
@@ -72,6 +76,9 @@ class Report:
         if now >= self.next:
             self.next = now + self.every
             line = self._line(now, step, last_step, history)
+            if self.mode != self._said:
+                self._said = self.mode
+                print(f"{self.name}  {self.mode}", file=self.stream)
             print(line, end="" if self.live else "\n", file=self.stream, flush=True)
         self.due = min(self.next, self.note)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.nets.network import Network
+from pipeline.training.arithmetic import widened
 
 Objective = Callable[[list[Tensor], list[Tensor]], Tensor]
 
@@ -21,13 +24,23 @@ class TrainingStep:
 
     Attributes:
         network: The network that is trained.
+        objective: Predictions and targets, at least in float32, to the loss.
         optimizer: Its optimiser.
+        forward_context: Makes the context of the forward pass (see
+            :func:`pipeline.training.arithmetic.forward_context`).
     """
 
-    def __init__(self, network: Network, objective: Objective, optimizer: Any) -> None:
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        optimizer: Any,
+        forward_context: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
         self.network = network
         self.objective = objective
         self.optimizer = optimizer
+        self.forward_context = forward_context
         self._online: list[Tensor] = network.online_parameters()
         self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
 
@@ -42,7 +55,9 @@ class TrainingStep:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
         """
         network = self.network
-        embeddings, predictions, targets = network(views)
+        with self.forward_context():
+            outputs = network(views)
+        embeddings, predictions, targets = widened(*outputs)
         loss = self.objective(predictions, targets)
         self.optimizer.zero_grad()
         if loss.requires_grad:

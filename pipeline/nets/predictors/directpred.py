@@ -40,7 +40,7 @@ class DirectPred(MatrixPredictor):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         """Overwrite ``W_p`` (Eq. 18) if ``step`` is a multiple of ``freq``."""
-        if step % self.freq == 0:
+        if self.freq == 1 or step % self.freq == 0:  # without a look at the number where it does not matter
             self.weight.copy_(directpred_matrix(self.correlation, **self.rule))
 
 

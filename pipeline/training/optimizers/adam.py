@@ -24,5 +24,8 @@ def build(
         beta2: Decay of the mean of its square.
         weight_decay: Coefficient of the decay.
     """
+    # on a GPU one kernel for all parameters, which counts its steps on the device, so that it can be captured
+    on_gpu = all(parameter.is_cuda for group in groups for parameter in group["params"])
+    fused = {"fused": True, "capturable": True} if on_gpu else {}
     scaled = [{"weight_decay": weight_decay, **group, "lr": lr * group["lr_multiplier"]} for group in groups]
-    return torch.optim.Adam(scaled, betas=(beta1, beta2))
+    return torch.optim.Adam(scaled, betas=(beta1, beta2), **fused)

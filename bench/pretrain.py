@@ -1,0 +1,352 @@
+"""How fast a training step is: as peers write it, as this project takes it, and at best; all in one run.
+
+    python bench/pretrain.py [--json FILE] [--device cpu|cuda] [--rounds N] [--seconds S] [--workers N]
+
+Every case trains DirectPred (predictor set in every step, moving-average target, SGD with momentum) on random images of
+CIFAR's size, and takes turns between
+
+* ``peers``: one image after the other through torchvision's transforms on PIL images in a DataLoader; eager float32,
+  ``torch.optim.SGD``, the eigendecomposition of ``torch.linalg``, ``loss.item()`` in every step;
+* ``ours``: images as bytes on the device, views of the whole minibatch there; on a GPU one CUDA graph per step, in
+  bf16, float32, and bitwise repeatable bf16;
+* ``static``: ``ours`` on the same views in every step: what is left when views cost nothing.
+
+Times are medians of rounds. What happens once (import, warm-up, choice of kernels, capture) is in the first round,
+which doesn't count; its length is given as ``start``. Workers of the DataLoader fill their queue before a round of
+theirs begins. On the CPU times are CPU times of one thread, without workers, with a small network and small images; on
+a GPU wall-clock times between synchronisations. An epoch is 50 000 images, extrapolated from the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import functools
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pipeline import components  # noqa: E402
+from pipeline.nets.network import build_network  # noqa: E402
+from pipeline.training.arithmetic import forward_context  # noqa: E402
+from pipeline.training.batches import Batches  # noqa: E402
+from pipeline.training.capture import Steps  # noqa: E402
+from pipeline.training.device import WORKSPACE, prepare_device  # noqa: E402
+from pipeline.training.groups import parameter_groups  # noqa: E402
+from pipeline.training.step import TrainingStep  # noqa: E402
+
+EPOCH = 50_000
+LR, MOMENTUM, DECAY, AVERAGE, RHO, EPSILON = 0.03, 0.9, 4e-4, 0.996, 0.3, 0.1
+NORMALIZE = {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]}
+PREFETCH = 2
+PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained: leaves of the encoder, of the projector, side of the images, minibatch, number of views."""
+
+    encoder: str
+    leaves: tuple[tuple[str, Any], ...]
+    hidden: int
+    out: int
+    side: int
+    batch: int
+    views: int
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.encoder}, batch {self.batch}, {self.views} views"
+
+
+def cases(device: str) -> list[Case]:
+    """Those of a GPU, or the small ones."""
+    if device == "cpu":
+        encoders: list[tuple[Any, ...]] = [("tiny_conv", (("strides", [1, 2, 1, 2]),), 128, 64, 16)]
+    else:
+        encoders = [(name, (("stem", "cifar"),), 512, 128, 32) for name in ("resnet18", "resnet50")]
+    return [Case(*encoder, batch, views) for encoder in encoders for batch in (128, 512) for views in (2, 4)]
+
+
+def pixels(case: Case) -> Tensor:
+    """Images, uint8, eight minibatches of them."""
+    shape = (8 * case.batch, 3, case.side, case.side)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def spec_of(case: Case, precision: str, deterministic: bool) -> dict[str, Any]:
+    """Leaves of a run."""
+    parts = {
+        "views": {"kind": "simclr", "count": case.views},
+        "encoder": {"kind": case.encoder, **dict(case.leaves)},
+        "projector": {"kind": "mlp", "hidden": case.hidden, "out": case.out},
+        "predictor": {"kind": "directpred", "rho": RHO, "epsilon": EPSILON},
+        "target": {"kind": "ema", "momentum": AVERAGE},
+        "objective": {"kind": "cosine"},
+        "optimizer": {"kind": "sgd", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY},
+    }
+    plain = {"precision": precision, "deterministic": deterministic, "threads": torch.get_num_threads()}
+    return {name: components.resolve(name, leaves, "bench") for name, leaves in parts.items()} | plain
+
+
+class Ours:
+    """The steps of this project; with ``static``, on the same views in every step."""
+
+    def __init__(self, case: Case, device: str, precision: str, deterministic: bool, static: bool) -> None:
+        self.spec, self.context = spec_of(case, precision, deterministic), {"device": device}
+        on = prepare_device(self.spec, self.context)
+        files = {name: components.find(name, self.spec[name]["kind"]) for name in self.spec if name in PARTS}
+        shape = (3, case.side, case.side)
+        network = build_network(self.spec, shape, files, 0).to(on).train()
+        if on.type == "cuda":
+            network.to(memory_format=torch.channels_last)
+        optimizer = components.make(files["optimizer"], self.spec["optimizer"], parameter_groups(network, {}))
+        if on.type == "cuda":
+            for group in optimizer.param_groups:
+                group["lr"] = torch.full((), group["lr"], device=on)
+        self.batches = Batches(pixels(case).to(on), case.batch, 0)
+        policy = components.make(files["views"], self.spec["views"], shape, NORMALIZE)
+        if static:
+            fixed = policy(self.batches.batch(0, 0), torch.Generator(on).manual_seed(0))
+            policy = lambda images, source: fixed  # noqa: E731
+        step = TrainingStep(
+            network,
+            components.load(files["objective"]).loss,
+            optimizer,
+            functools.partial(forward_context, precision, on),
+        )
+        self.steps = Steps(step, policy, 0, on, case.batch)
+        self.done = 0
+
+    def ready(self) -> None:
+        """Switch the process to what this way needs."""
+        prepare_device(self.spec, self.context)
+
+    def step(self) -> None:
+        """One step."""
+        epoch, step = divmod(self.done, self.batches.steps)
+        self.done += 1
+        self.steps(self.batches.batch(epoch, step), epoch, step, self.done)
+
+    @property
+    def mode(self) -> str:
+        """How steps are taken."""
+        return self.steps.mode
+
+
+class Photographs(Dataset):
+    """PIL images, each with its views drawn when it is asked for."""
+
+    def __init__(self, case: Case) -> None:
+        self.images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in pixels(case)]
+        self.views = case.views
+        self.augment = transforms.Compose(
+            [
+                transforms.RandomResizedCrop(case.side),
+                transforms.RandomHorizontalFlip(),
+                transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+                transforms.RandomGrayscale(p=0.2),
+                transforms.ToTensor(),
+                transforms.Normalize(NORMALIZE["mean"], NORMALIZE["std"]),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> list[Tensor]:
+        return [self.augment(self.images[index]) for _ in range(self.views)]
+
+
+class Peers:
+    """The same training, written plainly."""
+
+    mode = "eager"
+
+    def __init__(self, case: Case, device: str, workers: int) -> None:
+        self.device, self.workers = torch.device(device), workers
+        self.loader = DataLoader(
+            Photographs(case),
+            batch_size=case.batch,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=PREFETCH if workers else None,
+            pin_memory=device == "cuda",
+        )
+        self.queue = self._endless()
+        leaves = spec_of(case, "fp32", False)
+        encoder = components.make(
+            components.find("encoder", case.encoder), leaves["encoder"], (3, case.side, case.side)
+        )
+        self.online = nn.Sequential(
+            encoder,
+            nn.Linear(encoder.features, case.hidden),
+            nn.BatchNorm1d(case.hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(case.hidden, case.out),
+        ).to(device)
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.optimizer = torch.optim.SGD(self.online.parameters(), LR, MOMENTUM, weight_decay=DECAY)
+        self.predictor = torch.eye(case.out, device=device)
+        self.correlation: Tensor | None = None
+        self.loss = 0.0
+
+    def _endless(self) -> Iterator[list[Tensor]]:
+        while True:
+            yield from self.loader
+
+    def ready(self) -> None:
+        """Switch the process to what this way needs, and let the workers fill their queue."""
+        prepare_device({"precision": "fp32", "threads": torch.get_num_threads()}, {"device": self.device.type})
+        for _ in range(PREFETCH * self.workers):
+            next(self.queue)
+
+    def step(self) -> None:
+        """One step."""
+        views = [view.to(self.device, non_blocking=True) for view in next(self.queue)]
+        embeddings = [self.online(view) for view in views]
+        with torch.no_grad():
+            targets = [self.target(view) for view in views]
+        loss = torch.zeros((), device=self.device)
+        for i, embedding in enumerate(embeddings):
+            for j, target in enumerate(targets):
+                if i != j:
+                    loss = loss - 2 * functional.cosine_similarity(embedding @ self.predictor, target).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            f = torch.cat(embeddings)
+            moment = f.T @ f / len(f)
+            old = moment if self.correlation is None else self.correlation
+            self.correlation = RHO * old + (1 - RHO) * moment
+            s, u = torch.linalg.eigh(self.correlation)
+            s = s.clamp_min(0)
+            self.predictor = u @ torch.diag((s / s.max()).sqrt() + EPSILON) @ u.T
+            for ours, theirs in zip(self.online.parameters(), self.target.parameters(), strict=True):
+                theirs.mul_(AVERAGE).add_(ours, alpha=1 - AVERAGE)
+        self.loss = loss.item()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One way in one case."""
+
+    case: str
+    way: str
+    mode: str
+    start_s: float
+    ms_per_step: float
+    s_per_epoch: float
+
+
+def clock(device: str) -> float:
+    """Seconds: of this process's CPU, or on a GPU of the wall once it is idle."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) -> list[Timing]:
+    """All ways of a case in turns; a turn has as many steps as fit into ``seconds`` by the first one, two at least."""
+    ways: dict[str, Callable[[], Any]] = {"peers": functools.partial(Peers, case, device, workers)}
+    for precision in ("fp32",) if device == "cpu" else ("bf16", "fp32"):
+        ways[f"ours {precision}"] = functools.partial(Ours, case, device, precision, False, False)
+        ways[f"static {precision}"] = functools.partial(Ours, case, device, precision, False, True)
+    if device != "cpu":
+        ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
+    started, built, counts, times = {}, {}, {}, {name: [] for name in ways}
+    for name, make in ways.items():
+        before = clock(device)
+        built[name] = make()
+        built[name].step()
+        built[name].step()
+        started[name] = clock(device) - before
+        before = clock(device)
+        built[name].step()
+        counts[name] = max(2, min(200, round(seconds / max(clock(device) - before, 1e-4))))
+    for _ in range(rounds):
+        for name, way in built.items():
+            way.ready()
+            before = clock(device)
+            for _ in range(counts[name]):
+                way.step()
+            times[name].append((clock(device) - before) / counts[name])
+    found = []
+    for name, way in built.items():
+        step = statistics.median(times[name])
+        found.append(Timing(case.name, name, way.mode, started[name], 1e3 * step, step * EPOCH / case.batch))
+    return found
+
+
+def table(timings: list[Timing]) -> None:
+    """One line per way, with ratios within the case."""
+    print(
+        f"{'case':<34}{'way':<26}{'ms/step':>10}{'s/epoch':>10}{'start, s':>10}{'vs peers':>10}{'vs static':>11}  mode"
+    )
+    for one in timings:
+        same = {other.way: other.ms_per_step for other in timings if other.case == one.case}
+        static = same["static " + one.way.split()[1].rstrip(",")] if one.way != "peers" else min(same.values())
+        print(
+            f"{one.case:<34}{one.way:<26}{one.ms_per_step:>10.2f}{one.s_per_epoch:>10.1f}{one.start_s:>10.1f}"
+            f"{same['peers'] / one.ms_per_step:>9.1f}x{one.ms_per_step / static:>10.2f}x  {one.mode}"
+        )
+    print("start: building, warm-up, choice of kernels and capture; in no other column. Epochs of 50 000 images.")
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that count")
+    parser.add_argument("--seconds", type=float, help="length of a turn (CPU: 0.5, GPU: 3)")
+    parser.add_argument("--workers", type=int, help="of the peers' DataLoader (CPU: 0, GPU: all cores)")
+    arguments = parser.parse_args()
+    on_cpu = arguments.device == "cpu"
+    seconds = arguments.seconds or (0.5 if on_cpu else 3.0)
+    workers = arguments.workers if arguments.workers is not None else 0 if on_cpu else os.cpu_count() or 1
+    if on_cpu:
+        torch.set_num_threads(1)
+    else:
+        os.environ.setdefault(WORKSPACE, ":4096:8")  # read once, so all ways have what one of them needs
+    name = platform.processor() or platform.machine() if on_cpu else torch.cuda.get_device_name()
+    print(f"{name}, torch {torch.__version__}, torchvision {torchvision.__version__}, {workers} workers")
+    began = time.perf_counter()
+    timings: list[Timing] = []
+    for case in cases(arguments.device):
+        timings += measure(case, arguments.device, arguments.rounds, seconds, workers)
+        if not on_cpu:
+            torch.cuda.empty_cache()
+    table(timings)
+    print(f"{time.perf_counter() - began:.0f} s in all")
+    if arguments.json:
+        about = {"device": name, "torch": torch.__version__, "workers": workers, "rounds": arguments.rounds}
+        content = {**about, "timings": [asdict(one) for one in timings]}
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

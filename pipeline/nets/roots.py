@@ -1,0 +1,138 @@
+"""Functions of symmetric matrices by products alone: what a GPU does fast, and what a CUDA graph can hold.
+
+An eigendecomposition on a GPU tells the host whether it converged, so the host waits for it in every step and it can't
+be captured. The Newton-Schulz iteration is a fixed number of products. Everything here is computed in float64, whatever
+the type of the argument, and on stacks of matrices.
+
+Errors are absolute, in units of a bound on the spectrum, and not relative: matrices that are ill-conditioned or lack
+rank are no special case.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+RESOLUTION = 1e-14
+"""Smallest eigenvalue, as a share of the bound, whose sign and root are still told from those of 0. Its root is 1e-7,
+what float32 can tell from 0 beside 1."""
+SQUARINGS = 36
+_AT_A_TIME = 4
+"""Squarings between two normalisations; with trace 1 before, the trace is at least ``dim^-15`` after them."""
+_CUSHION = 0.15
+_CONVERGED = 1e-15
+
+
+def _cubics(smallest: float) -> list[tuple[float, float]]:
+    """Coefficients of the odd cubics ``a x - b x^3`` that take [smallest, 1] to 1, one after the other.
+
+    On an interval ``[l, 1]`` the cubic with the same value at both ends and a maximum of 1 between them gains most.
+    With the true ``l`` it would take the largest values to nearly nothing, and their digits with them; so ``l`` is
+    taken as at least ``_CUSHION`` (the idea of Chen and Chow 2014, "A stable scaling of Newton-Schulz"). Small values
+    grow by the factor 2.4 per step, where the plain iteration, to which the cubics tend, has 1.5.
+    """
+    steps = []
+    low = smallest
+    while 1 - low > _CONVERGED:
+        end = max(low, _CUSHION)
+        third = (1 + end + end * end) / 3
+        a = 1.5 / math.sqrt(third)
+        b = a / (3 * third)
+        steps.append((a, b))
+        low = min(a * low - b * low**3, a - b, 1.0)
+    return [*steps, (1.5, 0.5)]
+
+
+_SIGN = _cubics(RESOLUTION)
+_ROOT = _cubics(math.sqrt(RESOLUTION))
+
+
+def _stack(matrix: Tensor) -> Tensor:
+    """(..., dim, dim) to float64, shape (n, dim, dim)."""
+    return matrix.double().reshape(-1, *matrix.shape[-2:])
+
+
+def _symmetric(matrix: Tensor) -> Tensor:
+    return (matrix + matrix.mT) / 2
+
+
+def _eye(like: Tensor) -> Tensor:
+    return torch.eye(like.shape[-1], dtype=torch.float64, device=like.device)
+
+
+def _nonzero(bound: Tensor) -> Tensor:
+    return bound.double().clamp_min(torch.finfo(torch.float64).tiny)
+
+
+def largest_eigenvalue(matrix: Tensor) -> Tensor:
+    """Magnitude of the eigenvalue of largest magnitude of a symmetric matrix.
+
+    The power method without a start vector: the matrix itself is squared, so that the ``N = 2^36`` steps of a vector
+    are 36 products, and eigenvalues of any multiplicity are found alike. The result is a mean of eigenvalues
+    with the weights ``s^N``, hence not above the largest, and below by a share of at most ``dim / (e N)``: 3e-9 for
+    500 dimensions.
+
+    Args:
+        matrix: Symmetric, shape (..., dim, dim), of any scale.
+
+    Returns:
+        float64, shape (..., 1, 1); 0 for a zero matrix, NaN for one that is not finite.
+    """
+    stack = _stack(matrix)
+    unit = stack.abs().amax(dim=(-2, -1), keepdim=True)
+    stack = stack / _nonzero(unit)
+    power = stack
+    for _ in range(SQUARINGS // _AT_A_TIME):
+        for _ in range(_AT_A_TIME):
+            power = power @ power
+        power = power / _nonzero(power.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None])
+    # the mean of s^2, since both signs may be there
+    mean = ((stack @ stack) * power).sum(dim=(-2, -1), keepdim=True)
+    return (mean.clamp_min(0).sqrt() * unit).reshape(*matrix.shape[:-2], 1, 1)
+
+
+def positive_part(matrix: Tensor, bound: Tensor) -> Tensor:
+    """The nearest positive semi-definite matrix: negative eigenvalues become 0, all else stays.
+
+    ``(A + A sign(A)) / 2``, the sign by Newton-Schulz (Higham 2008, Sec. 5.3, with scaled steps). Eigenvalues
+    of magnitude below ``RESOLUTION`` times the bound come out as anything between 0 and themselves.
+
+    Args:
+        matrix: Symmetric, shape (..., dim, dim).
+        bound: At least the magnitude of every eigenvalue, shape (..., 1, 1). (A share of 1e-8 too little is harmless.)
+
+    Returns:
+        float64, symmetric, shape of ``matrix``; within ``1e-14`` times the bound.
+    """
+    stack = _stack(matrix)
+    sign = stack / _nonzero(bound).reshape(-1, 1, 1)
+    for a, b in _SIGN:
+        sign = torch.baddbmm(sign, sign, sign @ sign, beta=a, alpha=-b)
+    return _symmetric(torch.baddbmm(stack, stack, sign)).div_(2).reshape(matrix.shape)
+
+
+def square_root(matrix: Tensor, bound: Tensor) -> Tensor:
+    """Root of a positive semi-definite matrix.
+
+    The coupled Newton-Schulz iteration (Higham 2008, Eq. 6.35, with scaled steps) on ``A / bound + RESOLUTION``: the
+    lift keeps the inverse root finite, which runs along.
+
+    Args:
+        matrix: Symmetric, shape (..., dim, dim), no eigenvalue below ``-RESOLUTION / 2`` times the bound; where
+            rounding may have left some, :func:`positive_part` first.
+        bound: As there.
+
+    Returns:
+        float64, symmetric, shape of ``matrix``; within 1e-7 times the root of the bound, and closer where the
+        eigenvalues are further from 0.
+    """
+    stack, bound = _stack(matrix), _nonzero(bound).reshape(-1, 1, 1)
+    one = _eye(stack).expand_as(stack)
+    root, inverse = stack / bound + RESOLUTION * one, one
+    for a, b in _ROOT:
+        # in this order: with root @ inverse, or made symmetric on the way, rounding errors grow without limit
+        factor = torch.baddbmm(one, inverse, root, beta=a, alpha=-b)
+        root, inverse = root @ factor, factor @ inverse
+    return (_symmetric(root) * bound.sqrt()).reshape(matrix.shape)

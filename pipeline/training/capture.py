@@ -1,0 +1,236 @@
+"""The steps of a training as one CUDA graph, replayed once per minibatch; eager where that cannot be, with the reason.
+
+A step of a small network is some thousand kernels, each shorter than the host needs to launch it. Captured once, they
+are one launch. What is captured is everything from the minibatch's bytes to the target's moving average: views,
+forward pass, loss, gradient, update and hooks. What changes from step to step, the graph reads from tensors: the
+minibatch, the learning rates (scalars on the device) and the seed of the views.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from pipeline.training.randomness import derived_seed
+from pipeline.training.step import TrainingStep
+
+CAPTURED = "one CUDA graph per step"
+WARM_UPS = 3
+Outcome = tuple[Tensor, list[Tensor]]
+Policy = Callable[[Tensor, torch.Generator], list[Tensor]]
+
+
+class NotCapturable(Exception):
+    """A step does something that cannot be captured; the message says what."""
+
+
+class AnyNumber:
+    """Stands for the number of every step; refuses to be compared or computed with.
+
+    A graph does the same in every step. A hook that asks which step it is does not, and would be captured as it acts
+    in the step of the capture, silently.
+    """
+
+    def _refuse(self, *others: Any) -> Any:
+        raise NotCapturable("the predictor does not do the same in every step")
+
+    __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__ = __rfloordiv__ = __truediv__ = __rtruediv__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __pow__ = __rpow__ = __neg__ = __abs__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rshift__ = __invert__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
+    __bool__ = __int__ = __float__ = __index__ = __round__ = _refuse
+
+
+class Recorder(Protocol):
+    """What records a function of no arguments and repeats what it did on the device."""
+
+    def warm_up(self, work: Callable[[], Outcome], times: int) -> None:
+        """Do ``work`` for good, so that nothing is done for the first time while it is recorded."""
+
+    def record(self, work: Callable[[], Outcome]) -> Outcome:
+        """Record ``work``; the results are where every replay will leave its own."""
+
+    def replay(self) -> None:
+        """Repeat what was recorded, with what now stands in the tensors that it reads."""
+
+
+class CudaGraph:
+    """A :class:`Recorder` on the current CUDA device.
+
+    Args:
+        source: Generator that the work draws from. Seeded between replays, it gives a replay the draws that it
+            gives an eager call: the graph reads seed and position from the device, where ``replay`` puts them.
+    """
+
+    def __init__(self, source: torch.Generator) -> None:
+        self._graph = torch.cuda.CUDAGraph()
+        self._source = source
+        self._stream = torch.cuda.Stream(source.device)
+
+    def warm_up(self, work: Callable[[], Outcome], times: int) -> None:
+        """On a stream of its own, where what autograd remembers about streams is that of the capture.
+
+        From the second time on whatever waits for the device is an error: it would be one in the capture too, but
+        there it leaves the process in a worse state. (The first time fills caches of constants.)
+        """
+        current = torch.cuda.current_stream(self._source.device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            for turn in range(times):
+                with refuse_waiting() if turn else contextlib.nullcontext():
+                    work()
+        current.wait_stream(self._stream)
+
+    def record(self, work: Callable[[], Outcome]) -> Outcome:
+        """Capture on the stream of the warm-up."""
+        self._graph.register_generator_state(self._source)
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+            return work()
+
+    def replay(self) -> None:
+        """On the current stream."""
+        self._graph.replay()
+
+
+@contextlib.contextmanager
+def refuse_waiting() -> Iterator[None]:
+    """Within the block, an operation for which the host would wait for the GPU raises RuntimeError."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+class _Kept:
+    """All that a step changes, as it is now; for what a warm-up does not mean to change."""
+
+    def __init__(self, step: TrainingStep) -> None:
+        self.step = step
+        self.copies = [(tensor, tensor.detach().clone()) for tensor in self._tensors()]
+
+    def _tensors(self) -> list[Tensor]:
+        network, state = self.step.network, self.step.optimizer.state_dict()["state"]
+        buffers = [value for of_parameter in state.values() for value in of_parameter.values()]
+        return [*network.parameters(), *network.buffers(), *(value for value in buffers if isinstance(value, Tensor))]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put everything back. Buffers of the optimiser that are new become 0: the state before a first step."""
+        known = {id(tensor) for tensor, _ in self.copies}
+        for tensor, copy in self.copies:
+            tensor.copy_(copy)
+        for tensor in self._tensors():
+            if id(tensor) not in known:
+                tensor.zero_()
+        self.step.optimizer.zero_grad()
+
+
+class Steps:
+    """Takes the steps of a run; every one is a function of the run's state, the minibatch and the counters.
+
+    The first complete minibatch on a GPU is where the step is captured. A smaller one at the end of an epoch is always
+    taken eagerly, by the same operations on the same tensors.
+
+    Components keep their state in parameters, buffers and the optimiser's state. What one of them counts on the host
+    from step to step would stand still in a graph, and nothing here would notice.
+
+    Attributes:
+        why_eager: Why nothing is captured, or None.
+    """
+
+    def __init__(
+        self,
+        step: TrainingStep,
+        policy: Policy,
+        seed: int,
+        device: torch.device,
+        batch_size: int,
+        recorder: Callable[[torch.Generator], Recorder] | None = None,
+    ) -> None:
+        """Nothing is captured yet.
+
+        Args:
+            step: Takes one step, given the views.
+            policy: Images and a generator to views.
+            seed: Seed of the run.
+            device: Where everything is.
+            batch_size: Images in a complete minibatch.
+            recorder: Makes what captures, from the generator that is drawn from; None is :class:`CudaGraph` on a
+                GPU, and nothing elsewhere.
+        """
+        self.step, self.policy, self.seed, self.device, self.batch_size = step, policy, seed, device, batch_size
+        self.on_gpu = device.type == "cuda"
+        self._recorder = recorder or (CudaGraph if self.on_gpu else None)
+        self.why_eager = None if self._recorder else "the device is a CPU"
+        self._source = torch.Generator(device)
+        self._graph: Recorder | None = None
+        self._images: Tensor | None = None
+        self._outcome: Outcome | None = None
+
+    @property
+    def mode(self) -> str:
+        """How steps are taken, for people."""
+        return CAPTURED if self.why_eager is None else f"eager: {self.why_eager}"
+
+    def __call__(self, images: Tensor, epoch: int, step: int, number: int) -> Outcome:
+        """Take one step.
+
+        Args:
+            images: The minibatch, uint8, shape (batch, channels, height, width).
+            epoch: Number of the epoch, from 0.
+            step: Number of the step in it, from 0.
+            number: Number of the step since the start of the run, from 1.
+
+        Returns:
+            As :class:`pipeline.training.step.TrainingStep`. Captured, they are overwritten by the next replay.
+        """
+        if self._graph is None and self.why_eager is None and len(images) == self.batch_size:
+            self._capture(images)
+        self._source.manual_seed(derived_seed(self.seed, "views", epoch, step))
+        if self._graph is None or len(images) != self.batch_size:
+            return self._take(images, number)
+        assert self._images is not None and self._outcome is not None
+        self._images.copy_(images)
+        self._graph.replay()
+        return self._outcome
+
+    def forget(self) -> None:
+        """Capture anew at the next step: tensors of the optimiser may have been replaced."""
+        self._graph = self._images = self._outcome = None
+
+    def _take(self, images: Tensor, number: Any) -> Outcome:
+        views = self.policy(images, self._source)
+        if self.on_gpu:
+            views = [view.contiguous(memory_format=torch.channels_last) for view in views]
+        return self.step(views, number)
+
+    def _capture(self, images: Tensor) -> None:
+        assert self._recorder is not None
+        static, number = images.clone(), AnyNumber()
+        kept = _Kept(self.step)
+        self._source = torch.Generator(self.device)  # a generator belongs to one graph
+        try:
+            graph = self._recorder(self._source)
+            graph.warm_up(lambda: self._take(static, number), WARM_UPS)
+            outcome = graph.record(lambda: self._take(static, number))
+        except Exception as error:
+            # what is wrong with the step and not with its capture will be raised by the eager step
+            self.why_eager = _reason(error)
+            self._source = torch.Generator(self.device)  # and one whose capture failed, to none
+        else:
+            self._graph, self._images, self._outcome = graph, static, outcome
+        finally:
+            kept.restore()
+
+
+def _reason(error: BaseException) -> str:
+    """One line; an error that ended a capture is behind the one about its end."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return next(iter(str(error).splitlines()), type(error).__name__)

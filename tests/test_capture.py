@@ -1,0 +1,592 @@
+"""Steps at the speed of a GPU: no host in them, captured or eager the same numbers, and why not where not."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from trainings import content, execute, files_of, make_works, run_spec, write_noise
+from waiting import NoWaiting, Waits, imagined_gpu
+
+from pipeline import components
+from pipeline.errors import UserError
+from pipeline.nets.network import Network
+from pipeline.nets.predictors import directpred
+from pipeline.nets.spectral import directpred_matrix
+from pipeline.training import capture, checkpoint, pretrain, progress
+from pipeline.training.arithmetic import forward_context, widened
+from pipeline.training.capture import CAPTURED, AnyNumber, NotCapturable, Steps
+from pipeline.training.device import prepare_device
+from pipeline.training.groups import parameter_groups
+from pipeline.training.optimizers import adam, lars, sgd
+from pipeline.training.report import Report
+from pipeline.training.step import TrainingStep
+
+torch.set_num_threads(1)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+NO_PREDICTOR = {"predictor": {"kind": "none"}, "target": {"kind": "same", "stop_gradient": False}}
+ALWAYS = {"predictor": {"kind": "directpred"}}
+METHODS: dict[str, dict[str, Any]] = {
+    "directpred": ALWAYS,
+    "directpred, floor": {"predictor": {"kind": "directpred", "epsilon": -0.1, "floor": 1e-4}},
+    "directpred, partitions": {"predictor": {"kind": "directpred", "partitions": 2}},
+    "byol": {"predictor": {"kind": "mlp", "hidden": 12}},
+    "simclr": {**NO_PREDICTOR, "objective": {"kind": "infonce"}},
+    "barlow": {**NO_PREDICTOR, "objective": {"kind": "barlow"}},
+    "vicreg": {**NO_PREDICTOR, "objective": {"kind": "vicreg"}},
+}
+OPTIMIZERS = {"sgd": sgd, "adam": adam, "lars": lars}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_noise(tmp_path_factory.mktemp("data"))
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def make_step(spec: dict[str, Any]) -> TrainingStep:
+    files = files_of(spec)
+    network = pretrain.build_network(spec, (3, 8, 8), files, 0).train()
+    groups = parameter_groups(network, spec["predictor"])
+    leaves = {name: value for name, value in spec["objective"].items() if name != "kind"}
+    objective = functools.partial(components.load(files["objective"]).loss, **leaves)
+    optimizer = components.make(files["optimizer"], spec["optimizer"], groups)
+    device = next(network.parameters()).device
+    return TrainingStep(network, objective, optimizer, functools.partial(forward_context, spec["precision"], device))
+
+
+# nothing in a step asks the host
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("method", METHODS)
+def test_no_step_reads_a_number_back(method: str, optimizer: str, precision: str) -> None:
+    # on the CPU, where reading costs nothing; with the predictor's root as on a GPU
+    step = make_step(run_spec(**METHODS[method], optimizer={"kind": optimizer}, precision=precision))
+    if "directpred" in method:
+        step.network.predictor.rule["method"] = "products"
+    views = [draw(4, 3, 8, 8), draw(4, 3, 8, 8, seed=1)]
+    with NoWaiting() if optimizer != "adam" else contextlib.nullcontext():  # Adam counts its steps on the host here
+        for _ in range(2):
+            loss, embeddings = step(views, AnyNumber())
+    assert loss.isfinite() and loss.dtype == embeddings[0].dtype == torch.float32
+    assert {p.dtype for p in step.network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lars"])  # PyTorch's fused Adam needs a real GPU
+@pytest.mark.parametrize("method", METHODS)
+def test_no_part_of_a_step_waits_for_a_gpu(method: str, optimizer: str) -> None:
+    # all but autograd, which looks for the GPU
+    spec = run_spec(**METHODS[method], encoder={"kind": "pixels"}, optimizer={"kind": optimizer})
+    with imagined_gpu():
+        step = make_step(spec)
+        network = step.network
+        for group in step.optimizer.param_groups:
+            group["lr"] = torch.zeros(())
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        views = [torch.zeros(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)]
+        with NoWaiting(), torch.no_grad():
+            for _ in range(2):
+                embeddings, predictions, targets = network(views)
+                assert step.objective(predictions, targets).device.type == "cuda"
+                step.optimizer.step()
+                network.predictor.observe(embeddings, targets)
+                network.predictor.after_step(AnyNumber())
+                network.strategy.after_step(step._target, step._online)
+
+
+def test_the_imagined_gpu_notices_waiting() -> None:
+    with imagined_gpu():
+        x = torch.eye(3)
+        for waits in (
+            x.sum().item,
+            lambda: bool(x.any()),
+            x.cpu,
+            x.nonzero,
+            lambda: torch.linalg.eigh(x),
+            lambda: torch.linalg.solve(x, x),
+            lambda: directpred_matrix(x, epsilon=0.1, normalized=True, method="eigh"),
+        ):
+            with pytest.raises(Waits), NoWaiting():
+                waits()
+
+
+def test_views_do_not_wait_either() -> None:
+    # constants are made at the first call, and on an imagined GPU they must not be remembered
+    from pipeline.views import constants
+
+    policy = components.make(components.find("views", "simclr"), {"blur_probability": 0.5}, (3, 8, 8), None)
+    drawn = policy.sample(4, torch.Generator().manual_seed(0))
+    known, constants.constant.__globals__["_constant"] = constants._constant, lambda *a: torch.zeros(len(a[0]))
+    try:
+        with imagined_gpu():
+            imagined = type(drawn)(*(torch.empty(v.shape, dtype=v.dtype) for v in vars(drawn).values()))
+            images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+            with NoWaiting():
+                views = policy.apply(images, imagined)
+            assert [view.device.type for view in views] == ["cuda", "cuda"]
+    finally:
+        constants.constant.__globals__["_constant"] = known
+
+
+# rates on the device
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_rate_in_a_tensor_is_the_same_rate(name: str) -> None:
+    start = [draw(4, 3, seed=1), draw(5, seed=2)]
+
+    def train(as_tensor: bool) -> list[Tensor]:
+        parameters = [nn.Parameter(value.clone()) for value in start]
+        optimizer = OPTIMIZERS[name].build([{"params": parameters, "lr_multiplier": 1.0}], lr=0.1, weight_decay=0.01)
+        for step in range(5):
+            for group in optimizer.param_groups:
+                rate = 0.1 / (step + 1)
+                group["lr"] = torch.tensor(rate, dtype=torch.float64) if as_tensor else rate
+            optimizer.zero_grad()
+            sum(p.square().square().sum() for p in parameters).backward()
+            optimizer.step()
+        return [p.detach() for p in parameters]
+
+    for a, b in zip(train(True), train(False), strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, start[0]) if a.shape == start[0].shape else True
+
+
+def test_the_descent_of_a_gpu_rounds_twice() -> None:
+    w, update = nn.Parameter(draw(1000)), draw(1000, seed=1)
+    expected = w.detach() - torch.tensor(0.03) * update
+    once = w.detach().double() - 0.03 * update.double()
+    with torch.no_grad():
+        # the operations of a rate on the device, which no CPU tensor reaches
+        torch._foreach_sub_([w], torch._foreach_mul([update], torch.tensor(0.03)))
+    assert torch.equal(w.detach(), expected)
+    torch.testing.assert_close(w.detach().double(), once, rtol=3e-7, atol=1e-8)
+
+
+# capture, with a recorder that records by taking notes
+
+
+class Notes:
+    """A recorder for the CPU: a replay does the work again and puts its results where the recorded ones are."""
+
+    log: list[str]
+
+    def __init__(self, source: torch.Generator) -> None:
+        self.source = source
+        type(self).log.append("made")
+
+    def warm_up(self, work: Callable[[], Any], times: int) -> None:
+        for _ in range(times):
+            work()
+
+    def record(self, work: Callable[[], Any]) -> Any:
+        self.work, self.outcome = work, work()  # (a capture executes nothing: restoring has more to do here)
+        type(self).log.append("recorded")
+        return self.outcome
+
+    def replay(self) -> None:
+        type(self).log.append("replayed")
+        loss, embeddings = self.work()
+        self.outcome[0].copy_(loss)
+        for place, embedding in zip(self.outcome[1], embeddings, strict=True):
+            place.copy_(embedding)
+
+
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
+    """Runs on the CPU capture with :class:`Notes`."""
+    recorder = type("Fresh", (Notes,), {"log": []})
+    monkeypatch.setattr(pretrain, "Steps", functools.partial(Steps, recorder=recorder))
+    return recorder
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_captured_run_has_the_bytes_of_an_eager_one(
+    method: str, optimizer: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    spec = run_spec(
+        **METHODS[method], optimizer={"kind": optimizer}, schedule={"kind": "cosine", "epochs": 2, "warmup": 1}
+    )
+    eager = execute(spec, [2], tmp_path / "a", data)
+    log = request.getfixturevalue("notes").log
+    captured = execute(spec, [1, 2], tmp_path / "b", data)
+    assert captured[2] == eager[2]
+    # 98 images: six minibatches of 16 and a smaller one, which is no replay
+    assert log == ["made", "recorded"] + ["replayed"] * 12
+
+
+def test_a_captured_run_goes_on_after_a_crash_and_from_a_milestone(
+    data: Path, tmp_path: Path, notes: type[Notes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = run_spec(**ALWAYS)
+    undisturbed = execute(spec, [1, 3], tmp_path / "a", data)
+    resumed = execute(spec, [3], tmp_path / "b", data, resume=tmp_path / "a" / "epoch0001")
+    assert resumed[3] == undisturbed[3]
+    monkeypatch.setenv("SSL_PROGRESS_SECONDS", "0")
+    real, taken = Notes.replay, [0]
+
+    def failing(self: Notes) -> None:
+        if taken[0] == 9:
+            raise KeyboardInterrupt
+        taken[0] += 1
+        real(self)
+
+    monkeypatch.setattr(Notes, "replay", failing)
+    with pytest.raises(KeyboardInterrupt):
+        execute(spec, [3], tmp_path / "c", data, scratch=tmp_path / "scratch")
+    assert progress.read(tmp_path / "scratch") is not None
+    monkeypatch.setattr(Notes, "replay", real)
+    assert execute(spec, [3], tmp_path / "d", data, scratch=tmp_path / "scratch")[3] == undisturbed[3]
+
+
+def test_state_that_is_put_back_is_captured_anew(data: Path, tmp_path: Path, notes: type[Notes]) -> None:
+    spec = run_spec(**ALWAYS)
+    milestone = tmp_path / "a" / "epoch0001"
+    undisturbed = execute(spec, [1, 2], tmp_path / "a", data)
+    run = pretrain.Run(make_works(spec, [2], tmp_path / "b", data)[0])
+    saver, report = progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO())
+    run.train_epoch(saver, report, 14)
+    run.train_epoch(saver, report, 14)
+    run.restore_payload(milestone)  # its tensors are others than those that were captured
+    notes.log.clear()
+    run.train_epoch(saver, report, 14)
+    assert notes.log[:2] == ["made", "recorded"]
+    run.write(tmp_path / "b" / "epoch0002", 2)
+    assert content(tmp_path / "b" / "epoch0002") == undisturbed[2]
+
+
+def linear_steps(
+    after_step: Callable[[Any], None], recorder: Any, optimizer: Any = None, batch_size: int = 4
+) -> tuple[Steps, Network]:
+    spec = run_spec(predictor={"kind": "linear"})
+    step = make_step(spec)
+    step.network.predictor.after_step = after_step
+    identity = components.make(components.find("views", "identity"), {}, (3, 8, 8), None)
+    return Steps(step, identity, 0, torch.device("cpu"), batch_size, recorder), step.network
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda step: step % 2 == 0,
+        lambda step: step >= 100,
+        lambda step: step == 1,
+        lambda step: torch.zeros(2) * step,
+        lambda step: [0, 1][step],
+        lambda step: float(step),
+        lambda step: bool(step),
+        lambda step: {step: 1},
+        lambda step: torch.zeros(3).fill_(step),
+    ],
+)
+def test_a_hook_that_looks_at_the_number_of_the_step_is_not_captured(look: Callable[[Any], Any]) -> None:
+    recorder = type("Fresh", (Notes,), {"log": []})
+    numbers = []
+
+    def after_step(step: Any) -> None:
+        look(1 if isinstance(step, int) else step)
+        numbers.append(step)
+
+    steps, network = linear_steps(after_step, recorder)
+    assert steps.mode == CAPTURED
+    before = copy.deepcopy(network.state_dict())
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    steps(images, 0, 0, 1)
+    assert steps.mode.startswith("eager: ") and recorder.log == ["made"]
+    assert numbers == [1]
+    steps(images, 0, 1, 2)
+    assert numbers == [1, 2] and recorder.log == ["made"]
+    assert (
+        network.state_dict()["encoder.norms.0.num_batches_tracked"] == 4 + before["encoder.norms.0.num_batches_tracked"]
+    )
+
+
+def test_directpred_is_captured_where_it_is_set_in_every_step_and_not_else() -> None:
+    directpred.build(4).after_step(AnyNumber())
+    directpred.build(4, partitions=2).after_step(AnyNumber())
+    for partitions in (1, 2):
+        with pytest.raises(NotCapturable, match="in every step"):
+            directpred.build(4, freq=2, partitions=partitions).after_step(AnyNumber())
+
+
+def test_the_reason_is_that_of_the_first_error() -> None:
+    def record(self: Notes, work: Callable[[], Any]) -> Any:
+        try:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        except RuntimeError:
+            raise RuntimeError("the capture was invalidated")  # noqa: B904, what leaving a broken capture does
+
+    steps, _ = linear_steps(lambda step: None, type("Ending", (Notes,), {"log": [], "record": record}))
+    steps(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 0, 0, 1)
+    assert steps.mode == "eager: operation not permitted when stream is capturing"
+
+
+def test_what_is_wrong_with_a_step_and_not_with_its_capture_is_raised() -> None:
+    def broken(step: Any) -> None:
+        raise ZeroDivisionError("wrong")
+
+    steps, _ = linear_steps(broken, type("Fresh", (Notes,), {"log": []}))
+    with pytest.raises(ZeroDivisionError, match="wrong"):
+        steps(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 0, 0, 1)
+
+
+def test_a_cpu_is_a_reason_and_the_report_says_it_first(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pretrain.Run(make_works(run_spec(), [1], tmp_path, data)[0])
+    assert run.steps.mode == "eager: the device is a CPU"
+    stream, clock = io.StringIO(), [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock.__setitem__(0, clock[0] + 6.0) or clock[0])
+    run.train_epoch(progress.Saver(None, run.tensors), Report("name", 98, 7, stream), 7)
+    first, second, *_ = stream.getvalue().splitlines()
+    assert first == "name  eager: the device is a CPU" and "epoch 1/1" in second
+    assert stream.getvalue().count("eager") == 1
+
+
+# arithmetic
+
+
+def test_half_precision_is_widened_once_and_stays_the_same_tensor() -> None:
+    half, double = draw(2, 3).bfloat16(), draw(2, 3).double()
+    (a, b), (c,) = widened([half, double], [half])
+    assert a.dtype == torch.float32 and torch.equal(a, half.float())
+    assert a is c and b is double
+
+
+def history(folder: Path) -> list[tuple[float, ...]]:
+    lines = (folder / checkpoint.HISTORY).read_text().splitlines()[1:]
+    return [tuple(float(number) for number in line.split(",")[1:]) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images that differ by more than their noise, which is all that BatchNorm would leave of the others."""
+    folder = write_noise(tmp_path_factory.mktemp("coloured"))
+    arrays = checkpoint.read_tensors(folder / "arrays.safetensors")
+    corners = torch.rand(98, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    images = nn.functional.interpolate(corners, size=8, mode="bilinear").mul(255).byte()
+    save_file({**arrays, "train_images": images}, folder / "arrays.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_loss_curves_of_bf16_and_fp32_agree(method: str, coloured: Path, tmp_path: Path) -> None:
+    curves = {}
+    for precision in ("fp32", "bf16"):
+        rate = {"barlow": 1e-4, "vicreg": 1e-4, "simclr": 2e-3}.get(method, 5e-3)
+        spec = run_spec(**METHODS[method], precision=precision, optimizer={"kind": "sgd", "lr": rate})
+        execute(spec, [4], tmp_path / precision, coloured)
+        folder = tmp_path / precision / "epoch0004"
+        curves[precision] = history(folder)
+        state = checkpoint.read_tensors(folder / checkpoint.MODEL)
+        assert {value.dtype for value in state.values()} <= {torch.float32, torch.int64}
+        assert all(
+            v.dtype == torch.float32
+            for v in checkpoint.read_tensors(folder / checkpoint.STATE, ("optimizer",)).values()
+        )
+    # a few dozen images: after an epoch the two have drifted apart as two orders of the images would
+    full, half = curves["fp32"], curves["bf16"]
+    assert half != full
+    assert half[0] == pytest.approx(full[0], rel=0.01)  # loss, spread and rank of the embeddings
+    means = [sum(row[0] for row in curve) / len(curve) for curve in (full, half)]
+    assert means[1] == pytest.approx(means[0], rel=0.08)
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four patterns of colour below noise: neighbours are telling, and not always right."""
+    folder = write_noise(tmp_path_factory.mktemp("classes"))
+    source = torch.Generator().manual_seed(0)
+    labels = torch.arange(256) % 4
+    patterns = torch.rand(4, 3, 2, 2, generator=source)[labels]
+    mixed = 0.6 * patterns + 0.4 * torch.rand(256, 3, 2, 2, generator=source)
+    images = nn.functional.interpolate(mixed, size=8, mode="bilinear").mul(255).byte()
+    arrays = {"train_images": images, "train_labels": labels, "test_images": images[:8], "test_labels": labels[:8]}
+    save_file({name: value.clone() for name, value in arrays.items()}, folder / "arrays.safetensors")
+    meta = json.loads((folder / "meta.json").read_text()) | {"counts": {"train": 256, "test": 8}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def loss_and_neighbours(data: Path, root: Path, precision: str, device: str) -> tuple[list[float], float]:
+    """Losses of all epochs, and how often the label is that of most of the five nearest other images (cosine)."""
+    spec = run_spec(**ALWAYS, views={"kind": "identity"}, precision=precision, optimizer={"kind": "sgd", "lr": 5e-3})
+    run = train(pretrain.Run(make_works(spec, [6], root, data, device=device)[0]), 6)
+    encoder, images = run.network.encoder.eval(), run.batches.images
+    with torch.no_grad():
+        features = nn.functional.normalize(encoder(images.float() / 255)).cpu()
+    similar = (features @ features.T).fill_diagonal_(-1.0)
+    votes = (similar.topk(5).indices % 4).mode(dim=1).values
+    return [row[1] for row in run.history.rows], (votes == torch.arange(256) % 4).double().mean().item()
+
+
+def test_bf16_has_the_neighbours_of_fp32(classes: Path, tmp_path: Path) -> None:
+    losses, share = loss_and_neighbours(classes, tmp_path / "fp32", "fp32", "cpu")
+    others, other = loss_and_neighbours(classes, tmp_path / "bf16", "bf16", "cpu")
+    assert 0.5 < share < 1
+    assert other == pytest.approx(share, abs=0.05)
+    assert others == pytest.approx(losses, rel=0.02) and others != losses
+
+
+def test_partitions_see_an_input_on_the_same_side_in_both_precisions() -> None:
+    torch.manual_seed(0)
+    predictor = directpred.build(8, partitions=4)
+    embeddings = (3 + 0.1 * draw(500, 8)).bfloat16()  # as autocast leaves them
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = predictor.sides(embeddings)
+    assert torch.equal(inside, predictor.sides(embeddings.float()))
+
+
+def test_statistics_of_batchnorm_are_taken_in_float32() -> None:
+    step = make_step(run_spec(**ALWAYS, precision="bf16"))
+    seen = []
+    step.objective = lambda predictions, targets: (
+        seen.extend([*predictions, *targets]),
+        predictions[0].square().mean(),
+    )[1]
+    step([1000 + draw(16, 3, 8, 8), 1000 + draw(16, 3, 8, 8, seed=1)], 1)
+    assert {value.dtype for value in seen} == {torch.float32}
+    buffers = dict(step.network.named_buffers())
+    assert {b.dtype for name, b in buffers.items() if "running" in name or "correlation" in name} == {torch.float32}
+
+
+def test_tf32_on_a_cpu_is_fp32(data: Path, tmp_path: Path) -> None:
+    found = {}
+    for precision in ("fp32", "tf32"):
+        execute(run_spec(precision=precision), [1], tmp_path / precision, data)
+        found[precision] = content(tmp_path / precision / "epoch0001")
+    assert found["tf32"] == found["fp32"]
+
+
+def test_what_cannot_be_repeated_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = pretrain.Run(make_works(run_spec(), [1], tmp_path, data)[0])
+
+    def refused(*args: Any) -> Any:
+        raise RuntimeError("f_cuda does not have a deterministic implementation, but you set ...")
+
+    monkeypatch.setattr(run, "steps", refused)
+    with pytest.raises(UserError, match="found f_cuda, which cannot on this device; set deterministic: false"):
+        run.train_epoch(progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO()), 7)
+
+
+# on a GPU
+
+
+def gpu_run(spec: dict[str, Any], root: Path, data: Path, captured: bool = True) -> pretrain.Run:
+    run = pretrain.Run(make_works(spec, [3], root, data, device="cuda")[0])
+    if not captured:
+        run.steps.why_eager = "asked for"
+    return run
+
+
+def train(run: pretrain.Run, epochs: int) -> pretrain.Run:
+    saver, report = progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO())
+    for _ in range(epochs):
+        run.train_epoch(saver, report, 7 * epochs)
+    return run
+
+
+def weights(run: pretrain.Run) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in run.tensors().items() if name != "run.identity"}
+
+
+@needs_gpu
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("method", METHODS)
+def test_captured_and_eager_on_a_gpu_have_the_same_bytes(
+    method: str, optimizer: str, data: Path, tmp_path: Path
+) -> None:
+    spec = run_spec(**METHODS[method], optimizer={"kind": optimizer, "lr": 1e-3}) | {"deterministic": True}
+    captured = train(gpu_run(spec, tmp_path / "a", data), 3)
+    eager = train(gpu_run(spec, tmp_path / "b", data, captured=False), 3)
+    assert captured.steps.mode == CAPTURED
+    for name, value in weights(captured).items():
+        assert torch.equal(value, weights(eager)[name]), name
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_deterministic_runs_repeat_and_resume_bitwise(precision: str, data: Path, tmp_path: Path) -> None:
+    spec = run_spec(**ALWAYS, precision=precision) | {"deterministic": True}
+    runs = [train(gpu_run(spec, tmp_path / name, data), 3) for name in "ab"]
+    first, second = (weights(run) for run in runs)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    half = train(gpu_run(spec, tmp_path / "c", data), 1)
+    milestone = tmp_path / "milestone"
+    milestone.mkdir()
+    half.write(milestone, 1)
+    resumed = gpu_run(spec, tmp_path / "d", data)
+    resumed.restore_payload(milestone)
+    assert all(torch.equal(value, first[name]) for name, value in weights(train(resumed, 2)).items())
+
+
+@needs_gpu
+@pytest.mark.parametrize("captured", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_no_epoch_on_a_gpu_waits_before_its_end(
+    method: str, captured: bool, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(gpu_run(run_spec(**METHODS[method]), tmp_path, data, captured), 1)
+
+    def at_the_end(embeddings: Any) -> tuple[float, float]:
+        torch.cuda.set_sync_debug_mode("default")
+        return 1.0, 1.0
+
+    monkeypatch.setattr(pretrain, "collapse_indicators", at_the_end)
+    sums = []
+    real = Tensor.item
+    monkeypatch.setattr(
+        Tensor, "item", lambda self: (torch.cuda.set_sync_debug_mode("default"), sums.append(1), real(self))[2]
+    )
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        train(run, 1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert sums == [1]  # the mean loss of the epoch
+
+
+@needs_gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("tf32", 1e-2), ("bf16", 2e-2)])
+def test_precisions_and_devices_agree(precision: str, tolerance: float, classes: Path, tmp_path: Path) -> None:
+    # without augmentation: a GPU draws other numbers than a CPU
+    losses, share = loss_and_neighbours(classes, tmp_path / "cpu", "fp32", "cpu")
+    others, other = loss_and_neighbours(classes, tmp_path / precision, precision, "cuda")
+    assert others == pytest.approx(losses, rel=tolerance)
+    assert other == pytest.approx(share, abs=0.05)
+
+
+@needs_gpu
+def test_on_a_gpu_what_waits_or_differs_between_steps_is_eager(data: Path, tmp_path: Path) -> None:
+    for predictor, word in (({"kind": "optimal"}, ""), ({"kind": "directpred", "freq": 2}, "every step")):
+        run = train(gpu_run(run_spec(predictor=predictor), tmp_path / predictor["kind"], data), 1)
+        assert run.steps.mode.startswith("eager: ") and word in run.steps.mode
+        assert run.diverged is None
+
+
+@needs_gpu
+def test_switches_of_the_gpu_are_set_both_ways() -> None:
+    for precision, deterministic in (("tf32", True), ("fp32", False)):
+        prepare_device({"precision": precision, "deterministic": deterministic}, {"device": "cuda"})
+        assert torch.backends.cudnn.allow_tf32 is (precision == "tf32")
+        assert torch.are_deterministic_algorithms_enabled() is deterministic
+        assert torch.backends.cudnn.benchmark is not deterministic
+    assert capture.WARM_UPS > 1  # the first fills caches of constants, the others must not wait

@@ -1,0 +1,181 @@
+"""Roots by products against the eigendecomposition in float64, and that they ask nothing of the host."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from waiting import NoWaiting, imagined_gpu
+
+from pipeline.nets import roots
+from pipeline.nets.predictors import directpred
+from pipeline.nets.spectral import directpred_matrix
+
+torch.set_num_threads(1)
+DIM = 24
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def with_spectrum(s: Tensor, seed: int = 0) -> Tensor:
+    u = torch.linalg.qr(draw(len(s), len(s), seed=seed))[0]
+    matrix = (u * s) @ u.T
+    return (matrix + matrix.T) / 2
+
+
+def by_numpy(matrix: Tensor, function) -> Tensor:
+    s, u = np.linalg.eigh(matrix.double().numpy())
+    return torch.from_numpy((u * function(s)) @ u.T)
+
+
+MATRICES = {
+    "random": draw(60, DIM).T @ draw(60, DIM) / 60,
+    "condition 1e8": with_spectrum(torch.logspace(0, -8, DIM, dtype=torch.float64)),
+    "condition 1e16": with_spectrum(torch.logspace(0, -16, DIM, dtype=torch.float64)),
+    "rank 5": draw(5, DIM).T @ draw(5, DIM),
+    "rank 1": draw(1, DIM).T @ draw(1, DIM),
+    "identity": torch.eye(DIM, dtype=torch.float64),
+    "zero": torch.zeros(DIM, DIM, dtype=torch.float64),
+    "1e-30": 1e-30 * with_spectrum(torch.linspace(0, 1, DIM, dtype=torch.float64)),
+    "1e150": 1e150 * with_spectrum(torch.linspace(0, 1, DIM, dtype=torch.float64)),
+    "nearly equal": with_spectrum(torch.tensor([1.0, 1.0, 1 - 1e-9, 1 - 1e-9] + [0.0] * (DIM - 4)).double()),
+    # as in training: single precision leaves negative eigenvalues of 1e-8
+    "rank 5 of float32": (draw(5, DIM).float().T @ draw(5, DIM).float()).double(),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_roots_are_those_of_the_eigendecomposition(name: str) -> None:
+    matrix = MATRICES[name]
+    top = np.abs(np.linalg.eigvalsh(matrix.numpy())).max()
+    found = roots.largest_eigenvalue(matrix)
+    assert found.shape == (1, 1) and found.item() == pytest.approx(top, rel=1e-9)
+    unit = max(top, np.finfo(float).tiny)
+    part = roots.positive_part(matrix, found)
+    torch.testing.assert_close(part / unit, by_numpy(matrix, lambda s: s.clip(0)) / unit, rtol=0, atol=2e-14)
+    assert torch.equal(part, part.T)
+    root = roots.square_root(part, found)
+    expected = by_numpy(matrix, lambda s: np.sqrt(s.clip(0)))
+    torch.testing.assert_close(root / unit**0.5, expected / unit**0.5, rtol=0, atol=1.01e-7)
+    assert torch.equal(root, root.T)
+
+
+@pytest.mark.parametrize(("condition", "tolerance"), [(1e2, 1e-12), (1e4, 1e-12), (1e8, 1e-10)])
+def test_the_root_is_closer_where_no_eigenvalue_is_near_0(condition: float, tolerance: float) -> None:
+    matrix = with_spectrum(torch.logspace(0, -np.log10(condition), DIM, dtype=torch.float64))
+    root = roots.square_root(matrix, torch.ones(1, 1))
+    torch.testing.assert_close(root, by_numpy(matrix, np.sqrt), rtol=0, atol=tolerance)
+    torch.testing.assert_close(root @ root, matrix, rtol=0, atol=tolerance)
+
+
+def test_the_part_of_an_indefinite_matrix_and_its_largest_eigenvalue() -> None:
+    matrix = with_spectrum(torch.linspace(-3, 1, DIM, dtype=torch.float64))
+    found = roots.largest_eigenvalue(matrix)
+    assert found.item() == pytest.approx(3, rel=1e-12)
+    expected = by_numpy(matrix, lambda s: s.clip(0))
+    torch.testing.assert_close(roots.positive_part(matrix, found), expected, rtol=0, atol=1e-13)
+    both = with_spectrum(torch.tensor([2.0, -2.0, 1.0, 0.0]).double())  # powers of one sign alone would cancel
+    assert roots.largest_eigenvalue(both).item() == pytest.approx(2, rel=1e-12)
+
+
+def test_the_largest_eigenvalue_of_close_ones() -> None:
+    for gap in (1e-3, 1e-6, 1e-9, 1e-12):
+        s = 1 - gap * torch.arange(DIM, dtype=torch.float64)
+        assert roots.largest_eigenvalue(with_spectrum(s)).item() == pytest.approx(1, rel=DIM / (np.e * 2**36) + 1e-14)
+
+
+def test_stacks_are_stacks_of_single_matrices() -> None:
+    stack = torch.stack([MATRICES["random"], MATRICES["rank 1"]] * 3).reshape(3, 2, DIM, DIM)
+    bound = roots.largest_eigenvalue(stack)
+    assert bound.shape == (3, 2, 1, 1)
+    for function in (roots.positive_part, roots.square_root):
+        found = function(stack, bound)
+        for i, j in itertools.product(range(3), range(2)):
+            torch.testing.assert_close(found[i, j], function(stack[i, j], bound[i, j]), rtol=0, atol=1e-12)
+
+
+def test_what_is_not_finite_gives_nan() -> None:
+    for value in (float("nan"), float("inf")):
+        matrix = torch.eye(3, dtype=torch.float64)
+        matrix[0, 0] = value
+        assert roots.largest_eigenvalue(matrix).isnan().all()
+        assert directpred_matrix(matrix, epsilon=0.1, normalized=True, method="products").isnan().any()
+
+
+RULES = [
+    {"epsilon": 0.1},
+    {"epsilon": 0.0},
+    {"epsilon": 0.1, "offset": 0.05},
+    {"epsilon": -0.1, "floor": 1e-4},
+    {"epsilon": 0.01, "floor": 0.3},
+    {"epsilon": 0.0, "floor": 0.2, "offset": -0.1},
+]
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_directpred_by_products_is_that_by_eigenvalues(rule: dict[str, float], normalized: bool) -> None:
+    for name, matrix in MATRICES.items():
+        if not normalized and name in ("1e150", "1e-30"):
+            continue  # eps max s and sqrt(max s) are too far apart to be added
+        eigh, products = (
+            directpred_matrix(matrix, normalized=normalized, method=method, **rule) for method in ("eigh", "products")
+        )
+        top = 1.0 if normalized else np.linalg.eigvalsh(matrix.numpy()).max()
+        reach = (top + abs(rule.get("offset", 0.0))) ** 0.5
+        torch.testing.assert_close(products, eigh, rtol=0, atol=1.1e-7 * max(reach, 1e-3), msg=name)
+
+
+def test_of_float32_both_ways_differ_by_its_rounding() -> None:
+    x = draw(16, 64).float()
+    f = (x.T @ x / 16).to(torch.float32)  # rank 16 of 64
+    eigh, products = (directpred_matrix(f, epsilon=0.1, normalized=True, method=m) for m in ("eigh", "products"))
+    assert products.dtype == torch.float32
+    assert (products - eigh).abs().max() < 2.5e-7
+
+
+def test_asymmetry_of_rounding_is_read_as_eigh_reads_it() -> None:
+    f = MATRICES["rank 5 of float32"].clone()
+    f += torch.triu(1e-8 * draw(DIM, DIM), diagonal=1)
+    eigh, products = (directpred_matrix(f, epsilon=0.0, normalized=True, method=m) for m in ("eigh", "products"))
+    torch.testing.assert_close(products, eigh, rtol=0, atol=1.1e-7)
+
+
+def test_on_the_cpu_the_default_is_eigh() -> None:
+    f = MATRICES["rank 5"]
+    assert torch.equal(
+        directpred_matrix(f, epsilon=0.1, normalized=True),
+        directpred_matrix(f, epsilon=0.1, normalized=True, method="eigh"),
+    )
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_on_a_gpu_the_predictor_is_set_without_a_word_to_the_host(partitions: int) -> None:
+    with imagined_gpu():
+        predictor = directpred.build(8, floor=1e-4, offset=0.1, partitions=partitions)
+        embeddings = [torch.zeros(4, 8), torch.zeros(4, 8)]
+        with NoWaiting():
+            predictor.observe(embeddings, embeddings)
+            predictor.after_step(1)
+            assert predictor(embeddings[0]).device.type == "cuda"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", MATRICES)
+def test_roots_on_a_gpu(name: str) -> None:
+    matrix = MATRICES[name]
+    expected = directpred_matrix(matrix, epsilon=0.1, normalized=True, method="eigh")
+    before = torch.cuda.get_sync_debug_mode()
+    on_gpu = matrix.cuda()
+    directpred_matrix(on_gpu, epsilon=0.1, normalized=True)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = directpred_matrix(on_gpu, epsilon=0.1, normalized=True)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1.1e-7)
