@@ -66,6 +66,9 @@ bench: $(READY)  ## measure what the README claims about speed
 	@$(RUN) python bench/provenance.py
 	@$(RUN) python bench/site.py
 	@$(RUN) python bench/theory.py
+	@$(RUN) python bench/views.py
+	@$(RUN) python bench/ntk.py
+	@$(RUN) python bench/pretrain.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes
 	rm -rf keys logs .scratch .snakemake
