@@ -163,10 +163,11 @@ def forms(count: int) -> list[dict]:
             spent[form] = time.process_time() - started
             taken = plan.passes[0][0].form
         unit = plan.passes[0][0].unit
+        largest = kernels["gradient"].abs().max()
         found.append({
             "layer": name, "p": unit.p, "o": unit.o, "positions": unit.count, "taken": taken,
             "gradient_s": spent["gradient"], "factor_s": spent["factor"],
-            "difference": float((kernels["factor"] / kernels["gradient"] - 1).abs().max()),
+            "difference": float((kernels["factor"] - kernels["gradient"]).abs().max() / largest),
         })  # fmt: skip
         one = found[-1]
         print(

@@ -9,7 +9,9 @@ CIFAR's size, and takes turns between
   ``torch.optim.SGD``, the eigendecomposition of ``torch.linalg``, ``loss.item()`` in every step;
 * ``ours``: images as bytes on the device, views of the whole minibatch there; on a GPU one CUDA graph per step, in
   bf16, float32, and bitwise repeatable bf16;
-* ``static``: ``ours`` on the same views in every step: what is left when views cost nothing.
+* ``static``: ``ours`` on the same views in every step: what is left when views cost nothing;
+* ``ours, 4 seeds``: ``ours`` for four seeds that take turns, on a GPU each with a stream and a graph of its own. Its
+  times are those of a step of one seed: a quarter of what the four take together.
 
 Times are medians of rounds. What happens once (import, warm-up, choice of kernels, capture) is in the first round,
 which doesn't count; its length is given as ``start``. Workers of the DataLoader fill their queue before a round of
@@ -52,11 +54,13 @@ from pipeline.training.capture import Steps  # noqa: E402
 from pipeline.training.device import WORKSPACE, prepare_device  # noqa: E402
 from pipeline.training.groups import parameter_groups  # noqa: E402
 from pipeline.training.step import TrainingStep  # noqa: E402
+from pipeline.training.together import lanes  # noqa: E402
 
 EPOCH = 50_000
 LR, MOMENTUM, DECAY, AVERAGE, RHO, EPSILON = 0.03, 0.9, 4e-4, 0.996, 0.3, 0.1
 NORMALIZE = {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]}
 PREFETCH = 2
+SEEDS = 4
 PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer")
 
 
@@ -111,19 +115,23 @@ def spec_of(case: Case, precision: str, deterministic: bool) -> dict[str, Any]:
 class Ours:
     """The steps of this project; with ``static``, on the same views in every step."""
 
-    def __init__(self, case: Case, device: str, precision: str, deterministic: bool, static: bool) -> None:
+    seeds = 1
+
+    def __init__(
+        self, case: Case, device: str, precision: str, deterministic: bool, static: bool, seed: int = 0
+    ) -> None:
         self.spec, self.context = spec_of(case, precision, deterministic), {"device": device}
         on = prepare_device(self.spec, self.context)
         files = {name: components.find(name, self.spec[name]["kind"]) for name in self.spec if name in PARTS}
         shape = (3, case.side, case.side)
-        network = build_network(self.spec, shape, files, 0).to(on).train()
+        network = build_network(self.spec, shape, files, seed).to(on).train()
         if on.type == "cuda":
             network.to(memory_format=torch.channels_last)
         optimizer = components.make(files["optimizer"], self.spec["optimizer"], parameter_groups(network, {}))
         if on.type == "cuda":
             for group in optimizer.param_groups:
                 group["lr"] = torch.full((), group["lr"], device=on)
-        self.batches = Batches(pixels(case).to(on), case.batch, 0)
+        self.batches = Batches(pixels(case).to(on), case.batch, seed)
         policy = components.make(files["views"], self.spec["views"], shape, NORMALIZE)
         if static:
             fixed = policy(self.batches.batch(0, 0), torch.Generator(on).manual_seed(0))
@@ -134,7 +142,7 @@ class Ours:
             optimizer,
             functools.partial(forward_context, precision, on),
         )
-        self.steps = Steps(step, policy, 0, on, case.batch)
+        self.steps = Steps(step, policy, seed, on, case.batch)
         self.done = 0
 
     def ready(self) -> None:
@@ -151,6 +159,33 @@ class Ours:
     def mode(self) -> str:
         """How steps are taken."""
         return self.steps.mode
+
+
+class Turns:
+    """The steps of several seeds in turn, as one job takes them."""
+
+    def __init__(self, case: Case, device: str, precision: str, deterministic: bool, seeds: int) -> None:
+        self.seeds = seeds
+        self.lanes = lanes(torch.device(device), seeds)
+        self.runs: list[Ours] = []
+        for seed, lane in enumerate(self.lanes):
+            with lane():
+                self.runs.append(Ours(case, device, precision, deterministic, False, seed))
+
+    def ready(self) -> None:
+        """Switch the process to what this way needs."""
+        self.runs[0].ready()
+
+    def step(self) -> None:
+        """One step of each."""
+        for run, lane in zip(self.runs, self.lanes, strict=True):
+            with lane():
+                run.step()
+
+    @property
+    def mode(self) -> str:
+        """How steps are taken."""
+        return self.runs[0].mode
 
 
 class Photographs(Dataset):
@@ -180,7 +215,7 @@ class Photographs(Dataset):
 class Peers:
     """The same training, written plainly."""
 
-    mode = "eager"
+    mode, seeds = "eager", 1
 
     def __init__(self, case: Case, device: str, workers: int) -> None:
         self.device, self.workers = torch.device(device), workers
@@ -270,19 +305,26 @@ def clock(device: str) -> float:
 
 
 def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) -> list[Timing]:
-    """All ways of a case in turns; a turn has as many steps as fit into ``seconds`` by the first one, two at least."""
+    """All ways of a case, round after round; a way's round has as many steps as fit into ``seconds`` by the first one,
+    two at least. A way for which there is no memory is left out."""
     ways: dict[str, Callable[[], Any]] = {"peers": functools.partial(Peers, case, device, workers)}
     for precision in ("fp32",) if device == "cpu" else ("bf16", "fp32"):
         ways[f"ours {precision}"] = functools.partial(Ours, case, device, precision, False, False)
         ways[f"static {precision}"] = functools.partial(Ours, case, device, precision, False, True)
+        ways[f"ours {precision}, {SEEDS} seeds"] = functools.partial(Turns, case, device, precision, False, SEEDS)
     if device != "cpu":
         ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
     started, built, counts, times = {}, {}, {}, {name: [] for name in ways}
     for name, make in ways.items():
         before = clock(device)
-        built[name] = make()
-        built[name].step()
-        built[name].step()
+        try:
+            built[name] = make()
+            built[name].step()
+            built[name].step()
+        except torch.OutOfMemoryError:
+            built.pop(name, None)
+            print(f"{case.name}: {name}: too little memory, left out")
+            continue
         started[name] = clock(device) - before
         before = clock(device)
         built[name].step()
@@ -293,7 +335,7 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
             before = clock(device)
             for _ in range(counts[name]):
                 way.step()
-            times[name].append((clock(device) - before) / counts[name])
+            times[name].append((clock(device) - before) / counts[name] / way.seeds)
     found = []
     for name, way in built.items():
         step = statistics.median(times[name])

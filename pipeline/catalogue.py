@@ -16,6 +16,9 @@ from pipeline.errors import UserError, nearest
 PARAMS = PACKAGE.parent / "params"
 SUFFIXES = ("csv", "json", "md", "pdf", "png")
 
+SEEDS_AT_ONCE = 4
+"""Trained in turns by one process on a GPU, where the user says nothing."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -29,6 +32,7 @@ class Options:
     extend: str | None = None
     device: str | None = None
     memory: int | None = None
+    together: int | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
@@ -48,6 +52,10 @@ class Options:
                 raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
         if "seeds" in values and (not isinstance(values["seeds"], int) or values["seeds"] < 1):
             raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
+        if "together" in values:
+            found = values["together"]
+            if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+                raise UserError(f"--config together: expected a number of seeds from 1 on, found {found!r}")
         if "memory" in values:
             values["memory"] = _bytes(values["memory"])
         if "datasets" in values:
@@ -64,6 +72,15 @@ class Options:
             raise UserError(f"--config extend: there is no folder {values['extend']}")
         return cls(**values)
 
+    def at_once(self, gpu: bool) -> int:
+        """How many seeds of a run are trained in turns by one process.
+
+        Args:
+            gpu: Whether the run's scale wants a GPU, where steps of several runs fill what one of them leaves idle.
+        """
+        fills = gpu and self.device != "cpu"
+        return self.together or (SEEDS_AT_ONCE if fills else 1)
+
     def edition(self, scale: str | None = None) -> str:
         """Folder of results: the scale, and the flavour where it is not the paper's text."""
         scale = scale or self.scale
@@ -71,11 +88,13 @@ class Options:
 
 
 def _bytes(text: Any) -> int:
-    """``4GB``, ``500MB`` or a number of bytes, as a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", str(text).strip(), re.IGNORECASE)
-    if match is None or isinstance(text, bool) or float(match[1]) <= 0:
-        raise UserError(f"--config memory: expected a size such as 4GB or 500MB, found {text!r}")
-    return round(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
+    """``4GB``, ``4GiB`` or a number of bytes, as a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", str(text).strip(), re.IGNORECASE)
+    if match is not None and not isinstance(text, bool):
+        size = int(float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " "))
+        if size >= 1:
+            return size
+    raise UserError(f"--config memory: expected a size such as 4GB or 500MiB, found {text!r}")
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,12 @@ def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ..
     return tuple(_constant(path, path.stat().st_mtime_ns, "READS") or ())
 
 
+def values(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:
+    """Names of the values that a measure returns: its module constant ``VALUES``; empty where it does not say."""
+    path = find(category, kind, extend)
+    return tuple(_constant(path, path.stat().st_mtime_ns, "VALUES") or ())
+
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),

@@ -158,7 +158,8 @@ class Door:
     # -- executing
 
     def _execute(self, tasks: list[Task]) -> None:
-        """Execute the nodes of one batch (the milestones of one run; the measurements of one config; ...)."""
+        """Execute the nodes of one batch (milestones of one run, with one seed or several; measurements of one config;
+        ...)."""
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
         self._check_code(key_files)
@@ -167,31 +168,41 @@ class Door:
             components.load(_component_path(path))
         self._check_code(key_files)
         history.keep(self.store, key_files)
-        folder = self.workspace.scratch / self._run_key(first)
-        folder.mkdir(parents=True, exist_ok=True)
-        by_name = {task.node.name: task for task in tasks}
+        # Every training and every measurement has a folder of its own, so that it goes on without the others.
+        trains = first.node.family == "pretrain"
+        folders = {task.node.name: self.workspace.scratch / self._run_key(task) for task in tasks}
+        by_name, runs = {task.node.name: task for task in tasks}, set(folders.values())
+        works: list[Work] = []
         try:
-            works = [self._work(task, folder) for task in tasks]
+            works += [self._work(task, folders[task.node.name]) for task in tasks]
             for task in tasks:
                 task.started = time.time()
-            began, epoch = time.time(), _epoch_of(works[0].resume)
+            epochs = {folders[work.name]: _epoch_of(work.resume) for work in reversed(works)}
+            clock = _Clock(epochs, in_turns=trains)
             for work in module.execute(works):
-                spent = {"epochs": work.epoch - epoch} if first.node.family == "pretrain" else {}
-                self._adopt(by_name.pop(work.name), work, time.time() - began, spent)
-                began, epoch = time.time(), work.epoch
+                seconds, folder = clock.taken(folders[work.name]), folders.pop(work.name)
+                spent = {"epochs": work.epoch - epochs[folder]} if trains else {}
+                self._adopt(by_name.pop(work.name), work, seconds, spent)
+                epochs[folder] = work.epoch
+                if folder not in folders.values():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    clock.end(folder)
+                clock.go_on()
             if by_name:
                 raise UserError(f"{next(iter(by_name))}: the stage ended without it")
         except BaseException as error:
+            blamed = {work.name for work in works if work.failed} or by_name.keys()
             for task in by_name.values():
-                spent = time.time() - task.started
-                with contextlib.suppress(OSError):
-                    self.journal.note(task.key_file.stage, task.node.name, "failed", spent, error=_oneline(error))
+                if task.node.name in blamed:
+                    spent = time.time() - task.started
+                    with contextlib.suppress(OSError):
+                        self.journal.note(task.key_file.stage, task.node.name, "failed", spent, error=_oneline(error))
             # What a training needs to go on stays; half-written payload only takes up space.
-            for path in folder.iterdir():
-                if path.name != "run":
-                    shutil.rmtree(path, ignore_errors=True)
+            for folder in runs:
+                for path in folder.glob("*"):
+                    if path.name != "run":
+                        shutil.rmtree(path, ignore_errors=True)
             raise
-        shutil.rmtree(folder, ignore_errors=True)
 
     def _run_key(self, task: Task) -> str:
         """Names the scratch folder of a run: the same for all its milestones, and after a crash."""
@@ -387,22 +398,56 @@ def _epoch_of(payload: Path | None) -> int:
     return int(payload.name.removeprefix("epoch")) if payload is not None else 0
 
 
+class _Clock:
+    """Times what one call of a stage works on, in turns or one after the other. Turns share the time equally.
+
+    Args:
+        runs: The scratch folders.
+        in_turns: Whether the stage works on all of them from the start.
+    """
+
+    def __init__(self, runs: Iterable[Path], *, in_turns: bool) -> None:
+        self._seconds = dict.fromkeys(runs, 0.0)
+        self._in_turns = in_turns
+        self.go_on()
+
+    def go_on(self) -> None:
+        """The stage works from now on."""
+        self._since = time.time()
+
+    def taken(self, run: Path) -> float:
+        """Seconds that the stage, which stops here, has worked on a run since the last time that it was asked."""
+        passed = time.time() - self._since
+        if not self._in_turns:
+            return passed
+        for each in self._seconds:
+            self._seconds[each] += passed / len(self._seconds)
+        seconds, self._seconds[run] = self._seconds[run], 0.0
+        return seconds
+
+    def end(self, run: Path) -> None:
+        """A run has no more share."""
+        del self._seconds[run]
+
+
 def _batches(tasks: list[Task]) -> list[list[Task]]:
-    """Tasks that one call of a stage executes: a run's milestones by epoch, a config's measurements, one artifact."""
+    """Tasks that one call of a stage executes: milestones by epoch, of as many seeds of a run as are to be trained in
+    turns; a config's measurements; one artifact."""
     groups: dict[tuple, list[Task]] = {}
-    for task in tasks:
-        node = task.node
-        group = (node.family, node.config, node.seed if node.family == "pretrain" else None)
-        groups.setdefault(group, []).append(task)
-    return [sorted(group, key=_order) for _, group in sorted(groups.items(), key=_group_name)]
+    seeds: dict[str, list[int | None]] = {}
+    for task in sorted(tasks, key=_order):
+        node, place = task.node, 0
+        if node.family == "pretrain":
+            known = seeds.setdefault(node.config, [])
+            if node.seed not in known:
+                known.append(node.seed)
+            place = known.index(node.seed) // task.key_file.context.get("together", 1)
+        groups.setdefault((node.family, node.config, place), []).append(task)
+    return [group for _, group in sorted(groups.items())]
 
 
 def _order(task: Task) -> tuple:
     return (task.node.seed or 0, task.node.epoch or 0, task.node.name)
-
-
-def _group_name(item: tuple[tuple, list[Task]]) -> str:
-    return str(item[0])
 
 
 def _component_path(path: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import accepted, components, naming, spec
 from pipeline.catalogue import Catalogue, Request, _shown
-from pipeline.errors import UserError
+from pipeline.errors import UserError, nearest
 from pipeline.fingerprint import Fingerprints, label
 from pipeline.keys import Key
 from pipeline.spec import Artifact, Leaves, Paper, Scale
@@ -275,12 +275,13 @@ class Plan:
             name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))
         }
 
-        def made(stage: str, module: str, parts: dict[str, Path], **more: Any) -> Key:
+        def made(stage: str, module: str, parts: dict[str, Path], together: int = 1, **more: Any) -> Key:
             roots = [components.PACKAGE.parent / module, *parts.values()]
             named = {category: _portable(path) for category, path in parts.items()}
             code = fingerprints.code(roots)
             equal = accepted.earlier(stage, code, entries)
-            return Key(stage=stage, module=module, code=code, components=named, context=context, accepted=equal, **more)
+            here = context | ({"together": together} if together > 1 else {})
+            return Key(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)
 
         for identity, data in self.data.items():
             found[Node(f"data/{identity}").key] = made(
@@ -298,6 +299,7 @@ class Plan:
                 "pretrain",
                 MODULES["pretrain"],
                 parts,
+                options.at_once(run.gpu),
                 leaves=kept,
                 silent=silent,
                 inputs={"data": f"data/{run.data}"},
@@ -410,30 +412,57 @@ class _Reader:
 
     def _fill(self, cell: Cell, leaves: Leaves, aside: _Aside, own: tuple[str, ...] = ()) -> None:
         cell.trained_epochs = self.scale.trained(cell.epochs)
-        config = self._run(cell, leaves, own)
-        protocol = self._protocol(cell, config, aside)
+        compared = aside.reference or self.measure.measure.get("reference")
+        last = self._last() if compared == "last" else None
+        config = self._run(cell, leaves, own, ends=last)
+        protocol = self._protocol(cell, config, compared, last, aside)
         if aside.reads:
             cell.value = "_".join([self.value, *aside.reads])
+        self._check_value(cell.value or self.value)
         for seed in self.seeds:
             cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, protocol))
 
-    def _run(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = ()) -> str:
-        """Plan the run of a cell, once the scale has set its leaves; returns its identity."""
+    def _in_scale(self) -> str:
+        """Where the scale says what it changes, for messages."""
+        own = self.request.paper in self.plan.catalogue.scale(self.request.scale).papers
+        keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
+        return f"params/scales/{self.request.scale}.yaml: {keys}"
+
+    def _run(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = (), ends: int | None = None) -> str:
+        """Plan the run of a cell, once the scale has set its leaves; returns its identity.
+
+        A schedule that names no end has that of the training: ``ends``, or the cell's milestone.
+        """
         given = self.scale.datasets.get(cell.stands_for, cell.stands_for)
         given = {"name": given} if isinstance(given, str) else dict(given)
         cell.dataset = given.pop("name")
         data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
-        known = spec.only_known(layer, leaves, f"params/scales/{self.request.scale}.yaml: every_run", self.plan.extend)
-        leaves = spec.overlay(leaves, known)
+        leaves = spec.overlay(leaves, spec.only_known(layer, leaves, self._in_scale(), self.plan.extend))
         leaves.setdefault("normalize", self.plan.catalogue.datasets[cell.dataset].normalize)
         run = spec.compose(leaves, self.where, self.plan.extend)
-        if run["schedule"].get("epochs", cell) is None:  # a schedule that ends with the training
-            run["schedule"]["epochs"] = cell.trained_epochs
+        if run["schedule"].get("epochs", 0) is None:
+            run["schedule"]["epochs"] = ends or cell.trained_epochs
         return self.plan.add_run(run, data, cell.dataset, self.scale)
 
-    def _protocol(self, cell: Cell, config: str, aside: _Aside) -> str:
+    def _check_value(self, name: str) -> None:
+        """A measure may say which values it has; a wrong name would else be found when everything is measured."""
+        kind = self.measure.measure.get("kind", "")
+        known = components.values("measure", kind, self.plan.extend)
+        if known and name not in known:
+            raise UserError(
+                f"{self.where}: {self.artifact.measure}: the measure {kind} has no value {name!r} (its value, and what "
+                f"axes and methods read of it, joined by _); {nearest(name, known, 'it has')}"
+            )
+
+    def _last(self) -> int:
+        """Epochs of the last milestone that this scale reaches."""
+        most = self.scale.max_epochs
+        trained = [self.scale.trained(epochs) for epochs in self.artifact.axes()["epochs"]]
+        return max(epochs for epochs in trained if most is None or epochs <= most)
+
+    def _protocol(self, cell: Cell, config: str, compared: str | None, last: int | None, aside: _Aside) -> str:
         """Plan the measure of a cell; returns its identity.
 
         A measure with a leaf ``reference`` compares two checkpoints: the other is the same run's last one (``last``) or
@@ -441,16 +470,16 @@ class _Reader:
         """
         declared = self.measure.measure
         leaves = {**declared, **self.scale.measures.get(declared.get("kind", ""), {})}
-        name = aside.reference or leaves.get("reference")
-        if name == "last":
-            epochs = max(map(self.scale.trained, self.artifact.axes()["epochs"]))
-            leaves["reference"] = f"{{config}}/{{seed}}/epoch{epochs:04d}"
-        elif name is not None:
+        if last is not None:
+            leaves["reference"] = f"{{config}}/{{seed}}/epoch{last:04d}"
+        elif compared is not None:
             chosen = {axis: value for axis, value in cell.axes.items() if axis not in aside.axes}
-            other = self._run(cell, self._layers({**chosen, "method": name})[0])
+            other = self._run(cell, self._layers({**chosen, "method": compared})[0])
+            if other == config:
+                raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
             leaves["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
         identity = self.plan.add_measure(leaves, self.where)
-        if name is not None:
+        if compared is not None:
             for seed in self.seeds:
                 self.plan.want_reference(config, seed, leaves["reference"])
         return identity
@@ -458,8 +487,13 @@ class _Reader:
     def _layers(self, chosen: dict[str, Any]) -> tuple[Leaves, _Aside]:
         """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
         leaves = spec.overlay({}, self.paper.defaults)
-        leaves = spec.overlay(leaves, self.paper.datasets.get(str(chosen["dataset"]), {}))
-        aside = _Aside()
+        dataset = str(chosen["dataset"])
+        of_data = dict(self.paper.datasets.get(dataset, {}))
+        used = self.scale.datasets.get(dataset, dataset)
+        if (used if isinstance(used, str) else used.get("name")) != dataset:
+            of_data.pop("normalize", None)  # statistics of one data set are none of what stands for it
+        leaves = spec.overlay(leaves, of_data)
+        aside = _Aside(self.where)
         if "method" in chosen:
             leaves = spec.overlay(leaves, aside.take(self._method(str(chosen["method"]), ()), "method"))
         sweeps = []
@@ -467,7 +501,8 @@ class _Reader:
             if name not in _RESERVED:
                 layer = aside.take(self._axis(name, value), name)
                 if (like := layer.pop("like", None)) is not None:
-                    leaves = spec.overlay(leaves, aside.take(self._method(like, ()), name))
+                    aside.axes.append(name)
+                    leaves = spec.overlay(leaves, aside.take(self._method(str(like), ()), name))
                 sweeps.append(layer)
         # A layer that replaces a component comes before those that change its leaves, whatever their order.
         sweeps.sort(key=_keeps_kinds)
@@ -477,8 +512,8 @@ class _Reader:
         clash = sorted(swept & spec.paths(self.scale.every_run))
         if clash:
             raise UserError(
-                f"params/scales/{self.request.scale}.yaml: every_run.{clash[0]}: {self.request.paper}/"
-                f"{self.request.artifact} sweeps this leaf; remove it from the scale"
+                f"{self._in_scale()}: {clash[0]}: {self.request.paper}/{self.request.artifact} sweeps this leaf; "
+                "remove it from the scale"
             )
         for part, by_kind in self.flavour.kinds.items():
             more = by_kind.get((leaves.get(part) or {}).get("kind", ""), {})
@@ -517,9 +552,11 @@ class _Aside:
     Attributes:
         reads: What comes behind the measure's value to name the one that a cell shows.
         reference: The method (or ``last``) with whose checkpoint a cell's is compared.
-        axes: The axes that say so.
+        axes: The axes that name methods: those of what is compared, and none of what it is compared with.
+        where: File and entry, for messages.
     """
 
+    where: str = ""
     reads: list[str] = field(default_factory=list)
     reference: str | None = None
     axes: list[str] = field(default_factory=list)
@@ -527,6 +564,9 @@ class _Aside:
     def take(self, layer: Leaves, axis: str) -> Leaves:
         """The layer without what is meant for here."""
         rest = dict(layer)
+        for key in ("reads", "reference"):
+            if key in rest and not isinstance(rest[key], str):
+                raise UserError(f"{self.where}: {axis}: {key}: expected a name, found {rest[key]!r}")
         if "reads" in rest:
             self.reads.append(rest.pop("reads"))
         if "reference" in rest:

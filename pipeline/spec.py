@@ -183,6 +183,7 @@ class PaperScale(_Strict):
     datasets: dict[str, str | Leaves] = {}
     epochs: dict[int, int] = {}
     every_run: Leaves = {}
+    estimate: Estimate | None = None
 
 
 class Scale(_Strict):
@@ -210,6 +211,7 @@ class Scale(_Strict):
                 "datasets": {**self.datasets, **own.datasets},
                 "epochs": own.epochs or self.epochs,
                 "every_run": overlay(self.every_run, own.every_run),
+                "estimate": own.estimate or self.estimate,
             }
         )
 

@@ -13,7 +13,8 @@ class Work:
 
     A stage is a function ``execute(works: list[Work]) -> Iterator[Work]``: it writes the payload of each work
     into ``work.out`` (an empty folder) and yields the work once that folder is complete, which is when the
-    door hashes it, stores it and moves it into place. Works come in the order of their epochs.
+    door hashes it, stores it and moves it into place. Works come in the order of their epochs; those of a training
+    may be of several runs that differ in their seed alone, and then come seed by seed and may end in any order.
 
     Attributes:
         name: The node, for messages and progress lines (``checkpoints/shapes-sgd-1a2b3c4d/seed0/epoch0008``).
@@ -26,10 +27,12 @@ class Work:
         epoch: Milestone that the payload stands for; 0 for stages that have none.
         resume: Payload folder of the nearest earlier milestone of the same run, if there is one. A hint: the
             result must not depend on it.
-        scratch: A folder that survives a crash and belongs to this run alone (all milestones of one seed).
+        scratch: A folder that survives a crash and belongs to this run alone (all milestones of one seed), or to this
+            measurement.
         components: Source file of each component that ``spec`` names, by category.
         context: Where things are on this machine (``raw_dir``, ``device``) and what it has (``memory``); never part of
             a key.
+        failed: Set by a stage that ends with an error and was at work on several runs: it came from this one.
     """
 
     name: str
@@ -43,3 +46,4 @@ class Work:
     scratch: Path | None = None
     components: dict[str, Path] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    failed: bool = False

@@ -263,11 +263,11 @@ def test_state_that_is_put_back_is_captured_anew(data: Path, tmp_path: Path, not
     undisturbed = execute(spec, [1, 2], tmp_path / "a", data)
     run = pretrain.Run(make_works(spec, [2], tmp_path / "b", data)[0])
     saver, report = progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO())
-    run.train_epoch(saver, report, 14)
-    run.train_epoch(saver, report, 14)
+    list(run.train_epoch(saver, report, 14))
+    list(run.train_epoch(saver, report, 14))
     run.restore_payload(milestone)  # its tensors are others than those that were captured
     notes.log.clear()
-    run.train_epoch(saver, report, 14)
+    list(run.train_epoch(saver, report, 14))
     assert notes.log[:2] == ["made", "recorded"]
     run.write(tmp_path / "b" / "epoch0002", 2)
     assert content(tmp_path / "b" / "epoch0002") == undisturbed[2]
@@ -355,7 +355,7 @@ def test_a_cpu_is_a_reason_and_the_report_says_it_first(
     assert run.steps.mode == "eager: the device is a CPU"
     stream, clock = io.StringIO(), [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock.__setitem__(0, clock[0] + 6.0) or clock[0])
-    run.train_epoch(progress.Saver(None, run.tensors), Report("name", 98, 7, stream), 7)
+    list(run.train_epoch(progress.Saver(None, run.tensors), Report("name", 98, 7, stream), 7))
     first, second, *_ = stream.getvalue().splitlines()
     assert first == "name  eager: the device is a CPU" and "epoch 1/1" in second
     assert stream.getvalue().count("eager") == 1
@@ -484,7 +484,7 @@ def test_what_cannot_be_repeated_is_one_line(data: Path, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(run, "steps", refused)
     with pytest.raises(UserError, match="found f_cuda, which cannot on this device; set deterministic: false"):
-        run.train_epoch(progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO()), 7)
+        list(run.train_epoch(progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO()), 7))
 
 
 # on a GPU
@@ -500,7 +500,7 @@ def gpu_run(spec: dict[str, Any], root: Path, data: Path, captured: bool = True)
 def train(run: pretrain.Run, epochs: int) -> pretrain.Run:
     saver, report = progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO())
     for _ in range(epochs):
-        run.train_epoch(saver, report, 7 * epochs)
+        list(run.train_epoch(saver, report, 7 * epochs))
     return run
 
 

@@ -12,10 +12,12 @@ import pytest
 import torch
 from conftest import Project, copy_project
 
+from pipeline import components
 from pipeline.catalogue import Catalogue, Options, Request
+from pipeline.door import Door
 from pipeline.errors import UserError
 from pipeline.plan import Plan
-from pipeline.workspace import Node
+from pipeline.workspace import Node, Workspace
 
 TABLES = ("results/tiny/stepwise/table1.csv", "results/tiny/stepwise/table2.csv")
 EVOLUTION = "results/tiny/stepwise/ntk_evolution.csv"
@@ -81,6 +83,99 @@ def test_a_reference_needs_a_method_that_exists(tmp_path):
         Plan(catalogue, [Request("tiny", "tiny", "paper", "stepwise", "table2")])
 
 
+def declared(
+    tmp_path: Path, old: str, new: str, scale: str = "tiny", name: str = "table2", file: str = "papers/stepwise"
+):
+    """The plan of an artifact after an edit of a file that a user may make."""
+    root = copy_project(tmp_path / "p").root
+    path = root / f"params/{file}.yaml"
+    text = path.read_text()
+    assert text.count(old) == 1, text.count(old)
+    path.write_text(text.replace(old, new))
+    return Plan(Catalogue(Options(scale=scale), root / "params"), [Request(scale, scale, "paper", "stepwise", name)])
+
+
+def test_a_measure_s_own_reference_is_not_the_method_that_an_axis_is_like(tmp_path):
+    pairs = "{like: SimCLR, reference: Barlow Twins}\n"
+    plan = declared(
+        tmp_path, f"Barlow Twins and SimCLR: {pairs}", "Barlow Twins and SimCLR: {like: SimCLR}\n", name="table1"
+    )
+    measure = plan.catalogue.papers["stepwise"].measures["agreement"].measure
+    measure["reference"] = "Barlow Twins"
+    plan.add(Request("tiny", "tiny", "paper", "stepwise", "table2"))
+    node = cells(plan, "table2")["Barlow Twins and SimCLR", "stl10", "320"]["nodes"][0]
+    other = plan.measures[node.rsplit("/", 1)[1]]["reference"].split("/")[0]
+    assert plan.runs[other].run["objective"]["kind"] == "barlow"
+    assert plan.runs[Node(node).config].run["objective"]["kind"] == "infonce"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "{like: VICReg, reference: SimCLR}",
+            "{like: VICReg, reference: VICReg}",
+            "VICReg would be compared with itself",
+        ),
+        (
+            "reference: Barlow Twins, reads: random}",
+            "reference: Barlow Twins, reads: 3}",
+            "reads: expected a name, found 3",
+        ),
+        (
+            "reference: Barlow Twins, reads: random}",
+            "reference: Barlow Twins, reads: radnom}",
+            "no value 'alignment_radnom'",
+        ),
+        ("{like: VICReg, reference: SimCLR}", "{like: [VICReg], reference: SimCLR}", "no method"),
+    ],
+)
+def test_a_mistake_in_a_comparison_is_one_line(tmp_path, old, new, words):
+    with pytest.raises(UserError, match=words) as raised:
+        declared(tmp_path, old, new)
+    assert "\n" not in str(raised.value) and "params/papers/stepwise.yaml" in str(raised.value)
+
+
+def test_a_mistake_in_what_a_scale_says_of_a_paper_names_the_place(tmp_path):
+    with pytest.raises(UserError, match=r"scales/tiny.yaml: every_run or papers.stepwise.every_run.*optimiser"):
+        declared(
+            tmp_path, "      optimizer: {kind: adam, lr: 1.0e-3}", "      optimiser: {kind: adam}", file="scales/tiny"
+        )
+
+
+def test_the_last_milestone_is_the_last_that_the_scale_reaches(tmp_path):
+    plan = declared(tmp_path, "    epochs: {320: 100}\n", "", scale="gpu", name="ntk_evolution", file="scales/gpu")
+    for config, run in plan.runs.items():
+        assert {epoch for _, epoch in run.milestones} == {0, 11, 32}
+        assert {node.epoch for node in plan.references(config)} == {32}
+
+
+def test_milestones_that_are_compared_with_the_last_are_of_one_training(tmp_path):
+    root = copy_project(tmp_path / "p").root
+    path = root / "params/papers/stepwise.yaml"
+    path.write_text(path.read_text().replace("warmup: 10, epochs: 320}", "warmup: 1}"))
+    catalogue = Catalogue(Options(scale="paper"), root / "params")
+    plan = Plan(catalogue, [Request("paper", "paper", "paper", "stepwise", "ntk_evolution")])
+    assert len(plan.runs) == 3
+    assert {run.run["schedule"].get("epochs") for run in plan.runs.values()} == {None, 320}
+
+
+def test_what_stands_in_keeps_its_own_statistics():
+    for scale, mean in (("tiny", 0.5), ("gpu", 0.4914), ("paper", 0.485)):
+        plan = (
+            planned("table1", scale=scale)
+            if scale == "tiny"
+            else Plan(Catalogue(Options(scale=scale)), [Request(scale, scale, "paper", "stepwise", "table1")])
+        )
+        assert {run.run["normalize"]["mean"][0] for run in plan.runs.values()} == {mean}
+
+
+def test_measures_say_which_values_they_have(compared_once):
+    for path in sorted((compared_once.root / "measurements").glob("*/seed0/epoch0002/*/scores.json")):
+        kind = path.parent.name.rpartition("-")[0]
+        assert set(json.loads(path.read_text())) == set(components.values("measure", kind))
+
+
 def test_a_scale_may_say_something_of_one_paper_alone():
     plan = planned("table1")
     run = next(iter(plan.runs.values())).run
@@ -115,7 +210,7 @@ def test_memory_is_a_size(text, size):
     assert Options.parse({"memory": text}, {}).memory == size
 
 
-@pytest.mark.parametrize("text", ["much", "-4GB", 0, True, "4 XB"])
+@pytest.mark.parametrize("text", ["much", "-4GB", 0, 0.4, True, "4 XB"])
 def test_memory_that_is_no_size_is_refused(text):
     with pytest.raises(UserError, match="--config memory: expected a size"):
         Options.parse({"memory": text}, {})
@@ -179,6 +274,15 @@ def test_a_change_of_one_method_reaches_what_compares_with_it_and_no_more(compar
     assert compared.build(*TABLES) == Counter()
 
 
+def test_every_measurement_goes_on_in_a_folder_of_its_own(compared_once, monkeypatch):
+    """Whichever of a job's measurements are done, what a kill left of another one is found again."""
+    monkeypatch.chdir(compared_once.root)
+    door = Door(Workspace())
+    receipts = [path for path in Path("receipts/measurements").rglob("*.json") if "execution" not in path.name]
+    folders = {door._run_key(door._task(Node.of_receipt(path))) for path in receipts}
+    assert len(folders) == len(receipts) == 30
+
+
 def test_audit_names_a_tampered_reference(compared):
     done = compared.pipeline("audit", TABLES[1])
     assert done.returncode == 0, done.stdout
@@ -230,7 +334,6 @@ def test_both_tables_on_a_cpu_within_ten_minutes(project):
 
 def test_methods_with_the_same_seed_see_the_same_pairs(compared_once):
     """What a measure draws depends on the seed, the data and the views alone."""
-    from pipeline import components
     from pipeline.evaluation import pairs
     from pipeline.evaluation.progress import Progress
     from pipeline.evaluation.subject import Subject

@@ -18,6 +18,7 @@ from torch import nn
 from torch.func import functional_call, jacrev
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.errors import UserError
 from pipeline.kernels import gram
@@ -396,6 +397,27 @@ def test_against_neural_tangents(tmp_path):
     close(tangent_kernel(model, x, precision="fp64"), found.sum((1, 3)) / 3)
 
 
+# cost
+
+
+@pytest.mark.parametrize("width", [4, 8])
+def test_cost_is_linear_in_parameters_and_quadratic_in_inputs_only_in_the_product(width):
+    """Counted, not timed: c + a N + b N^2 operations, b two for every parameter; factors need fewer."""
+    model = prepare(nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36 * width, 5)))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    counted = {}
+    for form in ("gradient", "best"):
+        for count in (16, 32, 48, 64):
+            with FlopCounterMode(display=False) as counter:
+                work = Work(model, images(count, 3, 8, 8), None, 1 << 30, "fp64", None, None, form)
+                work.kernel(torch.ones(1, 5, dtype=torch.float64), "scalar")
+            counted[form, count] = counter.get_total_flops()
+    found = [counted["gradient", count] for count in (16, 32, 48, 64)]
+    assert np.diff(found, 3) == 0
+    assert np.diff(found, 2)[0] / (2 * 16**2) == 2 * parameters
+    assert all(counted["best", count] <= counted["gradient", count] for count in (16, 32, 48, 64))
+
+
 # budgets
 
 
@@ -723,10 +745,14 @@ def test_arguments():
     for more, words in (
         ({"precision": "fp16"}, "precision: expected one of fp64, fp32, tf32, bf16, found fp16"),
         ({"direction": torch.ones(4)}, "direction: expected one number for each of the 3 outputs"),
-        ({"queries": images(3, 6)}, "queries: expected samples of the shape of the inputs"),
+        ({"queries": images(3, 6)}, "queries: expected samples of the inputs' shape and type"),
     ):
         with pytest.raises(UserError, match=words):
             tangent_kernel(model, x, **more)
+    with pytest.raises(
+        UserError, match=r"inputs: expected the type of 0\.weight, torch\.float64, found torch\.float32"
+    ):
+        tangent_kernel(model, x.float())
     with pytest.raises(UserError, match="inputs: expected one sample or more"):
         tangent_kernel(model, x[:0])
     with pytest.raises(UserError, match=r"model: expected outputs \(3, d\), found \(3, 2, 2\)"):

@@ -321,7 +321,7 @@ def test_a_mistake_is_one_line_with_file_key_and_fix(folder, place, value, words
 def test_a_scale_that_overrides_a_swept_leaf_is_refused(folder):
     change(folder / "papers/mine.yaml", "artifacts", "t", "fixed", value={"alpha_p": 2.0})
     change(folder / "scales/small.yaml", "every_run", "predictor", value={"lr_multiplier": 1.0})
-    with pytest.raises(UserError, match=r"every_run.predictor.lr_multiplier: mine/t sweeps this leaf"):
+    with pytest.raises(UserError, match=r"every_run: predictor.lr_multiplier: mine/t sweeps this leaf"):
         planned("results/small/mine/t.csv", extend=str(folder))
 
 

@@ -39,7 +39,7 @@ def principal_cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 @given(d=st.integers(1, 5), more=st.integers(0, 10), seed=st.integers(0, 10**6))
 def test_alignment_is_the_mean_squared_cosine_of_the_principal_angles(d, more, seed):
     f, g = draw(d, d + more, seed=seed), draw(d, d + more, seed=seed + 1)
-    found = subspaces.alignment(subspaces.row_space(f), subspaces.row_space(g))
+    found = subspaces.alignment(subspaces.row_space(f), subspaces.row_space(g), d)
     assert found == pytest.approx((principal_cosines(f, g) ** 2).mean(), abs=1e-10)
     assert -1e-12 <= found <= 1 + 1e-12
 
@@ -48,48 +48,48 @@ def test_alignment_is_blind_to_the_basis_and_symmetric():
     f, g = draw(3, 20), draw(3, 20, seed=1)
     p, q = subspaces.row_space(f), subspaces.row_space(g)
     mixed = subspaces.row_space(draw(3, 3, seed=2) @ f)
-    assert subspaces.alignment(p, mixed) == pytest.approx(1, abs=1e-12)
-    assert subspaces.alignment(mixed, q) == pytest.approx(subspaces.alignment(p, q), abs=1e-12)
-    assert subspaces.alignment(q, p) == pytest.approx(subspaces.alignment(p, q), abs=1e-14)
-    assert subspaces.alignment(orthogonal(3) @ p, q) == pytest.approx(subspaces.alignment(p, q), abs=1e-12)
+    assert subspaces.alignment(p, mixed, 3) == pytest.approx(1, abs=1e-12)
+    assert subspaces.alignment(mixed, q, 3) == pytest.approx(subspaces.alignment(p, q, 3), abs=1e-12)
+    assert subspaces.alignment(q, p, 3) == pytest.approx(subspaces.alignment(p, q, 3), abs=1e-14)
+    assert subspaces.alignment(orthogonal(3) @ p, q, 3) == pytest.approx(subspaces.alignment(p, q, 3), abs=1e-12)
 
 
 def test_alignment_in_closed_form():
     angle = 0.3
     p = np.eye(2, 6)
     q = np.array([[math.cos(angle), 0, math.sin(angle), 0, 0, 0], [0, 0, 0, 0, 1, 0]])
-    assert subspaces.alignment(p, q) == pytest.approx(math.cos(angle) ** 2 / 2)
-    assert subspaces.alignment(p, np.eye(6)[4:]) == 0
+    assert subspaces.alignment(p, q, 2) == pytest.approx(math.cos(angle) ** 2 / 2)
+    assert subspaces.alignment(p, np.eye(6)[4:], 2) == 0
 
 
 def test_random_subspaces_have_the_chance_level_within_its_error():
     """d / N and not d^2 / N, which is what the text says (Simon 2023, Appendix E)."""
     p = subspaces.row_space(draw(50, 2000))
-    found = subspaces.monte_carlo(p, 1, draws=40)
+    found = subspaces.monte_carlo(p, 50, 1, draws=40)
     assert subspaces.chance_level(50, 2000) == 0.025
     assert abs(found.mean - 0.025) < 4 * found.std / math.sqrt(found.draws)
     # the variance of a (Beta-distributed for d = 1: 2 (N - 1) / (N^2 (N + 2)))
-    single = subspaces.monte_carlo(np.eye(1, 10), 2, draws=4000)
+    single = subspaces.monte_carlo(np.eye(1, 10), 1, 2, draws=4000)
     assert single.mean == pytest.approx(0.1, abs=4 * single.std / math.sqrt(4000))
     assert single.std == pytest.approx(math.sqrt(2 * 9 / (100 * 12)), rel=0.1)
 
 
 def test_the_same_seed_draws_the_same_subspaces():
     p = subspaces.row_space(draw(4, 30))
-    assert subspaces.monte_carlo(p, 7) == subspaces.monte_carlo(p, 7) != subspaces.monte_carlo(p, 8)
+    assert subspaces.monte_carlo(p, 4, 7) == subspaces.monte_carlo(p, 4, 7) != subspaces.monte_carlo(p, 4, 8)
 
 
 def test_centred_embeddings_have_no_constant_part():
     f = draw(3, 12) + 5
     p = subspaces.row_space(subspaces.centred(f))
     assert np.abs(p.sum(axis=1)).max() < 1e-12
-    assert subspaces.alignment(subspaces.row_space(f), p) < 1
+    assert subspaces.alignment(subspaces.row_space(f), p, 3) < 1
 
 
 def test_leading_eigenvectors_come_first():
     u = orthogonal(6)
     k = (u * [1.0, 5.0, 3.0, 0.5, 4.0, 2.0]) @ u.T
-    assert subspaces.alignment(subspaces.top_eigenvectors(k, 2), u[:, [1, 4]].T) == pytest.approx(1, abs=1e-12)
+    assert subspaces.alignment(subspaces.top_eigenvectors(k, 2), u[:, [1, 4]].T, 2) == pytest.approx(1, abs=1e-12)
     first = subspaces.top_eigenvectors(k, 1)
     assert k @ first[0] == pytest.approx(5 * first[0])
 
@@ -101,11 +101,26 @@ def test_bad_embeddings_are_refused(bad):
 
 
 def test_subspaces_of_other_sizes_are_refused():
-    with pytest.raises(UserError, match="one dimension on the same inputs"):
-        subspaces.alignment(np.eye(2, 6), np.eye(3, 6))
-    with pytest.raises(UserError, match="one dimension on the same inputs"):
-        subspaces.alignment(np.eye(2, 6), np.eye(2, 5))
-    assert subspaces.alignment(np.eye(4, 6), np.eye(3, 6)) == 0.75  # the fourth direction has no partner
+    with pytest.raises(UserError, match="up to 2 dimensions on the same inputs"):
+        subspaces.alignment(np.eye(2, 6), np.eye(3, 6), 2)
+    with pytest.raises(UserError, match="up to 2 dimensions on the same inputs"):
+        subspaces.alignment(np.eye(2, 6), np.eye(2, 5), 2)
+
+
+def test_what_has_collapsed_aligns_with_nothing():
+    """Rows beyond the rank would be arbitrary, and two collapsed networks would agree perfectly."""
+    flat = np.outer([1.0, -2.0, 0.5], draw(12))  # three dimensions of rank one
+    assert subspaces.row_space(flat + 1e-9 * draw(3, 12)).shape == (1, 12)
+    assert subspaces.row_space(np.zeros((3, 12))).shape == (0, 12)
+    full = subspaces.row_space(draw(3, 12, seed=1))
+    one = subspaces.row_space(flat)
+    assert subspaces.alignment(one, one, 3) == pytest.approx(1 / 3)
+    assert subspaces.alignment(one, full, 3) == pytest.approx(((one @ full.T) ** 2).sum() / 3)
+    assert subspaces.alignment(subspaces.row_space(np.zeros((3, 12))), full, 3) == 0
+    found = subspaces.monte_carlo(one, 3, 5, draws=2000)  # k / N, not d / N
+    assert found.mean == pytest.approx(1 / 12, abs=4 * found.std / math.sqrt(2000))
+    with pytest.raises(UserError, match="draws: expected at least 2"):
+        subspaces.monte_carlo(one, 3, 5, draws=1)
 
 
 # -- similarity of kernels
@@ -138,6 +153,8 @@ def test_the_kernel_of_labels():
     labels = [2, 0, 2, 1]
     one_hot = np.eye(3)[labels]
     assert (similarity.label_kernel(labels) == one_hot @ one_hot.T).all()
+    with pytest.raises(UserError, match="found 1 without"):
+        similarity.label_kernel([0, -1, 1])
 
 
 def test_kernels_that_cannot_be_compared_are_refused():
@@ -174,7 +191,7 @@ def test_two_networks_without_shared_parameters():
     assert kernel.pair_correlation(f) == pytest.approx(np.eye(d), abs=1e-9)
     u, _, vt = np.linalg.svd(x.T @ y)
     expected = np.hstack([u[:, :d].T @ x.T, vt[:d] @ y.T])
-    assert subspaces.alignment(subspaces.row_space(f), subspaces.row_space(expected)) == pytest.approx(1, abs=1e-9)
+    assert subspaces.alignment(subspaces.row_space(f), subspaces.row_space(expected), d) == pytest.approx(1, abs=1e-9)
 
 
 def test_a_tolerance_leaves_out_what_is_rounding():
@@ -188,7 +205,7 @@ def test_a_tolerance_leaves_out_what_is_rounding():
     found, wanted = kernel.solve(k, 2, tolerance=1e-5), kernel.solve(exact, 2)
     assert found.gamma == pytest.approx(wanted.gamma, rel=1e-3)
     p, q = (subspaces.row_space(s.outputs(m)) for s, m in ((found, k), (wanted, exact)))
-    assert subspaces.alignment(p, q) > 0.9999
+    assert subspaces.alignment(p, q, 2) > 0.9999
 
 
 def test_modes_that_are_not_positive_are_left_out():
@@ -235,7 +252,9 @@ def test_a_wide_network_on_real_crops():
 
     def alignments(k: np.ndarray) -> tuple[float, float]:
         expected = subspaces.row_space(kernel.solve(k, 10).outputs(k))
-        return subspaces.alignment(learnt, expected), subspaces.alignment(learnt, subspaces.top_eigenvectors(k, 10))
+        return subspaces.alignment(learnt, expected, 10), subspaces.alignment(
+            learnt, subspaces.top_eigenvectors(k, 10), 10
+        )
 
     before, after = alignments(initial), alignments(network.tangent_kernel())
     assert before[0] > 0.9 and after[0] > 0.98

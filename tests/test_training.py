@@ -533,7 +533,7 @@ def leave_progress(spec: dict[str, Any], epoch: int, data: Path, tmp_path: Path,
     run = pretrain.Run(make_works(spec, [epoch], tmp_path / "left", data, seed=seed)[0])
     report = Report("x", 98, 7, io.StringIO())
     for _ in range(epoch):
-        run.train_epoch(progress.Saver(None, run.tensors), report, 99)
+        list(run.train_epoch(progress.Saver(None, run.tensors), report, 99))
     progress.write(scratch, run.tensors())
 
 

@@ -79,4 +79,4 @@ def planned(targets: Sequence[str], known: Catalogue) -> Planned:
     requests = [request(target, known) for target in targets]
     plan = Plan(known, requests or known.built())
     scale = known.scale(requests[0].scale if requests else known.options.scale)
-    return Planned(plan, States(plan, Workspace()), scale)
+    return Planned(plan, States(plan, Workspace()), scale.of(requests[0].paper) if requests else scale)

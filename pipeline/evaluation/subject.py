@@ -35,9 +35,9 @@ class Subject:
         data: Payload folder of the data.
         components: Source file of each component that ``spec`` names.
         progress: Where to say how far a long measurement is.
-        known: Features by split; measures of the same checkpoint share one such mapping.
+        known: Features by split, and kernels; measures of the same checkpoint share one such mapping.
         reference: The checkpoint that this one is compared with, of a measure that compares.
-        memory: Bytes that a measurement may take beside the network, if the user has set a limit.
+        memory: Bytes for the computation of a tangent kernel, if the user has set a limit.
         scratch: A folder for the progress of a long measurement, which survives a crash.
     """
 

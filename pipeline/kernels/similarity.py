@@ -42,6 +42,14 @@ def centred_alignment(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def label_kernel(labels: ArrayLike) -> Array:
-    """1 for two inputs of the same class and 0 for others, (N, N): the kernel of one-hot labels."""
+    """1 for two inputs of the same class and 0 for others, (N, N): the kernel of one-hot labels.
+
+    Raises:
+        UserError: A label is negative, which stands for none.
+    """
     found = np.asarray(labels)
+    if (found < 0).any():
+        raise UserError(
+            f"labels: expected a class of every input, found {int((found < 0).sum())} without; leave them out"
+        )
     return (found[:, None] == found).astype(np.float64)

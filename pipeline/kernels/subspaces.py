@@ -11,6 +11,9 @@ from pipeline.errors import UserError
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-6
+"""Singular values of embeddings below this share of the largest are rounding: networks compute in float32."""
+
 
 def row_space(outputs: ArrayLike) -> Array:
     """P, the right singular vectors of embeddings: an orthonormal basis of what they span on the inputs.
@@ -19,7 +22,7 @@ def row_space(outputs: ArrayLike) -> Array:
         outputs: f on N inputs, (d, N), d at most N; not centred, as in the paper.
 
     Returns:
-        (d, N) with orthonormal rows. Of embeddings of rank below d, the last rows are arbitrary.
+        (k, N) with orthonormal rows; k is the rank, d unless embeddings have collapsed to fewer dimensions.
 
     Raises:
         UserError: More dimensions than inputs, or numbers that are not finite.
@@ -29,7 +32,8 @@ def row_space(outputs: ArrayLike) -> Array:
         raise UserError(f"embeddings: expected (d, inputs) with at least as many inputs as dimensions, found {f.shape}")
     if not np.isfinite(f).all():
         raise UserError("embeddings: expected finite numbers; the training has diverged")
-    return np.linalg.svd(f, full_matrices=False)[2]
+    _, values, rows = np.linalg.svd(f, full_matrices=False)
+    return rows[values > _ROUNDING * max(values[0], np.finfo(np.float64).tiny)]
 
 
 def centred(outputs: ArrayLike) -> Array:
@@ -44,25 +48,27 @@ def top_eigenvectors(kernel: ArrayLike, dimensions: int) -> Array:
     return np.linalg.eigh((k + k.T) / 2)[1][:, ::-1][:, :dimensions].T
 
 
-def alignment(first: ArrayLike, second: ArrayLike) -> float:
+def alignment(first: ArrayLike, second: ArrayLike, dimensions: int) -> float:
     """``a(P, P') = |P P'^T|_F^2 / d``, the mean squared cosine of the principal angles: from 0 to 1.
 
     The text gives its maximum as d and its expectation for random subspaces as d^2 / 2n; those belong to it without the
     factor 1 / d, which its tables have.
 
     Args:
-        first: P with orthonormal rows, (d, N).
-        second: P' likewise. If it has fewer rows than P, directions without a partner count 0.
+        first: P with orthonormal rows, (d, N), or fewer where it has collapsed: directions that are not there count 0.
+        second: P' likewise.
+        dimensions: d.
 
     Raises:
-        UserError: Other inputs, or more rows than P.
+        UserError: Other inputs, or more rows than d.
     """
     p, q = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if p.shape[1] != q.shape[1] or len(q) > len(p):
+    if p.shape[1] != q.shape[1] or max(len(p), len(q)) > dimensions:
         raise UserError(
-            f"alignment: expected subspaces of one dimension on the same inputs, found {p.shape}, {q.shape}"
+            f"alignment: expected subspaces of up to {dimensions} dimensions on the same inputs, "
+            f"found {p.shape} and {q.shape}"
         )
-    return float(((p @ q.T) ** 2).sum() / len(p))
+    return float(((p @ q.T) ** 2).sum() / dimensions)
 
 
 def chance_level(dimensions: int, inputs: int) -> float:
@@ -85,16 +91,23 @@ class Chance:
     draws: int
 
 
-def monte_carlo(subspace: ArrayLike, seed: int | list[int], draws: int = 32) -> Chance:
-    """Alignment of uniformly random subspaces with ``subspace``, which they should have by chance.
+def monte_carlo(subspace: ArrayLike, dimensions: int, seed: int | list[int], draws: int = 32) -> Chance:
+    """Alignment of uniformly random subspaces of d dimensions with ``subspace``, which they should have by chance.
 
     Args:
-        subspace: P with orthonormal rows, (d, N).
+        subspace: P with orthonormal rows, (d, N). Where it has fewer, say k, what is to be expected is k / N.
+        dimensions: d.
         seed: Of the draws.
-        draws: How many, at least 2.
+        draws: How many.
+
+    Raises:
+        UserError: Fewer than two draws.
     """
+    if draws < 2:
+        raise UserError(f"draws: expected at least 2 random subspaces, found {draws}")
     p = np.asarray(subspace, dtype=np.float64)
     rng = np.random.default_rng(seed)
     # the row space of a Gaussian matrix is uniform
-    found = [alignment(np.linalg.qr(rng.standard_normal(p.shape).T)[0].T, p) for _ in range(draws)]
+    shapes = [(p.shape[1], dimensions)] * draws
+    found = [alignment(np.linalg.qr(rng.standard_normal(shape))[0].T, p, dimensions) for shape in shapes]
     return Chance(float(np.mean(found)), float(np.std(found, ddof=1)), draws)

@@ -20,7 +20,7 @@ from pipeline.kernels.anatomy import Anatomy, examine, gradients
 from pipeline.kernels.capture import deltas
 from pipeline.kernels.memory import Peak
 from pipeline.kernels.plan import Piece, Plan, Size, make
-from pipeline.kernels.precision import Precision, named, switches
+from pipeline.kernels.precision import PRECISIONS, Precision, named, switches
 
 Tick = Callable[[int, int], None]
 VERSION = 1  # of the order of sums; progress of another order is not taken up
@@ -128,22 +128,28 @@ class Work:
         self.precision: Precision = named(precision)
         if inputs.dim() < 2 or not len(inputs):
             raise UserError(f"inputs: expected one sample or more, (N, ...), found {tuple(inputs.shape)}")
-        if queries is not None and (queries.shape[1:] != inputs.shape[1:] or not len(queries)):
+        if queries is not None and (
+            queries.shape[1:] != inputs.shape[1:] or not len(queries) or queries.dtype != inputs.dtype
+        ):
             raise UserError(
-                f"queries: expected samples of the shape of the inputs', {tuple(inputs.shape[1:])}, "
-                f"found {tuple(queries.shape)}"
+                f"queries: expected samples of the inputs' shape and type, {tuple(inputs.shape[1:])} {inputs.dtype}, "
+                f"found {tuple(queries.shape)} {queries.dtype}"
             )
         for name, tensor in model.named_parameters():
             if tensor.device != inputs.device:
                 raise UserError(
                     f"inputs: expected the device of {name}, {tensor.device}, found {inputs.device}; move one of them"
                 )
+            if tensor.dtype != inputs.dtype:
+                raise UserError(
+                    f"inputs: expected the type of {name}, {tensor.dtype}, found {inputs.dtype}; convert one of them"
+                )
         checks.network(model)
         self.count = len(inputs) + (0 if queries is None else len(queries))
         picked = torch.linspace(0, self.count - 1, min(checks.TOGETHER, self.count)).long().tolist()
         self.few = torch.cat([self.samples(index, index + 1) for index in picked])
         self.few_known = [*model.parameters(), *model.buffers(), self.inputs, *([] if queries is None else [queries])]
-        with switches(self.precision), Peak(self.few_known) as peak:
+        with switches(PRECISIONS["fp32"]), Peak(self.few_known) as peak:  # what TF32 rounds is no mixing of samples
             checks.independent(model, self.few)
             with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
                 self.outputs = model(self.few[:1]).shape[1]
@@ -170,7 +176,7 @@ class Work:
 
     def plan(self, directions: Tensor, shape: str) -> tuple[Anatomy, Plan]:
         """Take the network apart and decide what is held when."""
-        with Peak(self.few_known) as peak:
+        with switches(PRECISIONS["fp32"]), Peak(self.few_known) as peak:
             anatomy = examine(self.model, self.few, directions, self.precision)
         rows, columns, count = self._shape()
         number = len(directions)

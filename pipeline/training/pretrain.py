@@ -1,4 +1,4 @@
-"""The stage ``pretrain``: train one network with one seed, and hand out its milestones."""
+"""The stage ``pretrain``: train a network with one seed or several in turns, and hand out the milestones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline import components
 from pipeline.data.arrays import Arrays
 from pipeline.errors import UserError
 from pipeline.nets.network import build_network
-from pipeline.training import checkpoint, progress
+from pipeline.training import checkpoint, progress, together
 from pipeline.training.arithmetic import forward_context
 from pipeline.training.batches import Batches
 from pipeline.training.capture import Steps
@@ -25,7 +25,7 @@ from pipeline.training.device import prepare_device
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
 from pipeline.training.indicators import collapse_indicators
-from pipeline.training.report import Report
+from pipeline.training.report import Report, Screen
 from pipeline.training.step import TrainingStep
 from pipeline.work import Work
 
@@ -42,13 +42,20 @@ class Run:
         diverged: The epoch in which the loss stopped being finite, or None.
     """
 
-    def __init__(self, work: Work) -> None:
-        """Build everything at position 0 from the first of the run's works."""
+    def __init__(self, work: Work, images: Tensor | None = None) -> None:
+        """Build everything at position 0.
+
+        Args:
+            work: The first of the run's works.
+            images: The training images on the run's device, where they are there already: runs that differ in their
+                seed alone share them. None: read them.
+        """
         spec, files = work.spec, work.components
         self.seed = work.seed
         self.device = prepare_device(spec, work.context)
         arrays = Arrays.open(work.inputs["data"])
-        images = arrays.images(spec["split"]).to(self.device)
+        if images is None:
+            images = arrays.images(spec["split"]).to(self.device)
         self.batches = Batches(images, spec["batch_size"], work.seed)
         policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
         self.network = build_network(spec, arrays.image_shape, files, work.seed)
@@ -87,10 +94,13 @@ class Run:
             else:
                 group["lr"] = rate * factor
 
-    def train_epoch(self, saver: progress.Saver, report: Report, last_step: int) -> None:
+    def train_epoch(self, saver: progress.Saver, report: Report, last_step: int) -> Iterator[None]:
         """Finish the epoch that ``position`` is in, or stop in it if the network diverges.
 
         The host does not wait for the device between the first step and the epoch's end, but to save progress.
+
+        Yields:
+            None after every step, for whoever has something else to do before the next one.
 
         Raises:
             UserError: The run is to be deterministic, and an operation cannot be.
@@ -114,6 +124,7 @@ class Run:
                 # epoch's end
                 if step + 1 < min(self.batches.full, steps):
                     saver.maybe_save()
+                yield
         except torch.linalg.LinAlgError:
             self.loss_sum += math.nan
         except RuntimeError as error:
@@ -205,39 +216,84 @@ def _usable_progress(run: Run, scratch: Path | None) -> dict[str, Tensor] | None
     return saved
 
 
-def execute(works: list[Work]) -> Iterator[Work]:
-    """Train the milestones of one run and seed.
+class Training:
+    """One run and seed on the way through its milestones, a step per turn.
 
-    Starts from an earlier milestone or from the progress that a crash left behind, whichever is further on
-    the way; neither changes a byte of the result.
+    Attributes:
+        works: The run's milestones in the order of their epochs.
+        saver: What saves its progress; None before the first turn.
+    """
+
+    def __init__(self, works: list[Work], images: Tensor, screen: Screen, among: int) -> None:
+        """Nothing is built yet.
+
+        Args:
+            works: Milestones of one run and seed, in the order of their epochs; not empty.
+            images: The training images, on the device.
+            screen: Where it says how far it is.
+            among: How many trainings take turns in this process.
+        """
+        self.works, self.images, self.screen, self.among = works, images, screen, among
+        self.saver: progress.Saver | None = None
+
+    def __iter__(self) -> Iterator[Work | None]:
+        """Train.
+
+        Starts from an earlier milestone or from the progress that a crash left behind, whichever is further on the
+        way; neither changes a byte of the result.
+
+        Yields:
+            None after every step; each work, once its payload is complete.
+
+        Raises:
+            UserError: A leaf, the data or a checkpoint to resume from is bad.
+        """
+        works = self.works
+        run = Run(works[0], self.images)
+        scratch = works[0].scratch
+        steps = run.batches.steps
+        name = works[0].name.rsplit("/", 1)[0]
+        report = Report(name, len(run.batches.images), steps, folder=scratch, screen=self.screen)
+        self.saver = saver = progress.Saver(scratch, run.tensors, self.among)
+        saved = _usable_progress(run, scratch)
+        last_step = works[-1].epoch * steps
+        for work in works:
+            goal = work.epoch * steps
+            if work.resume is not None and run.position < checkpoint.read_summary(work.resume)["epoch"] * steps <= goal:
+                run.restore_payload(work.resume)
+            if saved is not None and run.diverged is None and run.position < int(saved["state.step"]) <= goal:
+                assert scratch is not None
+                run.restore_progress(saved, scratch / progress.FILE)
+            while run.diverged is None and run.position < goal:
+                yield from run.train_epoch(saver, report, last_step)
+            run.write(work.out, work.epoch)
+            yield work
+        report.close()
+        if scratch is not None:
+            progress.clear(scratch)
+
+
+def execute(works: list[Work]) -> Iterator[Work]:
+    """Train the milestones of one run, with one seed or with several in turns.
+
+    The bytes of a milestone do not depend on what else is trained beside it.
 
     Args:
-        works: Milestones in the order of their epochs; epoch 0 stands for the initial weights.
+        works: Milestones of runs that differ in their seed alone, those of a seed in the order of their epochs; epoch 0
+            stands for the initial weights.
 
     Yields:
         Each work, once its payload is complete.
 
     Raises:
-        UserError: A leaf, the data or a checkpoint to resume from is bad.
+        UserError: A leaf, the data or a checkpoint to resume from is bad; or there is no memory for all of the seeds.
     """
-    run = Run(works[0])
-    scratch = works[0].scratch
-    steps = run.batches.steps
-    report = Report(works[0].name.rsplit("/", 1)[0], len(run.batches.images), steps, folder=scratch)
-    saver = progress.Saver(scratch, run.tensors)
-    saved = _usable_progress(run, scratch)
-    last_step = works[-1].epoch * steps
+    seeds: dict[int, list[Work]] = {}
     for work in works:
-        goal = work.epoch * steps
-        if work.resume is not None and run.position < checkpoint.read_summary(work.resume)["epoch"] * steps <= goal:
-            run.restore_payload(work.resume)
-        if saved is not None and run.diverged is None and run.position < int(saved["state.step"]) <= goal:
-            assert scratch is not None
-            run.restore_progress(saved, scratch / progress.FILE)
-        while run.diverged is None and run.position < goal:
-            run.train_epoch(saver, report, last_step)
-        run.write(work.out, work.epoch)
-        yield work
-    report.close()
-    if scratch is not None:
-        progress.clear(scratch)
+        seeds.setdefault(work.seed, []).append(work)
+    spec = works[0].spec
+    device = prepare_device(spec, works[0].context)
+    images = Arrays.open(works[0].inputs["data"]).images(spec["split"]).to(device)
+    screen = Screen()
+    trainings = [Training(of_seed, images, screen, len(seeds)) for of_seed in seeds.values()]
+    yield from together.in_turns(trainings, together.lanes(device, len(trainings)))

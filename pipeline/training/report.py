@@ -1,4 +1,4 @@
-"""Live progress of a training: a line on stderr, and a small file for whoever asks from outside."""
+"""Live progress of trainings: a line on stderr, and a small file of each for whoever asks from outside."""
 
 from __future__ import annotations
 
@@ -25,14 +25,84 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+class Screen:
+    """What the trainings of one process say on stderr: of one its own line, of several that take turns one for all.
+
+    On a terminal that line is rewritten; elsewhere there is a line now and then.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.every = 0.2 if self.live else 10.0
+        self.reports: list[Report] = []
+        self.next = 0.0
+        self._written = False
+
+    def show(self, now: float) -> None:
+        """Write a line about all trainings that have begun, if it is time."""
+        if not self.next:
+            self.next = now + self.every
+        if now < self.next:
+            return
+        self.next = now + self.every
+        self._written = True
+        begun = [report for report in self.reports if report.start is not None]
+        news: dict[str, list[Report]] = {}
+        for report in begun:
+            if report.mode != report.said:
+                report.said = report.mode
+                news.setdefault(report.mode, []).append(report)
+        for mode, reports in news.items():
+            print(f"{_names(reports)}  {mode}", file=self.stream)
+        print(self._fit(_line(begun, now)), end="" if self.live else "\n", file=self.stream, flush=True)
+
+    def _fit(self, line: str) -> str:
+        if not self.live:
+            return line
+        width = shutil.get_terminal_size().columns - 1
+        return "\r" + line[:width].ljust(width)
+
+    def leave(self, report: Report) -> None:
+        """Say no more about a training; the last one ends the live line."""
+        self.reports.remove(report)
+        if self.live and self._written and not self.reports:
+            print(self._fit("") + "\r", end="", file=self.stream, flush=True)
+
+
+def _names(reports: list[Report]) -> str:
+    """``checkpoints/c/seed0, seed1``: names that have their beginning in common."""
+    first, *rest = [report.name for report in reports]
+    return ", ".join([first, *(name.rpartition("/")[2] for name in rest)])
+
+
+def _line(reports: list[Report], now: float) -> str:
+    """How far trainings are: epochs of the first and the last of them, means of what they say, the sum of their
+    images, and when the last one ends."""
+    epochs = sorted({report.epoch for report in reports})
+    place = "-".join(map(str, epochs[:1] + epochs[1:][-1:]))
+    parts = [_names(reports), f"epoch {place}/{max(report.epochs for report in reports)}"]
+    rows = [report.history.rows[-1] for report in reports if report.history.rows]
+    if rows:
+        _, loss, spread, rank = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+        parts += [f"loss {loss:.4f}", f"std {spread:.2f}", f"rank {rank:.1f}"]
+    if all(report.rate(now) > 0 for report in reports):
+        parts += [
+            f"{sum(report.images_per_second(now) for report in reports):.0f} images/s",
+            f"ETA {_clock(max(report.eta(now) for report in reports))}",
+        ]
+    return "  ".join(parts)
+
+
 class Report:
-    """On a terminal one line that is rewritten; elsewhere a line now and then.
+    """Says how far a training is: on a screen, which others may share, and in a file.
 
     Reads host counters and finished epochs only, so it never makes the host wait for the device. With a folder it
     keeps ``status.json`` there: where the training is, for ``python -m pipeline runs``.
 
     Attributes:
         mode: How steps are taken; said before the first line, and again if it changes.
+        said: What of it has been said.
     """
 
     def __init__(
@@ -42,20 +112,20 @@ class Report:
         steps_per_epoch: int,
         stream: TextIO | None = None,
         folder: Path | None = None,
+        screen: Screen | None = None,
     ) -> None:
         self.name = name
         self.images = images_per_epoch
         self.steps = steps_per_epoch
-        self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
-        self.every = 0.2 if self.live else 10.0
+        self.screen = screen or Screen(stream)
+        self.screen.reports.append(self)
         self.folder = folder
         self.start: float | None = None
-        self.first = 0
-        self.next = 0.0
+        self.first = self.step = self.last_step = 0
+        self.history = History()
         self.note = 0.0
         self.due = 0.0
-        self.mode = self._said = ""
+        self.mode = self.said = ""
 
     def tick(self, step: int, last_step: int, history: History) -> None:
         """Note that ``step`` steps of ``last_step`` are done; print and write the status file when it is time.
@@ -65,73 +135,63 @@ class Report:
             last_step: Steps at the last milestone that is asked for.
             history: Epochs that are finished.
         """
+        self.step, self.last_step, self.history = step, last_step, history
         now = time.monotonic()
         if now < self.due:
             return
         if self.start is None:
-            self.start, self.first, self.next = now, step, now + self.every
+            self.start, self.first = now, step
         if now >= self.note:
             self.note = now + NOTED
-            self._note(now, step, last_step, history)
-        if now >= self.next:
-            self.next = now + self.every
-            line = self._line(now, step, last_step, history)
-            if self.mode != self._said:
-                self._said = self.mode
-                print(f"{self.name}  {self.mode}", file=self.stream)
-            print(line, end="" if self.live else "\n", file=self.stream, flush=True)
-        self.due = min(self.next, self.note)
+            self._note(now)
+        self.screen.show(now)
+        self.due = min(self.screen.next, self.note)
 
-    def _rate(self, now: float, step: int) -> float:
+    @property
+    def epoch(self) -> int:
+        """The epoch it is in, from 1."""
+        return -(-self.step // self.steps)
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch that is asked for."""
+        return -(-self.last_step // self.steps)
+
+    def rate(self, now: float) -> float:
         """Steps per second since the first that was seen."""
-        return (step - self.first) / max(now - (self.start or now), 1e-9)
+        return (self.step - self.first) / max(now - (self.start or now), 1e-9)
 
-    def _note(self, now: float, step: int, last_step: int, history: History) -> None:
+    def images_per_second(self, now: float) -> float:
+        """Images per second, each counted once for all its views."""
+        return self.rate(now) * self.images / self.steps
+
+    def eta(self, now: float) -> float:
+        """Seconds to the end, where there is a rate."""
+        return (self.last_step - self.step) / self.rate(now)
+
+    def _note(self, now: float) -> None:
         """Replace the status file. A disk that refuses it costs nothing but the file."""
         if self.folder is None:
             return
-        rate = self._rate(now, step)
-        loss = history.rows[-1][1] if history.rows else math.nan
+        moves = self.rate(now) > 0
+        loss = self.history.rows[-1][1] if self.history.rows else math.nan
         status = {
             "name": self.name,
-            "epoch": -(-step // self.steps),
-            "epochs": -(-last_step // self.steps),
-            "step": step,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "step": self.step,
             "loss": loss if math.isfinite(loss) else None,
-            "images_per_second": round(rate * self.images / self.steps, 1) if rate > 0 else None,
-            "eta_seconds": round((last_step - step) / rate, 1) if rate > 0 else None,
+            "images_per_second": round(self.images_per_second(now), 1) if moves else None,
+            "eta_seconds": round(self.eta(now), 1) if moves else None,
             "time": round(time.time(), 3),
             "pid": os.getpid(),
         }
         with contextlib.suppress(OSError):
             files.write(self.folder / STATUS, files.dumps(status))
 
-    def _line(self, now: float, step: int, last_step: int, history: History) -> str:
-        rate = self._rate(now, step)
-        parts = [self.name, f"epoch {-(-step // self.steps)}/{-(-last_step // self.steps)}"]
-        if history.rows:
-            _, loss, spread, rank = history.rows[-1]
-            parts += [f"loss {loss:.4f}", f"std {spread:.2f}", f"rank {rank:.1f}"]
-        if rate > 0:
-            parts += [
-                f"{rate * self.images / self.steps:.0f} images/s",
-                f"ETA {_clock((last_step - step) / rate)}",
-            ]
-        line = "  ".join(parts)
-        if not self.live:
-            return line
-        width = shutil.get_terminal_size().columns - 1
-        return "\r" + line[:width].ljust(width)
-
     def close(self) -> None:
-        """End the live line, and remove the status file: the training is over."""
+        """Leave the screen, and remove the status file: the training is over."""
         if self.folder is not None:
             with contextlib.suppress(OSError):
                 (self.folder / STATUS).unlink(missing_ok=True)
-        if self.live and self.start is not None:
-            print(
-                "\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r",
-                end="",
-                file=self.stream,
-                flush=True,
-            )
+        self.screen.leave(self)

@@ -65,7 +65,7 @@ def draw(rows: Sequence[Row], leaves: Mapping[str, Any], *, width: float = 7.0, 
                 drawing.label_ends(axes, ends, lines=2)
         grid[0, column].set_title(str(method))
         grid[1, column].set_xlabel("epoch")
-    grid[0, 0].set_ylabel("similarity of kernels")
+    grid[0, 0].set_ylabel("kernels: distance, CKA")
     grid[1, 0].set_ylabel("alignment $a$ of subspaces")
     drawing.remark(figure, leaves, rows)
     return Drawing(figure, ["method", "epochs"], records, _CAPTION)

@@ -12,6 +12,9 @@ from pipeline.kernels import subspaces
 from pipeline.training.randomness import derived_seed
 
 READS = ("encoder", "projector", "views", "normalize", "split")
+VALUES = (
+    "alignment", "alignment_centred", "alignment_random", "chance", "chance_std", "dimensions", "rank", "pairs",
+)  # fmt: skip
 
 
 def measure(subject: Subject, *, reference: str, pairs: int = 1000, draws: int = 32) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def measure(subject: Subject, *, reference: str, pairs: int = 1000, draws: int =
         * ``alignment``: a(P, P') of the row spaces; ``alignment_centred``: without the constant function.
         * ``alignment_random``: mean alignment of random subspaces with the reference's; ``chance``: d / 2n, what it
           should be; ``chance_std``: spread of one draw.
-        * ``dimensions``: d; ``pairs``: n.
+        * ``dimensions``: d; ``rank``: the lower one of the two, below d where embeddings have collapsed; ``pairs``: n.
 
     Raises:
         UserError: The embeddings differ in width, or the views in size.
@@ -42,15 +45,16 @@ def measure(subject: Subject, *, reference: str, pairs: int = 1000, draws: int =
             "give both methods the same projector.out"
         )
     p, q = subspaces.row_space(mine), subspaces.row_space(theirs)
-    by_chance = subspaces.monte_carlo(q, derived_seed(subject.seed, "random subspaces"), draws)
+    d = len(mine)
+    by_chance = subspaces.monte_carlo(q, d, derived_seed(subject.seed, "random subspaces"), draws)
+    centred = [subspaces.row_space(subspaces.centred(rows)) for rows in (mine, theirs)]
     return {
-        "alignment": subspaces.alignment(p, q),
-        "alignment_centred": subspaces.alignment(
-            subspaces.row_space(subspaces.centred(mine)), subspaces.row_space(subspaces.centred(theirs))
-        ),
+        "alignment": subspaces.alignment(p, q, d),
+        "alignment_centred": subspaces.alignment(*centred, d),
         "alignment_random": by_chance.mean,
-        "chance": subspaces.chance_level(*p.shape),
+        "chance": subspaces.chance_level(*mine.shape),
         "chance_std": by_chance.std,
-        "dimensions": len(p),
+        "dimensions": d,
+        "rank": min(len(p), len(q)),
         "pairs": pairs,
     }

@@ -7,6 +7,7 @@ from pipeline.evaluation.neighbours import votes
 from pipeline.evaluation.subject import Subject
 
 READS = ("encoder", "normalize")
+VALUES = ("top1", "k", "n_train", "n_test")
 
 
 def measure(subject: Subject, *, k: int = 200, temperature: float = 0.1) -> dict[str, float | int]:

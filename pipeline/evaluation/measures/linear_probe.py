@@ -10,6 +10,7 @@ from pipeline.evaluation import softmax
 from pipeline.evaluation.subject import Subject
 
 READS = ("encoder", "normalize")
+VALUES = ("top1_last", "top1_best", "best_epoch", "train_loss", "n_train", "n_test", "top5")
 
 
 def measure(

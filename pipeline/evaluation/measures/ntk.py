@@ -14,6 +14,11 @@ from pipeline.theory.stepwise.kernel import pair_correlation
 from pipeline.training.randomness import derived_seed
 
 READS = ("encoder", "projector", "views", "normalize", "split")
+VALUES = (
+    "alignment_predicted", "alignment_ntk", "alignment_random_predicted", "alignment_random_ntk", "chance",
+    "chance_std", "alignment_predicted_centred", "alignment_ntk_centred", "gammas", "kernel_eigenvalues",
+    "embedding_eigenvalues", "dimensions", "rank", "pairs",
+)  # fmt: skip
 
 
 def measure(
@@ -34,13 +39,14 @@ def measure(
     Returns:
         * ``alignment_predicted``: a(P_exp, P_th); ``alignment_ntk``: a(P_exp, P_NTK).
         * ``alignment_random_predicted``, ``alignment_random_ntk``: mean alignment of random subspaces with P_th and
-          P_NTK; ``chance``: d / 2n, what it should be; ``chance_std``: spread of one draw.
+          P_NTK; ``chance``: d / 2n, what it should be (less where P_th has fewer dimensions); ``chance_std``: spread of
+          one draw.
         * ``alignment_predicted_centred``, ``alignment_ntk_centred``: without the constant function, which most
           subspaces contain (a control; the paper's are not centred).
         * ``gammas``: the d leading eigenvalues of K_Gamma as far as they are positive (where fewer are, P_th has fewer
           dimensions, and those that it lacks count 0); ``kernel_eigenvalues``: those of K;
           ``embedding_eigenvalues``: those of the embeddings' correlation C (Eq. 2), descending.
-        * ``dimensions``: d; ``pairs``: n.
+        * ``dimensions``: d; ``rank``: of the embeddings, below d where they have collapsed; ``pairs``: n.
     """
     inputs = positive.draw(subject, pairs)
     learnt = kernels.embeddings(subject, inputs)
@@ -50,19 +56,20 @@ def measure(
     p_exp, p_th = subspaces.row_space(learnt), subspaces.row_space(expected)
     p_ntk = subspaces.top_eigenvectors(tangent, d)
     seed = derived_seed(subject.seed, "random subspaces")
-    by_chance = {name: subspaces.monte_carlo(p, seed, draws) for name, p in (("predicted", p_th), ("ntk", p_ntk))}
-    middle = subspaces.row_space(subspaces.centred(learnt))
+    by_chance = {name: subspaces.monte_carlo(p, d, seed, draws) for name, p in (("predicted", p_th), ("ntk", p_ntk))}
+    centred = [subspaces.row_space(subspaces.centred(rows)) for rows in (learnt, expected, p_ntk)]
     return {
-        "alignment_predicted": subspaces.alignment(p_exp, p_th),
-        "alignment_ntk": subspaces.alignment(p_exp, p_ntk),
+        "alignment_predicted": subspaces.alignment(p_exp, p_th, d),
+        "alignment_ntk": subspaces.alignment(p_exp, p_ntk, d),
         **{f"alignment_random_{name}": found.mean for name, found in by_chance.items()},
         "chance": subspaces.chance_level(d, tangent.shape[0]),
         "chance_std": by_chance["predicted"].std,
-        "alignment_predicted_centred": subspaces.alignment(middle, subspaces.row_space(subspaces.centred(expected))),
-        "alignment_ntk_centred": subspaces.alignment(middle, subspaces.row_space(subspaces.centred(p_ntk))),
+        "alignment_predicted_centred": subspaces.alignment(centred[0], centred[1], d),
+        "alignment_ntk_centred": subspaces.alignment(centred[0], centred[2], d),
         "gammas": gamma.tolist(),
         "kernel_eigenvalues": np.linalg.eigvalsh(tangent)[::-1][:d].tolist(),
         "embedding_eigenvalues": np.linalg.eigvalsh(pair_correlation(learnt))[::-1].tolist(),
         "dimensions": d,
+        "rank": len(p_exp),
         "pairs": pairs,
     }

@@ -17,6 +17,7 @@ from pipeline.nets.predictor import MatrixPredictor
 from pipeline.training.randomness import generator
 
 READS = ("encoder", "projector", "predictor", "views", "normalize", "batch_size", "split")
+VALUES = ("spectrum", "f_effective_rank", "samples", "smallest_eigenvalue", "asymmetry")
 
 
 @torch.no_grad()

@@ -122,7 +122,7 @@ class KernelSolution:
     Attributes:
         gamma: gamma_1 ... gamma_d, all positive, (d,).
         vectors: b_1 ... b_d as rows, (d, 2n).
-        modes: b_j^T K^-1/2 as rows, (d, 2n): on K they give the modes of f.
+        modes: Rows that give the modes of f on K, (d, 2n): b_j^T K^-1/2 up to what K takes to zero.
     """
 
     gamma: Array

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.training.optimizers.sgd import Sgd, descend
+from pipeline.training.optimizers.sgd import Sgd
 
 
 class Lars(Sgd):
@@ -17,21 +17,11 @@ class Lars(Sgd):
         param_groups: As of :class:`Sgd`, each with ``trust``: None where the update is not rescaled.
     """
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """``u = q (g + wd w)``, ``v <- m v + u``, ``w <- w - lr v``; the first ``v`` is ``u``."""
-        for group in self.param_groups:
-            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if not parameters:
-                continue
-            update = [parameter.grad for parameter in parameters]
-            if group["weight_decay"]:
-                update = torch._foreach_add(update, parameters, alpha=group["weight_decay"])
-            if group["trust"] is not None:
-                update = torch._foreach_mul(update, _trust_ratios(parameters, update, group["trust"]))
-            if group["momentum"]:
-                update = self._accelerate(parameters, update, group["momentum"])
-            descend(parameters, update, group["lr"])
+    def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: list[Tensor]) -> list[Tensor]:
+        """``u = q (g + wd w)``; then ``v <- m v + u``, ``w <- w - lr v`` as in SGD."""
+        if group["trust"] is None:
+            return update
+        return torch._foreach_mul(update, _trust_ratios(parameters, update, group["trust"]))
 
 
 def _trust_ratios(parameters: list[Tensor], update: list[Tensor], trust: float) -> list[Tensor]:

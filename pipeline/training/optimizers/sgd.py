@@ -56,9 +56,14 @@ class Sgd:
             update = [parameter.grad for parameter in parameters]
             if group["weight_decay"]:
                 update = torch._foreach_add(update, parameters, alpha=group["weight_decay"])
+            update = self._rescale(group, parameters, update)
             if group["momentum"]:
                 update = self._accelerate(parameters, update, group["momentum"])
             descend(parameters, update, group["lr"])
+
+    def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: list[Tensor]) -> list[Tensor]:
+        """What becomes of ``g + wd w`` before momentum; here nothing."""
+        return update
 
     def _accelerate(self, parameters: list[Tensor], update: list[Tensor], momentum: float) -> list[Tensor]:
         known = [self._velocity.get(parameter) for parameter in parameters]
