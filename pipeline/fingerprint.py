@@ -27,6 +27,7 @@ DECIDING = frozenset(
         "__init__",
         "__main__",
         "accepted",
+        "cells",
         "components",
         "door",
         "errors",

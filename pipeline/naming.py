@@ -52,6 +52,9 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
         elif node.family == "simulate":
             wanted, name = simulation(leaves["simulation"], tracked), node.config
         elif node.family == "measure":
+            own, read = f"checkpoints/{node.config}/{node.milestone}", found["inputs"]["checkpoint"]["node"]
+            if read != own:
+                return f"it reads {read}, where its name says {own}"
             wanted, name = measure(leaves["measure"]), node.name.rsplit("/", 1)[1]
         else:
             edition = leaves["scale"]["key"] + ("" if leaves["flavour"] == "paper" else f"-{leaves['flavour']}")

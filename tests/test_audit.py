@@ -272,6 +272,27 @@ def _nodes(root: Path) -> list[str]:
     return list(chain.walk(ledgers.Folder(root), [TABLE]).links)
 
 
+def test_a_measurement_that_says_it_reads_another_checkpoint(here):
+    """The place of a checkpoint is no part of a key; but a measurement's own place says which one it reads."""
+    name = next(name for name in _nodes(here) if name.startswith("measurements/"))
+    own = f"checkpoints/{Node(name).config}/{Node(name).milestone}"
+    other = next(found for found in _nodes(here) if found.startswith("checkpoints/") and found != own)
+
+    def elsewhere(value):
+        value["inputs"]["checkpoint"]["node"] = other
+
+    path = _forge(here / Node(name).receipt, here, elsewhere)
+    findings = audited(here, TABLE).findings
+    assert [f.text for f in findings if f.path == path] == [f"it reads {other}, where its name says {own}"]
+
+    def nowhere(value):
+        value["inputs"]["data"]["node"] = "data/no-such-thing"
+        value["inputs"]["checkpoint"]["node"] = own
+
+    _forge(here / Node(name).receipt, here, nowhere)
+    assert any(path in finding.text for finding in audited(here, TABLE).findings)
+
+
 def test_a_chain_forged_as_a_whole_is_found_from_outside_only(here):
     """Scores, measurement, table and all receipts agree with each other: a hash known from elsewhere does not."""
     known = audited(here, TABLE).root

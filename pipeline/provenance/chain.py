@@ -107,7 +107,7 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
     node = Node(name)
     content = ledger.read(node.receipt)
     if content is None:
-        text = "there is no such receipt" + (f", and {reader} reads it" if reader else "")
+        text = "there is no such receipt" + (f", and {Node(reader).receipt} says that it is read" if reader else "")
         findings.append(Finding(MISSING, node.receipt, text, _again(name, reader)))
         return None
     found = parse(node.receipt, content)

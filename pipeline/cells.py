@@ -1,0 +1,264 @@
+"""Cells of an artifact that reads measurements: one declaration to runs, milestones and measures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline import components, spec
+from pipeline.catalogue import Request
+from pipeline.errors import UserError, nearest
+from pipeline.spec import Artifact, Leaves, Paper, Scale
+
+if TYPE_CHECKING:
+    from pipeline.plan import Plan
+
+UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
+"""The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
+
+PIXELS: Leaves = {**UNTRAINED, "encoder": "pixels"}
+"""The raw-pixel baseline: nothing is learnt, the probe reads the image."""
+
+
+@dataclass
+class Cell:
+    """One cell of an artifact: where it stands, and the nodes whose values it shows.
+
+    Attributes:
+        axes: Axis -> value, as declared.
+        role: ``cell`` or the name of a baseline.
+        dataset: Data set that was used.
+        stands_for: Data set of the paper.
+        epochs: Epochs of the paper that the cell stands for.
+        trained_epochs: Epochs that were trained.
+        nodes: Names of the measurement nodes, one per seed.
+        missing: Why the cell has no value, if it has none.
+        value: Which value of the measurement it shows, where that is not the measure's own.
+    """
+
+    axes: dict[str, Any]
+    role: str = "cell"
+    dataset: str = ""
+    stands_for: str = ""
+    epochs: int = 0
+    trained_epochs: int = 0
+    nodes: list[str] = field(default_factory=list)
+    missing: str | None = None
+    value: str | None = None
+
+
+_RESERVED = ("method", "dataset", "epochs")
+
+
+@dataclass
+class Aside:
+    """What methods and axes say beside the leaves of a run.
+
+    Attributes:
+        reads: What comes behind the measure's value to name the one that a cell shows.
+        reference: The method (or ``last``) with whose checkpoint a cell's is compared.
+        axes: The axes that name methods: those of what is compared, and none of what it is compared with.
+        where: File and entry, for messages.
+    """
+
+    where: str = ""
+    reads: list[str] = field(default_factory=list)
+    reference: str | None = None
+    axes: list[str] = field(default_factory=list)
+
+    def take(self, layer: Leaves, axis: str) -> Leaves:
+        """The layer without what is meant for here."""
+        rest = dict(layer)
+        for key in ("reads", "reference"):
+            if key in rest and not isinstance(rest[key], str):
+                raise UserError(f"{self.where}: {axis}: {key}: expected a name, found {rest[key]!r}")
+        if "reads" in rest:
+            self.reads.append(rest.pop("reads"))
+        if "reference" in rest:
+            self.reference = rest.pop("reference")
+            self.axes.append(axis)
+        return rest
+
+
+def _keeps_kinds(layer: Leaves) -> bool:
+    return not any(isinstance(value, dict) and "kind" in value for value in layer.values())
+
+
+class Reader:
+    """Turns one declaration into cells, asking the plan for what they need."""
+
+    def __init__(
+        self, plan: Plan, request: Request, paper: Paper, artifact: Artifact, scale: Scale, where: str
+    ) -> None:
+        self.plan, self.request, self.paper, self.artifact, self.scale, self.where = (
+            plan, request, paper, artifact, scale, where,
+        )  # fmt: skip
+        self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
+        if artifact.measure not in paper.measures:
+            raise UserError(f"{where}: measure: {artifact.measure} is none of: {', '.join(paper.measures)}")
+        self.measure = paper.measures[artifact.measure]
+        self.value = self.flavour.measures.get(artifact.measure, self.measure.value)
+        self.seeds = range(plan.catalogue.options.seeds or min(artifact.seeds, scale.seeds or artifact.seeds))
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells in the order of the declaration, then the baselines."""
+        axes = self.artifact.axes()
+        if "dataset" not in axes or "epochs" not in axes:
+            raise UserError(f"{self.where}: rows, columns or fixed need the axes dataset and epochs")
+        first: dict[str, Leaves] = {}
+        for values in itertools.product(*axes.values()):
+            chosen = dict(zip(axes, values, strict=True))
+            cell = Cell(chosen, stands_for=str(chosen["dataset"]), epochs=chosen["epochs"])
+            leaves, aside = self._layers(chosen)
+            cell.missing = self._left_out(cell)
+            if cell.missing is None:
+                first.setdefault(cell.stands_for, leaves)
+                self._fill(cell, leaves, aside)
+            yield cell
+        if self.scale.baselines and self.artifact.baselines:
+            for dataset, leaves in first.items():
+                for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
+                    cell = Cell({"dataset": dataset}, role=role, stands_for=dataset)
+                    self._fill(cell, spec.overlay(leaves, extra), Aside(), own=tuple(extra))
+                    yield cell
+
+    def _left_out(self, cell: Cell) -> str | None:
+        chosen = self.plan.catalogue.options.datasets
+        if chosen and cell.stands_for not in chosen:
+            return f"{cell.stands_for}: not among --config datasets={','.join(chosen)}"
+        if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
+            return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
+        return None
+
+    def _fill(self, cell: Cell, leaves: Leaves, aside: Aside, own: tuple[str, ...] = ()) -> None:
+        cell.trained_epochs = self.scale.trained(cell.epochs)
+        compared = aside.reference or self.measure.measure.get("reference")
+        last = self._last() if compared == "last" else None
+        config = self._run(cell, leaves, own, ends=last)
+        protocol = self._protocol(cell, config, compared, last, aside)
+        if aside.reads:
+            cell.value = "_".join([self.value, *aside.reads])
+        self._check_value(cell.value or self.value)
+        for seed in self.seeds:
+            cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, protocol))
+
+    def _in_scale(self) -> str:
+        """Where the scale says what it changes, for messages."""
+        own = self.request.paper in self.plan.catalogue.scale(self.request.scale).papers
+        keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
+        return f"params/scales/{self.request.scale}.yaml: {keys}"
+
+    def _run(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = (), ends: int | None = None) -> str:
+        """Plan the run of a cell, once the scale has set its leaves; returns its identity.
+
+        A schedule that names no end has that of the training: ``ends``, or the cell's milestone.
+        """
+        given = self.scale.datasets.get(cell.stands_for, cell.stands_for)
+        given = {"name": given} if isinstance(given, str) else dict(given)
+        cell.dataset = given.pop("name")
+        data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
+        # What makes a cell a baseline is not for the scale to change.
+        layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
+        leaves = spec.overlay(leaves, spec.only_known(layer, leaves, self._in_scale(), self.plan.extend))
+        leaves.setdefault("normalize", self.plan.catalogue.datasets[cell.dataset].normalize)
+        run = spec.compose(leaves, self.where, self.plan.extend)
+        if run["schedule"].get("epochs", 0) is None:
+            run["schedule"]["epochs"] = ends or cell.trained_epochs
+        return self.plan.add_run(run, data, cell.dataset, self.scale)
+
+    def _check_value(self, name: str) -> None:
+        """A measure may say which values it has; a wrong name would else be found when everything is measured."""
+        kind = self.measure.measure.get("kind", "")
+        known = components.values("measure", kind, self.plan.extend)
+        if known and name not in known:
+            raise UserError(
+                f"{self.where}: {self.artifact.measure}: the measure {kind} has no value {name!r} (its value, and what "
+                f"axes and methods read of it, joined by _); {nearest(name, known, 'it has')}"
+            )
+
+    def _last(self) -> int:
+        """Epochs of the last milestone that this scale reaches."""
+        most = self.scale.max_epochs
+        trained = [self.scale.trained(epochs) for epochs in self.artifact.axes()["epochs"]]
+        return max(epochs for epochs in trained if most is None or epochs <= most)
+
+    def _protocol(self, cell: Cell, config: str, compared: str | None, last: int | None, aside: Aside) -> str:
+        """Plan the measure of a cell; returns its identity.
+
+        A measure with a leaf ``reference`` compares two checkpoints: the other is the same run's last one (``last``) or
+        that of another method with the same seed after as many epochs.
+        """
+        declared = self.measure.measure
+        leaves = {**declared, **self.scale.measures.get(declared.get("kind", ""), {})}
+        if last is not None:
+            leaves["reference"] = f"{{config}}/{{seed}}/epoch{last:04d}"
+        elif compared is not None:
+            chosen = {axis: value for axis, value in cell.axes.items() if axis not in aside.axes}
+            other = self._run(cell, self._layers({**chosen, "method": compared})[0])
+            if other == config:
+                raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
+            leaves["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
+        identity = self.plan.add_measure(leaves, self.where)
+        if compared is not None:
+            for seed in self.seeds:
+                self.plan.want_reference(config, seed, leaves["reference"])
+        return identity
+
+    def _layers(self, chosen: dict[str, Any]) -> tuple[Leaves, Aside]:
+        """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
+        leaves = spec.overlay({}, self.paper.defaults)
+        dataset = str(chosen["dataset"])
+        of_data = dict(self.paper.datasets.get(dataset, {}))
+        used = self.scale.datasets.get(dataset, dataset)
+        if (used if isinstance(used, str) else used.get("name")) != dataset:
+            of_data.pop("normalize", None)  # statistics of one data set are none of what stands for it
+        leaves = spec.overlay(leaves, of_data)
+        aside = Aside(self.where)
+        if "method" in chosen:
+            leaves = spec.overlay(leaves, aside.take(self._method(str(chosen["method"]), ()), "method"))
+        sweeps = []
+        for name, value in chosen.items():
+            if name not in _RESERVED:
+                layer = aside.take(self._axis(name, value), name)
+                if (like := layer.pop("like", None)) is not None:
+                    aside.axes.append(name)
+                    leaves = spec.overlay(leaves, aside.take(self._method(str(like), ()), name))
+                sweeps.append(layer)
+        # A layer that replaces a component comes before those that change its leaves, whatever their order.
+        sweeps.sort(key=_keeps_kinds)
+        swept = set().union(*map(spec.paths, sweeps)) if sweeps else set()
+        for layer in sweeps:
+            leaves = spec.overlay(leaves, layer)
+        clash = sorted(swept & spec.paths(self.scale.every_run))
+        if clash:
+            raise UserError(
+                f"{self._in_scale()}: {clash[0]}: {self.request.paper}/{self.request.artifact} sweeps this leaf; "
+                "remove it from the scale"
+            )
+        for part, by_kind in self.flavour.kinds.items():
+            more = by_kind.get((leaves.get(part) or {}).get("kind", ""), {})
+            more = {leaf: value for leaf, value in more.items() if f"{part}.{leaf}" not in swept}
+            leaves = spec.overlay(leaves, {part: more} if more else {})
+        return leaves, aside
+
+    def _method(self, name: str, seen: tuple[str, ...]) -> Leaves:
+        if name not in self.paper.methods:
+            raise UserError(f"{self.where}: there is no method {name!r}; there are: {', '.join(self.paper.methods)}")
+        if name in seen:
+            raise UserError(f"{self.where}: methods: {' like '.join((*seen, name))}: goes in a circle")
+        own = dict(self.paper.methods[name])
+        like = own.pop("like", None)
+        return spec.overlay(self._method(like, (*seen, name)), own) if like else spec.overlay({}, own)
+
+    def _axis(self, name: str, value: Any) -> Leaves:
+        axis = self.flavour.axes.get(name, self.paper.axes.get(name))
+        if axis is None:
+            known = ", ".join([*_RESERVED, *self.paper.axes])
+            raise UserError(f"{self.where}: {name}: no such axis; declare it under axes, or use one of: {known}")
+        if isinstance(axis, str):
+            return spec.nested(axis, value)
+        if str(value) not in axis:
+            raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
+        return spec.overlay({}, axis[str(value)])
