@@ -60,6 +60,11 @@ class Project:
         self.snakemake(*targets, **more)
         return Counter(entry["stage"] for entry in self.journal()[before:] if entry["decision"] == "executed")
 
+    def copy(self, root: Path) -> Project:
+        """The same checkout in another folder, times and Snakemake's own notes included."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return Project(root, self.environ | {"PYTHONPATH": str(root)})
+
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace a text that stands once in a file."""
         file = self.root / path
@@ -194,9 +199,7 @@ def built_once(tmp_path_factory) -> Project:
 @pytest.fixture(scope="session")
 def drawn_once(built_once: Project, tmp_path_factory) -> Project:
     """The mini paper's table and its figure."""
-    root = tmp_path_factory.mktemp("drawn") / "project"
-    shutil.copytree(built_once.root, root, symlinks=True)
-    project = Project(root, built_once.environ | {"PYTHONPATH": str(root)})
+    project = built_once.copy(tmp_path_factory.mktemp("drawn") / "project")
     assert project.build(BARS) == {"figure": 1}
     return project
 
@@ -204,14 +207,10 @@ def drawn_once(built_once: Project, tmp_path_factory) -> Project:
 @pytest.fixture
 def drawn(drawn_once: Project, tmp_path: Path) -> Project:
     """A copy of the project with a table and a figure."""
-    root = tmp_path / "project"
-    shutil.copytree(drawn_once.root, root, symlinks=True)
-    return Project(root, drawn_once.environ | {"PYTHONPATH": str(root)})
+    return drawn_once.copy(tmp_path / "project")
 
 
 @pytest.fixture
 def built(built_once: Project, tmp_path: Path) -> Project:
     """A copy of the built project, times and Snakemake's own notes included."""
-    root = tmp_path / "project"
-    shutil.copytree(built_once.root, root, symlinks=True)
-    return Project(root, built_once.environ | {"PYTHONPATH": str(root)})
+    return built_once.copy(tmp_path / "project")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -232,9 +231,7 @@ def compared_once(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def compared(compared_once: Project, tmp_path: Path) -> Project:
-    root = tmp_path / "project"
-    shutil.copytree(compared_once.root, root, symlinks=True)
-    return Project(root, compared_once.environ | {"PYTHONPATH": str(root)})
+    return compared_once.copy(tmp_path / "project")
 
 
 def rows(project: Project, path: str) -> list[dict[str, str]]:

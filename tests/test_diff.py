@@ -139,9 +139,7 @@ def test_the_page_shows_both_figures_and_needs_nothing_else(revisions, tmp_path)
 
 def test_a_stale_working_tree_says_so(revisions, tmp_path):
     project, at = revisions
-    root = tmp_path / "project"
-    shutil.copytree(project.root, root, symlinks=True)
-    copy = Project(root, project.environ | {"PYTHONPATH": str(root)})
+    copy = project.copy(tmp_path / "project")
     copy.edit("params/papers/mini.yaml", "rho: 0.9", "rho: 0.5")
     told = diff(copy, at["rho"], "mini/early")["missing"]
     early = "results/mini/mini/early"

@@ -33,9 +33,7 @@ def tracked_once(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def tracked(tracked_once: Project, tmp_path: Path) -> Project:
-    root = tmp_path / "project"
-    shutil.copytree(tracked_once.root, root, symlinks=True)
-    project = Project(root, tracked_once.environ | {"PYTHONPATH": str(root)})
+    project = tracked_once.copy(tmp_path / "project")
     project.call(DVC, "remote", "modify", "store", "url", str(tmp_path / "remote"))
     return project
 

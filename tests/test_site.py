@@ -43,10 +43,8 @@ CLAIMED = """    baselines: false
 @pytest.fixture(scope="session")
 def shown(drawn_once: Project, tmp_path_factory) -> Project:
     """A table with published numbers, a claim and markup in its texts, a figure, and their site; for reading only."""
-    root = tmp_path_factory.mktemp("shown") / "project"
-    shutil.copytree(drawn_once.root, root, symlinks=True)
-    project = Project(root, drawn_once.environ | {"PYTHONPATH": str(root)})
-    (root / "params/published/mini_duel.csv").write_text(PUBLISHED)
+    project = drawn_once.copy(tmp_path_factory.mktemp("shown") / "project")
+    (project.root / "params/published/mini_duel.csv").write_text(PUBLISHED)
     project.edit("params/papers/mini.yaml", "    baselines: false\n  early:", CLAIMED)
     project.edit("params/papers/mini.yaml", "title: One against the other", "title: One <b>against</b> the other")
     assert project.build(DUEL) == {"table": 1}
@@ -57,9 +55,7 @@ def shown(drawn_once: Project, tmp_path_factory) -> Project:
 @pytest.fixture
 def changing(shown: Project, tmp_path: Path) -> Project:
     """A copy of it, to change."""
-    root = tmp_path / "project"
-    shutil.copytree(shown.root, root, symlinks=True)
-    return Project(root, shown.environ | {"PYTHONPATH": str(root)})
+    return shown.copy(tmp_path / "project")
 
 
 class Page(HTMLParser):

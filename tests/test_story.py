@@ -56,8 +56,7 @@ def author_once(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def author(author_once: Project, tmp_path: Path) -> Project:
-    shutil.copytree(author_once.root, tmp_path / "author", symlinks=True)
-    project = Project(tmp_path / "author", author_once.environ | {"PYTHONPATH": str(tmp_path / "author")})
+    project = author_once.copy(tmp_path / "author")
     shutil.copytree(author_once.root.parent / "remote", tmp_path / "remote")
     project.call(DVC, "remote", "modify", "store", "url", str(tmp_path / "remote"))
     git(project, "commit", "-q", "-am", "another place")

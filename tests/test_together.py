@@ -578,8 +578,7 @@ def receipts(project: Project) -> dict[str, bytes]:
 
 def untrained(project: Project, root: Path, together: int) -> tuple[Project, list[Node]]:
     """A copy of the project without its checkpoints, in which so many seeds are to be trained at once; their nodes."""
-    shutil.copytree(project.root, root, symlinks=True)
-    copy = Project(root, project.environ | {"PYTHONPATH": str(root)})
+    copy = project.copy(root)
     nodes = [Node.of_receipt(path) for path in receipts(copy)]
     for folder in ("receipts/checkpoints", "checkpoints", ".dvc/cache/receipts"):
         shutil.rmtree(root / folder)

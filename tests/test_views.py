@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pictures import SHAPES, boxes_and_flips, rng
 from scipy import stats
 
 from pipeline import components
@@ -35,10 +36,6 @@ GENTLE = {"scale_min": 0.5, "flip": 0.0, "brightness": 0.6, "contrast": 0.6, "sa
 OPERATIONS = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
 
 
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def pictures(batch: int, channels: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
     """uint8 images with smooth and noisy parts, saturated and grey pixels."""
     coarse = torch.rand(batch, channels, 4, 5, generator=rng(seed))
@@ -51,22 +48,11 @@ def pictures(batch: int, channels: int, height: int, width: int, seed: int = 0) 
 # -- crop, resize, flip
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [
-        ((3, 16, 16), (16, 16)),
-        ((3, 32, 32), (20, 20)),
-        ((1, 17, 23), (17, 23)),
-        ((4, 40, 24), (9, 31)),
-        ((3, 8, 8), (24, 24)),
-    ],
-)
+@SHAPES
 @pytest.mark.parametrize("kind", ["float64", "uint8"])
 def test_crop_resize_and_flip_equal_torchvision(shape, size, kind):
     images = pictures(12, *shape)
-    boxes = random_boxes(torch.rand(2, 12, UNIFORMS, generator=rng(1)), shape[1:], (0.08, 1), (0.5, 2)).double()
-    boxes[0, 0] = torch.tensor([0.0, 0.0, *shape[1:]])
-    flips = torch.rand(2, 12, generator=rng(2)) < 0.5
+    boxes, flips = boxes_and_flips(shape)
     given = images.double() / 255 if kind == "float64" else images
     ours = crop_resize(given, boxes, flips, size)
     assert ours.shape == (2, 12, shape[0], *size) and ours.is_contiguous()

@@ -9,13 +9,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from pictures import SHAPES, boxes_and_flips, rng
 from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline import components, spec
 from pipeline.errors import UserError
 from pipeline.views.blur import gaussian_blur
-from pipeline.views.boxes import UNIFORMS, random_boxes
 from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
 from pipeline.views.each import Mixed, each_view, together
 from pipeline.views.policies import simclr
@@ -51,10 +51,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def pictures(batch: int, channels: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
     """uint8 images with smooth parts, hard edges, black, white and grey pixels."""
     coarse = torch.rand(batch, channels, 4, 5, generator=rng(seed))
@@ -83,22 +79,11 @@ def same_share(events: torch.Tensor, probability: float) -> bool:
 # -- bicubic
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [
-        ((3, 16, 16), (16, 16)),
-        ((3, 32, 32), (20, 20)),
-        ((1, 17, 23), (17, 23)),
-        ((4, 40, 24), (9, 31)),
-        ((3, 8, 8), (24, 24)),
-    ],
-)
+@SHAPES
 @pytest.mark.parametrize("kind", ["float64", "uint8"])
 def test_bicubic_crop_resize_and_flip_equal_torchvision(shape, size, kind):
     images = pictures(12, *shape)
-    boxes = random_boxes(torch.rand(2, 12, UNIFORMS, generator=rng(1)), shape[1:], (0.08, 1), (0.5, 2)).double()
-    boxes[0, 0] = torch.tensor([0.0, 0.0, *shape[1:]])
-    flips = torch.rand(2, 12, generator=rng(2)) < 0.5
+    boxes, flips = boxes_and_flips(shape)
     given = images.double() / 255 if kind == "float64" else images
     ours = crop_resize(given, boxes, flips, size, "bicubic")
     assert ours.shape == (2, 12, shape[0], *size) and ours.is_contiguous()

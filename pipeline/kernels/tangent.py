@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,39 +74,25 @@ def tangent_kernel(
     return work.kernel(direction[None], "scalar")
 
 
-def full_kernel(
-    model: nn.Module,
-    inputs: Tensor,
-    *,
-    memory: int = 2 << 30,
-    precision: str = "fp32",
-    tick: Tick | None = None,
-    scratch: Path | str | None = None,
-) -> Tensor:
-    """Kernel of all outputs, K[i, k, j, l] = <grad f_k(x_i), grad f_l(x_j)>; arguments and errors as above.
+def full_kernel(model: nn.Module, inputs: Tensor, **limits: Any) -> Tensor:
+    """Kernel of all outputs, K[i, k, j, l] = <grad f_k(x_i), grad f_l(x_j)>.
+
+    Arguments and errors are those of :func:`tangent_kernel`; ``limits`` are its memory, precision, tick and scratch.
 
     Returns:
         (N, d, N, d), float64 on the CPU.
     """
-    work = Work(model, inputs, None, memory, precision, tick, scratch)
+    work = Work(model, inputs, None, **limits)
     return work.kernel(torch.eye(work.outputs, dtype=torch.float64), "full").permute(1, 0, 3, 2)
 
 
-def diagonal_kernel(
-    model: nn.Module,
-    inputs: Tensor,
-    *,
-    memory: int = 2 << 30,
-    precision: str = "fp32",
-    tick: Tick | None = None,
-    scratch: Path | str | None = None,
-) -> Tensor:
-    """Kernel of each output with itself, K^kk; arguments and errors as above.
+def diagonal_kernel(model: nn.Module, inputs: Tensor, **limits: Any) -> Tensor:
+    """Kernel of each output with itself, K^kk; arguments and errors as of :func:`full_kernel`.
 
     Returns:
         (d, N, N), float64 on the CPU.
     """
-    work = Work(model, inputs, None, memory, precision, tick, scratch)
+    work = Work(model, inputs, None, **limits)
     return work.kernel(torch.eye(work.outputs, dtype=torch.float64), "diagonal")
 
 
@@ -116,11 +103,11 @@ class Work:
         self,
         model: nn.Module,
         inputs: Tensor,
-        queries: Tensor | None,
-        memory: int,
-        precision: str,
-        tick: Tick | None,
-        scratch: Path | str | None,
+        queries: Tensor | None = None,
+        memory: int = 2 << 30,
+        precision: str = "fp32",
+        tick: Tick | None = None,
+        scratch: Path | str | None = None,
         form: str = "best",
     ) -> None:
         self.model, self.inputs, self.queries = model, inputs.detach(), None if queries is None else queries.detach()
