@@ -144,6 +144,12 @@ class Reader:
         for seed in self.seeds:
             cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, protocol))
 
+    def _used(self, dataset: str) -> tuple[str, Leaves]:
+        """What the scale uses for a data set of the paper, and the leaves that it sets there."""
+        given = self.scale.datasets.get(dataset, dataset)
+        given = {"name": given} if isinstance(given, str) else dict(given)
+        return given.pop("name"), given
+
     def _in_scale(self) -> str:
         """Where the scale says what it changes, for messages."""
         own = self.request.paper in self.plan.catalogue.scale(self.request.scale).papers
@@ -155,9 +161,7 @@ class Reader:
 
         A schedule that names no end has that of the training: ``ends``, or the cell's milestone.
         """
-        given = self.scale.datasets.get(cell.stands_for, cell.stands_for)
-        given = {"name": given} if isinstance(given, str) else dict(given)
-        cell.dataset = given.pop("name")
+        cell.dataset, given = self._used(cell.stands_for)
         data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
@@ -211,8 +215,7 @@ class Reader:
         leaves = spec.overlay({}, self.paper.defaults)
         dataset = str(chosen["dataset"])
         of_data = dict(self.paper.datasets.get(dataset, {}))
-        used = self.scale.datasets.get(dataset, dataset)
-        if (used if isinstance(used, str) else used.get("name")) != dataset:
+        if self._used(dataset)[0] != dataset:
             of_data.pop("normalize", None)  # statistics of one data set are none of what stands for it
         leaves = spec.overlay(leaves, of_data)
         aside = Aside(self.where)

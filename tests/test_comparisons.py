@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import Project, copy_project
@@ -15,6 +16,8 @@ from pipeline import components
 from pipeline.catalogue import Catalogue, Options, Request
 from pipeline.door import Door
 from pipeline.errors import UserError
+from pipeline.evaluation.progress import Progress
+from pipeline.evaluation.subject import Subject
 from pipeline.plan import Plan
 from pipeline.workspace import Node, Workspace
 
@@ -329,26 +332,32 @@ def test_both_tables_on_a_cpu_within_ten_minutes(project):
 # -- pairs
 
 
+def _subject(project: Project, key: dict, seed: int, checkpoint: str = "none") -> Subject:
+    """What a measure with this key file looks at."""
+    leaves = key["leaves"]
+    return Subject(
+        spec={
+            "normalize": None,
+            **{name: value for name, value in leaves.items() if name not in ("measure", "reference")},
+        },
+        seed=seed,
+        device=torch.device("cpu"),
+        checkpoint=project.root / checkpoint,
+        data=project.root / key["inputs"]["data"],
+        components={name: components.find(name, leaves[name]["kind"]) for name in ("views", "encoder", "projector")},
+        progress=Progress("test"),
+    )
+
+
 def test_methods_with_the_same_seed_see_the_same_pairs(compared_once):
     """What a measure draws depends on the seed, the data and the views alone."""
     from pipeline.evaluation import pairs
-    from pipeline.evaluation.progress import Progress
-    from pipeline.evaluation.subject import Subject
 
     found = {}
     for path in sorted((compared_once.root / "keys/measure").glob("ntk-*/*.json")):
         key = json.loads(path.read_text())
-        leaves = key["leaves"]
         for seed in (0, 1):
-            subject = Subject(
-                spec={name: leaves[name] for name in ("views", "split")} | {"normalize": leaves.get("normalize")},
-                seed=seed,
-                device=torch.device("cpu"),
-                checkpoint=Path("none"),
-                data=compared_once.root / key["inputs"]["data"],
-                components={"views": components.find("views", leaves["views"]["kind"])},
-                progress=Progress("test"),
-            )
+            subject = _subject(compared_once, key, seed)
             drawn = pairs.draw(subject, 20)
             assert drawn.images.shape[0] == 40 and (drawn.labels[:20] == drawn.labels[20:]).all()
             assert not torch.equal(drawn.images[:20], drawn.images[20:])
@@ -358,3 +367,70 @@ def test_methods_with_the_same_seed_see_the_same_pairs(compared_once):
     assert len(found[0]) == 3
     assert all(torch.equal(found[seed][0], other) for seed in (0, 1) for other in found[seed])
     assert not torch.equal(found[0][0], found[1][0])
+
+
+def test_the_second_half_are_the_partners_of_the_first(compared_once, monkeypatch):
+    """Also where images are augmented in several parts; without augmentation both views are the image itself."""
+    from pipeline.evaluation import pairs
+
+    path = next((compared_once.root / "keys/measure").glob("ntk-*/*.json"))
+    key = json.loads(path.read_text())
+    still = {"scale_min": 1.0, "ratio_min": 1.0, "ratio_max": 1.0, "jitter_probability": 0.0, "grayscale": 0.0}
+    subject = _subject(compared_once, key, 0)
+    subject.spec = {**subject.spec, "views": {**key["leaves"]["views"], **still}, "normalize": None}
+    monkeypatch.setattr(pairs, "_CHUNK", 8)
+    drawn = pairs.draw(subject, 20)
+    assert torch.equal(drawn.images[:20], drawn.images[20:])
+    assert len({image.numpy().tobytes() for image in drawn.images[:20]}) == 20
+    images, labels = subject.images("train"), subject.arrays.labels("train")
+    for image, label in zip(drawn.images[:20], drawn.labels[:20], strict=True):
+        (same,) = (images == (image * 255).round().to(torch.uint8)).flatten(1).all(1).nonzero()
+        assert labels[same.item()] == label
+
+
+def _rows(f: np.ndarray) -> np.ndarray:
+    return np.linalg.qr(f.T)[0].T
+
+
+def _printed(k: np.ndarray, d: int) -> np.ndarray:
+    """Row space of Eq. 49 with the blocks of Eq. 23 and an inverse root, as they are printed."""
+    n = len(k) // 2
+    xx, xy, yx, yy = k[:n, :n], k[:n, n:], k[n:, :n], k[n:, n:]
+    z = np.block([[xy @ xx, xy @ xy], [yy @ xx, yy @ xy]])
+    z = (z + z.T) / (2 * n)
+    assert np.allclose(xy, yx.T)
+    values, vectors = np.linalg.eigh(k)
+    kept = values > 1e-6 * values[-1]
+    root, inverse = ((vectors[:, kept] * values[kept] ** p) @ vectors[:, kept].T for p in (0.5, -0.5))
+    gamma, b = np.linalg.eigh(inverse @ z @ inverse)
+    leading = [j for j in range(len(gamma))[::-1][:d] if gamma[j] > 1e-6 * abs(gamma).max()]
+    return _rows(b[:, leading].T @ root)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_the_measures_agree_with_plain_gradients_and_the_printed_formulas(compared_once, epoch):
+    """Kernels one input at a time by autograd; predictions by the form with blocks and inverses."""
+    from pipeline.evaluation import pairs
+
+    path = next((compared_once.root / "keys/measure").glob("ntk_evolution-*/*.json"))
+    key = json.loads(path.read_text())
+    node = Node(f"measurements/{path.stem}/seed0/epoch{epoch:04d}/{path.parent.name}")
+    scores = json.loads((compared_once.root / node.name / "scores.json").read_text())
+    kernels, spaces = [], []
+    for place in (f"epoch{epoch:04d}", "epoch0002"):
+        subject = _subject(compared_once, key, 0, f"checkpoints/{path.stem}/seed0/{place}")
+        x, model = pairs.draw(subject, 30).images, subject.branch.requires_grad_(True)
+        jacobian = []
+        for one in x:
+            gradients = torch.autograd.grad(model(one[None]).sum() / 8**0.5, list(model.parameters()))
+            jacobian.append(torch.cat([gradient.flatten() for gradient in gradients]).double().numpy())
+        kernels.append(np.array(jacobian) @ np.array(jacobian).T)
+        spaces.append(_rows(model(x).detach().double().numpy().T))
+    now, final = kernels
+    theory = _printed(now, 8)
+    assert scores["evolution_distance"] == pytest.approx(
+        1 - (now * final).sum() / np.linalg.norm(now) / np.linalg.norm(final), abs=1e-4
+    )
+    for name, space in (("evolution_predicted", spaces[0]), ("evolution_predicted_end", spaces[1])):
+        assert scores[name] == pytest.approx(((space @ theory.T) ** 2).sum() / 8, abs=1e-3)
+    assert scores["evolution_embeddings_end"] == pytest.approx(((spaces[0] @ spaces[1].T) ** 2).sum() / 8, abs=1e-3)
