@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import io
 import json
@@ -22,10 +21,11 @@ from pipeline import components
 from pipeline.errors import UserError
 from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred
+from pipeline.nets.predictors.optimal import OptimalPredictor, optimal_matrix
 from pipeline.nets.spectral import directpred_matrix
 from pipeline.training import capture, checkpoint, pretrain, progress
 from pipeline.training.arithmetic import forward_context, widened
-from pipeline.training.capture import CAPTURED, AnyNumber, NotCapturable, Steps
+from pipeline.training.capture import CAPTURED, Steps
 from pipeline.training.device import prepare_device
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimizers import adam, lars, sgd
@@ -41,6 +41,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "directpred": ALWAYS,
     "directpred, floor": {"predictor": {"kind": "directpred", "epsilon": -0.1, "floor": 1e-4}},
     "directpred, partitions": {"predictor": {"kind": "directpred", "partitions": 2}},
+    "directpred, now and then": {"predictor": {"kind": "directpred", "freq": 5}},
+    "optimal": {"predictor": {"kind": "optimal", "every": 2}},
     "byol": {"predictor": {"kind": "mlp", "hidden": 12}},
     "simclr": {**NO_PREDICTOR, "objective": {"kind": "infonce"}},
     "barlow": {**NO_PREDICTOR, "objective": {"kind": "barlow"}},
@@ -78,12 +80,15 @@ def make_step(spec: dict[str, Any]) -> TrainingStep:
 def test_no_step_reads_a_number_back(method: str, optimizer: str, precision: str) -> None:
     # on the CPU, where reading costs nothing; with the predictor's root as on a GPU
     step = make_step(run_spec(**METHODS[method], optimizer={"kind": optimizer}, precision=precision))
-    if "directpred" in method:
-        step.network.predictor.rule["method"] = "products"
+    predictor = step.network.predictor
+    if isinstance(predictor, OptimalPredictor):
+        predictor.matrix = functools.partial(optimal_matrix, method="products")
+    elif "directpred" in method:
+        predictor.rule["method"] = "products"
     views = [draw(4, 3, 8, 8), draw(4, 3, 8, 8, seed=1)]
     with NoWaiting() if optimizer != "adam" else contextlib.nullcontext():  # Adam counts its steps on the host here
-        for _ in range(2):
-            loss, embeddings = step(views, AnyNumber())
+        for due in (True, False):
+            loss, embeddings = step(views, due)
     assert loss.isfinite() and loss.dtype == embeddings[0].dtype == torch.float32
     assert {p.dtype for p in step.network.parameters()} == {torch.float32}
 
@@ -107,7 +112,7 @@ def test_no_part_of_a_step_waits_for_a_gpu(method: str, optimizer: str) -> None:
                 assert step.objective(predictions, targets).device.type == "cuda"
                 step.optimizer.step()
                 network.predictor.observe(embeddings, targets)
-                network.predictor.after_step(AnyNumber())
+                network.predictor.after_step()
                 network.strategy.after_step(step._target, step._online)
 
 
@@ -230,7 +235,9 @@ def test_a_captured_run_has_the_bytes_of_an_eager_one(
     captured = execute(spec, [1, 2], tmp_path / "b", data)
     assert captured[2] == eager[2]
     # 98 images: six minibatches of 16 and a smaller one, which is no replay
-    assert log == ["made", "recorded"] + ["replayed"] * 12
+    kinds = 2 if set(METHODS[method]["predictor"]) & {"freq", "every"} else 1
+    assert log.count("made") == log.count("recorded") == kinds and log.count("replayed") == 12
+    assert log[:3] == ["made", "recorded", "replayed"]
 
 
 def test_a_captured_run_goes_on_after_a_crash_and_from_a_milestone(
@@ -273,58 +280,68 @@ def test_state_that_is_put_back_is_captured_anew(data: Path, tmp_path: Path, not
     assert content(tmp_path / "b" / "epoch0002") == undisturbed[2]
 
 
-def linear_steps(
-    after_step: Callable[[Any], None], recorder: Any, optimizer: Any = None, batch_size: int = 4
-) -> tuple[Steps, Network]:
-    spec = run_spec(predictor={"kind": "linear"})
-    step = make_step(spec)
-    step.network.predictor.after_step = after_step
+def linear_steps(after_step: Callable[[], None], recorder: Any, every: int = 1) -> tuple[Steps, Network]:
+    step = make_step(run_spec(predictor={"kind": "linear"}))
+    step.network.predictor.after_step, step.network.predictor.every = after_step, every
     identity = components.make(components.find("views", "identity"), {}, (3, 8, 8), None)
-    return Steps(step, identity, 0, torch.device("cpu"), batch_size, recorder), step.network
+    return Steps(step, identity, 0, torch.device("cpu"), 4, recorder), step.network
 
 
-@pytest.mark.parametrize(
-    "look",
-    [
-        lambda step: step % 2 == 0,
-        lambda step: step >= 100,
-        lambda step: step == 1,
-        lambda step: torch.zeros(2) * step,
-        lambda step: [0, 1][step],
-        lambda step: float(step),
-        lambda step: bool(step),
-        lambda step: {step: 1},
-        lambda step: torch.zeros(3).fill_(step),
-    ],
-)
-def test_a_hook_that_looks_at_the_number_of_the_step_is_not_captured(look: Callable[[Any], Any]) -> None:
+FOUR = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+
+
+def test_two_kinds_of_step_are_two_graphs_each_at_its_first_complete_minibatch() -> None:
     recorder = type("Fresh", (Notes,), {"log": []})
-    numbers = []
+    calls: list[int] = []
+    steps, network = linear_steps(lambda: calls.append(1), recorder, every=3)
+    batches = network.state_dict()["encoder.norms.0.num_batches_tracked"]
+    before = batches.clone()
+    for number in (1, 2, 4):
+        steps(FOUR, 0, number, number)
+    assert not calls and recorder.log == ["made", "recorded", *["replayed"] * 3]
+    steps(FOUR[:3], 0, 6, 6)  # due, but smaller
+    assert len(calls) == 1 and len(recorder.log) == 5
+    recorder.log.clear()
+    steps(FOUR, 0, 9, 9)
+    assert recorder.log == ["made", "recorded", "replayed"] and steps.mode == CAPTURED
+    steps(FOUR, 0, 10, 10)
+    steps(FOUR, 0, 12, 12)
+    assert recorder.log[3:] == ["replayed"] * 2
+    assert batches - before == 2 * 7  # two views in seven steps: the captures have left nothing behind
 
-    def after_step(step: Any) -> None:
-        look(1 if isinstance(step, int) else step)
-        numbers.append(step)
 
-    steps, network = linear_steps(after_step, recorder)
+@pytest.mark.parametrize("due", [True, False])
+def test_one_kind_of_step_may_be_eager_and_the_other_captured(due: bool) -> None:
+    acting: list[bool] = []
+
+    def warm_up(self: Notes, work: Callable[[], Any], times: int) -> None:
+        acting.clear()
+        work()
+        if bool(acting) == due:
+            raise RuntimeError("waits for the device")
+
+    recorder = type("Fresh", (Notes,), {"log": [], "warm_up": warm_up})
+    steps, _ = linear_steps(lambda: acting.append(True), recorder, every=2)
     assert steps.mode == CAPTURED
-    before = copy.deepcopy(network.state_dict())
-    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
-    steps(images, 0, 0, 1)
-    assert steps.mode.startswith("eager: ") and recorder.log == ["made"]
-    assert numbers == [1]
-    steps(images, 0, 1, 2)
-    assert numbers == [1, 2] and recorder.log == ["made"]
-    assert (
-        network.state_dict()["encoder.norms.0.num_batches_tracked"] == 4 + before["encoder.norms.0.num_batches_tracked"]
-    )
+    for number in range(1, 7):
+        steps(FOUR, 0, number, number)
+    where = "adjusts itself" if due else "is left as it is"
+    assert steps.mode == f"{CAPTURED}; eager where the predictor {where}: waits for the device"
+    assert recorder.log.count("made") == 2 and recorder.log.count("replayed") == 3
 
 
-def test_directpred_is_captured_where_it_is_set_in_every_step_and_not_else() -> None:
-    directpred.build(4).after_step(AnyNumber())
-    directpred.build(4, partitions=2).after_step(AnyNumber())
-    for partitions in (1, 2):
-        with pytest.raises(NotCapturable, match="in every step"):
-            directpred.build(4, freq=2, partitions=partitions).after_step(AnyNumber())
+def test_a_hook_for_which_the_device_must_be_read_makes_all_steps_eager_where_it_is_always_due() -> None:
+    def warm_up(self: Notes, work: Callable[[], Any], times: int) -> None:
+        work()
+        raise RuntimeError("waits for the device")
+
+    recorder = type("Fresh", (Notes,), {"log": [], "warm_up": warm_up})
+    steps, network = linear_steps(lambda: None, recorder)
+    before = network.state_dict()["encoder.norms.0.num_batches_tracked"].clone()
+    steps(FOUR, 0, 0, 1)
+    steps(FOUR, 0, 1, 2)
+    assert steps.mode == "eager: waits for the device" and recorder.log == ["made"]
+    assert network.state_dict()["encoder.norms.0.num_batches_tracked"] == before + 4
 
 
 def test_the_reason_is_that_of_the_first_error() -> None:
@@ -334,18 +351,18 @@ def test_the_reason_is_that_of_the_first_error() -> None:
         except RuntimeError:
             raise RuntimeError("the capture was invalidated")  # noqa: B904, what leaving a broken capture does
 
-    steps, _ = linear_steps(lambda step: None, type("Ending", (Notes,), {"log": [], "record": record}))
-    steps(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 0, 0, 1)
+    steps, _ = linear_steps(lambda: None, type("Ending", (Notes,), {"log": [], "record": record}))
+    steps(FOUR, 0, 0, 1)
     assert steps.mode == "eager: operation not permitted when stream is capturing"
 
 
 def test_what_is_wrong_with_a_step_and_not_with_its_capture_is_raised() -> None:
-    def broken(step: Any) -> None:
+    def broken() -> None:
         raise ZeroDivisionError("wrong")
 
     steps, _ = linear_steps(broken, type("Fresh", (Notes,), {"log": []}))
     with pytest.raises(ZeroDivisionError, match="wrong"):
-        steps(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 0, 0, 1)
+        steps(FOUR, 0, 0, 1)
 
 
 def test_a_cpu_is_a_reason_and_the_report_says_it_first(
@@ -391,7 +408,7 @@ def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_loss_curves_of_bf16_and_fp32_agree(method: str, coloured: Path, tmp_path: Path) -> None:
     curves = {}
     for precision in ("fp32", "bf16"):
-        rate = {"barlow": 1e-4, "vicreg": 1e-4, "simclr": 2e-3}.get(method, 5e-3)
+        rate = {"barlow": 1e-4, "vicreg": 1e-4, "simclr": 2e-3, "optimal": 5e-4}.get(method, 5e-3)
         spec = run_spec(**METHODS[method], precision=precision, optimizer={"kind": "sgd", "lr": rate})
         execute(spec, [4], tmp_path / precision, coloured)
         folder = tmp_path / precision / "epoch0004"
@@ -575,11 +592,12 @@ def test_precisions_and_devices_agree(precision: str, tolerance: float, classes:
 
 
 @needs_gpu
-def test_on_a_gpu_what_waits_or_differs_between_steps_is_eager(data: Path, tmp_path: Path) -> None:
-    for predictor, word in (({"kind": "optimal"}, ""), ({"kind": "directpred", "freq": 2}, "every step")):
-        run = train(gpu_run(run_spec(predictor=predictor), tmp_path / predictor["kind"], data), 1)
-        assert run.steps.mode.startswith("eager: ") and word in run.steps.mode
-        assert run.diverged is None
+@pytest.mark.parametrize(("every", "mode"), [(1, "eager: "), (2, f"{CAPTURED}; eager where the predictor adjusts")])
+def test_on_a_gpu_what_waits_is_eager(every: int, mode: str, data: Path, tmp_path: Path) -> None:
+    predictor = {"kind": "optimal", "inverse": "rank_one", "every": every}  # an eigendecomposition
+    run = train(gpu_run(run_spec(predictor=predictor), tmp_path, data), 1)
+    assert run.steps.mode.startswith(mode)
+    assert run.diverged is None
 
 
 @needs_gpu

@@ -12,6 +12,7 @@ from waiting import NoWaiting, imagined_gpu
 
 from pipeline.nets import roots
 from pipeline.nets.predictors import directpred
+from pipeline.nets.predictors.optimal import optimal_matrix
 from pipeline.nets.spectral import directpred_matrix
 
 torch.set_num_threads(1)
@@ -89,6 +90,33 @@ def test_the_largest_eigenvalue_of_close_ones() -> None:
         assert roots.largest_eigenvalue(with_spectrum(s)).item() == pytest.approx(1, rel=DIM / (np.e * 2**36) + 1e-14)
 
 
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e6, 1e9])
+def test_the_inverse_is_as_close_as_that_of_a_solver(condition: float) -> None:
+    s = torch.logspace(0, -np.log10(condition), DIM, dtype=torch.float64)
+    one = torch.eye(DIM, dtype=torch.float64)
+    for scale in (1.0, 1e-30, 1e30):
+        matrix = scale * with_spectrum(s)
+        exact = (s.sum() / s.min()).item()
+        for bound in (exact, 1000 * exact):  # more steps than needed harm nothing
+            found, expected = roots.inverse(matrix, bound), torch.linalg.inv(matrix)
+            assert (found - expected).norm() < 1e-15 * DIM * condition * expected.norm()
+            assert (found @ matrix - one).abs().max() < 1e-15 * DIM * condition
+        assert condition < 10 or (roots.inverse(matrix, exact / 100) @ matrix - one).abs().max() > 1e-3
+    assert not roots.inverse(torch.zeros(3, 3), 10.0).isfinite().any()
+
+
+@pytest.mark.parametrize("regularizer", [1e-4, 0.01, 1.0])
+def test_the_optimal_predictor_by_products_is_that_of_a_solver(regularizer: float) -> None:
+    cross = draw(DIM, DIM, seed=3)
+    for name in ("random", "rank 5", "rank 1", "identity", "rank 5 of float32", "condition 1e16"):
+        f = MATRICES[name]
+        solved, products = (optimal_matrix(f, cross, regularizer, method) for method in ("solve", "products"))
+        unit = 1 / (regularizer * f.diagonal().mean().item())
+        torch.testing.assert_close(products / unit, solved / unit, rtol=0, atol=1e-11 / regularizer, msg=name)
+        assert torch.equal(optimal_matrix(f, cross, regularizer), solved)
+    assert optimal_matrix(torch.zeros(3, 3), torch.eye(3), 0.1, "products").isnan().any()
+
+
 def test_stacks_are_stacks_of_single_matrices() -> None:
     stack = torch.stack([MATRICES["random"], MATRICES["rank 1"]] * 3).reshape(3, 2, DIM, DIM)
     bound = roots.largest_eigenvalue(stack)
@@ -161,7 +189,7 @@ def test_on_a_gpu_the_predictor_is_set_without_a_word_to_the_host(partitions: in
         embeddings = [torch.zeros(4, 8), torch.zeros(4, 8)]
         with NoWaiting():
             predictor.observe(embeddings, embeddings)
-            predictor.after_step(1)
+            predictor.after_step()
             assert predictor(embeddings[0]).device.type == "cuda"
 
 

@@ -32,6 +32,7 @@ from pipeline.objectives import cosine, euclidean
 from pipeline.spec import prune
 from pipeline.training import checkpoint, pretrain, progress
 from pipeline.training.batches import Batches
+from pipeline.training.capture import Steps
 from pipeline.training.device import prepare_device
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
@@ -261,7 +262,7 @@ def train(network: Network, objective: Any, steps: int, lr: float, **leaves: flo
     step = TrainingStep(network, objective, optimizer)
     views = two_views()
     for number in range(1, steps + 1):
-        yield step(views, number)[0].item()
+        yield step(views, network.predictor.due(number))[0].item()
 
 
 def size_of_f(network: Network) -> float:
@@ -342,8 +343,8 @@ def test_the_step_calls_its_hooks_after_the_update() -> None:
         def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
             calls.append(("observe", self.weight.detach().clone(), [e.requires_grad for e in embeddings + targets]))
 
-        def after_step(self, step: int) -> None:
-            calls.append(("after_step", step, torch.is_grad_enabled()))
+        def after_step(self) -> None:
+            calls.append(("after_step", torch.is_grad_enabled()))
 
     calls: list[tuple[Any, ...]] = []
     torch.manual_seed(0)
@@ -353,7 +354,7 @@ def test_the_step_calls_its_hooks_after_the_update() -> None:
     list(train(network, cosine.loss, steps=1, lr=0.1))
     (first, weight, grads), second = calls
     assert first == "observe" and not torch.equal(weight, start) and not any(grads)
-    assert second == ("after_step", 1, False)
+    assert second == ("after_step", False)
 
 
 def test_directpred_that_never_acts_is_plain_sgd_and_one_that_always_acts_ignores_its_rate() -> None:
@@ -502,14 +503,14 @@ def test_a_crash_at_any_step_changes_nothing(
     spec = SPECS["directpred"]
     undisturbed = execute(spec, [3], tmp_path / "a", data)
     monkeypatch.setenv("SSL_PROGRESS_SECONDS", "0")
-    real = TrainingStep.__call__
+    real = Steps.__call__
 
-    def failing(self: TrainingStep, views: list[Tensor], number: int) -> Any:
+    def failing(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
         if number > stop:
             raise KeyboardInterrupt
-        return real(self, views, number)
+        return real(self, images, epoch, step, number)
 
-    monkeypatch.setattr(TrainingStep, "__call__", failing)
+    monkeypatch.setattr(Steps, "__call__", failing)
     with pytest.raises(KeyboardInterrupt):
         execute(spec, [3], tmp_path / "b", data, scratch=tmp_path / "scratch")
     saved = progress.read(tmp_path / "scratch")
@@ -518,11 +519,11 @@ def test_a_crash_at_any_step_changes_nothing(
     assert int(saved["state.step"]) == (5 if stop == 6 else stop if stop != 13 else 12)
     taken: list[int] = []
 
-    def counting(self: TrainingStep, views: list[Tensor], number: int) -> Any:
+    def counting(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
         taken.append(number)
-        return real(self, views, number)
+        return real(self, images, epoch, step, number)
 
-    monkeypatch.setattr(TrainingStep, "__call__", counting)
+    monkeypatch.setattr(Steps, "__call__", counting)
     again = execute(spec, [3], tmp_path / "c", data, scratch=tmp_path / "scratch")
     assert again == undisturbed
     assert taken == list(range(int(saved["state.step"]) + 1, 22))
@@ -544,13 +545,13 @@ def test_progress_of_the_same_run_is_used_up_to_the_goal_and_not_beyond(
     undisturbed = execute(spec, [1, 3], tmp_path / "a", data)
     leave_progress(spec, 2, data, tmp_path, tmp_path / "scratch")
     taken: list[int] = []
-    real = TrainingStep.__call__
+    real = Steps.__call__
 
-    def counting(self: TrainingStep, views: list[Tensor], number: int) -> Any:
+    def counting(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
         taken.append(number)
-        return real(self, views, number)
+        return real(self, images, epoch, step, number)
 
-    monkeypatch.setattr(TrainingStep, "__call__", counting)
+    monkeypatch.setattr(Steps, "__call__", counting)
     assert execute(spec, [1, 3], tmp_path / "b", data, scratch=tmp_path / "scratch") == undisturbed
     assert taken == [*range(1, 8), *range(15, 22)]
 
@@ -561,14 +562,14 @@ def test_the_further_of_milestone_and_progress_is_taken(
     spec = SPECS["directpred"]
     undisturbed = execute(spec, [1, 2, 3], tmp_path / "a", data)
     steps: list[int] = []
-    real = TrainingStep.__call__
+    real = Steps.__call__
 
-    def counting(self: TrainingStep, views: list[Tensor], number: int) -> Any:
+    def counting(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
         steps.append(number)
-        return real(self, views, number)
+        return real(self, images, epoch, step, number)
 
     leave_progress(spec, 1, data, tmp_path, tmp_path / "scratch")
-    monkeypatch.setattr(TrainingStep, "__call__", counting)
+    monkeypatch.setattr(Steps, "__call__", counting)
     milestone = tmp_path / "a" / "epoch0002"
     assert execute(spec, [3], tmp_path / "b", data, tmp_path / "scratch", milestone)[3] == undisturbed[3]
     assert steps == list(range(15, 22))

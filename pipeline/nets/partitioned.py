@@ -39,7 +39,7 @@ class PartitionedPredictor(Predictor):
 
     def __init__(self, features: int, partitions: int, *, rho: float, freq: int, rule: dict[str, float | bool]) -> None:
         super().__init__()
-        self.rho, self.freq, self.rule = rho, freq, rule
+        self.rho, self.every, self.rule = rho, freq, rule
         bound = 1.0 / math.sqrt(features)
         start = torch.empty(features, features).uniform_(-bound, bound)
         self.weights = nn.Parameter(start.expand(partitions, 2, -1, -1).clone(), requires_grad=freq > 1)
@@ -72,7 +72,6 @@ class PartitionedPredictor(Predictor):
         self.batches += 1
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
-        """Overwrite the matrices (Eq. 18) if ``step`` is a multiple of ``freq``."""
-        if self.freq == 1 or step % self.freq == 0:  # without a look at the number where it does not matter
-            self.weights.copy_(directpred_matrix(self.correlation, **self.rule))
+    def after_step(self) -> None:
+        """Overwrite the matrices (Eq. 18)."""
+        self.weights.copy_(directpred_matrix(self.correlation, **self.rule))

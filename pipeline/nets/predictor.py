@@ -14,8 +14,18 @@ class Predictor(nn.Module):
 
     ``forward`` changes no state. What a predictor learns from a minibatch other than by gradient it does in
     :meth:`observe` and :meth:`after_step`, which the training step calls without gradient, in this order,
-    after the optimiser's step.
+    after the optimiser's step. Both do the same in every step in which they are called: on a GPU they are recorded
+    once.
+
+    Attributes:
+        every: Steps from one call of :meth:`after_step` to the next.
     """
+
+    every: int = 1
+
+    def due(self, step: int) -> bool:
+        """Whether :meth:`after_step` is called after optimiser step ``step`` (the first is 1)."""
+        return step % self.every == 0
 
     def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
         """See one minibatch.
@@ -25,8 +35,8 @@ class Predictor(nn.Module):
             targets: Target embeddings, likewise.
         """
 
-    def after_step(self, step: int) -> None:
-        """Adjust the weights after optimiser step ``step`` (the first is 1)."""
+    def after_step(self) -> None:
+        """Adjust the weights after an optimiser step for which this is :meth:`due`."""
 
 
 class MatrixPredictor(Predictor):

@@ -4,8 +4,8 @@ An eigendecomposition on a GPU tells the host whether it converged, so the host 
 be captured. The Newton-Schulz iteration is a fixed number of products. Everything here is computed in float64, whatever
 the type of the argument, and on stacks of matrices.
 
-Errors are absolute, in units of a bound on the spectrum, and not relative: matrices that are ill-conditioned or lack
-rank are no special case.
+Errors of the roots are absolute, in units of a bound on the spectrum, and not relative: matrices that are
+ill-conditioned or lack rank are no special case.
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ def _eye(like: Tensor) -> Tensor:
     return torch.eye(like.shape[-1], dtype=torch.float64, device=like.device)
 
 
+def _trace(stack: Tensor) -> Tensor:
+    """(n, dim, dim) to (n, 1, 1)."""
+    return stack.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+
+
 def _nonzero(bound: Tensor) -> Tensor:
     return bound.double().clamp_min(torch.finfo(torch.float64).tiny)
 
@@ -87,7 +92,7 @@ def largest_eigenvalue(matrix: Tensor) -> Tensor:
     for _ in range(SQUARINGS // _AT_A_TIME):
         for _ in range(_AT_A_TIME):
             power = power @ power
-        power = power / _nonzero(power.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None])
+        power = power / _nonzero(_trace(power))
     # the mean of s^2, since both signs may be there
     mean = ((stack @ stack) * power).sum(dim=(-2, -1), keepdim=True)
     return (mean.clamp_min(0).sqrt() * unit).reshape(*matrix.shape[:-2], 1, 1)
@@ -136,3 +141,27 @@ def square_root(matrix: Tensor, bound: Tensor) -> Tensor:
         factor = torch.baddbmm(one, inverse, root, beta=a, alpha=-b)
         root, inverse = root @ factor, factor @ inverse
     return (_symmetric(root) * bound.sqrt()).reshape(matrix.shape)
+
+
+def inverse(matrix: Tensor, condition: float) -> Tensor:
+    """Inverse of a positive definite matrix.
+
+    Newton's iteration ``X <- X + (1 - X A) X`` (Schulz) from ``1 / tr A``: ``1 - X A`` is squared in every step and
+    begins below ``1 - 1 / condition``, so the number of steps is known beforehand.
+
+    Args:
+        matrix: Symmetric, shape (..., dim, dim).
+        condition: At least trace over smallest eigenvalue.
+
+    Returns:
+        float64, shape of ``matrix``. Its relative error and ``X A - 1`` are about those of ``torch.linalg.inv``: the
+        true condition number times the rounding error. (``A X - 1`` is larger, which is why the order above is as it
+        is: a system is solved as ``C X``.) Not finite for a zero matrix.
+    """
+    stack = _stack(matrix)
+    trace = _trace(stack)
+    unit, one = stack / trace, _eye(stack).expand_as(stack)
+    found = one
+    for _ in range(math.ceil(math.log2(-math.log(_CONVERGED) * condition)) + 1):
+        found = torch.baddbmm(found, one - found @ unit, found)
+    return (found / trace).reshape(matrix.shape)

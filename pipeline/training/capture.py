@@ -2,15 +2,17 @@
 
 A step of a small network is some thousand kernels, each shorter than the host needs to launch it. Captured once, they
 are one launch. What is captured is everything from the minibatch's bytes to the target's moving average: views,
-forward pass, loss, gradient, update and hooks. What changes from step to step, the graph reads from tensors: the
-minibatch, the learning rates (scalars on the device) and the seed of the views.
+forward pass, loss, gradient, update and hooks. Where the predictor adjusts itself in some steps only, there are two
+graphs. What changes from step to step, a graph reads from tensors: the minibatch, the learning rates (scalars on the
+device) and the seed of the views.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,27 +24,6 @@ CAPTURED = "one CUDA graph per step"
 WARM_UPS = 3
 Outcome = tuple[Tensor, list[Tensor]]
 Policy = Callable[[Tensor, torch.Generator], list[Tensor]]
-
-
-class NotCapturable(Exception):
-    """A step does something that cannot be captured; the message says what."""
-
-
-class AnyNumber:
-    """Stands for the number of every step; refuses to be compared or computed with.
-
-    A graph does the same in every step. A hook that asks which step it is does not, and would be captured as it acts
-    in the step of the capture, silently.
-    """
-
-    def _refuse(self, *others: Any) -> Any:
-        raise NotCapturable("the predictor does not do the same in every step")
-
-    __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__ = __rfloordiv__ = __truediv__ = __rtruediv__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __pow__ = __rpow__ = __neg__ = __abs__ = _refuse
-    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rshift__ = __invert__ = _refuse
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
-    __bool__ = __int__ = __float__ = __index__ = __round__ = _refuse
 
 
 class Recorder(Protocol):
@@ -131,11 +112,21 @@ class _Kept:
         self.step.optimizer.zero_grad()
 
 
+@dataclass(frozen=True)
+class _Recording:
+    """A step that was recorded: what replays it, what it draws from, and where it leaves its results."""
+
+    recorder: Recorder
+    source: torch.Generator
+    outcome: Outcome
+
+
 class Steps:
     """Takes the steps of a run; every one is a function of the run's state, the minibatch and the counters.
 
-    The first complete minibatch on a GPU is where the step is captured. A smaller one at the end of an epoch is always
-    taken eagerly, by the same operations on the same tensors.
+    There are two kinds of step, those after which the predictor adjusts itself and the others. The first complete
+    minibatch of either kind on a GPU is where the kind is captured, or found to be impossible to capture. A smaller
+    minibatch at the end of an epoch is always taken eagerly, by the same operations on the same tensors.
 
     Components keep their state in parameters, buffers and the optimiser's state. What one of them counts on the host
     from step to step would stand still in a graph, and nothing here would notice.
@@ -169,14 +160,21 @@ class Steps:
         self._recorder = recorder or (CudaGraph if self.on_gpu else None)
         self.why_eager = None if self._recorder else "the device is a CPU"
         self._source = torch.Generator(device)
-        self._graph: Recorder | None = None
+        self._recordings: dict[bool, _Recording] = {}
+        self._refused: dict[bool, str] = {}
         self._images: Tensor | None = None
-        self._outcome: Outcome | None = None
 
     @property
     def mode(self) -> str:
         """How steps are taken, for people."""
-        return CAPTURED if self.why_eager is None else f"eager: {self.why_eager}"
+        if self.why_eager is not None:
+            return f"eager: {self.why_eager}"
+        if not self._refused:
+            return CAPTURED
+        due, why = next(iter(self._refused.items()))
+        if not self._recordings:
+            return f"eager: {why}"
+        return f"{CAPTURED}; eager where the predictor {'adjusts itself' if due else 'is left as it is'}: {why}"
 
     def __call__(self, images: Tensor, epoch: int, step: int, number: int) -> Outcome:
         """Take one step.
@@ -190,41 +188,47 @@ class Steps:
         Returns:
             As :class:`pipeline.training.step.TrainingStep`. Captured, they are overwritten by the next replay.
         """
-        if self._graph is None and self.why_eager is None and len(images) == self.batch_size:
-            self._capture(images)
-        self._source.manual_seed(derived_seed(self.seed, "views", epoch, step))
-        if self._graph is None or len(images) != self.batch_size:
-            return self._take(images, number)
-        assert self._images is not None and self._outcome is not None
+        due = self.step.network.predictor.due(number)
+        recording = self._recording(due, images) if len(images) == self.batch_size else None
+        source = self._source if recording is None else recording.source
+        source.manual_seed(derived_seed(self.seed, "views", epoch, step))
+        if recording is None:
+            return self._take(images, due, source)
+        assert self._images is not None
         self._images.copy_(images)
-        self._graph.replay()
-        return self._outcome
+        recording.recorder.replay()
+        return recording.outcome
 
     def forget(self) -> None:
         """Capture anew at the next step: tensors of the optimiser may have been replaced."""
-        self._graph = self._images = self._outcome = None
+        self._recordings, self._images = {}, None
 
-    def _take(self, images: Tensor, number: Any) -> Outcome:
-        views = self.policy(images, self._source)
+    def _take(self, images: Tensor, due: bool, source: torch.Generator) -> Outcome:
+        views = self.policy(images, source)
         if self.on_gpu:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
-        return self.step(views, number)
+        return self.step(views, due)
 
-    def _capture(self, images: Tensor) -> None:
+    def _recording(self, due: bool, images: Tensor) -> _Recording | None:
+        """Of this kind of step, made now if it is the first; None where such steps are eager."""
+        if due not in self._recordings and due not in self._refused and self.why_eager is None:
+            self._capture(due, images)
+        return self._recordings.get(due)
+
+    def _capture(self, due: bool, images: Tensor) -> None:
         assert self._recorder is not None
-        static, number = images.clone(), AnyNumber()
+        static = images.clone() if self._images is None else self._images.copy_(images)
+        source = torch.Generator(self.device)  # of this recording alone, as graphs want it
         kept = _Kept(self.step)
-        self._source = torch.Generator(self.device)  # a generator belongs to one graph
         try:
-            graph = self._recorder(self._source)
-            graph.warm_up(lambda: self._take(static, number), WARM_UPS)
-            outcome = graph.record(lambda: self._take(static, number))
+            recorder = self._recorder(source)
+            recorder.warm_up(lambda: self._take(static, due, source), WARM_UPS)
+            outcome = recorder.record(lambda: self._take(static, due, source))
         except Exception as error:
             # what is wrong with the step and not with its capture will be raised by the eager step
-            self.why_eager = _reason(error)
-            self._source = torch.Generator(self.device)  # and one whose capture failed, to none
+            self._refused[due] = _reason(error)
         else:
-            self._graph, self._images, self._outcome = graph, static, outcome
+            self._recordings[due], self._images = _Recording(recorder, source, outcome), static
         finally:
             kept.restore()
 

@@ -44,12 +44,13 @@ class TrainingStep:
         self._online: list[Tensor] = network.online_parameters()
         self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
 
-    def __call__(self, views: list[Tensor], number: int) -> tuple[Tensor, list[Tensor]]:
-        """Take step ``number`` (the first is 1).
+    def __call__(self, views: list[Tensor], due: bool) -> tuple[Tensor, list[Tensor]]:
+        """Take a step.
 
         Args:
             views: One tensor of shape (batch, channels, height, width) per view.
-            number: Number of the step since the start of the run.
+            due: Whether the predictor adjusts itself in this step (see
+                :meth:`pipeline.nets.predictor.Predictor.due`).
 
         Returns:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
@@ -66,6 +67,7 @@ class TrainingStep:
         embeddings = [embedding.detach() for embedding in embeddings]
         with torch.no_grad():
             network.predictor.observe(embeddings, [target.detach() for target in targets])
-            network.predictor.after_step(number)
+            if due:
+                network.predictor.after_step()
             network.strategy.after_step(self._target, self._online)
         return loss.detach(), embeddings

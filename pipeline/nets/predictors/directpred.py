@@ -27,7 +27,7 @@ class DirectPred(MatrixPredictor):
 
     def __init__(self, features: int, *, rho: float, freq: int, rule: dict[str, float | bool]) -> None:
         super().__init__(features, trained=freq > 1)
-        self.rho, self.freq, self.rule = rho, freq, rule
+        self.rho, self.every, self.rule = rho, freq, rule
         self.register_buffer("correlation", torch.zeros(features, features))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
@@ -38,10 +38,9 @@ class DirectPred(MatrixPredictor):
         self.batches += 1
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
-        """Overwrite ``W_p`` (Eq. 18) if ``step`` is a multiple of ``freq``."""
-        if self.freq == 1 or step % self.freq == 0:  # without a look at the number where it does not matter
-            self.weight.copy_(directpred_matrix(self.correlation, **self.rule))
+    def after_step(self) -> None:
+        """Overwrite ``W_p`` (Eq. 18)."""
+        self.weight.copy_(directpred_matrix(self.correlation, **self.rule))
 
 
 def build(

@@ -12,10 +12,10 @@ class SymmetricPredictor(MatrixPredictor):
 
     def __init__(self, features: int, *, bias: bool) -> None:
         super().__init__(features, bias=bias)
-        self.after_step(0)
+        self.after_step()
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
+    def after_step(self) -> None:
         """``W <- (W + W^T) / 2``."""
         self.weight.copy_((self.weight + self.weight.T) / 2)
 

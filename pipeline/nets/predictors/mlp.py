@@ -26,10 +26,10 @@ class TiedPredictor(MlpPredictor):
 
     def __init__(self, features: int, hidden: int, *, bias: bool, affine: bool) -> None:
         super().__init__(features, hidden, bias=bias, affine=affine)
-        self.after_step(0)
+        self.after_step()
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
+    def after_step(self) -> None:
         """``W_0 <- (W_0 + W_1^T) / 2``, ``W_1 <- W_0^T``."""
         first, last = self.layers.first.weight, self.layers.last.weight
         first.copy_((first + last.T) / 2)

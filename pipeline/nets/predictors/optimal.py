@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.nets import moments
+from pipeline.nets import moments, roots
 from pipeline.nets.predictor import MatrixPredictor
 
 
-def optimal_matrix(correlation: Tensor, cross: Tensor, regularizer: float) -> Tensor:
+def optimal_matrix(
+    correlation: Tensor, cross: Tensor, regularizer: float, method: Literal["solve", "products"] | None = None
+) -> Tensor:
     """Regularised solution ``W`` of ``W F = (C + C^T) / 2``.
 
     Tian 2021, Table 1, with ``F = E[f f^T]`` and ``C = E[f_a f^T]``. The right side is symmetric, ``W`` need
@@ -23,13 +25,24 @@ def optimal_matrix(correlation: Tensor, cross: Tensor, regularizer: float) -> Te
         correlation: ``F``, shape (dim, dim).
         cross: ``C``, rows for the target, shape (dim, dim).
         regularizer: ``F`` is replaced by ``F + regularizer tr(F)/dim I``.
+        method: ``solve``, the linear system, or ``products`` (:mod:`pipeline.nets.roots`), which a GPU computes without
+            telling the host anything. Both in float64. None is ``solve`` on the CPU and ``products`` elsewhere.
 
     Returns:
         ``W``, shape (dim, dim), dtype of ``F``.
+
+    Raises:
+        torch.linalg.LinAlgError: ``F`` is zero. (By products the result is NaN, and no error.)
     """
     f, c = correlation.double(), cross.double()
-    ridge = regularizer * f.diagonal().mean() * torch.eye(len(f), dtype=f.dtype, device=f.device)
-    return torch.linalg.solve(f + ridge, (c + c.T) / 2).T.to(correlation.dtype)
+    ridged = f + regularizer * f.diagonal().mean() * torch.eye(len(f), dtype=f.dtype, device=f.device)
+    symmetric = (c + c.T) / 2
+    if method is None:
+        method = "solve" if f.device.type == "cpu" else "products"
+    if method == "solve":
+        return torch.linalg.solve(ridged, symmetric).T.to(correlation.dtype)
+    trace_over_smallest = len(f) * (1 + regularizer) / regularizer
+    return (symmetric @ roots.inverse(ridged, trace_over_smallest)).to(correlation.dtype)
 
 
 def rank_one_matrix(correlation: Tensor, cross: Tensor, regularizer: float) -> Tensor:
@@ -76,10 +89,9 @@ class OptimalPredictor(MatrixPredictor):
         self.batches += 1
 
     @torch.no_grad()
-    def after_step(self, step: int) -> None:
-        """Overwrite ``W_p`` if ``step`` is a multiple of ``every``."""
-        if step % self.every == 0:
-            self.weight.copy_(self.matrix(self.correlation, self.cross, self.regularizer))
+    def after_step(self) -> None:
+        """Overwrite ``W_p``."""
+        self.weight.copy_(self.matrix(self.correlation, self.cross, self.regularizer))
 
 
 def build(
