@@ -58,6 +58,7 @@ from pipeline.training.together import lanes  # noqa: E402
 
 EPOCH = 50_000
 LR, MOMENTUM, DECAY, AVERAGE, RHO, EPSILON = 0.03, 0.9, 4e-4, 0.996, 0.3, 0.1
+DIRECTPRED = {"kind": "directpred", "rho": RHO, "epsilon": EPSILON}
 NORMALIZE = {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]}
 PREFETCH = 2
 SEEDS = 4
@@ -92,18 +93,18 @@ def cases(device: str) -> list[Case]:
 
 
 def pixels(case: Case) -> Tensor:
-    """Images, uint8, eight minibatches of them."""
-    shape = (8 * case.batch, 3, case.side, case.side)
+    """Images of an epoch, uint8."""
+    shape = (EPOCH, 3, case.side, case.side)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def spec_of(case: Case, precision: str, deterministic: bool) -> dict[str, Any]:
+def spec_of(case: Case, precision: str, deterministic: bool, predictor: dict[str, Any] = DIRECTPRED) -> dict[str, Any]:
     """Leaves of a run."""
     parts = {
         "views": {"kind": "simclr", "count": case.views},
         "encoder": {"kind": case.encoder, **dict(case.leaves)},
         "projector": {"kind": "mlp", "hidden": case.hidden, "out": case.out},
-        "predictor": {"kind": "directpred", "rho": RHO, "epsilon": EPSILON},
+        "predictor": predictor,
         "target": {"kind": "ema", "momentum": AVERAGE},
         "objective": {"kind": "cosine"},
         "optimizer": {"kind": "sgd", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY},
@@ -118,9 +119,16 @@ class Ours:
     seeds = 1
 
     def __init__(
-        self, case: Case, device: str, precision: str, deterministic: bool, static: bool, seed: int = 0
+        self,
+        case: Case,
+        device: str,
+        precision: str,
+        deterministic: bool,
+        static: bool,
+        seed: int = 0,
+        predictor: dict[str, Any] = DIRECTPRED,
     ) -> None:
-        self.spec, self.context = spec_of(case, precision, deterministic), {"device": device}
+        self.spec, self.context = spec_of(case, precision, deterministic, predictor), {"device": device}
         on = prepare_device(self.spec, self.context)
         files = {name: components.find(name, self.spec[name]["kind"]) for name in self.spec if name in PARTS}
         shape = (3, case.side, case.side)
