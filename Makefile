@@ -69,6 +69,7 @@ bench: $(READY)  ## measure what the README claims about speed
 	@$(RUN) python bench/views.py
 	@$(RUN) python bench/ntk.py
 	@$(RUN) python bench/pretrain.py
+	@$(RUN) python bench/probe.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes
 	rm -rf keys logs .scratch .snakemake

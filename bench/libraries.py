@@ -8,7 +8,8 @@ out. The method is one that all of them have, BYOL: the same encoder (this proje
 hidden layer, two SimCLR views without blur, moving-average target, symmetric cosine loss, SGD with momentum. Each is
 used as its documentation does:
 
-* ``lightly``: its transform on PIL images in a DataLoader, its heads, loss and momentum update, a plain float32 loop;
+* ``lightly``: its transform on PIL images in a DataLoader, its heads, loss and momentum update, a plain loop in
+  float32 (on a GPU with TF32, which is PyTorch's default);
 * ``stable-pretraining``: tensors from a DataLoader, its batch transforms on the device, its forward function for BYOL
   and its callback for the target in Lightning's trainer; on a GPU with ``make_it_fast()``, hence in bf16;
 * ``ours``: a step as ``bench/pretrain.py`` takes it; on a GPU in bf16.
@@ -41,7 +42,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pretrain import AVERAGE, DECAY, EPOCH, LR, MOMENTUM, NORMALIZE, Case, Ours, cases, clock, pixels, spec_of
 
@@ -165,7 +166,7 @@ class Lightly:
 
     def seconds(self, steps: int) -> float:
         """Of so many steps."""
-        prepare_device({"precision": "fp32", "threads": torch.get_num_threads()}, {"device": self.device})
+        prepare_device({"precision": "tf32", "threads": torch.get_num_threads()}, {"device": self.device})
         for _ in range(WARM_UP):
             self._step()
         before = clock(self.device)

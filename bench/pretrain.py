@@ -5,10 +5,11 @@
 Every case trains DirectPred (predictor set in every step, moving-average target, SGD with momentum) on random images of
 CIFAR's size, and takes turns between
 
-* ``peers``: one image after the other through torchvision's transforms on PIL images in a DataLoader; eager float32,
-  ``torch.optim.SGD``, the eigendecomposition of ``torch.linalg``, ``loss.item()`` in every step;
+* ``peers``: one image after the other through torchvision's transforms on PIL images in a DataLoader; eager float32 (on
+  a GPU with TF32), ``torch.optim.SGD``, the eigendecomposition of ``torch.linalg``, ``loss.item()`` in every step;
 * ``ours``: images as bytes on the device, views of the whole minibatch there; on a GPU one CUDA graph per step, in
-  bf16, float32, and bitwise repeatable bf16;
+  bf16, float32, bitwise repeatable bf16, and bf16 with encoders that ``torch.compile`` has fused (no part of the
+  pipeline: it says what the memory traffic of BatchNorm and ReLU costs);
 * ``static``: ``ours`` on the same views in every step: what is left when views cost nothing;
 * ``ours, 4 seeds``: ``ours`` for four seeds that take turns, on a GPU each with a stream and a graph of its own. Its
   times are those of a step of one seed: a quarter of what the four take together.
@@ -127,6 +128,7 @@ class Ours:
         static: bool,
         seed: int = 0,
         predictor: dict[str, Any] = DIRECTPRED,
+        fused: bool = False,
     ) -> None:
         self.spec, self.context = spec_of(case, precision, deterministic, predictor), {"device": device}
         on = prepare_device(self.spec, self.context)
@@ -135,6 +137,9 @@ class Ours:
         network = build_network(self.spec, shape, files, seed).to(on).train()
         if on.type == "cuda":
             network.to(memory_format=torch.channels_last)
+        if fused:
+            for encoder in (network.encoder, network.target.encoder):
+                encoder.compile()
         optimizer = components.make(files["optimizer"], self.spec["optimizer"], parameter_groups(network, {}))
         if on.type == "cuda":
             for group in optimizer.param_groups:
@@ -261,7 +266,7 @@ class Peers:
 
     def ready(self) -> None:
         """Switch the process to what this way needs, and let the workers fill their queue."""
-        prepare_device({"precision": "fp32", "threads": torch.get_num_threads()}, {"device": self.device.type})
+        prepare_device({"precision": "tf32", "threads": torch.get_num_threads()}, {"device": self.device.type})
         for _ in range(PREFETCH * self.workers):
             next(self.queue)
 
@@ -302,6 +307,7 @@ class Timing:
     start_s: float
     ms_per_step: float
     s_per_epoch: float
+    peak_gib: float | None
 
 
 def clock(device: str) -> float:
@@ -310,6 +316,14 @@ def clock(device: str) -> float:
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def memory(device: str) -> int:
+    """Bytes that are allocated on a GPU; its peak is counted from here on."""
+    if device == "cpu":
+        return 0
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated()
 
 
 def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) -> list[Timing]:
@@ -322,9 +336,10 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
         ways[f"ours {precision}, {SEEDS} seeds"] = functools.partial(Turns, case, device, precision, False, SEEDS)
     if device != "cpu":
         ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
-    started, built, counts, times = {}, {}, {}, {name: [] for name in ways}
+        ways["ours bf16, fused"] = functools.partial(Ours, case, device, "bf16", False, False, fused=True)
+    started, built, counts, peaks, times = {}, {}, {}, {}, {name: [] for name in ways}
     for name, make in ways.items():
-        before = clock(device)
+        before, occupied = clock(device), memory(device)
         try:
             built[name] = make()
             built[name].step()
@@ -337,6 +352,7 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
         before = clock(device)
         built[name].step()
         counts[name] = max(2, min(200, round(seconds / max(clock(device) - before, 1e-4))))
+        peaks[name] = None if device == "cpu" else (torch.cuda.max_memory_allocated() - occupied) / 2**30
     for _ in range(rounds):
         for name, way in built.items():
             way.ready()
@@ -347,20 +363,23 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
     found = []
     for name, way in built.items():
         step = statistics.median(times[name])
-        found.append(Timing(case.name, name, way.mode, started[name], 1e3 * step, step * EPOCH / case.batch))
+        epoch = step * EPOCH / case.batch
+        found.append(Timing(case.name, name, way.mode, started[name], 1e3 * step, epoch, peaks[name]))
     return found
 
 
 def table(timings: list[Timing]) -> None:
     """One line per way, with ratios within the case."""
     print(
-        f"{'case':<34}{'way':<26}{'ms/step':>10}{'s/epoch':>10}{'start, s':>10}{'vs peers':>10}{'vs static':>11}  mode"
+        f"{'case':<34}{'way':<26}{'ms/step':>10}{'s/epoch':>10}{'start, s':>10}{'GiB':>7}"
+        f"{'vs peers':>10}{'vs static':>11}  mode"
     )
     for one in timings:
         same = {other.way: other.ms_per_step for other in timings if other.case == one.case}
         static = same["static " + one.way.split()[1].rstrip(",")] if one.way != "peers" else min(same.values())
         print(
             f"{one.case:<34}{one.way:<26}{one.ms_per_step:>10.2f}{one.s_per_epoch:>10.1f}{one.start_s:>10.1f}"
+            f"{'-' if one.peak_gib is None else format(one.peak_gib, '.2f'):>7}"
             f"{same['peers'] / one.ms_per_step:>9.1f}x{one.ms_per_step / static:>10.2f}x  {one.mode}"
         )
     print("start: building, warm-up, choice of kernels and capture; in no other column. Epochs of 50 000 images.")
