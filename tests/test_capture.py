@@ -23,10 +23,11 @@ from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred
 from pipeline.nets.predictors.optimal import OptimalPredictor, optimal_matrix
 from pipeline.nets.spectral import directpred_matrix
-from pipeline.training import capture, checkpoint, pretrain, progress
+from pipeline.training import capture, checkpoint, fusion, pretrain, progress
 from pipeline.training.arithmetic import forward_context, widened
-from pipeline.training.capture import CAPTURED, Steps
+from pipeline.training.capture import CAPTURED, FUSED, Steps
 from pipeline.training.device import prepare_device
+from pipeline.training.fusion import WORTHWHILE, Fuse, compiled, fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimizers import adam, lars, sgd
 from pipeline.training.report import Report
@@ -138,7 +139,7 @@ def test_views_do_not_wait_either() -> None:
 
     policy = components.make(components.find("views", "simclr"), {"blur_probability": 0.5}, (3, 8, 8), None)
     drawn = policy.sample(4, torch.Generator().manual_seed(0))
-    known, constants.constant.__globals__["_constant"] = constants._constant, lambda *a: torch.zeros(len(a[0]))
+    known, constants.constant.__globals__["made_once"] = constants.made_once, lambda *a: torch.zeros(len(a[0]))
     try:
         with imagined_gpu():
             imagined = type(drawn)(*(torch.empty(v.shape, dtype=v.dtype) for v in vars(drawn).values()))
@@ -147,7 +148,7 @@ def test_views_do_not_wait_either() -> None:
                 views = policy.apply(images, imagined)
             assert [view.device.type for view in views] == ["cuda", "cuda"]
     finally:
-        constants.constant.__globals__["_constant"] = known
+        constants.constant.__globals__["made_once"] = known
 
 
 # rates on the device
@@ -280,11 +281,13 @@ def test_state_that_is_put_back_is_captured_anew(data: Path, tmp_path: Path, not
     assert content(tmp_path / "b" / "epoch0002") == undisturbed[2]
 
 
-def linear_steps(after_step: Callable[[], None], recorder: Any, every: int = 1) -> tuple[Steps, Network]:
+def linear_steps(
+    after_step: Callable[[], None], recorder: Any, every: int = 1, fuse: Fuse | None = None
+) -> tuple[Steps, Network]:
     step = make_step(run_spec(predictor={"kind": "linear"}))
     step.network.predictor.after_step, step.network.predictor.every = after_step, every
     identity = components.make(components.find("views", "identity"), {}, (3, 8, 8), None)
-    return Steps(step, identity, 0, torch.device("cpu"), 4, recorder), step.network
+    return Steps(step, identity, 0, torch.device("cpu"), 4, fuse, recorder), step.network
 
 
 FOUR = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
@@ -376,6 +379,96 @@ def test_a_cpu_is_a_reason_and_the_report_says_it_first(
     first, second, *_ = stream.getvalue().splitlines()
     assert first == "name  eager: the device is a CPU" and "epoch 1/1" in second
     assert stream.getvalue().count("eager") == 1
+
+
+# fused kernels; aot_eager goes through all of torch.compile but its last part, which wants a compiler
+
+TRACED = functools.partial(compiled, backend="aot_eager")
+
+
+@pytest.fixture
+def fused(notes: type[Notes], monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
+    """Runs on the CPU capture functions that were compiled as far as that goes without a compiler."""
+    monkeypatch.setattr(pretrain, "fuser", lambda device, deterministic, steps: TRACED)
+    torch._dynamo.reset()
+    return notes
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_fused_run_is_the_plain_run_up_to_rounding(
+    method: str, precision: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    spec = run_spec(**METHODS[method], precision=precision, optimizer={"kind": "sgd", "lr": 1e-5})
+    execute(spec, [1], tmp_path / "a", data)
+    log = request.getfixturevalue("fused").log
+    run = pretrain.Run(make_works(spec, [1], tmp_path / "b", data)[0])
+    assert "fused before the first step" in (run.steps.to_do or "")
+    train(run, 1)
+    assert run.steps.mode == FUSED and run.steps.to_do is None
+    assert log.count("replayed") == 6
+    run.write(tmp_path / "b" / "epoch0001", 1)
+    plain, other = (history(tmp_path / name / "epoch0001") for name in "ab")
+    assert other[0] == pytest.approx(plain[0], rel=1e-5 if precision == "fp32" else 1e-2)
+
+
+def test_graphs_of_fused_kernels_are_shared_by_all_seeds_and_kinds_of_step(
+    data: Path, tmp_path: Path, fused: type[Notes]
+) -> None:
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    spec = run_spec(predictor={"kind": "directpred", "freq": 2})
+    made = []
+    for seed in range(3):
+        run = pretrain.Run(make_works(spec, [1], tmp_path / f"{seed}", data, seed=seed)[0])
+        train(run, 1)
+        assert run.steps.mode == FUSED
+        made.append(counters["stats"]["unique_graphs"])
+    assert made[0] <= 3 and made == made[:1] * 3  # the parameters of views, the views, the network
+
+
+def test_nothing_that_is_fused_makes_a_tensor_of_numbers_on_the_host() -> None:
+    # in a graph that would be a copy from the host in every replay
+    made = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: Any) -> Any:
+        made.extend(node for node in graph.graph.nodes if node.target is torch.tensor)
+        return graph.forward
+
+    torch._dynamo.reset()
+    leaves = {"blur_probability": 0.5, "solarize_probability": [0.0, 0.2], "interpolation": "bicubic"}
+    normalize = {"mean": [0.5] * 3, "std": [0.2] * 3}
+    policy = components.make(components.find("views", "simclr"), leaves, (3, 8, 8), normalize)
+    images, source = torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.Generator()
+    found = compiled(policy, backend)(images, source.manual_seed(0))
+    expected = policy(images, source.manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert not made
+
+
+def test_what_cannot_be_fused_is_captured_as_it_is_and_says_why() -> None:
+    def broken(function: Callable[..., Any]) -> Callable[..., Any]:
+        def raising(*args: Any) -> Any:
+            raise RuntimeError("no C compiler\nmore")
+
+        return raising
+
+    recorder = type("Fresh", (Notes,), {"log": []})
+    steps, network = linear_steps(lambda: None, recorder, every=2, fuse=broken)
+    before = network.state_dict()["encoder.norms.0.num_batches_tracked"].clone()
+    for number in (1, 2, 3):
+        steps(FOUR, 0, number, number)
+    assert steps.mode == f"{CAPTURED}, kernels not fused: no C compiler"
+    assert recorder.log == ["made", "made", "recorded", "replayed", "made", "recorded", "replayed", "replayed"]
+    assert network.state_dict()["encoder.norms.0.num_batches_tracked"] == before + 6
+
+
+def test_where_kernels_are_fused() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert fuser(gpu, False, WORTHWHILE) is not None
+    for device, deterministic, steps in ((cpu, False, 10**6), (gpu, True, 10**6), (gpu, False, WORTHWHILE - 1)):
+        assert fuser(device, deterministic, steps) is None
 
 
 # arithmetic
@@ -499,7 +592,7 @@ def test_what_cannot_be_repeated_is_one_line(data: Path, tmp_path: Path, monkeyp
     def refused(*args: Any) -> Any:
         raise RuntimeError("f_cuda does not have a deterministic implementation, but you set ...")
 
-    monkeypatch.setattr(run, "steps", refused)
+    monkeypatch.setattr(Steps, "__call__", refused)
     with pytest.raises(UserError, match="found f_cuda, which cannot on this device; set deterministic: false"):
         list(run.train_epoch(progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO()), 7))
 
@@ -537,6 +630,18 @@ def test_captured_and_eager_on_a_gpu_have_the_same_bytes(
     assert captured.steps.mode == CAPTURED
     for name, value in weights(captured).items():
         assert torch.equal(value, weights(eager)[name]), name
+
+
+@needs_gpu
+def test_a_fused_run_on_a_gpu_is_the_plain_run_up_to_rounding(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = run_spec(**ALWAYS, optimizer={"kind": "sgd", "lr": 1e-4})
+    plain = train(gpu_run(spec, tmp_path / "a", data), 2)
+    monkeypatch.setattr(fusion, "WORTHWHILE", 0)
+    fused = train(gpu_run(spec, tmp_path / "b", data), 2)
+    assert (plain.steps.mode, fused.steps.mode) == (CAPTURED, FUSED)
+    assert fused.history.rows[-1][1:] == pytest.approx(plain.history.rows[-1][1:], rel=1e-2)
 
 
 @needs_gpu

@@ -2,9 +2,9 @@
 
 A step of a small network is some thousand kernels, each shorter than the host needs to launch it. Captured once, they
 are one launch. What is captured is everything from the minibatch's bytes to the target's moving average: views,
-forward pass, loss, gradient, update and hooks. Where the predictor adjusts itself in some steps only, there are two
-graphs. What changes from step to step, a graph reads from tensors: the minibatch, the learning rates (scalars on the
-device) and the seed of the views.
+forward pass, loss, gradient, update and hooks; views and forward pass with fused kernels where that is worthwhile.
+Where the predictor adjusts itself in some steps only, there are two graphs. What changes from step to step, a graph
+reads from tensors: the minibatch, the learning rates (scalars on the device) and the seed of the views.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pipeline.training.fusion import Fuse
 from pipeline.training.randomness import derived_seed
 from pipeline.training.step import TrainingStep
 
 CAPTURED = "one CUDA graph per step"
+FUSED = f"{CAPTURED}, kernels fused"
 WARM_UPS = 3
 Outcome = tuple[Tensor, list[Tensor]]
 Policy = Callable[[Tensor, torch.Generator], list[Tensor]]
@@ -133,6 +135,7 @@ class Steps:
 
     Attributes:
         why_eager: Why nothing is captured, or None.
+        why_plain: Why kernels could not be fused in what is captured, or None.
     """
 
     def __init__(
@@ -142,6 +145,7 @@ class Steps:
         seed: int,
         device: torch.device,
         batch_size: int,
+        fuse: Fuse | None = None,
         recorder: Callable[[torch.Generator], Recorder] | None = None,
     ) -> None:
         """Nothing is captured yet.
@@ -152,13 +156,17 @@ class Steps:
             seed: Seed of the run.
             device: Where everything is.
             batch_size: Images in a complete minibatch.
+            fuse: Makes a function with fused kernels of one without, for what is captured; None for none.
             recorder: Makes what captures, from the generator that is drawn from; None is :class:`CudaGraph` on a
                 GPU, and nothing elsewhere.
         """
-        self.step, self.policy, self.seed, self.device, self.batch_size = step, policy, seed, device, batch_size
+        self.step, self.seed, self.device, self.batch_size = step, seed, device, batch_size
         self.on_gpu = device.type == "cuda"
         self._recorder = recorder or (CudaGraph if self.on_gpu else None)
         self.why_eager = None if self._recorder else "the device is a CPU"
+        self.why_plain: str | None = None
+        self._plain = policy, step.network
+        self._fused = (fuse(policy), fuse(step.network)) if fuse else None
         self._source = torch.Generator(device)
         self._recordings: dict[bool, _Recording] = {}
         self._refused: dict[bool, str] = {}
@@ -169,12 +177,21 @@ class Steps:
         """How steps are taken, for people."""
         if self.why_eager is not None:
             return f"eager: {self.why_eager}"
-        if not self._refused:
-            return CAPTURED
-        due, why = next(iter(self._refused.items()))
-        if not self._recordings:
-            return f"eager: {why}"
-        return f"{CAPTURED}; eager where the predictor {'adjusts itself' if due else 'is left as it is'}: {why}"
+        if self._refused and not self._recordings:
+            return f"eager: {next(iter(self._refused.values()))}"
+        mode = FUSED if self._fused else CAPTURED
+        if self.why_plain is not None:
+            mode += f", kernels not fused: {self.why_plain}"
+        for due, why in self._refused.items():
+            mode += f"; eager where the predictor {'adjusts itself' if due else 'is left as it is'}: {why}"
+        return mode
+
+    @property
+    def to_do(self) -> str | None:
+        """What will take a while before the first step, for people, or None."""
+        if self._fused is None or self._recordings or self.why_eager is not None:
+            return None
+        return "kernels are fused before the first step: half a minute, or seconds where it was done before"
 
     def __call__(self, images: Tensor, epoch: int, step: int, number: int) -> Outcome:
         """Take one step.
@@ -203,11 +220,12 @@ class Steps:
         """Capture anew at the next step: tensors of the optimiser may have been replaced."""
         self._recordings, self._images = {}, None
 
-    def _take(self, images: Tensor, due: bool, source: torch.Generator) -> Outcome:
-        views = self.policy(images, source)
+    def _take(self, images: Tensor, due: bool, source: torch.Generator, fused: bool = False) -> Outcome:
+        policy, forward = self._fused if fused and self._fused else self._plain
+        views = policy(images, source)
         if self.on_gpu:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
-        return self.step(views, due)
+        return self.step(views, due, forward)
 
     def _recording(self, due: bool, images: Tensor) -> _Recording | None:
         """Of this kind of step, made now if it is the first; None where such steps are eager."""
@@ -216,21 +234,33 @@ class Steps:
         return self._recordings.get(due)
 
     def _capture(self, due: bool, images: Tensor) -> None:
-        assert self._recorder is not None
         static = images.clone() if self._images is None else self._images.copy_(images)
-        source = torch.Generator(self.device)  # of this recording alone, as graphs want it
         kept = _Kept(self.step)
         try:
-            recorder = self._recorder(source)
-            recorder.warm_up(lambda: self._take(static, due, source), WARM_UPS)
-            outcome = recorder.record(lambda: self._take(static, due, source))
+            if self._fused is not None:
+                try:
+                    self._record(due, static, True)
+                    return
+                except Exception as error:
+                    self.why_plain, self._fused = _reason(error), None
+            self._record(due, static, False)
         except Exception as error:
             # what is wrong with the step and not with its capture will be raised by the eager step
             self._refused[due] = _reason(error)
-        else:
-            self._recordings[due], self._images = _Recording(recorder, source, outcome), static
         finally:
             kept.restore()
+
+    def _record(self, due: bool, static: Tensor, fused: bool) -> None:
+        assert self._recorder is not None
+        source = torch.Generator(self.device)  # of this recording alone, as graphs want it
+
+        def work() -> Outcome:
+            return self._take(static, due, source, fused)
+
+        recorder = self._recorder(source)
+        recorder.warm_up(work, WARM_UPS)
+        outcome = recorder.record(work)
+        self._recordings[due], self._images = _Recording(recorder, source, outcome), static
 
 
 def _reason(error: BaseException) -> str:

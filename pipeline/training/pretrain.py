@@ -22,6 +22,7 @@ from pipeline.training.arithmetic import forward_context
 from pipeline.training.batches import Batches
 from pipeline.training.capture import Steps
 from pipeline.training.device import prepare_device
+from pipeline.training.fusion import fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
 from pipeline.training.indicators import collapse_indicators
@@ -42,13 +43,14 @@ class Run:
         diverged: The epoch in which the loss stopped being finite, or None.
     """
 
-    def __init__(self, work: Work, images: Tensor | None = None) -> None:
+    def __init__(self, work: Work, images: Tensor | None = None, epochs: int | None = None) -> None:
         """Build everything at position 0.
 
         Args:
             work: The first of the run's works.
             images: The training images on the run's device, where they are there already: runs that differ in their
                 seed alone share them. None: read them.
+            epochs: How far the run will go; None is as far as ``work``.
         """
         spec, files = work.spec, work.components
         self.seed = work.seed
@@ -76,7 +78,8 @@ class Run:
         objective = functools.partial(components.load(files["objective"]).loss, **leaves)
         forward = functools.partial(forward_context, spec["precision"], self.device)
         step = TrainingStep(self.network, objective, self.optimizer, forward)
-        self.steps = Steps(step, policy, self.seed, self.device, self.batches.batch_size)
+        fuse = fuser(self.device, bool(spec.get("deterministic")), (epochs or work.epoch) * self.batches.steps)
+        self.steps = Steps(step, policy, self.seed, self.device, self.batches.batch_size, fuse)
         if not self.batches.full:
             self.steps.why_eager = "no minibatch is complete"
         self.position = 0
@@ -108,6 +111,8 @@ class Run:
         steps = self.batches.steps
         epoch, first = divmod(self.position, steps)
         embeddings: list[Tensor] = []
+        if self.steps.to_do is not None:
+            report.say(self.steps.to_do)
         try:
             for step in range(first, steps):
                 self._learning_rate()
@@ -249,7 +254,7 @@ class Training:
             UserError: A leaf, the data or a checkpoint to resume from is bad.
         """
         works = self.works
-        run = Run(works[0], self.images)
+        run = Run(works[0], self.images, works[-1].epoch)
         scratch = works[0].scratch
         steps = run.batches.steps
         name = works[0].name.rsplit("/", 1)[0]

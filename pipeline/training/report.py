@@ -127,6 +127,10 @@ class Report:
         self.due = 0.0
         self.mode = self.said = ""
 
+    def say(self, line: str) -> None:
+        """Print a line at once."""
+        print(f"{self.name}  {line}", file=self.screen.stream, flush=True)
+
     def tick(self, step: int, last_step: int, history: History) -> None:
         """Note that ``step`` steps of ``last_step`` are done; print and write the status file when it is time.
 

@@ -44,20 +44,23 @@ class TrainingStep:
         self._online: list[Tensor] = network.online_parameters()
         self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
 
-    def __call__(self, views: list[Tensor], due: bool) -> tuple[Tensor, list[Tensor]]:
+    def __call__(
+        self, views: list[Tensor], due: bool, forward: Callable[..., Any] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """Take a step.
 
         Args:
             views: One tensor of shape (batch, channels, height, width) per view.
             due: Whether the predictor adjusts itself in this step (see
                 :meth:`pipeline.nets.predictor.Predictor.due`).
+            forward: Does what the network does, in another way; None is the network.
 
         Returns:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
         """
         network = self.network
         with self.forward_context():
-            outputs = network(views)
+            outputs = (network if forward is None else forward)(views)
         embeddings, predictions, targets = widened(*outputs)
         loss = self.objective(predictions, targets)
         self.optimizer.zero_grad()

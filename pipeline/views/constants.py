@@ -9,8 +9,13 @@ from torch import Tensor
 
 
 @functools.lru_cache(maxsize=256)
-def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def _made(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=dtype, device=device)
+
+
+def made_once(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What :func:`constant` returns; a function by itself because a compiler is told that its results are constants."""
+    return _made(values, dtype, device)
 
 
 def constant(values: tuple[float, ...], like: Tensor) -> Tensor:
@@ -18,4 +23,4 @@ def constant(values: tuple[float, ...], like: Tensor) -> Tensor:
 
     Copying numbers to a GPU at every step would wait for it, and can't be recorded in a CUDA graph.
     """
-    return _constant(values, like.dtype, like.device)
+    return made_once(values, like.dtype, like.device)
