@@ -18,7 +18,7 @@ CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOU
           $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup site test test-all lint format lock bench clean FORCE
+.PHONY: help setup site test test-all test-gpu lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -49,6 +49,9 @@ test: $(READY)  ## the test suite
 
 test-all: $(READY)  ## the test suite with what takes minutes
 	@$(RUN) pytest -n 2 --dist loadfile -m "slow or not slow"
+
+test-gpu: $(READY)  ## the tests that need a GPU, on one
+	@$(RUN) pytest -m gpu
 
 lint: $(READY)  ## what the formatters and snakemake say
 	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules

@@ -1,15 +1,14 @@
 """How fast a training step is: as peers write it, as this project takes it, and at best; all in one run.
 
-    python bench/pretrain.py [--json FILE] [--device cpu|cuda] [--rounds N] [--seconds S] [--workers N]
+    python bench/pretrain.py [--json FILE] [--device cpu|cuda] [--only TEXT] [--rounds N] [--seconds S] [--workers N]
 
 Every case trains DirectPred (predictor set in every step, moving-average target, SGD with momentum) on random images of
 CIFAR's size, and takes turns between
 
 * ``peers``: one image after the other through torchvision's transforms on PIL images in a DataLoader; eager float32 (on
   a GPU with TF32), ``torch.optim.SGD``, the eigendecomposition of ``torch.linalg``, ``loss.item()`` in every step;
-* ``ours``: images as bytes on the device, views of the whole minibatch there; on a GPU one CUDA graph per step, in
-  bf16, float32, bitwise repeatable bf16, and bf16 with encoders that ``torch.compile`` has fused (no part of the
-  pipeline: it says what the memory traffic of BatchNorm and ReLU costs);
+* ``ours``: images as bytes on the device, views of the whole minibatch there; on a GPU one CUDA graph per step with
+  fused kernels, in bf16 and float32; also bf16 without fused kernels, and bitwise repeatable;
 * ``static``: ``ours`` on the same views in every step: what is left when views cost nothing;
 * ``ours, 4 seeds``: ``ours`` for four seeds that take turns, on a GPU each with a stream and a graph of its own. Its
   times are those of a step of one seed: a quarter of what the four take together.
@@ -53,6 +52,7 @@ from pipeline.training.arithmetic import forward_context  # noqa: E402
 from pipeline.training.batches import Batches  # noqa: E402
 from pipeline.training.capture import Steps  # noqa: E402
 from pipeline.training.device import WORKSPACE, prepare_device  # noqa: E402
+from pipeline.training.fusion import compiled  # noqa: E402
 from pipeline.training.groups import parameter_groups  # noqa: E402
 from pipeline.training.step import TrainingStep  # noqa: E402
 from pipeline.training.together import lanes  # noqa: E402
@@ -128,7 +128,7 @@ class Ours:
         static: bool,
         seed: int = 0,
         predictor: dict[str, Any] = DIRECTPRED,
-        fused: bool = False,
+        fused: bool = True,
     ) -> None:
         self.spec, self.context = spec_of(case, precision, deterministic, predictor), {"device": device}
         on = prepare_device(self.spec, self.context)
@@ -137,9 +137,6 @@ class Ours:
         network = build_network(self.spec, shape, files, seed).to(on).train()
         if on.type == "cuda":
             network.to(memory_format=torch.channels_last)
-        if fused:
-            for encoder in (network.encoder, network.target.encoder):
-                encoder.compile()
         optimizer = components.make(files["optimizer"], self.spec["optimizer"], parameter_groups(network, {}))
         if on.type == "cuda":
             for group in optimizer.param_groups:
@@ -155,7 +152,8 @@ class Ours:
             optimizer,
             functools.partial(forward_context, precision, on),
         )
-        self.steps = Steps(step, policy, seed, on, case.batch)
+        fuse = compiled if fused and not deterministic and on.type == "cuda" else None
+        self.steps = Steps(step, policy, seed, on, case.batch, fuse)
         self.done = 0
 
     def ready(self) -> None:
@@ -336,7 +334,7 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
         ways[f"ours {precision}, {SEEDS} seeds"] = functools.partial(Turns, case, device, precision, False, SEEDS)
     if device != "cpu":
         ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
-        ways["ours bf16, fused"] = functools.partial(Ours, case, device, "bf16", False, False, fused=True)
+        ways["ours bf16, not fused"] = functools.partial(Ours, case, device, "bf16", False, False, fused=False)
     started, built, counts, peaks, times = {}, {}, {}, {}, {name: [] for name in ways}
     for name, make in ways.items():
         before, occupied = clock(device), memory(device)
@@ -390,6 +388,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--only", default="", help="cases whose name has this in it, such as 'resnet18, batch 128'")
     parser.add_argument("--rounds", type=int, default=3, help="turns that count")
     parser.add_argument("--seconds", type=float, help="length of a turn (CPU: 0.5, GPU: 3)")
     parser.add_argument("--workers", type=int, help="of the peers' DataLoader (CPU: 0, GPU: all cores)")
@@ -406,6 +405,8 @@ def main() -> None:
     began = time.perf_counter()
     timings: list[Timing] = []
     for case in cases(arguments.device):
+        if arguments.only not in case.name:
+            continue
         timings += measure(case, arguments.device, arguments.rounds, seconds, workers)
         if not on_cpu:
             torch.cuda.empty_cache()

@@ -19,6 +19,15 @@ sys.path.insert(0, str(ROOT))
 PARTS = ("Snakefile", "pipeline", "rules", "params", "profiles", "dvc.yaml", ".dvcignore", ".gitignore")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
 @dataclass
 class Project:
     """A checkout in a folder of its own.

@@ -34,7 +34,6 @@ from pipeline.training.report import Report
 from pipeline.training.step import TrainingStep
 
 torch.set_num_threads(1)
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 NO_PREDICTOR = {"predictor": {"kind": "none"}, "target": {"kind": "same", "stop_gradient": False}}
 ALWAYS = {"predictor": {"kind": "directpred"}}
@@ -618,7 +617,7 @@ def weights(run: pretrain.Run) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in run.tensors().items() if name != "run.identity"}
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("method", METHODS)
 def test_captured_and_eager_on_a_gpu_have_the_same_bytes(
@@ -632,7 +631,7 @@ def test_captured_and_eager_on_a_gpu_have_the_same_bytes(
         assert torch.equal(value, weights(eager)[name]), name
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_fused_run_on_a_gpu_is_the_plain_run_up_to_rounding(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -644,7 +643,7 @@ def test_a_fused_run_on_a_gpu_is_the_plain_run_up_to_rounding(
     assert fused.history.rows[-1][1:] == pytest.approx(plain.history.rows[-1][1:], rel=1e-2)
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
 def test_deterministic_runs_repeat_and_resume_bitwise(precision: str, data: Path, tmp_path: Path) -> None:
     spec = run_spec(**ALWAYS, precision=precision) | {"deterministic": True}
@@ -660,7 +659,7 @@ def test_deterministic_runs_repeat_and_resume_bitwise(precision: str, data: Path
     assert all(torch.equal(value, first[name]) for name, value in weights(train(resumed, 2)).items())
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("captured", [True, False])
 @pytest.mark.parametrize("method", METHODS)
 def test_no_epoch_on_a_gpu_waits_before_its_end(
@@ -686,7 +685,7 @@ def test_no_epoch_on_a_gpu_waits_before_its_end(
     assert sums == [1]  # the mean loss of the epoch
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("tf32", 1e-2), ("bf16", 2e-2)])
 def test_precisions_and_devices_agree(precision: str, tolerance: float, classes: Path, tmp_path: Path) -> None:
     # without augmentation: a GPU draws other numbers than a CPU
@@ -696,7 +695,7 @@ def test_precisions_and_devices_agree(precision: str, tolerance: float, classes:
     assert other == pytest.approx(share, abs=0.05)
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize(("every", "mode"), [(1, "eager: "), (2, f"{CAPTURED}; eager where the predictor adjusts")])
 def test_on_a_gpu_what_waits_is_eager(every: int, mode: str, data: Path, tmp_path: Path) -> None:
     predictor = {"kind": "optimal", "inverse": "rank_one", "every": every}  # an eigendecomposition
@@ -705,7 +704,7 @@ def test_on_a_gpu_what_waits_is_eager(every: int, mode: str, data: Path, tmp_pat
     assert run.diverged is None
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_switches_of_the_gpu_are_set_both_ways() -> None:
     for precision, deterministic in (("tf32", True), ("fp32", False)):
         prepare_device({"precision": precision, "deterministic": deterministic}, {"device": "cuda"})

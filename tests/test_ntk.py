@@ -759,7 +759,7 @@ def test_arguments():
         tangent_kernel(nn.Sequential(nn.Linear(2, 2)).double().eval(), images(4, 2, 2))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision, tolerance", [("fp64", 1e-11), ("fp32", 1e-4), ("tf32", 1e-2), ("bf16", 1e-2)])
 def test_on_a_gpu(precision, tolerance):
     model, x = case("residual", count=40)

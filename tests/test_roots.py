@@ -221,7 +221,7 @@ def test_on_a_gpu_the_predictor_is_set_without_a_word_to_the_host(partitions: in
             assert predictor(embeddings[0]).device.type == "cuda"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", MATRICES)
 def test_roots_on_a_gpu(name: str) -> None:
     matrix = MATRICES[name]

@@ -40,7 +40,6 @@ from pipeline.work import Work
 from pipeline.workspace import Node, Workspace
 
 torch.set_num_threads(1)
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 Bytes = dict[int, dict[str, str]]
 
 # 98 images: six minibatches of 16 and one of two; or three of 32 and that one
@@ -377,7 +376,7 @@ def test_a_cpu_and_one_alone_have_no_streams() -> None:
     assert together.lanes(torch.device("cuda"), 1) == [contextlib.nullcontext]
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "barlow"])
 def test_on_streams_each_seed_has_the_bytes_that_it_has_alone(

@@ -425,7 +425,7 @@ def test_the_hue_space_reaches_the_pixels():
     assert (hsv.apply(images, drawn)[0] - yiq.apply(images, drawn)[0]).abs().max() > 0.1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 def test_views_on_a_gpu_equal_those_on_the_cpu():
     for shape, leaves in (((3, 32, 32), CIFAR), ((3, 96, 96), STL10), ((3, 16, 16), {"hue_space": "yiq"})):
         policy = simclr.build(shape, NORMALIZE, **leaves)

@@ -481,7 +481,7 @@ def test_no_policy_waits_for_the_device(paper):
         bool(images.max() > 3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 @pytest.mark.parametrize("paper", PAPERS)
 def test_views_on_a_gpu_equal_those_on_the_cpu(paper):
     shape, normalize, leaves = PAPERS[paper]
