@@ -128,7 +128,7 @@ class Steps:
 
     There are two kinds of step, those after which the predictor adjusts itself and the others. The first complete
     minibatch of either kind on a GPU is where the kind is captured, or found to be impossible to capture. A smaller
-    minibatch at the end of an epoch is always taken eagerly, by the same operations on the same tensors.
+    minibatch at the end of an epoch is always taken eagerly and without fused kernels, on the same tensors.
 
     Components keep their state in parameters, buffers and the optimiser's state. What one of them counts on the host
     from step to step would stand still in a graph, and nothing here would notice.
