@@ -138,7 +138,7 @@ def test_views_do_not_wait_either() -> None:
 
     policy = components.make(components.find("views", "simclr"), {"blur_probability": 0.5}, (3, 8, 8), None)
     drawn = policy.sample(4, torch.Generator().manual_seed(0))
-    known, constants.constant.__globals__["made_once"] = constants.made_once, lambda *a: torch.zeros(len(a[0]))
+    known, constants.constant.__globals__["_made"] = constants._made, lambda *a: torch.zeros(len(a[0]))
     try:
         with imagined_gpu():
             imagined = type(drawn)(*(torch.empty(v.shape, dtype=v.dtype) for v in vars(drawn).values()))
@@ -147,7 +147,7 @@ def test_views_do_not_wait_either() -> None:
                 views = policy.apply(images, imagined)
             assert [view.device.type for view in views] == ["cuda", "cuda"]
     finally:
-        constants.constant.__globals__["made_once"] = known
+        constants.constant.__globals__["_made"] = known
 
 
 # rates on the device

@@ -452,6 +452,9 @@ def test_measures_of_a_checkpoint_share_its_features(site, monkeypatch):
     assert (probe["n_train"], probe["n_test"]) == (72, 40)
     assert spectral["samples"] == 48 and len(spectral["spectrum"]["alignment"]) == 5
     assert spectral["spectrum"]["asymmetry"] == spectral["asymmetry"] > 0
+    for found, kind in ((probe, "linear_probe"), (neighbours, "knn"), (spectral, "spectrum")):
+        declared = set(components.values("measure", kind))  # top5 of three classes would be 100
+        assert declared - set(found) == ({"top5"} if kind == "linear_probe" else set()) and set(found) <= declared
     # The checkpoints are the same, so are the bytes; and they are JSON as written by us.
     for work, twin in zip(works[::2], works[1::2], strict=True):
         text = (work.out / "scores.json").read_text()

@@ -16,12 +16,12 @@ from conftest import DUEL, ROOT, Project
 
 from pipeline import files
 from pipeline.catalogue import Catalogue, Options
+from pipeline.durations import rough
 from pipeline.errors import UserError
 from pipeline.provenance.chain import Chain, walk
 from pipeline.provenance.ledgers import Folder
 from pipeline.site import folder, graph, layers, spark, tables
 from pipeline.site.build import Site
-from pipeline.site.cost import duration
 from pipeline.site.fold import fold
 from pipeline.site.project import Project as Shown
 from pipeline.site.project import natural
@@ -173,7 +173,7 @@ def test_the_cost_is_that_of_the_chain(shown: Project) -> None:
     chain = walk(Folder(shown.root), ["results/mini/mini/duel"])
     seconds = sum(link.execution["seconds"] for link in chain)
     page = pages(shown.root / "site")["mini/mini/duel.html"]
-    assert f"{duration(seconds)} of work for the whole chain" in page.text
+    assert f"{rough(seconds)} of work for the whole chain" in page.text
     assert f"{len(chain.links)} of {len(chain.links)} executions are on record" in page.text
     assert chain.root() in page.text
 
@@ -447,7 +447,7 @@ def test_a_cell_within_the_published_band() -> None:
 
 def test_small_numbers() -> None:
     assert [tables.signed(value, "%") for value in (2.83, -38.89, 0.01)] == ["+2.8", "−38.9", "0.0"]
-    assert [duration(value) for value in (0.04, 42, 600, 9000)] == ["0.0 s", "42 s", "10 min", "2.5 h"]
+    assert [rough(value) for value in (0.04, 42, 600, 9000)] == ["0.0 s", "42 s", "10 min", "2.5 h"]
     assert sorted(["table10", "table2", "fig6"], key=natural) == ["fig6", "table2", "table10"]
 
 

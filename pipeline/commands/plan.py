@@ -7,6 +7,7 @@ import json
 from collections import Counter
 
 from pipeline.commands import _targets
+from pipeline.durations import rough
 
 HELP = "what targets need: runs, stages, what is in place, time"
 
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     for stage, count in stages.items():
         row = f"{count['in place']:>10}{count['restorable']:>12}{count['to execute']:>12}"
         print(f"{stage:<16}{sum(count.values()):>8}{row}")
-    amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{_duration(seconds)} of work for one worker"
+    amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
     print(f"about {amount} ({basis})")
     if arguments.specs:
         import yaml
@@ -62,9 +63,3 @@ def run(arguments: argparse.Namespace) -> None:
                 "  "
                 + yaml.safe_dump(run.run, sort_keys=False, default_flow_style=None, width=110).replace("\n", "\n  ")
             )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

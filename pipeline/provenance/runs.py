@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import files, receipt
+from pipeline.durations import clock
 from pipeline.plan import Plan
 from pipeline.provenance.differences import flat
 from pipeline.provenance.live import Live, Status, goes_on
@@ -184,13 +185,6 @@ def _interrupted(status: Status, nodes: list[State]) -> str:
     if not status.resumable:
         return f"{place}, before anything was saved; the same snakemake command starts again"
     return f"{place}, with other code, leaves or data than now; it will start anew"
-
-
-def clock(seconds: float) -> str:
-    """``1:02:03``, or ``2:03`` for less than an hour."""
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 # -- measurements

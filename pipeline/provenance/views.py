@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pipeline.durations import rough
 from pipeline.provenance.audit import Audit
 from pipeline.provenance.chain import Chain, Link
 
@@ -97,7 +98,7 @@ def _stages(links: Iterable[Link]) -> Iterator[tuple[str, list[Link]]]:
 def _about(family: str, links: list[Link]) -> str:
     size = sum(entry["size"] for link in links for entry in link.receipt["outputs"].values())
     seconds = sum(link.execution.get("seconds", 0) for link in links)
-    spent = f"{_bytes(size):>9}  {_duration(seconds):>8}"
+    spent = f"{_bytes(size):>9}  {rough(seconds):>8}"
     if family == "prepare":
         return f"{spent}  {'; '.join(map(source, links))}"
     configs, seeds = {link.node.config for link in links}, {link.node.seed for link in links} - {None}
@@ -166,7 +167,7 @@ def _made(link: Link) -> str:
         return "made: no record"
     commit = str(record.get("commit") or "no commit")
     edits = " with edits" if commit.endswith("-dirty") else ""
-    seconds = _duration(record.get("seconds", 0))
+    seconds = rough(record.get("seconds", 0))
     return f"made {record.get('finished', '?')} in {seconds} by commit {commit.removesuffix('-dirty')[:10]}{edits}"
 
 
@@ -188,7 +189,7 @@ def _conditions(chain: Chain) -> Iterator[str]:
     if machines:
         yield f"hardware: {'; '.join(sorted(machines))}"
     total = sum(link.execution.get("seconds", 0) for link in chain)
-    yield f"cost: {_duration(total)} of computing"
+    yield f"cost: {rough(total)} of computing"
 
 
 def _bytes(size: int) -> str:
@@ -197,9 +198,3 @@ def _bytes(size: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000  # type: ignore[assignment]
     return f"{size:.1f} GB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

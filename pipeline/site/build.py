@@ -18,8 +18,9 @@ from markupsafe import Markup
 from pipeline import files
 from pipeline.artifacts import claims, formats, page, scorecard
 from pipeline.catalogue import Catalogue
+from pipeline.durations import rough
 from pipeline.site import folder, graph, runs, tables, views
-from pipeline.site.cost import cost, duration
+from pipeline.site.cost import cost
 from pipeline.site.project import Project, Result, natural, users
 
 HERE = Path(__file__).parent
@@ -67,7 +68,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters |= {"path": quote, "duration": duration, "mark": views.MARKS.__getitem__}
+        self.environment.filters |= {"path": quote, "duration": rough, "mark": views.MARKS.__getitem__}
         self.environment.filters["brief"] = views.brief
         self.environment.globals |= {"heading": views.heading, "anchor": runs.anchor}
         self.environment.globals |= {"thumbnail": views.thumbnail, "tally": views.tally}

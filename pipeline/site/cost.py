@@ -69,14 +69,5 @@ def machine(record: dict[str, Any]) -> str:
     return ", ".join(str(part) for part in (record.get("processor"), cores, record.get("gpu")) if part) or "unknown"
 
 
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

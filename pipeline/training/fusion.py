@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 
-from pipeline.views import constants
-
 Fuse = Callable[[Callable[..., Any]], Callable[..., Any]]
 WORTHWHILE = 10_000
 """Steps from which on the half minute of compiling is regained: a step of ResNet-18 takes some 5 ms."""
@@ -39,6 +37,4 @@ def compiled(function: Callable[..., Any], backend: str = "inductor") -> Callabl
         function: What to compile.
         backend: What ``torch.compile`` ends in.
     """
-    # or the numbers would be copied to the device in every call
-    torch.compiler.assume_constant_result(constants.made_once)
     return torch.compile(function, dynamic=False, backend=backend)

@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline import files
+from pipeline.durations import clock
 from pipeline.training.history import History
 
 STATUS = "status.json"
 NOTED = 2.0
 """Seconds between two versions of the status file."""
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class Screen:
@@ -89,7 +84,7 @@ def _line(reports: list[Report], now: float) -> str:
     if all(report.rate(now) > 0 for report in reports):
         parts += [
             f"{sum(report.images_per_second(now) for report in reports):.0f} images/s",
-            f"ETA {_clock(max(report.eta(now) for report in reports))}",
+            f"ETA {clock(max(report.eta(now) for report in reports))}",
         ]
     return "  ".join(parts)
 
