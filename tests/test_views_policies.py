@@ -12,9 +12,11 @@ import torch
 from pictures import SHAPES, boxes_and_flips, rng
 from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
+from waiting import imagined_gpu
 
 from pipeline import components, spec
 from pipeline.errors import UserError
+from pipeline.training.fusion import compiled
 from pipeline.views.blur import gaussian_blur
 from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
 from pipeline.views.each import Mixed, each_view, together
@@ -479,6 +481,27 @@ def test_no_policy_waits_for_the_device(paper):
         policy(images, rng())
     with pytest.raises(AssertionError, match="waits for the device"), NothingReadBack():
         bool(images.max() > 3)
+
+
+@pytest.mark.parametrize("paper", ["directpred-cifar", "isoloss-stl10", "multiview-cifar"])
+def test_compiled_for_a_gpu_a_policy_has_nothing_on_the_host(paper):
+    from torch._dynamo.backends.common import aot_autograd  # which costs a second to import
+
+    shape, normalize, leaves = PAPERS[paper]
+    policy = simclr.build(shape, normalize, **leaves)
+    drawn, places = policy.sample(4, rng()), []
+
+    def look(graph, inputs):
+        values = [node.meta.get("val") for node in graph.graph.nodes]
+        places.extend(value.device.type for value in values if isinstance(value, torch.Tensor))
+        return graph.forward
+
+    torch._dynamo.reset()
+    with imagined_gpu():
+        imagined = simclr.Parameters(*(torch.empty(v.shape, dtype=v.dtype) for v in vars(drawn).values()))
+        images = torch.empty(4, *shape, dtype=torch.uint8)
+        compiled(policy._views, aot_autograd(fw_compiler=look))(images, imagined)
+    assert len(places) > 50 and set(places) == {"cuda"}
 
 
 @pytest.mark.gpu
