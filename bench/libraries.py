@@ -260,6 +260,8 @@ def measure(case: Case, device: str, rounds: int, steps: int, workers: int) -> d
         makers["lightly"] = Lightly
     if INSTALLED["stable_pretraining"]:
         makers["stable-pretraining"] = StablePretraining
+    if device != "cpu":
+        torch._dynamo.reset()  # PyTorch compiles a function for so many shapes only
     ways = {name: make(case, device, workers) for name, make in makers.items()}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
@@ -267,6 +269,7 @@ def measure(case: Case, device: str, rounds: int, steps: int, workers: int) -> d
             took = way.seconds(steps)
             if turn:
                 times[name].append(1e3 * took / steps)
+    print(f"{case.name}: {ways['ours'].ours.mode}")
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -24,7 +24,9 @@ from __future__ import annotations
 import argparse
 import copy
 import functools
+import gc
 import json
+import math
 import os
 import platform
 import statistics
@@ -136,7 +138,8 @@ class Ours:
         shape = (3, case.side, case.side)
         network = build_network(self.spec, shape, files, seed).to(on).train()
         if on.type == "cuda":
-            network.to(memory_format=torch.channels_last)
+            for part in (network.encoder, network.target):
+                part.to(memory_format=torch.channels_last)
         optimizer = components.make(files["optimizer"], self.spec["optimizer"], parameter_groups(network, {}))
         if on.type == "cuda":
             for group in optimizer.param_groups:
@@ -162,7 +165,7 @@ class Ours:
 
     def step(self) -> None:
         """One step."""
-        epoch, step = divmod(self.done, self.batches.steps)
+        epoch, step = divmod(self.done, self.batches.full)  # complete minibatches, as the peers take
         self.done += 1
         self.steps(self.batches.batch(epoch, step), epoch, step, self.done)
 
@@ -196,7 +199,7 @@ class Turns:
     @property
     def mode(self) -> str:
         """How steps are taken."""
-        return self.runs[0].mode
+        return " / ".join(sorted({run.mode for run in self.runs}))
 
 
 class Photographs(Dataset):
@@ -317,16 +320,22 @@ def clock(device: str) -> float:
 
 
 def memory(device: str) -> int:
-    """Bytes that are allocated on a GPU; its peak is counted from here on."""
+    """Bytes of a GPU that this process has reserved and uses, the private memory of graphs included."""
     if device == "cpu":
         return 0
-    torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.memory_allocated()
+    gc.collect()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved()
 
 
 def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) -> list[Timing]:
-    """All ways of a case, round after round; a way's round has as many steps as fit into ``seconds`` by the first one,
-    two at least. A way for which there is no memory is left out."""
+    """All ways of a case.
+
+    On a CPU round after round, all ways in each; on a GPU way after way, each alone in its memory. A round has as many
+    steps as fit into ``seconds`` by the first one, two at least. A way for which there is no memory is left out.
+    """
+    if device != "cpu":
+        torch._dynamo.reset()  # PyTorch compiles a function for so many shapes only
     ways: dict[str, Callable[[], Any]] = {"peers": functools.partial(Peers, case, device, workers)}
     for precision in ("fp32",) if device == "cpu" else ("bf16", "fp32"):
         ways[f"ours {precision}"] = functools.partial(Ours, case, device, precision, False, False)
@@ -335,11 +344,20 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
     if device != "cpu":
         ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
         ways["ours bf16, not fused"] = functools.partial(Ours, case, device, "bf16", False, False, fused=False)
-    started, built, counts, peaks, times = {}, {}, {}, {}, {name: [] for name in ways}
-    for name, make in ways.items():
-        before, occupied = clock(device), memory(device)
+    together = [list(ways)] if device == "cpu" else [[name] for name in ways]
+    return [timing for names in together for timing in _turns(case, device, rounds, seconds, ways, names)]
+
+
+def _turns(
+    case: Case, device: str, rounds: int, seconds: float, ways: dict[str, Callable[[], Any]], names: list[str]
+) -> list[Timing]:
+    """Some ways of a case, in turns."""
+    started, built, counts, peaks, times = {}, {}, {}, {}, {name: [] for name in names}
+    for name in names:
+        occupied = memory(device)
+        before = clock(device)
         try:
-            built[name] = make()
+            built[name] = ways[name]()
             built[name].step()
             built[name].step()
         except torch.OutOfMemoryError:
@@ -350,7 +368,7 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
         before = clock(device)
         built[name].step()
         counts[name] = max(2, min(200, round(seconds / max(clock(device) - before, 1e-4))))
-        peaks[name] = None if device == "cpu" else (torch.cuda.max_memory_allocated() - occupied) / 2**30
+        peaks[name] = None if device == "cpu" else (torch.cuda.memory_reserved() - occupied) / 2**30
     for _ in range(rounds):
         for name, way in built.items():
             way.ready()
@@ -370,15 +388,15 @@ def table(timings: list[Timing]) -> None:
     """One line per way, with ratios within the case."""
     print(
         f"{'case':<34}{'way':<26}{'ms/step':>10}{'s/epoch':>10}{'start, s':>10}{'GiB':>7}"
-        f"{'vs peers':>10}{'vs static':>11}  mode"
+        f"{'vs peers':>10}{'of static':>11}  mode"
     )
     for one in timings:
         same = {other.way: other.ms_per_step for other in timings if other.case == one.case}
-        static = same["static " + one.way.split()[1].rstrip(",")] if one.way != "peers" else min(same.values())
+        static = same.get("static " + one.way.split()[1].rstrip(",") if one.way != "peers" else "static fp32", math.nan)
         print(
             f"{one.case:<34}{one.way:<26}{one.ms_per_step:>10.2f}{one.s_per_epoch:>10.1f}{one.start_s:>10.1f}"
             f"{'-' if one.peak_gib is None else format(one.peak_gib, '.2f'):>7}"
-            f"{same['peers'] / one.ms_per_step:>9.1f}x{one.ms_per_step / static:>10.2f}x  {one.mode}"
+            f"{same.get('peers', math.nan) / one.ms_per_step:>9.1f}x{static / one.ms_per_step:>11.2f}  {one.mode}"
         )
     print("start: building, warm-up, choice of kernels and capture; in no other column. Epochs of 50 000 images.")
 
@@ -410,12 +428,12 @@ def main() -> None:
         timings += measure(case, arguments.device, arguments.rounds, seconds, workers)
         if not on_cpu:
             torch.cuda.empty_cache()
-    table(timings)
-    print(f"{time.perf_counter() - began:.0f} s in all")
     if arguments.json:
         about = {"device": name, "torch": torch.__version__, "workers": workers, "rounds": arguments.rounds}
         content = {**about, "timings": [asdict(one) for one in timings]}
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+    table(timings)
+    print(f"{time.perf_counter() - began:.0f} s in all")
 
 
 if __name__ == "__main__":

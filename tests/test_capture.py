@@ -346,6 +346,85 @@ def test_a_hook_for_which_the_device_must_be_read_makes_all_steps_eager_where_it
     assert network.state_dict()["encoder.norms.0.num_batches_tracked"] == before + 4
 
 
+def test_out_of_memory_is_no_reason_to_go_on_slowly() -> None:
+    def warm_up(self: Notes, work: Callable[[], Any], times: int) -> None:
+        work()
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    for fuse in (None, lambda function: function):
+        recorder = type("Fresh", (Notes,), {"log": [], "warm_up": warm_up})
+        steps, network = linear_steps(lambda: None, recorder, fuse=fuse)
+        before = network.state_dict()["encoder.norms.0.num_batches_tracked"].clone()
+        with pytest.raises(torch.OutOfMemoryError):
+            steps(FOUR, 0, 0, 1)
+        assert network.state_dict()["encoder.norms.0.num_batches_tracked"] == before and recorder.log == ["made"]
+
+
+def test_a_capture_that_broke_is_the_last_one() -> None:
+    def record(self: Notes, work: Callable[[], Any]) -> Any:
+        if len(type(self).log) > 3:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return Notes.record(self, work)
+
+    recorder = type("Breaking", (Notes,), {"log": [], "record": record})
+    steps, _ = linear_steps(lambda: None, recorder, every=3, fuse=lambda function: function)
+    for number in (1, 2, 3, 4, 6):
+        steps(FOUR, 0, number, number)
+    # the second kind of step broke; the first is taken eagerly from then on too
+    assert recorder.log == ["made", "recorded", "replayed", "replayed", "made"]
+    assert steps.mode == "eager: operation not permitted when stream is capturing"
+
+
+class Streams:
+    """Stands for torch.cuda: notes who waits for whom, and what is current."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.current = self.lane = Streams.Stream(self, "lane")
+        self.side = Streams.Stream(self, "side")
+
+    class Stream:
+        def __init__(self, of: Streams, name: str) -> None:
+            self.of, self.name = of, name
+
+        def wait_stream(self, other: Streams.Stream) -> None:
+            self.of.log.append(f"{self.name} waits for {other.name}")
+
+    def current_stream(self, device: Any) -> Streams.Stream:
+        return self.current
+
+    def set_stream(self, stream: Streams.Stream) -> None:
+        self.current = stream
+
+    @contextlib.contextmanager
+    def stream(self, stream: Streams.Stream) -> Any:
+        self.current = stream
+        yield  # like a capture that fails, it leaves the stream current after an error
+        self.current = self.lane
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_whatever_becomes_of_a_warm_up_its_stream_is_waited_for(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = Streams()
+    for name in ("current_stream", "set_stream", "stream"):
+        monkeypatch.setattr(torch.cuda, name, getattr(cuda, name))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    monkeypatch.setattr(capture, "refuse_waiting", contextlib.nullcontext)
+
+    def work() -> Any:
+        assert cuda.current is cuda.side
+        cuda.log.append("work")
+        if fails:
+            raise RuntimeError("waits")
+
+    graph = capture.CudaGraph(torch.Generator(), cuda.side, None)
+    with pytest.raises(RuntimeError) if fails else contextlib.nullcontext():
+        graph.warm_up(work, 2)
+    works = ["work"] if fails else ["work", "work"]
+    assert cuda.log == ["side waits for lane", *works, "lane waits for side"]
+    assert cuda.current is cuda.lane
+
+
 def test_the_reason_is_that_of_the_first_error() -> None:
     def record(self: Notes, work: Callable[[], Any]) -> Any:
         try:
@@ -424,7 +503,7 @@ def test_graphs_of_fused_kernels_are_shared_by_all_seeds_and_kinds_of_step(
         train(run, 1)
         assert run.steps.mode == FUSED
         made.append(counters["stats"]["unique_graphs"])
-    assert made[0] <= 3 and made == made[:1] * 3  # the parameters of views, the views, the network
+    assert made[0] <= 4 and made == made[:1] * 3  # parameters of views, views, branches with and without gradient
 
 
 def test_nothing_that_is_fused_makes_a_tensor_of_numbers_on_the_host() -> None:
@@ -461,6 +540,15 @@ def test_what_cannot_be_fused_is_captured_as_it_is_and_says_why() -> None:
     assert steps.mode == f"{CAPTURED}, kernels not fused: no C compiler"
     assert recorder.log == ["made", "made", "recorded", "replayed", "made", "recorded", "replayed", "replayed"]
     assert network.state_dict()["encoder.norms.0.num_batches_tracked"] == before + 6
+
+
+def test_more_shapes_than_pytorch_compiles_are_an_error_and_not_silence() -> None:
+    torch._dynamo.reset()
+    double = compiled(lambda x: 2 * x, "eager")
+    with pytest.raises(Exception, match="recompile_limit"):
+        for size in range(2, 40):
+            double(torch.zeros(size))
+    torch._dynamo.reset()
 
 
 def test_where_kernels_are_fused() -> None:
@@ -697,11 +785,16 @@ def test_precisions_and_devices_agree(precision: str, tolerance: float, classes:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("every", "mode"), [(1, "eager: "), (2, f"{CAPTURED}; eager where the predictor adjusts")])
-def test_on_a_gpu_what_waits_is_eager(every: int, mode: str, data: Path, tmp_path: Path) -> None:
+def test_on_a_gpu_what_waits_is_eager_and_leaves_nothing_behind(
+    every: int, mode: str, data: Path, tmp_path: Path
+) -> None:
     predictor = {"kind": "optimal", "inverse": "rank_one", "every": every}  # an eigendecomposition
-    run = train(gpu_run(run_spec(predictor=predictor), tmp_path, data), 1)
+    spec = run_spec(predictor=predictor) | {"deterministic": True}
+    run = train(gpu_run(spec, tmp_path / "a", data), 2)
+    eager = train(gpu_run(spec, tmp_path / "b", data, captured=False), 2)
     assert run.steps.mode.startswith(mode)
-    assert run.diverged is None
+    for name, value in weights(run).items():
+        assert torch.equal(value, weights(eager)[name]), name
 
 
 @pytest.mark.gpu

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from pipeline import components as parts
 from pipeline.nets.predictor import Predictor
 from pipeline.nets.target import Branch, Target
 from pipeline.training.randomness import seeded
+
+
+def embed(encoder: nn.Module, projector: nn.Module, view: Tensor) -> Tensor:
+    """(batch, channels, height, width) to (batch, dim): a branch's pass over one view, nearly all work of a step."""
+    return projector(encoder(view))
 
 
 class Network(nn.Module):
@@ -44,7 +50,9 @@ class Network(nn.Module):
         self.target = target
         self.strategy = strategy
 
-    def forward(self, views: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    def forward(
+        self, views: list[Tensor], branch: Callable[[nn.Module, nn.Module, Tensor], Tensor] = embed
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Embeddings, predictions and target embeddings of all views.
 
         Each view is a forward pass of its own, so that BatchNorm takes the statistics of one view (released
@@ -52,14 +60,16 @@ class Network(nn.Module):
 
         Args:
             views: One tensor of shape (batch, channels, height, width) per view.
+            branch: What :func:`embed` does, done in this or another way.
 
         Returns:
             Three lists with a tensor of shape (batch, dim) per view.
         """
         assert self.projector is not None and self.predictor is not None and self.strategy is not None
-        embeddings = [self.projector(self.encoder(view)) for view in views]
+        embeddings = [branch(self.encoder, self.projector, view) for view in views]
         predictions = [self.predictor(embedding) for embedding in embeddings]
-        return embeddings, predictions, self.strategy.embeddings(self.target, views, embeddings)
+        target = self.target and functools.partial(branch, self.target.encoder, self.target.projector)
+        return embeddings, predictions, self.strategy.embeddings(target, views, embeddings)
 
     def online_parameters(self) -> list[nn.Parameter]:
         """Parameters of the online encoder and projector, in the order of the target's."""

@@ -42,11 +42,13 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def embeddings(self, branch: Branch | None, views: list[Tensor], online: list[Tensor]) -> list[Tensor]:
+    def embeddings(
+        self, branch: Callable[[Tensor], Tensor] | None, views: list[Tensor], online: list[Tensor]
+    ) -> list[Tensor]:
         """Target embeddings of all views.
 
         Args:
-            branch: What :meth:`branch` returned.
+            branch: Passes a view through what :meth:`branch` returned.
             views: One tensor of shape (batch, channels, height, width) per view.
             online: Online embeddings of the same views, each (batch, dim).
         """

@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from pipeline.nets.network import embed
 from pipeline.training.fusion import Fuse
 from pipeline.training.randomness import derived_seed
 from pipeline.training.step import TrainingStep
@@ -26,6 +27,10 @@ FUSED = f"{CAPTURED}, kernels fused"
 WARM_UPS = 3
 Outcome = tuple[Tensor, list[Tensor]]
 Policy = Callable[[Tensor, torch.Generator], list[Tensor]]
+
+
+class BrokenCapture(Exception):
+    """A capture began and failed. PyTorch does not promise that the next one will be in order."""
 
 
 class Recorder(Protocol):
@@ -41,18 +46,31 @@ class Recorder(Protocol):
         """Repeat what was recorded, with what now stands in the tensors that it reads."""
 
 
+class CudaGraphs:
+    """Makes the recorders of one run: their graphs are never replayed at once, so they share a stream and memory."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device)
+        self.pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, source: torch.Generator) -> CudaGraph:
+        """A recorder of what draws from ``source``."""
+        return CudaGraph(source, self.stream, self.pool)
+
+
 class CudaGraph:
-    """A :class:`Recorder` on the current CUDA device.
+    """A :class:`Recorder` on a CUDA device.
 
     Args:
         source: Generator that the work draws from. Seeded between replays, it gives a replay the draws that it
             gives an eager call: the graph reads seed and position from the device, where ``replay`` puts them.
+        stream: Where work is done and recorded.
+        pool: Memory of the graph.
     """
 
-    def __init__(self, source: torch.Generator) -> None:
+    def __init__(self, source: torch.Generator, stream: torch.cuda.Stream, pool: Any) -> None:
         self._graph = torch.cuda.CUDAGraph()
-        self._source = source
-        self._stream = torch.cuda.Stream(source.device)
+        self._source, self._stream, self._pool = source, stream, pool
 
     def warm_up(self, work: Callable[[], Outcome], times: int) -> None:
         """On a stream of its own, where what autograd remembers about streams is that of the capture.
@@ -60,23 +78,34 @@ class CudaGraph:
         From the second time on whatever waits for the device is an error: it would be one in the capture too, but
         there it leaves the process in a worse state. (The first time fills caches of constants.)
         """
-        current = torch.cuda.current_stream(self._source.device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
+        with self._beside():
             for turn in range(times):
                 with refuse_waiting() if turn else contextlib.nullcontext():
                     work()
-        current.wait_stream(self._stream)
 
     def record(self, work: Callable[[], Outcome]) -> Outcome:
         """Capture on the stream of the warm-up."""
         self._graph.register_generator_state(self._source)
-        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+        graph = torch.cuda.graph(self._graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local")
+        with self._beside(), graph:
             return work()
 
     def replay(self) -> None:
         """On the current stream."""
         self._graph.replay()
+
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[None]:
+        """Within the block the other stream is the current one. However it ends, the two go on one after the other:
+        what a refused operation has left behind in the queue is done before anything is put back."""
+        current = torch.cuda.current_stream(self._source.device)
+        self._stream.wait_stream(current)
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            torch.cuda.set_stream(current)  # a capture that fails may not do so
+            current.wait_stream(self._stream)
 
 
 @contextlib.contextmanager
@@ -157,16 +186,16 @@ class Steps:
             device: Where everything is.
             batch_size: Images in a complete minibatch.
             fuse: Makes a function with fused kernels of one without, for what is captured; None for none.
-            recorder: Makes what captures, from the generator that is drawn from; None is :class:`CudaGraph` on a
+            recorder: Makes what captures, from the generator that is drawn from; None is :class:`CudaGraphs` on a
                 GPU, and nothing elsewhere.
         """
         self.step, self.seed, self.device, self.batch_size = step, seed, device, batch_size
         self.on_gpu = device.type == "cuda"
-        self._recorder = recorder or (CudaGraph if self.on_gpu else None)
+        self._recorder = recorder or (CudaGraphs(device) if self.on_gpu else None)
         self.why_eager = None if self._recorder else "the device is a CPU"
         self.why_plain: str | None = None
-        self._plain = policy, step.network
-        self._fused = (fuse(policy), fuse(step.network)) if fuse else None
+        self._plain: tuple[Callable[..., Any], Callable[..., Any]] = policy, embed
+        self._fused = (fuse(policy), fuse(embed)) if fuse else None
         self._source = torch.Generator(device)
         self._recordings: dict[bool, _Recording] = {}
         self._refused: dict[bool, str] = {}
@@ -221,11 +250,11 @@ class Steps:
         self._recordings, self._images = {}, None
 
     def _take(self, images: Tensor, due: bool, source: torch.Generator, fused: bool = False) -> Outcome:
-        policy, forward = self._fused if fused and self._fused else self._plain
+        policy, branch = self._fused if fused and self._fused else self._plain
         views = policy(images, source)
         if self.on_gpu:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
-        return self.step(views, due, forward)
+        return self.step(views, due, branch)
 
     def _recording(self, due: bool, images: Tensor) -> _Recording | None:
         """Of this kind of step, made now if it is the first; None where such steps are eager."""
@@ -241,9 +270,16 @@ class Steps:
                 try:
                     self._record(due, static, True)
                     return
+                except (torch.OutOfMemoryError, BrokenCapture):
+                    raise
                 except Exception as error:
                     self.why_plain, self._fused = _reason(error), None
             self._record(due, static, False)
+        except torch.OutOfMemoryError:
+            raise  # an eager step has no more memory
+        except BrokenCapture as error:
+            self.why_eager = str(error)
+            self.forget()
         except Exception as error:
             # what is wrong with the step and not with its capture will be raised by the eager step
             self._refused[due] = _reason(error)
@@ -259,7 +295,13 @@ class Steps:
 
         recorder = self._recorder(source)
         recorder.warm_up(work, WARM_UPS)
-        outcome = recorder.record(work)
+        self.step.optimizer.zero_grad()  # or gradients of the warm-up take memory during the capture
+        try:
+            outcome = recorder.record(work)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise BrokenCapture(_reason(error)) from error
         self._recordings[due], self._images = _Recording(recorder, source, outcome), static
 
 

@@ -45,6 +45,9 @@ def prepare_device(spec: Mapping[str, Any], context: Mapping[str, Any]) -> torch
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UserError("device: cuda was asked for and PyTorch finds none; use device=cpu")
+        if device.index is not None:
+            torch.cuda.set_device(device)
+        os.environ.setdefault(WORKSPACE, ":4096:8")  # cuBLAS reads it once, whatever the first run asks for
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         _repeatable(bool(spec.get("deterministic", False)))
@@ -53,8 +56,6 @@ def prepare_device(spec: Mapping[str, Any], context: Mapping[str, Any]) -> torch
 
 def _repeatable(deterministic: bool) -> None:
     """Switch PyTorch's CUDA kernels, both ways: one process may do several works."""
-    if deterministic:
-        os.environ.setdefault(WORKSPACE, ":4096:8")  # cuBLAS reads it when it is first used
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
     torch.backends.cudnn.deterministic = deterministic

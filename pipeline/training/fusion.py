@@ -31,10 +31,13 @@ def fuser(device: torch.device, deterministic: bool, steps: int) -> Fuse | None:
 
 
 def compiled(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
-    """The same function with fused kernels, for arguments of one shape.
+    """The same function with fused kernels, for arguments of one shape; of another shape it compiles anew.
+
+    After as many shapes as PyTorch allows (eight) it raises an error: left alone it would do without, in silence.
 
     Args:
         function: What to compile.
         backend: What ``torch.compile`` ends in.
     """
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
     return torch.compile(function, dynamic=False, backend=backend)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pipeline.training import checkpoint, progress, together
 from pipeline.training.arithmetic import forward_context
 from pipeline.training.batches import Batches
 from pipeline.training.capture import Steps
-from pipeline.training.device import prepare_device
+from pipeline.training.device import WORKSPACE, prepare_device
 from pipeline.training.fusion import fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
@@ -65,7 +66,9 @@ class Run:
         self.network.to(self.device).train()
         on_gpu = self.device.type == "cuda"
         if on_gpu:
-            self.network.to(memory_format=torch.channels_last)  # what tensor cores read
+            for part in (self.network.encoder, self.network.target):
+                if part is not None:
+                    part.to(memory_format=torch.channels_last)  # what tensor cores read
         self.optimizer = components.make(
             files["optimizer"], spec["optimizer"], parameter_groups(self.network, spec["predictor"])
         )
@@ -134,6 +137,11 @@ class Run:
             self.loss_sum += math.nan
         except RuntimeError as error:
             refused, _, _ = str(error).partition(" does not have a deterministic implementation")
+            if WORKSPACE in str(error):
+                raise UserError(
+                    f"deterministic: expected {WORKSPACE}=:4096:8 from the start of the process, found "
+                    f"{os.environ.get(WORKSPACE)}; unset it, or set deterministic: false"
+                ) from None
             if refused == str(error):
                 raise
             raise UserError(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.nets.network import Network
+from pipeline.nets.network import Network, embed
 from pipeline.training.arithmetic import widened
 
 Objective = Callable[[list[Tensor], list[Tensor]], Tensor]
@@ -45,7 +45,7 @@ class TrainingStep:
         self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
 
     def __call__(
-        self, views: list[Tensor], due: bool, forward: Callable[..., Any] | None = None
+        self, views: list[Tensor], due: bool, branch: Callable[..., Tensor] = embed
     ) -> tuple[Tensor, list[Tensor]]:
         """Take a step.
 
@@ -53,14 +53,14 @@ class TrainingStep:
             views: One tensor of shape (batch, channels, height, width) per view.
             due: Whether the predictor adjusts itself in this step (see
                 :meth:`pipeline.nets.predictor.Predictor.due`).
-            forward: Does what the network does, in another way; None is the network.
+            branch: What :func:`pipeline.nets.network.embed` does, done in this or another way.
 
         Returns:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
         """
         network = self.network
         with self.forward_context():
-            outputs = (network if forward is None else forward)(views)
+            outputs = network(views, branch)
         embeddings, predictions, targets = widened(*outputs)
         loss = self.objective(predictions, targets)
         self.optimizer.zero_grad()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -75,6 +76,8 @@ def in_turns(trainings: Sequence[Turns], lanes: Sequence[Lane]) -> Iterator[Work
                 found = one.turn()
             except Exception as error:
                 going.remove(one)
+                if isinstance(error, torch.OutOfMemoryError):  # the others need what its frames still hold
+                    traceback.clear_frames(error.__traceback__)
                 for work in one.training.works:
                     work.failed = True
                 for other in going:

@@ -8,7 +8,6 @@ through the same rounds, without reading a number back from the device.
 
 from __future__ import annotations
 
-import functools
 import math
 
 import torch
@@ -66,20 +65,22 @@ def chroma_rotation(turns: Tensor) -> Tensor:
     Returns:
         (*S, 3, 3).
     """
-    keep, quarter = (constant(tuple(part), turns).view(3, 3) for part in _yiq_parts())
+    keep, quarter = (constant(part, turns).view(3, 3) for part in (_KEEP, _QUARTER))
     angle = (2 * math.pi * turns)[..., None, None]
     identity = torch.eye(3, device=turns.device, dtype=turns.dtype)
     return keep + angle.cos() * (identity - keep) + angle.sin() * quarter
 
 
-@functools.cache
-def _yiq_parts() -> tuple[list[float], list[float]]:
+def _yiq_parts() -> tuple[tuple[float, ...], tuple[float, ...]]:
     """K and S of :func:`chroma_rotation`, row by row."""
     yiq = torch.tensor(YIQ, dtype=torch.float64)
     back = torch.linalg.inv(yiq)
     luma_only = torch.diag(torch.tensor([1.0, 0, 0], dtype=torch.float64))
     turn = torch.tensor([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]], dtype=torch.float64)
-    return (back @ luma_only @ yiq).flatten().tolist(), (back @ turn @ yiq).flatten().tolist()
+    return tuple((back @ luma_only @ yiq).flatten().tolist()), tuple((back @ turn @ yiq).flatten().tolist())
+
+
+_KEEP, _QUARTER = _yiq_parts()
 
 
 def jitter(images: Tensor, factors: Tensor, order: Tensor, hue: str | None = "hsv") -> Tensor:

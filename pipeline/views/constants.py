@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache  # without end: a CUDA graph goes on reading where a constant was
 def _made(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=dtype, device=device)
 

@@ -30,7 +30,9 @@ class Ema(Target):
         return branch.requires_grad_(False)
 
     @torch.no_grad()
-    def embeddings(self, branch: Branch | None, views: list[Tensor], online: list[Tensor]) -> list[Tensor]:
+    def embeddings(
+        self, branch: Callable[[Tensor], Tensor] | None, views: list[Tensor], online: list[Tensor]
+    ) -> list[Tensor]:
         """The branch's embeddings, each (batch, dim)."""
         assert branch is not None
         return [branch(view) for view in views]

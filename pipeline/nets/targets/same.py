@@ -18,7 +18,9 @@ class Same(Target):
     def branch(self, online: Branch, independent: Callable[[], Branch]) -> None:
         """No branch of its own."""
 
-    def embeddings(self, branch: Branch | None, views: list[Tensor], online: list[Tensor]) -> list[Tensor]:
+    def embeddings(
+        self, branch: Callable[[Tensor], Tensor] | None, views: list[Tensor], online: list[Tensor]
+    ) -> list[Tensor]:
         """The online embeddings, each (batch, dim), detached if there is a stop-gradient."""
         return [view.detach() for view in online] if self.stop_gradient else online
 
