@@ -25,7 +25,7 @@ from pipeline.nets.predictors.optimal import OptimalPredictor, optimal_matrix
 from pipeline.nets.spectral import directpred_matrix
 from pipeline.training import capture, checkpoint, fusion, pretrain, progress
 from pipeline.training.arithmetic import forward_context, widened
-from pipeline.training.capture import CAPTURED, FUSED, Steps
+from pipeline.training.capture import CAPTURED, FUSED, FUSING, Steps
 from pipeline.training.device import prepare_device
 from pipeline.training.fusion import WORTHWHILE, Fuse, compiled, fuser
 from pipeline.training.groups import parameter_groups
@@ -481,7 +481,7 @@ def test_a_fused_run_is_the_plain_run_up_to_rounding(
     execute(spec, [1], tmp_path / "a", data)
     log = request.getfixturevalue("fused").log
     run = pretrain.Run(make_works(spec, [1], tmp_path / "b", data)[0])
-    assert "fused before the first step" in (run.steps.to_do or "")
+    assert run.steps.to_do == FUSING
     train(run, 1)
     assert run.steps.mode == FUSED and run.steps.to_do is None
     assert log.count("replayed") == 6
@@ -504,6 +504,18 @@ def test_graphs_of_fused_kernels_are_shared_by_all_seeds_and_kinds_of_step(
         assert run.steps.mode == FUSED
         made.append(counters["stats"]["unique_graphs"])
     assert made[0] <= 4 and made == made[:1] * 3  # parameters of views, views, branches with and without gradient
+
+
+def test_the_wait_for_fused_kernels_is_said_beforehand_and_once(data: Path, tmp_path: Path, fused: type[Notes]) -> None:
+    run = pretrain.Run(make_works(run_spec(**ALWAYS), [2], tmp_path, data)[0])
+    stream = io.StringIO()
+    saver, report = progress.Saver(None, run.tensors), Report("name", 98, 7, stream)
+    steps = run.train_epoch(saver, report, 14)
+    next(steps)
+    assert stream.getvalue() == f"name  {FUSING}\n"
+    list(steps)
+    list(run.train_epoch(saver, report, 14))
+    assert stream.getvalue().count(FUSING) == 1
 
 
 def test_nothing_that_is_fused_makes_a_tensor_of_numbers_on_the_host() -> None:

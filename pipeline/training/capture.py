@@ -24,6 +24,7 @@ from pipeline.training.step import TrainingStep
 
 CAPTURED = "one CUDA graph per step"
 FUSED = f"{CAPTURED}, kernels fused"
+FUSING = "kernels are fused before the first step: half a minute or more, seconds where it was done before"
 WARM_UPS = 3
 Outcome = tuple[Tensor, list[Tensor]]
 Policy = Callable[[Tensor, torch.Generator], list[Tensor]]
@@ -220,7 +221,7 @@ class Steps:
         """What will take a while before the first step, for people, or None."""
         if self._fused is None or self._recordings or self.why_eager is not None:
             return None
-        return "kernels are fused before the first step: half a minute, or seconds where it was done before"
+        return FUSING
 
     def __call__(self, images: Tensor, epoch: int, step: int, number: int) -> Outcome:
         """Take one step.
