@@ -81,6 +81,12 @@ def test_the_root_of_each_eigenvalue_is_as_close_as_stated(condition: float) -> 
     assert np.linalg.norm(both.numpy(), 2) <= error.max() + 1e-12
 
 
+def test_twice_the_rounding_of_float32_below_zero_is_still_harmless() -> None:
+    s = torch.tensor([1.0, 0.1, 0.0, -1e-8, -1.2e-7, -roots.RESOLUTION / 2], dtype=torch.float64)
+    root = roots.square_root(with_spectrum(s), torch.ones(1, 1))
+    assert np.linalg.norm((root - by_numpy(with_spectrum(s), lambda s: np.sqrt(s.clip(0)))).numpy(), 2) < NULL
+
+
 @pytest.mark.parametrize("rank", [1, 3, 64, 256])
 @pytest.mark.parametrize("dim", [64, 512])
 def test_what_float32_leaves_below_zero_harms_no_root(dim: int, rank: int) -> None:
@@ -91,7 +97,7 @@ def test_what_float32_leaves_below_zero_harms_no_root(dim: int, rank: int) -> No
         f = 0.3 * f + 0.7 * (noisy.T @ noisy / 256)
     f = (f.tril() + f.tril(-1).T).double()
     s = torch.linalg.eigvalsh(f)
-    assert s[0] > -roots.RESOLUTION / 4 * s[-1]
+    assert s[0] > -roots.RESOLUTION / 3 * s[-1]
     root = roots.square_root(f, roots.largest_eigenvalue(f))
     difference = (root - by_numpy(f, lambda s: np.sqrt(s.clip(0)))) / s[-1].sqrt()
     assert np.linalg.norm(difference.numpy(), 2) < NULL

@@ -15,10 +15,11 @@ import math
 import torch
 from torch import Tensor
 
-RESOLUTION = 2.0**-20
+RESOLUTION = 2.0**-21
 """Smallest eigenvalue, as a share of the bound, whose sign and root are still told from those of 0. Rounding of a
 product ``f^T f`` in float32 leaves eigenvalues of up to ``-2^-23`` where there should be none (seen for 64 to 2048
-dimensions and any rank): what is smaller is not known, and asking for its root would double the number of products."""
+dimensions and any rank), so what is smaller is not known; and for each bit more the root takes longer. (ResNet-18 on
+CIFAR-10 comes close: after 36 steps the smallest of 128 eigenvalues is ``2^-20``, its root within 2 %.)"""
 SQUARINGS = 20
 _AT_A_TIME = 4
 """Squarings between two normalisations; with trace 1 before, the trace is at least ``dim^-15`` after them."""
@@ -133,7 +134,7 @@ def square_root(matrix: Tensor, bound: Tensor) -> Tensor:
 
     Returns:
         float64, symmetric, shape of ``matrix``. Within ``RESOLUTION^2 / (8 s^1.5)`` of the root of an eigenvalue ``s``
-        in units of the bound (1e-10 from 0.01 on), and within ``sqrt(RESOLUTION) / 2``, 4.9e-4, everywhere.
+        in units of the bound (3e-11 from 0.01 on), and within ``sqrt(RESOLUTION) / 2``, 3.5e-4, everywhere.
     """
     stack, bound = _stack(matrix), _nonzero(bound).reshape(-1, 1, 1)
     one = _eye(stack).expand_as(stack)

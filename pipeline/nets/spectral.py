@@ -38,7 +38,7 @@ def directpred_matrix(
         offset: ``c``, the same for all eigenvalues.
         floor: Smallest eigenvalue of the result; the text has 0, the released code 1e-4 (normalised).
         method: ``eigh``, the eigendecomposition, or ``products`` (:mod:`pipeline.nets.roots`), which a GPU computes
-            without telling the host anything. Both in float64; they agree within ``5e-4 sqrt(m + |c|)`` where an
+            without telling the host anything. Both in float64; they agree within ``3.5e-4 sqrt(m + |c|)`` where an
             eigenvalue vanishes, about what the rounding of ``F`` to float32 does to its root, and to ten digits where
             it is above a hundredth. None is ``eigh`` on the CPU, where it is faster, and ``products`` elsewhere.
 
