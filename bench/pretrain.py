@@ -53,7 +53,7 @@ from pipeline.nets.network import build_network  # noqa: E402
 from pipeline.training.arithmetic import forward_context  # noqa: E402
 from pipeline.training.batches import Batches  # noqa: E402
 from pipeline.training.capture import Steps  # noqa: E402
-from pipeline.training.device import WORKSPACE, prepare_device  # noqa: E402
+from pipeline.training.device import prepare_device  # noqa: E402
 from pipeline.training.fusion import compiled  # noqa: E402
 from pipeline.training.groups import parameter_groups  # noqa: E402
 from pipeline.training.step import TrainingStep  # noqa: E402
@@ -320,11 +320,13 @@ def clock(device: str) -> float:
 
 
 def memory(device: str) -> int:
-    """Bytes of a GPU that this process has reserved and uses, the private memory of graphs included."""
+    """Bytes of a GPU that this process has reserved, the private memory of graphs included; their peak is counted from
+    here on."""
     if device == "cpu":
         return 0
     gc.collect()
     torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
     return torch.cuda.memory_reserved()
 
 
@@ -368,7 +370,7 @@ def _turns(
         before = clock(device)
         built[name].step()
         counts[name] = max(2, min(200, round(seconds / max(clock(device) - before, 1e-4))))
-        peaks[name] = None if device == "cpu" else (torch.cuda.memory_reserved() - occupied) / 2**30
+        peaks[name] = None if device == "cpu" else (torch.cuda.max_memory_reserved() - occupied) / 2**30
     for _ in range(rounds):
         for name, way in built.items():
             way.ready()
@@ -416,8 +418,6 @@ def main() -> None:
     workers = arguments.workers if arguments.workers is not None else 0 if on_cpu else os.cpu_count() or 1
     if on_cpu:
         torch.set_num_threads(1)
-    else:
-        os.environ.setdefault(WORKSPACE, ":4096:8")  # read once, so all ways have what one of them needs
     name = platform.processor() or platform.machine() if on_cpu else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}, torchvision {torchvision.__version__}, {workers} workers")
     began = time.perf_counter()

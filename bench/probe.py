@@ -164,8 +164,6 @@ def main() -> None:
     for turn in range(given.rounds + 1):
         for way, laps in turns.items():
             occupied = memory(given.device)
-            if not on_cpu:
-                torch.cuda.reset_peak_memory_stats()
             took, accuracy = timed(getattr(bench, way), given.device)
             if turn:
                 laps.append(took)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from waiting import NoWaiting, imagined_gpu
 
-from pipeline.nets import roots
+from pipeline.nets import moments, roots
 from pipeline.nets.predictors import directpred
 from pipeline.nets.predictors.optimal import optimal_matrix
 from pipeline.nets.spectral import directpred_matrix
@@ -87,15 +87,18 @@ def test_twice_the_rounding_of_float32_below_zero_is_still_harmless() -> None:
     assert np.linalg.norm((root - by_numpy(with_spectrum(s), lambda s: np.sqrt(s.clip(0)))).numpy(), 2) < NULL
 
 
-@pytest.mark.parametrize("rank", [1, 3, 64, 256])
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-4])
+@pytest.mark.parametrize("rank", [0, 1, 3, 64, 256])
 @pytest.mark.parametrize("dim", [64, 512])
-def test_what_float32_leaves_below_zero_harms_no_root(dim: int, rank: int) -> None:
-    x = (draw(256, rank) @ draw(rank, dim, seed=1)).float()
-    f = x.T @ x / 256
-    for _ in range(3):
-        noisy = x + 1e-4 * draw(256, dim, seed=2).float()
-        f = 0.3 * f + 0.7 * (noisy.T @ noisy / 256)
-    f = (f.tril() + f.tril(-1).T).double()
+def test_what_float32_leaves_below_zero_harms_no_root(dim: int, rank: int, noise: float) -> None:
+    # rank 0: all embeddings are equal, or nearly so, which is what collapse looks like
+    x = (draw(256, rank) @ draw(rank, dim, seed=1) if rank else draw(1, dim).expand(256, dim)).float()
+    average, batches = torch.zeros(dim, dim), torch.tensor(0)
+    for seed in range(4):
+        noisy = x + noise * draw(256, dim, seed=2 + seed).float()
+        moments.average_(average, moments.correlation([noisy, x]), batches, 0.3)
+        batches += 1
+    f = (average.tril() + average.tril(-1).T).double()
     s = torch.linalg.eigvalsh(f)
     assert s[0] > -roots.RESOLUTION / 3 * s[-1]
     root = roots.square_root(f, roots.largest_eigenvalue(f))

@@ -15,10 +15,12 @@ def correlation(embeddings: list[Tensor]) -> Tensor:
         embeddings: One tensor of shape (batch, dim) per view.
 
     Returns:
-        Symmetric tensor of shape (dim, dim), without gradient.
+        Symmetric tensor of shape (dim, dim), without gradient; in the type of the embeddings, summed in float64.
+        (Summed in float32, the rounding errors of equal embeddings add up to eigenvalues far below zero, just when
+        embeddings collapse.)
     """
-    pooled = torch.cat(embeddings).detach()
-    return pooled.T @ pooled / len(pooled)
+    pooled = torch.cat(embeddings).detach().double()
+    return (pooled.T @ pooled / len(pooled)).to(embeddings[0].dtype)
 
 
 def cross_correlation(targets: list[Tensor], embeddings: list[Tensor]) -> Tensor:

@@ -63,8 +63,8 @@ class PartitionedPredictor(Predictor):
     @torch.no_grad()
     def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
         """Update the ``F`` of every half with the inputs that lie in it, all views pooled."""
-        upper = torch.cat([self.sides(view) for view in embeddings]).T.to(embeddings[0].dtype)
-        pooled = torch.cat(embeddings).detach()
+        upper = torch.cat([self.sides(view) for view in embeddings]).T.double()
+        pooled = torch.cat(embeddings).detach().double()  # as in moments.correlation
         member = torch.stack([1 - upper, upper], dim=1)  # (partitions, 2, views * batch)
         counts = member.sum(dim=-1).clamp_min(1)
         sums = (pooled.T * member.unsqueeze(-2)) @ pooled

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 RESOLUTION = 2.0**-21
-"""Smallest eigenvalue, as a share of the bound, whose sign and root are still told from those of 0. Rounding of a
-product ``f^T f`` in float32 leaves eigenvalues of up to ``-2^-23`` where there should be none (seen for 64 to 2048
-dimensions and any rank), so what is smaller is not known; and for each bit more the root takes longer. (ResNet-18 on
-CIFAR-10 comes close: after 36 steps the smallest of 128 eigenvalues is ``2^-20``, its root within 2 %.)"""
+"""Smallest eigenvalue, as a share of the bound, whose sign and root are still told from those of 0. What is rounded to
+float32 has eigenvalues of up to ``-2^-23`` where there should be none, so what is smaller is not known; and for each
+bit more the root takes longer. (ResNet-18 on CIFAR-10 comes close: after 36 steps the smallest of 128 eigenvalues is
+``2^-20``, its root within 2 %.)"""
 SQUARINGS = 20
 _AT_A_TIME = 4
 """Squarings between two normalisations; with trace 1 before, the trace is at least ``dim^-15`` after them."""

@@ -151,6 +151,7 @@ class _Recording:
     recorder: Recorder
     source: torch.Generator
     outcome: Outcome
+    fused: bool
 
 
 class Steps:
@@ -209,7 +210,8 @@ class Steps:
             return f"eager: {self.why_eager}"
         if self._refused and not self._recordings:
             return f"eager: {next(iter(self._refused.values()))}"
-        mode = FUSED if self._fused else CAPTURED
+        fused = [recording.fused for recording in self._recordings.values()] or [self._fused is not None]
+        mode = FUSED if all(fused) else CAPTURED
         if self.why_plain is not None:
             mode += f", kernels not fused: {self.why_plain}"
         for due, why in self._refused.items():
@@ -267,27 +269,23 @@ class Steps:
         static = images.clone() if self._images is None else self._images.copy_(images)
         kept = _Kept(self.step)
         try:
-            if self._fused is not None:
-                try:
-                    self._record(due, static, True)
-                    return
-                except (torch.OutOfMemoryError, BrokenCapture):
-                    raise
-                except Exception as error:
-                    self.why_plain, self._fused = _reason(error), None
-            self._record(due, static, False)
-        except torch.OutOfMemoryError:
-            raise  # an eager step has no more memory
+            why_plain = self._record(due, static, True) if self._fused else None
+            if due in self._recordings:
+                return
+            why_eager = self._record(due, static, False)
+            if why_eager is not None:
+                # what is wrong with the step and not with its capture will be raised by the eager step
+                self._refused[due] = why_eager
+            elif why_plain is not None:
+                self.why_plain, self._fused = why_plain, None
         except BrokenCapture as error:
             self.why_eager = str(error)
             self.forget()
-        except Exception as error:
-            # what is wrong with the step and not with its capture will be raised by the eager step
-            self._refused[due] = _reason(error)
         finally:
             kept.restore()
 
-    def _record(self, due: bool, static: Tensor, fused: bool) -> None:
+    def _record(self, due: bool, static: Tensor, fused: bool) -> str | None:
+        """Record a kind of step; why that is impossible, or None."""
         assert self._recorder is not None
         source = torch.Generator(self.device)  # of this recording alone, as graphs want it
 
@@ -295,19 +293,38 @@ class Steps:
             return self._take(static, due, source, fused)
 
         recorder = self._recorder(source)
-        recorder.warm_up(work, WARM_UPS)
+        try:
+            recorder.warm_up(work, WARM_UPS)
+        except Exception as error:
+            _raise_if_memory(error)
+            return _line(error)
         self.step.optimizer.zero_grad()  # or gradients of the warm-up take memory during the capture
         try:
             outcome = recorder.record(work)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
-            raise BrokenCapture(_reason(error)) from error
-        self._recordings[due], self._images = _Recording(recorder, source, outcome), static
+            _raise_if_memory(error)
+            raise BrokenCapture(_line(_first(error))) from error
+        self._recordings[due], self._images = _Recording(recorder, source, outcome, fused), static
+        return None
 
 
-def _reason(error: BaseException) -> str:
-    """One line; an error that ended a capture is behind the one about its end."""
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first: an error that ended a capture is behind the one about its end."""
     while error.__context__ is not None:
         error = error.__context__
+    return error
+
+
+def _line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _raise_if_memory(error: BaseException) -> None:
+    """Raise the want of memory that is or is behind ``error``: slow steps would want as much."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, torch.OutOfMemoryError):
+            raise behind
+        if isinstance(behind, torch.AcceleratorError) and "out of memory" in str(behind):
+            raise torch.OutOfMemoryError(_line(behind)) from behind
+        behind = behind.__context__

@@ -14,7 +14,8 @@ import torch
 
 Fuse = Callable[[Callable[..., Any]], Callable[..., Any]]
 WORTHWHILE = 10_000
-"""Steps from which on the half minute of compiling is regained: a step of ResNet-18 takes some 5 ms."""
+"""Steps to the last milestone that is asked for, from which on the half minute of compiling is regained: a step of
+ResNet-18 takes some 5 ms. (Counted from the start, so that a run that was interrupted goes on as it began.)"""
 
 
 def fuser(device: torch.device, deterministic: bool, steps: int) -> Fuse | None:
@@ -23,7 +24,7 @@ def fuser(device: torch.device, deterministic: bool, steps: int) -> Fuse | None:
     Args:
         device: Where the run is.
         deterministic: Whether it is to be repeatable bitwise.
-        steps: How many steps it has.
+        steps: Its steps, from the start to the last milestone that is asked for.
     """
     if device.type != "cuda" or deterministic or steps < WORTHWHILE:
         return None

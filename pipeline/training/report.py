@@ -32,6 +32,7 @@ class Screen:
         self.every = 0.2 if self.live else 10.0
         self.reports: list[Report] = []
         self.next = 0.0
+        self.told: set[str] = set()
         self._written = False
 
     def show(self, now: float) -> None:
@@ -51,6 +52,12 @@ class Screen:
         for mode, reports in news.items():
             print(f"{_names(reports)}  {mode}", file=self.stream)
         print(self._fit(_line(begun, now)), end="" if self.live else "\n", file=self.stream, flush=True)
+
+    def say(self, text: str, once: str) -> None:
+        """Print a line of its own, the first time that ``once`` is to be said."""
+        if once not in self.told:
+            self.told.add(once)
+            print((self._fit("") + "\r" if self.live else "") + text, file=self.stream, flush=True)
 
     def _fit(self, line: str) -> str:
         if not self.live:
@@ -123,8 +130,8 @@ class Report:
         self.mode = self.said = ""
 
     def say(self, line: str) -> None:
-        """Print a line at once."""
-        print(f"{self.name}  {line}", file=self.screen.stream, flush=True)
+        """Print a line at once, if no training on this screen has said it."""
+        self.screen.say(f"{self.name}  {line}", line)
 
     def tick(self, step: int, last_step: int, history: History) -> None:
         """Note that ``step`` steps of ``last_step`` are done; print and write the status file when it is time.
