@@ -21,7 +21,6 @@ timed: a trainer is started anew in every turn and has taken a few before the cl
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import importlib.metadata
@@ -29,24 +28,40 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import statistics
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pretrain import AVERAGE, DECAY, EPOCH, LR, MOMENTUM, NORMALIZE, Case, Ours, cases, clock, pixels, spec_of
+from pretrain import (
+    AVERAGE,
+    DECAY,
+    EPOCH,
+    LR,
+    MOMENTUM,
+    NORMALIZE,
+    Case,
+    Ours,
+    cases,
+    clock,
+    encoder_of,
+    head_of,
+    loader_of,
+    minibatches,
+    parser_of,
+    photographs,
+    pixels,
+    settled,
+)
 
-from pipeline import components
 from pipeline.training.device import prepare_device
 
 WARM_UP = 3
@@ -58,10 +73,14 @@ def mlp(case: Case) -> dict[str, Any]:
     return {"kind": "mlp", "hidden": case.hidden}
 
 
-def encoder_of(case: Case) -> Any:
-    """The same for all of them."""
-    leaves = spec_of(case, "fp32", False)["encoder"]
-    return components.make(components.find("encoder", case.encoder), leaves, (3, case.side, case.side))
+def timed(step: Callable[[], None], steps: int, device: str) -> float:
+    """Seconds of so many steps, after a few that do not count."""
+    for _ in range(WARM_UP):
+        step()
+    before = clock(device)
+    for _ in range(steps):
+        step()
+    return clock(device) - before
 
 
 class Plain:
@@ -74,12 +93,7 @@ class Plain:
     def seconds(self, steps: int) -> float:
         """Of so many steps."""
         self.ours.ready()
-        for _ in range(WARM_UP):
-            self.ours.step()
-        before = clock(self.device)
-        for _ in range(steps):
-            self.ours.step()
-        return clock(self.device) - before
+        return timed(self.ours.step, steps, self.device)
 
 
 class Photographs(Dataset):
@@ -87,7 +101,7 @@ class Photographs(Dataset):
 
     def __init__(self, case: Case, transform: Callable[[Any], Any]) -> None:
         self.transform = transform
-        self.images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in pixels(case)]
+        self.images = photographs(pixels(case))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -109,19 +123,6 @@ class Bytes(Dataset):
         return self.images[index] / 255, 0
 
 
-def loader(dataset: Any, case: Case, device: str, workers: int) -> DataLoader:
-    """Of shuffled minibatches."""
-    return DataLoader(
-        dataset,
-        batch_size=case.batch,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=device == "cuda",
-    )
-
-
 class Lightly:
     """lightly's parts in a plain loop."""
 
@@ -134,7 +135,7 @@ class Lightly:
         # strength 0.5 of its 0.8, 0.8, 0.8, 0.2 is 0.4, 0.4, 0.4, 0.1
         transform = SimCLRTransform(input_size=case.side, cj_strength=0.5, gaussian_blur=0.0, normalize=NORMALIZE)
         self.device, self.update = device, update_momentum
-        self.queue = self._endless(loader(Photographs(case, transform), case, device, workers))
+        self.queue = minibatches(Photographs(case, transform), case, device, workers)
 
         def network() -> nn.Sequential:
             encoder = encoder_of(case)
@@ -147,11 +148,6 @@ class Lightly:
         self.criterion = NegativeCosineSimilarity()
         parameters = [*self.online.parameters(), *self.predictor.parameters()]
         self.optimizer = torch.optim.SGD(parameters, LR, MOMENTUM, weight_decay=DECAY)
-
-    @staticmethod
-    def _endless(batches: DataLoader) -> Iterator[Any]:
-        while True:
-            yield from batches
 
     def _step(self) -> None:
         self.update(self.online, self.target, m=AVERAGE)
@@ -167,12 +163,7 @@ class Lightly:
     def seconds(self, steps: int) -> float:
         """Of so many steps."""
         prepare_device({"precision": "tf32", "threads": torch.get_num_threads()}, {"device": self.device})
-        for _ in range(WARM_UP):
-            self._step()
-        before = clock(self.device)
-        for _ in range(steps):
-            self._step()
-        return clock(self.device) - before
+        return timed(self._step, steps, self.device)
 
 
 class StablePretraining:
@@ -201,17 +192,8 @@ class StablePretraining:
         )
         views = on_device.StackedMultiView(chain, n_views=2)
         dataset = spt.data.FromTorchDataset(Bytes(case), names=["image", "label"], gpu_transform=views)
-        self.data = spt.data.DataModule(train=loader(dataset, case, device, workers))
+        self.data = spt.data.DataModule(train=loader_of(dataset, case, device, workers))
         encoder = encoder_of(case)
-
-        def head(features: int) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Linear(features, case.hidden),
-                nn.BatchNorm1d(case.hidden),
-                nn.ReLU(inplace=True),
-                nn.Linear(case.hidden, case.out),
-            )
-
         averaged = functools.partial(
             spt.TeacherStudentWrapper, base_ema_coefficient=AVERAGE, final_ema_coefficient=AVERAGE
         )
@@ -219,8 +201,8 @@ class StablePretraining:
         self.module = spt.Module(
             forward=byol,
             backbone=averaged(encoder),
-            projector=averaged(head(encoder.features)),
-            predictor=head(case.out),
+            projector=averaged(head_of(case, encoder.features)),
+            predictor=head_of(case, case.out),
             byol_loss=spt.losses.BYOLLoss(),
             optim={"optimizer": sgd, "scheduler": {"type": "ConstantLR", "factor": 1.0}},
         )
@@ -275,18 +257,10 @@ def measure(case: Case, device: str, rounds: int, steps: int, workers: int) -> d
 
 def main() -> None:
     """Measure, print a table, and write JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=3, help="turns that count")
+    parser = parser_of(__doc__)
     parser.add_argument("--steps", type=int, help="in a turn (CPU: 10, GPU: 200)")
-    parser.add_argument("--workers", type=int, help="of the DataLoaders (CPU: 0, GPU: all cores)")
-    given = parser.parse_args()
-    on_cpu = given.device == "cpu"
-    if on_cpu:
-        torch.set_num_threads(1)
-    steps = given.steps or (10 if on_cpu else 200)
-    workers = given.workers if given.workers is not None else 0 if on_cpu else os.cpu_count() or 1
+    given, workers = settled(parser)
+    steps = given.steps or (10 if given.device == "cpu" else 200)
     names = ["torch", "lightly", "stable-pretraining"]
     versions = {name: importlib.metadata.version(name) for name in names if INSTALLED.get(name.replace("-", "_"), True)}
     print(", ".join(f"{name} {version}" for name, version in versions.items()))

@@ -202,11 +202,16 @@ class Turns:
         return " / ".join(sorted({run.mode for run in self.runs}))
 
 
+def photographs(images: Tensor) -> list[Image.Image]:
+    """uint8, (N, C, H, W), as PIL images."""
+    return [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
+
+
 class Photographs(Dataset):
     """PIL images, each with its views drawn when it is asked for."""
 
     def __init__(self, case: Case) -> None:
-        self.images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in pixels(case)]
+        self.images = photographs(pixels(case))
         self.views = case.views
         self.augment = transforms.Compose(
             [
@@ -226,6 +231,43 @@ class Photographs(Dataset):
         return [self.augment(self.images[index]) for _ in range(self.views)]
 
 
+def minibatches(dataset: Any, case: Case, device: str, workers: int) -> Iterator[Any]:
+    """Of a DataLoader, epoch after epoch."""
+    loader = loader_of(dataset, case, device, workers)
+    while True:
+        yield from loader
+
+
+def loader_of(dataset: Any, case: Case, device: str, workers: int) -> DataLoader:
+    """Shuffled minibatches."""
+    return DataLoader(
+        dataset,
+        batch_size=case.batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        prefetch_factor=PREFETCH if workers else None,
+        pin_memory=device == "cuda",
+    )
+
+
+def encoder_of(case: Case) -> Any:
+    """The encoder that all ways have."""
+    leaves = spec_of(case, "fp32", False)["encoder"]
+    return components.make(components.find("encoder", case.encoder), leaves, (3, case.side, case.side))
+
+
+def head_of(case: Case, features: int) -> nn.Sequential:
+    """A head with one hidden layer, as peers write it."""
+    return nn.Sequential(
+        nn.Linear(features, case.hidden),
+        nn.BatchNorm1d(case.hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(case.hidden, case.out),
+    )
+
+
 class Peers:
     """The same training, written plainly."""
 
@@ -233,37 +275,14 @@ class Peers:
 
     def __init__(self, case: Case, device: str, workers: int) -> None:
         self.device, self.workers = torch.device(device), workers
-        self.loader = DataLoader(
-            Photographs(case),
-            batch_size=case.batch,
-            shuffle=True,
-            drop_last=True,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            prefetch_factor=PREFETCH if workers else None,
-            pin_memory=device == "cuda",
-        )
-        self.queue = self._endless()
-        leaves = spec_of(case, "fp32", False)
-        encoder = components.make(
-            components.find("encoder", case.encoder), leaves["encoder"], (3, case.side, case.side)
-        )
-        self.online = nn.Sequential(
-            encoder,
-            nn.Linear(encoder.features, case.hidden),
-            nn.BatchNorm1d(case.hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(case.hidden, case.out),
-        ).to(device)
+        self.queue = minibatches(Photographs(case), case, device, workers)
+        encoder = encoder_of(case)
+        self.online = nn.Sequential(encoder, *head_of(case, encoder.features)).to(device)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.optimizer = torch.optim.SGD(self.online.parameters(), LR, MOMENTUM, weight_decay=DECAY)
         self.predictor = torch.eye(case.out, device=device)
         self.correlation: Tensor | None = None
         self.loss = 0.0
-
-    def _endless(self) -> Iterator[list[Tensor]]:
-        while True:
-            yield from self.loader
 
     def ready(self) -> None:
         """Switch the process to what this way needs, and let the workers fill their queue."""
@@ -403,21 +422,33 @@ def table(timings: list[Timing]) -> None:
     print("start: building, warm-up, choice of kernels and capture; in no other column. Epochs of 50 000 images.")
 
 
-def main() -> None:
-    """Measure, print a table, and write JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What all benchmarks of trainings can be asked for."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--only", default="", help="cases whose name has this in it, such as 'resnet18, batch 128'")
     parser.add_argument("--rounds", type=int, default=3, help="turns that count")
-    parser.add_argument("--seconds", type=float, help="length of a turn (CPU: 0.5, GPU: 3)")
-    parser.add_argument("--workers", type=int, help="of the peers' DataLoader (CPU: 0, GPU: all cores)")
-    arguments = parser.parse_args()
-    on_cpu = arguments.device == "cpu"
-    seconds = arguments.seconds or (0.5 if on_cpu else 3.0)
-    workers = arguments.workers if arguments.workers is not None else 0 if on_cpu else os.cpu_count() or 1
+    parser.add_argument("--workers", type=int, help="of DataLoaders (CPU: 0, GPU: all cores)")
+    return parser
+
+
+def settled(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, int]:
+    """What was asked for, and the number of workers. On a CPU the process has one thread from here on."""
+    given = parser.parse_args()
+    on_cpu = given.device == "cpu"
     if on_cpu:
         torch.set_num_threads(1)
+    return given, given.workers if given.workers is not None else 0 if on_cpu else os.cpu_count() or 1
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON if asked to."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--only", default="", help="cases whose name has this in it, such as 'resnet18, batch 128'")
+    parser.add_argument("--seconds", type=float, help="length of a turn (CPU: 0.5, GPU: 3)")
+    arguments, workers = settled(parser)
+    on_cpu = arguments.device == "cpu"
+    seconds = arguments.seconds or (0.5 if on_cpu else 3.0)
     name = platform.processor() or platform.machine() if on_cpu else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}, torchvision {torchvision.__version__}, {workers} workers")
     began = time.perf_counter()
@@ -426,8 +457,6 @@ def main() -> None:
         if arguments.only not in case.name:
             continue
         timings += measure(case, arguments.device, arguments.rounds, seconds, workers)
-        if not on_cpu:
-            torch.cuda.empty_cache()
     if arguments.json:
         about = {"device": name, "torch": torch.__version__, "workers": workers, "rounds": arguments.rounds}
         content = {**about, "timings": [asdict(one) for one in timings]}

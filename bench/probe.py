@@ -11,9 +11,7 @@ first of which does not count, on the CPU of its process's CPU, on a GPU of the 
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -22,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -30,7 +27,7 @@ from torchvision import transforms
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pretrain import NORMALIZE, clock, memory
+from pretrain import NORMALIZE, clock, memory, parser_of, photographs, settled
 
 from pipeline import components
 from pipeline.evaluation import softmax
@@ -48,7 +45,7 @@ class Photographs(Dataset):
     """PIL images, normalised when they are asked for."""
 
     def __init__(self, images: Tensor) -> None:
-        self.images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
+        self.images = photographs(images)
         self.transform = transforms.Compose(
             [transforms.ToTensor(), transforms.Normalize(NORMALIZE["mean"], NORMALIZE["std"])]
         )
@@ -145,16 +142,8 @@ def timed(way: Callable[[Callable[[str], None]], Tensor], device: str) -> tuple[
 
 def main() -> None:
     """Measure, print a table, and write JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rounds", type=int, default=3, help="turns that count")
-    parser.add_argument("--workers", type=int, help="of the DataLoader (CPU: 0, GPU: all cores)")
-    given = parser.parse_args()
+    given, workers = settled(parser_of(__doc__))
     on_cpu = given.device == "cpu"
-    if on_cpu:
-        torch.set_num_threads(1)
-    workers = given.workers if given.workers is not None else 0 if on_cpu else os.cpu_count() or 1
     name = platform.processor() or platform.machine() if on_cpu else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}, {workers} workers")
     began = time.perf_counter()

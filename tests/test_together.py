@@ -23,7 +23,7 @@ import pytest
 import torch
 from conftest import DUEL, Project, add_mini, copy_project
 from test_capture import Notes
-from trainings import content, make_works, run_spec, write_noise
+from trainings import SlowDisk, content, make_works, run_spec, write_noise
 
 from pipeline.catalogue import Catalogue, Options
 from pipeline.door import Door, _Clock
@@ -435,27 +435,19 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
 def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, saves = [0.0], []
-    monkeypatch.delenv("SSL_PROGRESS_SECONDS", raising=False)
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-
-    def slow() -> dict[str, torch.Tensor]:
-        saves.append(clock[0])
-        clock[0] += 0.1
-        return {"x": torch.zeros(1)}
-
-    savers = [progress.Saver(tmp_path / f"{i}", slow, among=4) for i in range(4)]
-    while clock[0] < 1000:
-        clock[0] += 0.1
+    disk = SlowDisk.instead(monkeypatch)
+    savers = [progress.Saver(tmp_path / f"{i}", disk.tensors, among=4) for i in range(4)]
+    while disk.now < 1000:
+        disk.now += 0.1
         for saver in savers:
             saver.maybe_save()
-    assert 0.1 * len(saves) == pytest.approx(0.02 * 1000, rel=0.05)
-    before = len(saves)
+    assert 0.1 * len(disk.saves) == pytest.approx(0.02 * 1000, rel=0.05)
+    before = len(disk.saves)
     savers[0].urge()
     for saver in savers:
         saver.maybe_save()
-    assert len(saves) == before + 1 and not savers[0].urged
-    nowhere = progress.Saver(None, slow)
+    assert len(disk.saves) == before + 1 and not savers[0].urged
+    nowhere = progress.Saver(None, disk.tensors)
     nowhere.urge()
     assert not nowhere.urged
 

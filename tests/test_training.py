@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from trainings import content, execute, files_of, make_works, run_spec, write_noise
+from trainings import SlowDisk, content, execute, files_of, make_works, run_spec, write_noise
 
 from pipeline.errors import UserError
 from pipeline.nets.network import Network
@@ -614,19 +614,12 @@ def test_a_full_disk_costs_the_progress_and_not_the_training(
 def test_progress_is_saved_after_two_seconds_or_fifty_times_the_last_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, saves = [0.0], []
-    monkeypatch.delenv("SSL_PROGRESS_SECONDS", raising=False)
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-
-    def slow() -> dict[str, Tensor]:
-        saves.append(clock[0])
-        clock[0] += 0.1
-        return {"x": torch.zeros(1)}
-
-    saver = progress.Saver(tmp_path, slow)
+    disk = SlowDisk.instead(monkeypatch)
+    saver = progress.Saver(tmp_path, disk.tensors)
     for _ in range(150):
-        clock[0] += 0.1
+        disk.now += 0.1
         saver.maybe_save()
+    saves = disk.saves
     assert [saves[0], saves[1] - saves[0], saves[2] - saves[1]] == pytest.approx([2.0, 5.1, 5.1], abs=0.11)
 
 

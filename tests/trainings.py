@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
 from pipeline import components
 from pipeline.training import pretrain
 from pipeline.work import Work
+
+
+@dataclass
+class SlowDisk:
+    """A clock that stands for the real one, and a saving that takes a tenth of a second of it.
+
+    Attributes:
+        now: Seconds.
+        saves: When something was saved.
+    """
+
+    now: float = 0.0
+    saves: list[float] = field(default_factory=list)
+
+    @classmethod
+    def instead(cls, monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+        """From here on time is what this one's ``now`` says."""
+        disk = cls()
+        monkeypatch.delenv("SSL_PROGRESS_SECONDS", raising=False)
+        monkeypatch.setattr(time, "monotonic", lambda: disk.now)
+        return disk
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What is saved."""
+        self.saves.append(self.now)
+        self.now += 0.1
+        return {"x": torch.zeros(1)}
 
 
 def write_noise(folder: Path) -> Path:

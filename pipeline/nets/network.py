@@ -11,13 +11,8 @@ from torch import Tensor, nn
 
 from pipeline import components as parts
 from pipeline.nets.predictor import Predictor
-from pipeline.nets.target import Branch, Target
+from pipeline.nets.target import Branch, Target, embed
 from pipeline.training.randomness import seeded
-
-
-def embed(encoder: nn.Module, projector: nn.Module, view: Tensor) -> Tensor:
-    """(batch, channels, height, width) to (batch, dim): a branch's pass over one view, nearly all work of a step."""
-    return projector(encoder(view))
 
 
 class Network(nn.Module):
@@ -60,7 +55,7 @@ class Network(nn.Module):
 
         Args:
             views: One tensor of shape (batch, channels, height, width) per view.
-            branch: What :func:`embed` does, done in this or another way.
+            branch: What :func:`pipeline.nets.target.embed` does, done in this or another way.
 
         Returns:
             Three lists with a tensor of shape (batch, dim) per view.

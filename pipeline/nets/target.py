@@ -8,6 +8,11 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 
+def embed(encoder: nn.Module, projector: nn.Module, view: Tensor) -> Tensor:
+    """(batch, channels, height, width) to (batch, dim): a branch's pass over one view, nearly all work of a step."""
+    return projector(encoder(view))
+
+
 class Branch(nn.Module):
     """An encoder with its projector.
 
@@ -23,7 +28,7 @@ class Branch(nn.Module):
 
     def forward(self, view: Tensor) -> Tensor:
         """(batch, channels, height, width) to (batch, dim)."""
-        return self.projector(self.encoder(view))
+        return embed(self.encoder, self.projector, view)
 
 
 class Target(ABC):

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from pipeline.nets.network import embed
+from pipeline.nets.target import embed
 from pipeline.training.fusion import Fuse
 from pipeline.training.randomness import derived_seed
 from pipeline.training.step import TrainingStep

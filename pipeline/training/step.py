@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.nets.network import Network, embed
+from pipeline.nets.network import Network
+from pipeline.nets.target import embed
 from pipeline.training.arithmetic import widened
 
 Objective = Callable[[list[Tensor], list[Tensor]], Tensor]
@@ -53,7 +54,7 @@ class TrainingStep:
             views: One tensor of shape (batch, channels, height, width) per view.
             due: Whether the predictor adjusts itself in this step (see
                 :meth:`pipeline.nets.predictor.Predictor.due`).
-            branch: What :func:`pipeline.nets.network.embed` does, done in this or another way.
+            branch: What :func:`pipeline.nets.target.embed` does, done in this or another way.
 
         Returns:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
