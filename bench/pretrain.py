@@ -1,6 +1,7 @@
 """How fast a training step is: as peers write it, as this project takes it, and at best; all in one run.
 
-    python bench/pretrain.py [--json FILE] [--device cpu|cuda] [--only TEXT] [--rounds N] [--seconds S] [--workers N]
+    python bench/pretrain.py [--json FILE] [--device cpu|cuda] [--only TEXT] [--way NAME ...] [--rounds N] [--seconds S]
+                             [--workers N]
 
 Every case trains DirectPred (predictor set in every step, moving-average target, SGD with momentum) on random images of
 CIFAR's size, and takes turns between
@@ -349,8 +350,10 @@ def memory(device: str) -> int:
     return torch.cuda.memory_reserved()
 
 
-def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) -> list[Timing]:
-    """All ways of a case.
+def measure(
+    case: Case, device: str, rounds: int, seconds: float, workers: int, wanted: list[str] | None = None
+) -> Iterator[list[Timing]]:
+    """All ways of a case, or those that are wanted, as soon as they are measured.
 
     On a CPU round after round, all ways in each; on a GPU way after way, each alone in its memory. A round has as many
     steps as fit into ``seconds`` by the first one, two at least. A way for which there is no memory is left out.
@@ -365,8 +368,9 @@ def measure(case: Case, device: str, rounds: int, seconds: float, workers: int) 
     if device != "cpu":
         ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
         ways["ours bf16, not fused"] = functools.partial(Ours, case, device, "bf16", False, False, fused=False)
-    together = [list(ways)] if device == "cpu" else [[name] for name in ways]
-    return [timing for names in together for timing in _turns(case, device, rounds, seconds, ways, names)]
+    names = [name for name in ways if not wanted or name in wanted]
+    for some in [names] if device == "cpu" else [[name] for name in names]:
+        yield _turns(case, device, rounds, seconds, ways, some)
 
 
 def _turns(
@@ -446,6 +450,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--only", default="", help="cases whose name has this in it, such as 'resnet18, batch 128'")
     parser.add_argument("--seconds", type=float, help="length of a turn (CPU: 0.5, GPU: 3)")
+    parser.add_argument("--way", action="append", metavar="NAME", help="this way, such as 'ours bf16', and no others")
     arguments, workers = settled(parser)
     on_cpu = arguments.device == "cpu"
     seconds = arguments.seconds or (0.5 if on_cpu else 3.0)
@@ -456,11 +461,14 @@ def main() -> None:
     for case in cases(arguments.device):
         if arguments.only not in case.name:
             continue
-        timings += measure(case, arguments.device, arguments.rounds, seconds, workers)
-    if arguments.json:
-        about = {"device": name, "torch": torch.__version__, "workers": workers, "rounds": arguments.rounds}
-        content = {**about, "timings": [asdict(one) for one in timings]}
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+        for some in measure(case, arguments.device, arguments.rounds, seconds, workers, arguments.way):
+            timings += some
+            if arguments.json:  # as it grows: what is measured stays when time runs out
+                about = {"device": name, "torch": torch.__version__, "workers": workers, "rounds": arguments.rounds}
+                content = {**about, "timings": [asdict(one) for one in timings]}
+                arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            for one in some if not on_cpu else ():
+                print(f"{one.case}: {one.way}: {one.ms_per_step:.2f} ms/step, {one.mode}", flush=True)
     table(timings)
     print(f"{time.perf_counter() - began:.0f} s in all")
 
