@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.nets.per_view import separable
+
 
 class Mlp(nn.Module):
     """Linear, BatchNorm, ReLU, Linear.
@@ -26,6 +28,7 @@ class Mlp(nn.Module):
         self.first = nn.Linear(inputs, hidden, bias=bias)
         self.norm = nn.BatchNorm1d(hidden, affine=affine)
         self.last = nn.Linear(hidden, outputs, bias=bias)
+        separable(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, inputs) to (batch, outputs)."""

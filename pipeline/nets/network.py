@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from pipeline import components as parts
+from pipeline.nets.per_view import EmbedViews
 from pipeline.nets.predictor import Predictor
-from pipeline.nets.target import Branch, Target, embed
+from pipeline.nets.target import Branch, Target, embed_each
 from pipeline.training.randomness import seeded
 
 
@@ -46,24 +47,24 @@ class Network(nn.Module):
         self.strategy = strategy
 
     def forward(
-        self, views: list[Tensor], branch: Callable[[nn.Module, nn.Module, Tensor], Tensor] = embed
+        self, views: list[Tensor], embed_views: EmbedViews = embed_each
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Embeddings, predictions and target embeddings of all views.
 
-        Each view is a forward pass of its own, so that BatchNorm takes the statistics of one view (released
-        code).
+        Each view is a forward pass of its own, or as good as that, so that BatchNorm takes the statistics of one view
+        (released code).
 
         Args:
             views: One tensor of shape (batch, channels, height, width) per view.
-            branch: What :func:`pipeline.nets.target.embed` does, done in this or another way.
+            embed_views: How a branch passes views; see :mod:`pipeline.nets.per_view`.
 
         Returns:
             Three lists with a tensor of shape (batch, dim) per view.
         """
         assert self.projector is not None and self.predictor is not None and self.strategy is not None
-        embeddings = [branch(self.encoder, self.projector, view) for view in views]
+        embeddings = embed_views(self.encoder, self.projector, views)
         predictions = [self.predictor(embedding) for embedding in embeddings]
-        target = self.target and functools.partial(branch, self.target.encoder, self.target.projector)
+        target = self.target and functools.partial(embed_views, self.target.encoder, self.target.projector)
         return embeddings, predictions, self.strategy.embeddings(target, views, embeddings)
 
     def online_parameters(self) -> list[nn.Parameter]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import nn
 
+from pipeline.nets.per_view import separable
+
 
 def as_encoder(network: nn.Module, image_shape: tuple[int, int, int], stem: Literal["cifar", "stock"]) -> nn.Module:
     """A residual network of torchvision's, changed in place into an encoder.
@@ -29,4 +31,5 @@ def as_encoder(network: nn.Module, image_shape: tuple[int, int, int], stem: Lite
         network.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
     network.features = network.fc.in_features
     network.fc = nn.Identity()
+    separable(network)
     return network

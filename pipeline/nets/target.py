@@ -7,10 +7,15 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from pipeline.nets.per_view import each
+
 
 def embed(encoder: nn.Module, projector: nn.Module, view: Tensor) -> Tensor:
     """(batch, channels, height, width) to (batch, dim): a branch's pass over one view, nearly all work of a step."""
     return projector(encoder(view))
+
+
+embed_each = each(embed)
 
 
 class Branch(nn.Module):
@@ -48,12 +53,12 @@ class Target(ABC):
 
     @abstractmethod
     def embeddings(
-        self, branch: Callable[[Tensor], Tensor] | None, views: list[Tensor], online: list[Tensor]
+        self, branch: Callable[[list[Tensor]], list[Tensor]] | None, views: list[Tensor], online: list[Tensor]
     ) -> list[Tensor]:
         """Target embeddings of all views.
 
         Args:
-            branch: Passes a view through what :meth:`branch` returned.
+            branch: Passes views through what :meth:`branch` returned.
             views: One tensor of shape (batch, channels, height, width) per view.
             online: Online embeddings of the same views, each (batch, dim).
         """

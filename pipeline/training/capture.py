@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from pipeline.nets.target import embed
+from pipeline.nets.per_view import together
+from pipeline.nets.target import embed, embed_each
 from pipeline.training.fusion import Fuse
 from pipeline.training.randomness import derived_seed
 from pipeline.training.step import TrainingStep
@@ -196,8 +197,8 @@ class Steps:
         self._recorder = recorder or (CudaGraphs(device) if self.on_gpu else None)
         self.why_eager = None if self._recorder else "the device is a CPU"
         self.why_plain: str | None = None
-        self._plain: tuple[Callable[..., Any], Callable[..., Any]] = policy, embed
-        self._fused = (fuse(policy), fuse(embed)) if fuse else None
+        self._plain: tuple[Callable[..., Any], Callable[..., Any]] = policy, embed_each
+        self._fused = (fuse(policy), together(fuse(embed))) if fuse else None
         self._source = torch.Generator(device)
         self._recordings: dict[bool, _Recording] = {}
         self._refused: dict[bool, str] = {}
@@ -253,11 +254,11 @@ class Steps:
         self._recordings, self._images = {}, None
 
     def _take(self, images: Tensor, due: bool, source: torch.Generator, fused: bool = False) -> Outcome:
-        policy, branch = self._fused if fused and self._fused else self._plain
+        policy, embed_views = self._fused if fused and self._fused else self._plain
         views = policy(images, source)
         if self.on_gpu:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
-        return self.step(views, due, branch)
+        return self.step(views, due, embed_views)
 
     def _recording(self, due: bool, images: Tensor) -> _Recording | None:
         """Of this kind of step, made now if it is the first; None where such steps are eager."""

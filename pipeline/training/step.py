@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pipeline.nets.network import Network
-from pipeline.nets.target import embed
+from pipeline.nets.per_view import EmbedViews
+from pipeline.nets.target import embed_each
 from pipeline.training.arithmetic import widened
 
 Objective = Callable[[list[Tensor], list[Tensor]], Tensor]
@@ -46,7 +47,7 @@ class TrainingStep:
         self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
 
     def __call__(
-        self, views: list[Tensor], due: bool, branch: Callable[..., Tensor] = embed
+        self, views: list[Tensor], due: bool, embed_views: EmbedViews = embed_each
     ) -> tuple[Tensor, list[Tensor]]:
         """Take a step.
 
@@ -54,14 +55,14 @@ class TrainingStep:
             views: One tensor of shape (batch, channels, height, width) per view.
             due: Whether the predictor adjusts itself in this step (see
                 :meth:`pipeline.nets.predictor.Predictor.due`).
-            branch: What :func:`pipeline.nets.target.embed` does, done in this or another way.
+            embed_views: How a branch passes views; see :mod:`pipeline.nets.per_view`.
 
         Returns:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
         """
         network = self.network
         with self.forward_context():
-            outputs = network(views, branch)
+            outputs = network(views, embed_views)
         embeddings, predictions, targets = widened(*outputs)
         loss = self.objective(predictions, targets)
         self.optimizer.zero_grad()

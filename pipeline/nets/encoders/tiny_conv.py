@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import UserError
+from pipeline.nets.per_view import separable
 
 
 class TinyConv(nn.Module):
@@ -25,6 +26,7 @@ class TinyConv(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in channels)
         self.features = channels[-1]
+        separable(self)
         self.to(memory_format=torch.channels_last)  # a quarter faster on the CPU
 
     def forward(self, images: Tensor) -> Tensor:

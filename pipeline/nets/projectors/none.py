@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from pipeline.nets.per_view import separable
+
 
 class NoProjector(nn.Module):
     """The identity.
@@ -15,6 +17,7 @@ class NoProjector(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.features = features
+        separable(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, features), unchanged."""

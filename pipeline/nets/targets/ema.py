@@ -31,11 +31,11 @@ class Ema(Target):
 
     @torch.no_grad()
     def embeddings(
-        self, branch: Callable[[Tensor], Tensor] | None, views: list[Tensor], online: list[Tensor]
+        self, branch: Callable[[list[Tensor]], list[Tensor]] | None, views: list[Tensor], online: list[Tensor]
     ) -> list[Tensor]:
         """The branch's embeddings, each (batch, dim)."""
         assert branch is not None
-        return [branch(view) for view in views]
+        return branch(views)
 
     @torch.no_grad()
     def after_step(self, target: list[Tensor], online: list[Tensor]) -> None:

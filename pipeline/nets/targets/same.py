@@ -19,7 +19,7 @@ class Same(Target):
         """No branch of its own."""
 
     def embeddings(
-        self, branch: Callable[[Tensor], Tensor] | None, views: list[Tensor], online: list[Tensor]
+        self, branch: Callable[[list[Tensor]], list[Tensor]] | None, views: list[Tensor], online: list[Tensor]
     ) -> list[Tensor]:
         """The online embeddings, each (batch, dim), detached if there is a stop-gradient."""
         return [view.detach() for view in online] if self.stop_gradient else online
