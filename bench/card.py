@@ -75,7 +75,7 @@ def parts(device: str) -> list[Part]:
     }
     if device == "cpu":
         cases = {"pretrain-128": "tiny_conv, batch 128, 2 views"}
-    quick = () if device == "cuda" else ("--seconds", "0.1", "--rounds", "1")
+    quick = ("--seconds", "2") if device == "cuda" else ("--seconds", "0.1", "--rounds", "1")
     return [
         Part("rates", bench("rates", *on), 40),
         Part("tests", (*tests, "--junitxml={junit}", *testing_files()), 180, timed=False),
