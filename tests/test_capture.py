@@ -25,9 +25,10 @@ from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred
 from pipeline.nets.predictors.optimal import OptimalPredictor, optimal_matrix
 from pipeline.nets.spectral import directpred_matrix
+from pipeline.nets.target import embed
 from pipeline.training import capture, checkpoint, device, fusion, pretrain, progress
 from pipeline.training.arithmetic import forward_context, widened
-from pipeline.training.capture import CAPTURED, FUSED, FUSING, Steps
+from pipeline.training.capture import CAPTURED, FUSED, FUSING, PER_VIEW, Steps
 from pipeline.training.device import prepare_device
 from pipeline.training.fusion import WORTHWHILE, Fuse, compiled, fuser
 from pipeline.training.groups import parameter_groups
@@ -635,8 +636,31 @@ def test_what_cannot_be_fused_is_captured_as_it_is_and_says_why() -> None:
     for number in (1, 2, 3):
         steps(FOUR, 0, number, number)
     assert steps.mode == f"{CAPTURED}, kernels not fused: no C compiler"
-    assert recorder.log == ["made", "made", "recorded", "replayed", "made", "recorded", "replayed", "replayed"]
+    first = ["made", "made", "made", "recorded", "replayed"]  # in one pass, in two, not fused
+    assert recorder.log == [*first, "made", "recorded", "replayed", "replayed"]
     assert network.state_dict()["encoder.norms.0.num_batches_tracked"] == before + 6
+
+
+def test_where_one_pass_cannot_be_fused_two_are_and_it_says_so() -> None:
+    sizes: list[int] = []
+
+    def no_more_than_four(function: Callable[..., Any]) -> Callable[..., Any]:
+        def limited(*args: Any) -> Any:
+            sizes.append(len(args[-1]))
+            if sizes[-1] > 4:
+                raise RuntimeError("512 v.s. 1024")
+            return function(*args)
+
+        return limited if function is embed else function
+
+    recorder = type("Fresh", (Notes,), {"log": []})
+    steps, network = linear_steps(lambda: None, recorder, every=2, fuse=no_more_than_four)
+    network.strategy = components.make(components.find("target", "same"), {"stop_gradient": True})
+    for number in (1, 2, 3):
+        steps(FOUR, 0, number, number)
+    assert steps.mode == f"{PER_VIEW}: 512 v.s. 1024"
+    assert recorder.log == ["made", "made", "recorded", "replayed", "made", "recorded", "replayed", "replayed"]
+    assert sizes.count(8) == 1 and set(sizes) == {4, 8}
 
 
 def test_more_shapes_than_pytorch_compiles_are_an_error_and_not_silence() -> None:

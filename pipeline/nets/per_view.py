@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,40 +18,6 @@ Embed = Callable[[nn.Module, nn.Module, Tensor], Tensor]
 """Encoder, projector and images (batch, channels, height, width) to embeddings (batch, dim)."""
 EmbedViews = Callable[[nn.Module, nn.Module, list[Tensor]], list[Tensor]]
 """The same for all views."""
-
-
-class _Normalize(torch.autograd.Function):
-    """BatchNorm of several views at once: ``(x - mean_v) / sqrt(var_v + eps)`` in float32 or more.
-
-    With its gradient written out, so that a fused kernel reads the batch once for all sums and once for the rest.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        """(views, batch, channels, ...) to the same, with mean and variance, each (views, 1, channels, 1, ...)."""
-        wide = _wide(x)
-        variance, mean = torch.var_mean(wide, _over(x), correction=0, keepdim=True)
-        scale = (variance + eps).rsqrt()
-        ctx.save_for_backward(x, mean, scale)
-        ctx.mark_non_differentiable(mean, variance)
-        return (wide - mean) * scale, mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, None]:
-        """``(g - mean(g) - xhat mean(g xhat)) / sqrt(var + eps)``."""
-        x, mean, scale = ctx.saved_tensors
-        normalized = (_wide(x) - mean) * scale
-        along = (gradient * normalized).mean(_over(x), keepdim=True)
-        return ((gradient - gradient.mean(_over(x), keepdim=True) - normalized * along) * scale).to(x.dtype), None
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _over(x: Tensor) -> list[int]:
-    """What a channel's statistics of one view are taken over."""
-    return [1, *range(3, x.ndim)]
 
 
 class _PerView(_BatchNorm):
@@ -66,29 +31,14 @@ class _PerView(_BatchNorm):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Normalise each view by itself; running statistics see one after the other."""
-        if self.views == 1 or not (self.training or self.running_mean is None):
+        if self.views == 1:
             return super().forward(batch)
-        if self.momentum is None:  # a plain mean of all batches so far
-            normalized = []
-            for view in batch.chunk(self.views):
-                normalized.append(super().forward(view))
-            return torch.cat(normalized)
-        self._check_input_dim(batch)
-        normalized, mean, variance = _Normalize.apply(batch.unflatten(0, (self.views, -1)), self.eps)
-        if self.running_mean is not None:
-            self._follow(mean.flatten(1), variance.flatten(1), batch.numel() // mean.numel())
-        if self.affine:
-            shape = [1, 1, -1, *[1] * (batch.ndim - 2)]
-            normalized = normalized * self.weight.view(shape) + self.bias.view(shape)
-        return normalized.flatten(0, 1).to(batch.dtype)
-
-    @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Running statistics: of the variance that without bias, as in PyTorch."""
-        for of_view, spread in zip(mean, variance * (count / (count - 1)), strict=True):
-            self.running_mean.lerp_(of_view.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(spread.to(self.running_var.dtype), self.momentum)
-        self.num_batches_tracked.add_(len(mean))
+        # One normalisation with statistics of the shape (views, channels) would save passes over memory; the kernels
+        # that torch.compile makes of it fail in PyTorch 2.11 ("512 v.s. 1024", where sums of two shapes are merged).
+        normalized = []
+        for view in batch.chunk(self.views):
+            normalized.append(super().forward(view))
+        return torch.cat(normalized)
 
 
 class PerViewBatchNorm1d(_PerView, nn.BatchNorm1d):

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from pipeline.nets.per_view import together
+from pipeline.nets.per_view import each, together
 from pipeline.nets.target import embed, embed_each
 from pipeline.training.fusion import Fuse
 from pipeline.training.randomness import derived_seed
@@ -25,6 +25,7 @@ from pipeline.training.step import TrainingStep
 
 CAPTURED = "one CUDA graph per step"
 FUSED = f"{CAPTURED}, kernels fused"
+PER_VIEW = f"{FUSED}, a pass for each view"
 FUSING = "kernels are fused before the first step: half a minute or more, seconds where it was done before"
 WARM_UPS = 3
 Outcome = tuple[Tensor, list[Tensor]]
@@ -152,7 +153,16 @@ class _Recording:
     recorder: Recorder
     source: torch.Generator
     outcome: Outcome
-    fused: bool
+    way: int
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How views are made and embedded in what is captured, and what that is called."""
+
+    policy: Policy
+    embed_views: Callable[..., Any]
+    mode: str
 
 
 class Steps:
@@ -167,7 +177,7 @@ class Steps:
 
     Attributes:
         why_eager: Why nothing is captured, or None.
-        why_plain: Why kernels could not be fused in what is captured, or None.
+        why_plain: Why what is captured could not be captured in the fastest way, or None.
     """
 
     def __init__(
@@ -197,8 +207,12 @@ class Steps:
         self._recorder = recorder or (CudaGraphs(device) if self.on_gpu else None)
         self.why_eager = None if self._recorder else "the device is a CPU"
         self.why_plain: str | None = None
-        self._plain: tuple[Callable[..., Any], Callable[..., Any]] = policy, embed_each
-        self._fused = (fuse(policy), together(fuse(embed))) if fuse else None
+        self._plain = _Way(policy, embed_each, CAPTURED)
+        self._ways = [self._plain]  # the first is the fastest
+        if fuse:
+            views, embedded = fuse(policy), fuse(embed)
+            self._ways = [_Way(views, together(embedded), FUSED), _Way(views, each(embedded), PER_VIEW), self._plain]
+        self._first = 0  # the first way that has not been found to be impossible
         self._source = torch.Generator(device)
         self._recordings: dict[bool, _Recording] = {}
         self._refused: dict[bool, str] = {}
@@ -211,10 +225,9 @@ class Steps:
             return f"eager: {self.why_eager}"
         if self._refused and not self._recordings:
             return f"eager: {next(iter(self._refused.values()))}"
-        fused = [recording.fused for recording in self._recordings.values()] or [self._fused is not None]
-        mode = FUSED if all(fused) else CAPTURED
+        mode = self._ways[max((one.way for one in self._recordings.values()), default=self._first)].mode
         if self.why_plain is not None:
-            mode += f", kernels not fused: {self.why_plain}"
+            mode += f"{'' if mode == PER_VIEW else ', kernels not fused'}: {self.why_plain}"
         for due, why in self._refused.items():
             mode += f"; eager where the predictor {'adjusts itself' if due else 'is left as it is'}: {why}"
         return mode
@@ -222,7 +235,7 @@ class Steps:
     @property
     def to_do(self) -> str | None:
         """What will take a while before the first step, for people, or None."""
-        if self._fused is None or self._recordings or self.why_eager is not None:
+        if self._ways[self._first] is self._plain or self._recordings or self.why_eager is not None:
             return None
         return FUSING
 
@@ -243,7 +256,7 @@ class Steps:
         source = self._source if recording is None else recording.source
         source.manual_seed(derived_seed(self.seed, "views", epoch, step))
         if recording is None:
-            return self._take(images, due, source)
+            return self._take(images, due, source, self._plain)
         assert self._images is not None
         self._images.copy_(images)
         recording.recorder.replay()
@@ -253,12 +266,11 @@ class Steps:
         """Capture anew at the next step: tensors of the optimiser may have been replaced."""
         self._recordings, self._images = {}, None
 
-    def _take(self, images: Tensor, due: bool, source: torch.Generator, fused: bool = False) -> Outcome:
-        policy, embed_views = self._fused if fused and self._fused else self._plain
-        views = policy(images, source)
+    def _take(self, images: Tensor, due: bool, source: torch.Generator, way: _Way) -> Outcome:
+        views = way.policy(images, source)
         if self.on_gpu:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
-        return self.step(views, due, embed_views)
+        return self.step(views, due, way.embed_views)
 
     def _recording(self, due: bool, images: Tensor) -> _Recording | None:
         """Of this kind of step, made now if it is the first; None where such steps are eager."""
@@ -270,28 +282,29 @@ class Steps:
         static = images.clone() if self._images is None else self._images.copy_(images)
         kept = _Kept(self.step)
         try:
-            why_plain = self._record(due, static, True) if self._fused else None
-            if due in self._recordings:
-                return
-            why_eager = self._record(due, static, False)
-            if why_eager is not None:
-                # what is wrong with the step and not with its capture will be raised by the eager step
-                self._refused[due] = why_eager
-            elif why_plain is not None:
-                self.why_plain, self._fused = why_plain, None
+            why_not = []
+            for way in range(self._first, len(self._ways)):
+                why = self._record(due, static, way)
+                if why is None:
+                    if why_not:
+                        self.why_plain, self._first = why_not[0], way
+                    return
+                why_not.append(why)
+            # what is wrong with the step and not with its capture will be raised by the eager step
+            self._refused[due] = why_not[-1]
         except BrokenCapture as error:
             self.why_eager = str(error)
             self.forget()
         finally:
             kept.restore()
 
-    def _record(self, due: bool, static: Tensor, fused: bool) -> str | None:
+    def _record(self, due: bool, static: Tensor, way: int) -> str | None:
         """Record a kind of step; why that is impossible, or None."""
         assert self._recorder is not None
         source = torch.Generator(self.device)  # of this recording alone, as graphs want it
 
         def work() -> Outcome:
-            return self._take(static, due, source, fused)
+            return self._take(static, due, source, self._ways[way])
 
         recorder = self._recorder(source)
         try:
@@ -305,7 +318,7 @@ class Steps:
         except Exception as error:
             _raise_if_memory(error)
             raise BrokenCapture(_line(_first(error))) from error
-        self._recordings[due], self._images = _Recording(recorder, source, outcome, fused), static
+        self._recordings[due], self._images = _Recording(recorder, source, outcome, way), static
         return None
 
 
