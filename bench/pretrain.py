@@ -368,7 +368,7 @@ def measure(
     if device != "cpu":
         ways["ours bf16, deterministic"] = functools.partial(Ours, case, device, "bf16", True, False)
         ways["ours bf16, not fused"] = functools.partial(Ours, case, device, "bf16", False, False, fused=False)
-    names = [name for name in ways if not wanted or name in wanted]
+    names = [name for name in wanted or ways if name in ways]
     for some in [names] if device == "cpu" else [[name] for name in names]:
         yield _turns(case, device, rounds, seconds, ways, some)
 
