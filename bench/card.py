@@ -65,7 +65,18 @@ def testing_files() -> list[str]:
 def parts(device: str) -> list[Part]:
     """All parts, the most valuable first. A CPU has the same in small."""
     on = ("--device", device)
-    tests = (*BENCH, "-m", "pytest", "-m", "gpu", "-n", str(TESTERS if device == "cuda" else 2), "--tb=long", "-p", "no:benchmark")
+    tests = (
+        *BENCH,
+        "-m",
+        "pytest",
+        "-m",
+        "gpu",
+        "-n",
+        str(TESTERS if device == "cuda" else 2),
+        "--tb=long",
+        "-p",
+        "no:benchmark",
+    )
     speed = [option for way in WAYS for option in ("--way", way)] if device == "cuda" else []
     cases = {
         "pretrain-128": "resnet18, batch 128, 2 views",

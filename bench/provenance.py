@@ -22,10 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline import files, naming, receipt  # noqa: E402
+from pipeline import files  # noqa: E402
+from pipeline.ledger import naming, receipt  # noqa: E402
+from pipeline.ledger.store import Store  # noqa: E402
+from pipeline.ledger.workspace import Node, Workspace, checkpoint  # noqa: E402
 from pipeline.provenance.restore import restore  # noqa: E402
-from pipeline.store import Store  # noqa: E402
-from pipeline.workspace import Node, Workspace, checkpoint  # noqa: E402
 
 TABLE = "results/quick/directpred/table8.csv"
 NAMES = ("model.safetensors", "state.safetensors", "history.csv", "summary.json")

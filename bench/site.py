@@ -17,13 +17,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline import files, naming, receipt  # noqa: E402
-from pipeline.catalogue import Catalogue, Options  # noqa: E402
+from pipeline import files  # noqa: E402
+from pipeline.ledger import naming, receipt  # noqa: E402
+from pipeline.ledger.sources import Folder  # noqa: E402
+from pipeline.ledger.workspace import LOCAL, Node  # noqa: E402
+from pipeline.planning.catalogue import Catalogue  # noqa: E402
+from pipeline.planning.options import Options  # noqa: E402
 from pipeline.provenance.chain import Chain, walk  # noqa: E402
-from pipeline.provenance.ledgers import Folder  # noqa: E402
 from pipeline.site.build import Site  # noqa: E402
 from pipeline.site.project import Project  # noqa: E402
-from pipeline.workspace import LOCAL, Node  # noqa: E402
 
 SHARED = 10
 """Artifacts that share their runs."""

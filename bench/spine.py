@@ -163,7 +163,8 @@ def main() -> None:
 
 
 def _artifacts() -> list[str]:
-    from pipeline.catalogue import Catalogue, Options
+    from pipeline.planning.catalogue import Catalogue
+    from pipeline.planning.options import Options
 
     return sorted(Catalogue(Options()).papers["directpred"].artifacts)
 

@@ -34,7 +34,8 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline.catalogue import Catalogue, Options  # noqa: E402
+from pipeline.planning.catalogue import Catalogue  # noqa: E402
+from pipeline.planning.options import Options  # noqa: E402
 from pipeline.theory.directpred import modes as pair  # noqa: E402
 from pipeline.theory.embnorms.opposite import sampled_cosines  # noqa: E402
 from pipeline.theory.embnorms.pairs import steps_to_converge  # noqa: E402

@@ -11,9 +11,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PY
 for name, megabytes in (("MMAP_THRESHOLD", 32), ("TRIM_THRESHOLD", 1024), ("TOP_PAD", 64)):
     os.environ.setdefault(f"MALLOC_{name}_", str(megabytes << 20))
 
-from pipeline import snake, summary
+from pipeline.engine import summary
+from pipeline.engine.workflow import read
 
-BUILD = snake.read(config)
+BUILD = read(config)
 
 
 wildcard_constraints:

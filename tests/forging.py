@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, receipt
+from pipeline import files
 from pipeline.artifacts import table
+from pipeline.ledger import receipt
 from pipeline.sharing import writer
 from pipeline.work import Work
 

@@ -17,9 +17,9 @@ from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.figures import directpred_fig3, multiview_toyB4, stepwise_fig1ab
 from pipeline.artifacts.rows import CELL, Row
 from pipeline.errors import UserError
+from pipeline.ledger.workspace import Workspace
 from pipeline.provenance import audit, identify
 from pipeline.theory import simulations
-from pipeline.workspace import Workspace
 
 CARRIED = {identify.ARTIFACT: "results/quick/theirs/decay", identify.KEY: "0123456789abcdef" * 4}
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from conftest import DUEL, Project
 
-from pipeline import files, naming, receipt
-from pipeline.catalogue import Catalogue, Options
-from pipeline.plan import Plan
-from pipeline.provenance import audit, chain, identify, ledgers, page, views
+from pipeline import files
+from pipeline.engine.state import States
+from pipeline.ledger import naming, receipt, sources
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
+from pipeline.provenance import audit, chain, identify, page, views
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, STALE
-from pipeline.state import States
-from pipeline.workspace import Node, Workspace
 
 TABLE, FIGURE = "results/mini/mini/duel", "results/mini/mini/bars"
 
@@ -37,7 +39,7 @@ def here(drawn: Project, monkeypatch) -> Path:
     """The copy's root; fingerprints are those of its own package, which is byte for byte that of the tests."""
     monkeypatch.chdir(drawn.root)
     monkeypatch.setattr("pipeline.components.PACKAGE", drawn.root / "pipeline")
-    monkeypatch.setattr("pipeline.fingerprint.PACKAGE", drawn.root / "pipeline")
+    monkeypatch.setattr("pipeline.ledger.fingerprint.PACKAGE", drawn.root / "pipeline")
     return drawn.root
 
 
@@ -83,7 +85,7 @@ def test_one_cell_is_followed_down_to_its_data(drawn):
 
 
 def test_a_graph_for_mermaid_has_every_box_once(here):
-    text = views.mermaid(chain.walk(ledgers.Folder(here), [TABLE]))
+    text = views.mermaid(chain.walk(sources.Folder(here), [TABLE]))
     boxes = re.findall(r'^    (n\d+)\["(.*)"\]$', text, re.MULTILINE)
     assert len(boxes) == 1 + 2 + 2 + 1
     assert len({name for name, _ in boxes}) == 6
@@ -169,7 +171,7 @@ def test_changed_code_makes_it_stale_and_accept_says_why_it_does_not(drawn):
 
 
 def test_raw_files_that_are_at_hand_are_compared(here, monkeypatch):
-    link = chain.walk(ledgers.Folder(here), [TABLE]).family("prepare")[0]
+    link = chain.walk(sources.Folder(here), [TABLE]).family("prepare")[0]
     right = here / "raw.tar.gz"
     right.write_bytes(b"raw")
     link.receipt["leaves"]["files"] = [{"name": "raw.tar.gz", "sha256": files.sha256(right)}]
@@ -185,7 +187,7 @@ def test_raw_files_that_are_at_hand_are_compared(here, monkeypatch):
 def _everything(root: Path) -> dict[Path, bytes]:
     """All files on the way of the table and the figure."""
     found = {}
-    for link in chain.walk(ledgers.Folder(root), [TABLE, FIGURE]):
+    for link in chain.walk(sources.Folder(root), [TABLE, FIGURE]):
         paths = [root / link.node.receipt]
         paths += [Workspace(root).payload(link.node) / name for name in link.receipt["outputs"]]
         found |= {path: path.read_bytes() for path in paths}
@@ -269,7 +271,7 @@ def test_tampering_is_found_200_times(here):
 
 
 def _nodes(root: Path) -> list[str]:
-    return list(chain.walk(ledgers.Folder(root), [TABLE]).links)
+    return list(chain.walk(sources.Folder(root), [TABLE]).links)
 
 
 def test_a_measurement_that_says_it_reads_another_checkpoint(here):
@@ -324,7 +326,7 @@ def test_a_committed_revision_is_an_anchor(here, drawn):
     git("init", "-q", "-b", "main")
     git("add", "-A", "-f", "receipts", "results")
     git("commit", "-q", "-m", "results")
-    revision = ledgers.Revision(here, "main")
+    revision = sources.Revision(here, "main")
     assert audited(here, TABLE, revision=revision).holds
     path = here / Node(next(name for name in _nodes(here) if name.startswith("checkpoints/"))).receipt
 
@@ -336,7 +338,7 @@ def test_a_committed_revision_is_an_anchor(here, drawn):
     assert any(f.kind == FORGED and f.path == shown and "revision main" in f.text for f in findings)
     git("rm", "-q", "--cached", f"{TABLE}.receipt.json")
     git("commit", "-q", "-m", "less")
-    findings = audited(here, TABLE, revision=ledgers.Revision(here, "HEAD")).findings
+    findings = audited(here, TABLE, revision=sources.Revision(here, "HEAD")).findings
     assert any(f.path == f"{TABLE}.receipt.json" and "not in revision HEAD" in f.text for f in findings)
 
 
@@ -377,5 +379,5 @@ def test_receipts_that_read_each_other_end_the_walk(tmp_path):
     other = f"data/{naming.dataset(leaves, False)}"
     write(name, other)
     write(other, name)
-    found = chain.walk(ledgers.Folder(tmp_path), [name])
+    found = chain.walk(sources.Folder(tmp_path), [name])
     assert any("which is made from it" in f.text for f in found.findings)

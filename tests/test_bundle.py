@@ -49,7 +49,7 @@ def test_a_bundle_holds_the_closure_and_prints_its_root(built: Project):
         )
     assert sum(name.endswith("/scores.json") for name in files) == 4
     assert sum(name.startswith("keys/") for name in files) == 6
-    assert {"Snakefile", "rules/tables.smk", "params/papers/mini.yaml", "pipeline/door.py"} <= files
+    assert {"Snakefile", "rules/tables.smk", "params/papers/mini.yaml", "pipeline/engine/executor.py"} <= files
     assert not any(name.endswith((".safetensors", ".pyc")) for name in files)
 
 

@@ -13,13 +13,14 @@ import torch
 from conftest import Project, copy_project
 
 from pipeline import components
-from pipeline.catalogue import Catalogue, Options, Request
-from pipeline.door import Door
+from pipeline.engine.executor import Door
 from pipeline.errors import UserError
 from pipeline.evaluation.progress import Progress
 from pipeline.evaluation.subject import Subject
-from pipeline.plan import Plan
-from pipeline.workspace import Node, Workspace
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.planning.catalogue import Catalogue, Request
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 
 TABLES = ("results/tiny/stepwise/table1.csv", "results/tiny/stepwise/table2.csv")
 EVOLUTION = "results/tiny/stepwise/ntk_evolution.csv"

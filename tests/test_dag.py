@@ -131,10 +131,12 @@ def test_an_edited_component_concerns_the_runs_that_name_it(built):
 
 def test_a_new_field_renames_no_run_and_a_changed_default_does(built):
     field = "    threads: int = _leaf(int, 1, gt=0)\n"
-    built.edit("pipeline/spec.py", field, field + "    momentum_warmup: int = _leaf(int, 0, absent=0)\n")
+    built.edit(
+        "pipeline/planning/composition.py", field, field + "    momentum_warmup: int = _leaf(int, 0, absent=0)\n"
+    )
     assert built.build(DUEL) == NOTHING
     new = "    momentum_warmup: int = _leaf(int, 5, absent=0)\n"
-    built.edit("pipeline/spec.py", "    momentum_warmup: int = _leaf(int, 0, absent=0)\n", new)
+    built.edit("pipeline/planning/composition.py", "    momentum_warmup: int = _leaf(int, 0, absent=0)\n", new)
     assert built.build(DUEL)["pretrain"] == 4
 
 
@@ -331,11 +333,12 @@ def test_other_pythons_give_the_same_keys(built, tmp_path):
         pytest.skip("no Python 3.12 or 3.13 on this machine")
     here = {p.relative_to(built.root): p.read_text() for p in (built.root / "keys").rglob("*.json")}
     program = (
-        "from pipeline.catalogue import Catalogue, Options\nfrom pipeline.plan import Plan\n"
-        "from pipeline.fingerprint import Fingerprints\n"
+        "from pipeline.planning.catalogue import Catalogue\nfrom pipeline.planning.key_files import key_files\n"
+        "from pipeline.planning.options import Options\nfrom pipeline.planning.plan import Plan\n"
+        "from pipeline.ledger.fingerprint import Fingerprints\n"
         "c = Catalogue(Options()); plan = Plan(c, [c.request('results/mini/mini/duel.csv')])\n"
         "import json, pathlib\n"
-        "for path, key in plan.keys(Fingerprints()).items():\n"
+        "for path, key in key_files(plan, Fingerprints()).items():\n"
         "    there = json.loads(pathlib.Path(path).read_text()); there.pop('noticed', None)\n"
         "    assert there == json.loads(key.text()), (path, there, key.text())\n"
         "print(len(plan.runs))"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import fingerprint
-from pipeline.fingerprint import Fingerprints, canonical
+from pipeline.ledger import fingerprint
+from pipeline.ledger.fingerprint import Fingerprints, canonical
 
 EVERYTHING = '''
 """A module with a bit of everything."""
@@ -72,15 +72,15 @@ def test_golden_hashes_on_other_pythons(interpreter):
         pytest.skip("no other Python (3.11, 3.12, 3.13) on this machine")
     program = (
         f"import sys, hashlib; sys.path.insert(0, {str(fingerprint.PACKAGE.parent)!r})\n"
-        f"from pipeline.fingerprint import canonical, Fingerprints\n"
+        f"from pipeline.ledger.fingerprint import canonical, Fingerprints\n"
         f"cases = {CASES!r}\n"
         "print({n: hashlib.sha256(canonical(s).encode()).hexdigest()[:16] for n, s in cases.items()})\n"
-        "from pipeline.fingerprint import PACKAGE\n"
-        "print(Fingerprints().code([PACKAGE / 'door.py', PACKAGE / 'data/prepare.py', PACKAGE / 'training/pretrain.py']))\n"
+        "from pipeline.ledger.fingerprint import PACKAGE\n"
+        "print(Fingerprints().code([PACKAGE / 'engine/executor.py', PACKAGE / 'data/prepare.py', PACKAGE / 'training/pretrain.py']))\n"
     )
     done = subprocess.run([interpreter, "-c", program], capture_output=True, text=True, check=True)
     here = Fingerprints().code(
-        [fingerprint.PACKAGE / name for name in ("door.py", "data/prepare.py", "training/pretrain.py")]
+        [fingerprint.PACKAGE / name for name in ("engine/executor.py", "data/prepare.py", "training/pretrain.py")]
     )
     assert done.stdout.splitlines() == [str(GOLDEN), str(here)]
 
@@ -118,10 +118,12 @@ def package(tmp_path, monkeypatch):
     """A small package that stands in for ours."""
     root = tmp_path / "pipeline"
     (root / "sub").mkdir(parents=True)
+    (root / "planning").mkdir()
     for name, text in {
         "__init__.py": "",
-        "spec.py": "x = 1",
-        "root.py": "from pipeline import helper\nfrom pipeline.sub.deep import thing\nfrom pipeline.spec import x",
+        "planning/spec.py": "x = 1",
+        "work.py": "w = 1",
+        "root.py": "from pipeline import helper, work\nfrom pipeline.sub.deep import thing\nfrom pipeline.planning.spec import x",
         "helper.py": "def f():\n    import pipeline.lazy\n    return 1",
         "lazy.py": "from . import relative",
         "relative.py": "y = 2",
@@ -160,10 +162,12 @@ def test_memory_is_by_content_and_survives(package, tmp_path):
     assert Fingerprints(memory).code([package / "root.py"]) == Fingerprints().code([package / "root.py"]) != code
 
 
-def test_every_deciding_module_exists():
-    """A module that was renamed would silently enter all fingerprints."""
-    missing = [name for name in fingerprint.DECIDING if not (fingerprint.PACKAGE.parent / name).is_file()]
-    assert missing == []
+def test_every_deciding_place_exists():
+    """One that was renamed would silently enter all fingerprints."""
+    for name in fingerprint.DECIDING:
+        assert (fingerprint.PACKAGE / name / "__init__.py").is_file(), name
+    for name in fingerprint.SHARED:
+        assert (fingerprint.PACKAGE / f"{name}.py").is_file(), name
 
 
 def test_what_a_users_component_imports_of_theirs_is_followed(tmp_path):

@@ -9,12 +9,15 @@ import pytest
 import yaml
 from conftest import copy_project
 
-from pipeline import components, spec
-from pipeline.catalogue import PARAMS, Catalogue, Options, Request
+from pipeline import components
+from pipeline.engine.estimate import Estimate
+from pipeline.engine.state import States
 from pipeline.errors import UserError
-from pipeline.plan import Plan
-from pipeline.state import Estimate, States
-from pipeline.workspace import Workspace
+from pipeline.ledger.workspace import Workspace
+from pipeline.planning import composition, params, spec, yaml_files
+from pipeline.planning.catalogue import PARAMS, Catalogue, Request
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 
 
 def planned(*targets: str, **options) -> Plan:
@@ -140,8 +143,9 @@ def test_the_plan_needs_no_torch():
     import sys
 
     program = (
-        "import sys; from pipeline.catalogue import Catalogue, Options; from pipeline.plan import Plan; "
-        "from pipeline.fingerprint import Fingerprints; c = Catalogue(Options()); Plan(c, c.built()).keys(Fingerprints()); "
+        "import sys; from pipeline.planning.catalogue import Catalogue; from pipeline.planning.options import Options; "
+        "from pipeline.planning.plan import Plan; from pipeline.planning.key_files import key_files; "
+        "from pipeline.ledger.fingerprint import Fingerprints; c = Catalogue(Options()); key_files(Plan(c, c.built()), Fingerprints()); "
         "print([m for m in ('torch', 'numpy', 'pandas', 'snakemake', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
@@ -362,7 +366,7 @@ def test_yaml_mistakes_name_the_line(folder):
 
 def test_yes_and_no_are_words_and_exponents_are_numbers(tmp_path):
     (tmp_path / "a.yaml").write_text("a: yes\nb: no\nc: 1e-4\nd: 4.0e-4\ne: true\nf: 10\ng: .5\nh: 1.2.3\n")
-    assert spec.load(tmp_path / "a.yaml") == {
+    assert yaml_files.load(tmp_path / "a.yaml") == {
         "a": "yes", "b": "no", "c": 1e-4, "d": 4e-4, "e": True, "f": 10, "g": 0.5, "h": "1.2.3",
     }  # fmt: skip
 
@@ -372,9 +376,9 @@ def test_yes_and_no_are_words_and_exponents_are_numbers(tmp_path):
 
 def test_another_kind_replaces_a_component_and_the_same_changes_it():
     base = {"predictor": {"kind": "linear", "bias": True}, "batch_size": 1}
-    assert spec.overlay(base, {"predictor": {"bias": False}})["predictor"] == {"kind": "linear", "bias": False}
-    assert spec.overlay(base, {"predictor": {"kind": "linear"}})["predictor"] == {"kind": "linear", "bias": True}
-    assert spec.overlay(base, {"predictor": "mlp"})["predictor"] == {"kind": "mlp"}
+    assert params.overlay(base, {"predictor": {"bias": False}})["predictor"] == {"kind": "linear", "bias": False}
+    assert params.overlay(base, {"predictor": {"kind": "linear"}})["predictor"] == {"kind": "linear", "bias": True}
+    assert params.overlay(base, {"predictor": "mlp"})["predictor"] == {"kind": "mlp"}
     assert base == {"predictor": {"kind": "linear", "bias": True}, "batch_size": 1}
 
 
@@ -386,7 +390,7 @@ def test_leaves_of_components_are_read_from_their_source_without_importing_them(
     )
     found = components.resolve("objective", {"kind": "mine", "must": "x", "weight": 2}, "here", tmp_path)
     assert found == {"kind": "mine", "weight": 2.0, "later": 1, "must": "x"}
-    kept, silent = spec.prune({"objective": found}, tmp_path)
+    kept, silent = composition.prune({"objective": found}, tmp_path)
     assert kept == {"objective": {"kind": "mine", "weight": 2.0, "must": "x"}}
     assert silent == {"objective": {"later": 1}}
     with pytest.raises(UserError, match="mine needs this key"):

@@ -17,12 +17,12 @@ import pytest
 from conftest import DUEL, Project, add_mini
 
 from pipeline.errors import UserError, nearest
+from pipeline.ledger.workspace import Workspace
 from pipeline.provenance.listing import Listing
 from pipeline.provenance.live import Live
 from pipeline.provenance.runs import Run
 from pipeline.training.history import History
 from pipeline.training.report import STATUS, Report
-from pipeline.workspace import Workspace
 
 CONFIG = ("--config", "scale=mini")
 LONG = "epochs: {100: 1, 300: 500}"

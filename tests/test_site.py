@@ -15,11 +15,12 @@ import pytest
 from conftest import DUEL, ROOT, Project
 
 from pipeline import files
-from pipeline.catalogue import Catalogue, Options
 from pipeline.durations import rough
 from pipeline.errors import UserError
+from pipeline.ledger.sources import Folder
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, walk
-from pipeline.provenance.ledgers import Folder
 from pipeline.site import folder, graph, layers, spark, tables
 from pipeline.site.build import Site
 from pipeline.site.fold import fold

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import files, receipt
+from pipeline import files
 from pipeline.errors import UserError
-from pipeline.journal import Journal
-from pipeline.keys import Key, merged
-from pipeline.store import Store
-from pipeline.workspace import Node, checkpoint, measurement
+from pipeline.ledger import receipt
+from pipeline.ledger.journal import Journal
+from pipeline.ledger.keys import Key, merged
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import Node, checkpoint, measurement
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy.optimize import root
 from scipy.stats import ortho_group
 
-from pipeline import spec
 from pipeline.artifacts.rows import same
 from pipeline.errors import UserError
+from pipeline.planning import spec, yaml_files
 from pipeline.theory.multiview import centroid, contrastive, crops, flow, four, graph, operators
 from pipeline.theory.multiview.information import class_information
 
@@ -410,7 +410,9 @@ def test_smaller_starts_select_the_leading_mode():
 
 @pytest.mark.parametrize("artifact", ["fig6abc", "fig7", "toyB4"])
 def test_every_cell_has_its_record_and_a_second_run_is_the_same(artifact):
-    declared = spec.parse(spec.Paper, spec.load(ROOT / "params/papers/multiview.yaml"), "multiview").artifacts[artifact]
+    declared = spec.parse(spec.Paper, yaml_files.load(ROOT / "params/papers/multiview.yaml"), "multiview").artifacts[
+        artifact
+    ]
     given = {name: value for name, value in declared.simulation.items() if name != "kind"}
     small = {"fig6abc": {"images": 40}, "fig7": {"images": 40, "samples": 3}, "toyB4": {"long": 20.0, "draws": 50}}
     small[artifact] |= {} if artifact == "fig6abc" else {"replications": 2}

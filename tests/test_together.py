@@ -25,11 +25,14 @@ from conftest import DUEL, Project, add_mini, copy_project
 from test_capture import Notes
 from trainings import SlowDisk, content, make_works, run_spec, write_noise
 
-from pipeline.catalogue import Catalogue, Options
-from pipeline.door import Door, _Clock
+from pipeline.engine.executor import Door, _Clock
 from pipeline.errors import UserError
-from pipeline.fingerprint import Fingerprints
-from pipeline.plan import Plan
+from pipeline.ledger.fingerprint import Fingerprints
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.key_files import key_files
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 from pipeline.provenance import runs
 from pipeline.provenance.live import Live
 from pipeline.training import checkpoint, pretrain, progress, together
@@ -37,7 +40,6 @@ from pipeline.training.capture import Steps
 from pipeline.training.history import History
 from pipeline.training.report import Report, Screen
 from pipeline.work import Work
-from pipeline.workspace import Node, Workspace
 
 torch.set_num_threads(1)
 Bytes = dict[int, dict[str, str]]
@@ -501,7 +503,7 @@ def test_only_trainings_are_told_and_no_key_is_another(tmp_path: Path) -> None:
     for options in (Options(scale="tiny"), Options(scale="tiny", together=3), Options(scale="gpu")):
         catalogue = Catalogue(options)
         plan = Plan(catalogue, [catalogue.request("results/table8.csv")])
-        keys[options] = plan.keys(fingerprints)
+        keys[options] = key_files(plan, fingerprints)
         told = {(key.stage, key.context.get("together")) for key in keys[options].values()}
         expected = {"tiny": options.together, "gpu": 4}[options.scale]
         assert {together for stage, together in told if stage == "pretrain"} == {expected}

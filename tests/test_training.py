@@ -29,7 +29,7 @@ from pipeline.nets.predictors import none as no_predictor
 from pipeline.nets.projectors.none import NoProjector
 from pipeline.nets.targets.same import Same
 from pipeline.objectives import cosine, euclidean
-from pipeline.spec import prune
+from pipeline.planning.composition import prune
 from pipeline.training import checkpoint, pretrain, progress
 from pipeline.training.batches import Batches
 from pipeline.training.capture import Steps

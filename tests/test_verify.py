@@ -15,7 +15,7 @@ import forging
 import pytest
 from conftest import BARS, DUEL, ROOT, Project
 
-from pipeline.provenance.ledgers import Revision
+from pipeline.ledger.sources import Revision
 from pipeline.sharing import signature, tolerances
 from pipeline.sharing.verify import Verdict, verify
 

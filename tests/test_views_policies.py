@@ -14,8 +14,9 @@ from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 from waiting import imagined_gpu
 
-from pipeline import components, spec
+from pipeline import components
 from pipeline.errors import UserError
+from pipeline.planning import composition
 from pipeline.training.fusion import compiled
 from pipeline.views.blur import gaussian_blur
 from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
@@ -389,11 +390,11 @@ def test_later_leaves_rename_no_run():
     old |= {"hue_space": "hsv", "grayscale": 0.2, "blur_probability": 0.0, "blur_kernel": 0.1}
     old |= {"blur_sigma_min": 0.1, "blur_sigma_max": 2.0}
     full = components.resolve("views", {"kind": "simclr"}, "test")
-    kept, silent = spec.prune({"views": full})
+    kept, silent = composition.prune({"views": full})
     assert kept["views"] == {"kind": "simclr", **old}
     assert silent["views"] == simclr.ABSENT
     told = components.resolve("views", {"kind": "simclr", "solarize_probability": [0, 0.2]}, "test")
-    assert spec.prune({"views": told})[0]["views"]["solarize_probability"] == [0, 0.2]
+    assert composition.prune({"views": told})[0]["views"]["solarize_probability"] == [0, 0.2]
 
 
 @pytest.mark.parametrize("paper", PAPERS)

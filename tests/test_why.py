@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import DUEL, Project
 
-from pipeline import fingerprint
+from pipeline.ledger import fingerprint
+from pipeline.ledger.outlines import History, compare
+from pipeline.ledger.store import Store
 from pipeline.provenance import differences
-from pipeline.provenance.history import History, compare
-from pipeline.store import Store
 
 CONFIG = ("--config", "scale=mini")
 STEP = "pipeline/training/step.py"

@@ -14,7 +14,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Bring the nodes of the given receipts into place."""
-    from pipeline.door import Door
-    from pipeline.workspace import Node, Workspace
+    from pipeline.engine.executor import Door
+    from pipeline.ledger.workspace import Node, Workspace
 
     Door(Workspace()).run([Node.of_receipt(path) for path in arguments.receipts])

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.catalogue import Catalogue, Request
-    from pipeline.plan import Plan
-    from pipeline.spec import Scale
-    from pipeline.state import States
+    from pipeline.engine.state import States
+    from pipeline.planning.catalogue import Catalogue, Request
+    from pipeline.planning.plan import Plan
+    from pipeline.planning.spec import Scale
 
 
 @dataclass
@@ -40,7 +40,8 @@ def catalogue(config: Sequence[str]) -> Catalogue:
     """
     import yaml
 
-    from pipeline.catalogue import Catalogue, Options
+    from pipeline.planning.catalogue import Catalogue
+    from pipeline.planning.options import Options
 
     given = {}
     for item in config:
@@ -72,9 +73,9 @@ def planned(targets: Sequence[str], known: Catalogue) -> Planned:
     Raises:
         UserError: A target names no artifact, or a declaration is wrong.
     """
-    from pipeline.plan import Plan
-    from pipeline.state import States
-    from pipeline.workspace import Workspace
+    from pipeline.engine.state import States
+    from pipeline.ledger.workspace import Workspace
+    from pipeline.planning.plan import Plan
 
     requests = [request(target, known) for target in targets]
     plan = Plan(known, requests or known.built())

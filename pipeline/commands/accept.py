@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Declare that the code of a stage, as it is now, computes what it computed before."""
     from pathlib import Path
 
-    from pipeline import accepted
+    from pipeline.ledger import accepted
     from pipeline.provenance.refactorings import refactorings
 
     known = _targets.catalogue(arguments.config)

@@ -9,9 +9,9 @@ from pipeline.commands import _targets
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.catalogue import Catalogue
+    from pipeline.engine.state import States
+    from pipeline.planning.catalogue import Catalogue
     from pipeline.provenance.identify import Origin
-    from pipeline.state import States
 
 HELP = "follow a result down to raw data, and verify every file on the way"
 
@@ -37,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from pipeline import files
+    from pipeline.ledger.sources import Revision
+    from pipeline.ledger.workspace import Workspace
     from pipeline.provenance import audit, views
-    from pipeline.provenance.ledgers import Revision
-    from pipeline.workspace import Workspace
 
     known = _targets.catalogue(arguments.config)
     workspace = Workspace(Path.cwd())
@@ -69,8 +69,8 @@ def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
     import os
     from pathlib import Path
 
+    from pipeline.ledger.workspace import Node
     from pipeline.provenance import identify
-    from pipeline.workspace import Node
 
     path = Path(given)
     origin = identify.by_place(workspace, path)
@@ -106,8 +106,9 @@ def _cells(workspace: Any, node: str, where: list[str]) -> list[dict[str, Any]]:
     Raises:
         UserError: It selects none, or names no axis.
     """
-    from pipeline import files, receipt
-    from pipeline.workspace import Node
+    from pipeline import files
+    from pipeline.ledger import receipt
+    from pipeline.ledger.workspace import Node
 
     found = receipt.read(workspace.path(Node(node).receipt))
     cells = (found or {}).get("leaves", {}).get("cells")

@@ -21,8 +21,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Pack results with all that they come from, and print the root hash to hand over by another way."""
+    from pipeline.ledger.workspace import Workspace
     from pipeline.sharing.bundle import bundle
-    from pipeline.workspace import Workspace
 
     known = _targets.catalogue(arguments.config)
     artifacts = [_targets.request(target, known).stem for target in arguments.targets]

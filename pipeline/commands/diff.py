@@ -11,8 +11,8 @@ from pipeline.commands import _targets
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.catalogue import Catalogue
     from pipeline.comparing.sides import AtRevision, WorkingTree
+    from pipeline.planning.catalogue import Catalogue
 
 HELP = "results of two revisions, cell by cell: beyond seed noise or not, and what caused it"
 
@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline import files
     from pipeline.comparing import artifacts, page, words
     from pipeline.comparing.sides import AtRevision, WorkingTree
-    from pipeline.provenance.history import History
-    from pipeline.provenance.ledgers import git
-    from pipeline.store import Store
+    from pipeline.ledger.outlines import History
+    from pipeline.ledger.sources import git
+    from pipeline.ledger.store import Store
 
     root = Path.cwd()
     store = Store(root)
@@ -84,9 +84,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _outdated(stems: list[str], known: Catalogue) -> Iterator[str]:
     """Results in the working tree that are not what is declared now."""
-    from pipeline.plan import Plan
-    from pipeline.state import IN_PLACE, States
-    from pipeline.workspace import Workspace
+    from pipeline.engine.state import IN_PLACE, States
+    from pipeline.ledger.workspace import Workspace
+    from pipeline.planning.plan import Plan
 
     requests = []
     for stem in stems:

@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
     """List what nothing needs, over all scales and flavours, and delete it if asked to."""
     import shutil
 
+    from pipeline.ledger.workspace import Workspace
     from pipeline.provenance import garbage
-    from pipeline.workspace import Workspace
 
     found = garbage.collect(Workspace(Path.cwd()), _targets.catalogue(arguments.config))
     for kind, text in _WHAT.items():

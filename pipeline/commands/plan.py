@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Say what the targets need, how much of it is there, and how long the rest will take."""
-    from pipeline.state import Estimate
+    from pipeline.engine.estimate import Estimate
 
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
     plan, states = found.plan, found.states

@@ -22,8 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Restore whole chains without computing anything; exit status 0 if all of them are in place."""
     from pathlib import Path
 
+    from pipeline.ledger.workspace import Workspace
     from pipeline.provenance import restore
-    from pipeline.workspace import Workspace
 
     known = _targets.catalogue(arguments.config)
     workspace = Workspace(Path())
@@ -55,15 +55,16 @@ def _collect(workspace: Any, target: str, known: Any, receipts: dict[str, dict[s
     """
     from pathlib import Path
 
+    from pipeline.engine.settle import settle
+    from pipeline.ledger.sources import Folder
+    from pipeline.ledger.workspace import Node
     from pipeline.provenance.chain import walk
     from pipeline.provenance.identify import by_place
-    from pipeline.provenance.ledgers import Folder
-    from pipeline.workspace import Node
 
     origin = by_place(workspace, Path(target))
     if origin is None or origin.node.startswith("results/"):
         states = _targets.planned([target if origin is None else f"{origin.node}.csv"], known).states
-        states.settle()
+        settle(states)
         for state in states:
             if state.receipt is None:
                 stale.append(state.node.name)

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from pipeline.errors import UserError
-    from pipeline.provenance.ledgers import Revision
+    from pipeline.ledger.sources import Revision
     from pipeline.sharing.verify import verify
 
     expect = arguments.expect.strip().lower() if arguments.expect is not None else None

@@ -22,8 +22,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Say what is at the bottom of it, then name the leaf, function or input behind each stage that would execute."""
+    from pipeline.engine.state import IN_PLACE
     from pipeline.provenance import causes, why
-    from pipeline.state import IN_PLACE
 
     states = _targets.planned(arguments.targets, _targets.catalogue(arguments.config)).states
     stale = [state for state in states if state.status != IN_PLACE]

@@ -9,10 +9,10 @@ from typing import Any
 from pipeline.comparing import cells
 from pipeline.comparing.cells import Cell, Quantity
 from pipeline.comparing.sides import Result
+from pipeline.ledger.outlines import History
 from pipeline.provenance.causes import Lookup, Made, Pairs
 from pipeline.provenance.chain import Chain
 from pipeline.provenance.differences import Reason, declared, dumped
-from pipeline.provenance.history import History
 
 
 @dataclass

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline import files, receipt
+from pipeline import files
+from pipeline.ledger import receipt
+from pipeline.ledger.sources import Folder, Ledger, Revision
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import LOCAL, Node
 from pipeline.provenance.chain import Chain, Link, parse, walk
-from pipeline.provenance.ledgers import Folder, Ledger, Revision
-from pipeline.store import Store
-from pipeline.workspace import LOCAL, Node
 
 
 @dataclass
@@ -199,7 +200,7 @@ class _Gathered:
                     waiting.append((entry["node"], below))
 
     def read(self, path: str) -> bytes | None:
-        """See :class:`~pipeline.provenance.ledgers.Ledger`."""
+        """See :class:`~pipeline.ledger.sources.Ledger`."""
         if path in self._outputs:
             return Folder(self._shelf.store.folder).read(
                 self._shelf.store.object(self._outputs[path]).relative_to(self._shelf.store.folder).as_posix()

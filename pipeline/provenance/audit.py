@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
-from pipeline.provenance import causes
+from pipeline.engine.state import EXECUTE, IN_PLACE, States
+from pipeline.ledger.sources import Folder, Revision
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.provenance import causes, why
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, STALE, Finding
 from pipeline.provenance.identify import Origin
-from pipeline.provenance.ledgers import Folder, Revision
-from pipeline.state import EXECUTE, IN_PLACE, States
-from pipeline.store import Store
-from pipeline.workspace import Node, Workspace
 
 
 @dataclass
@@ -221,7 +221,7 @@ def _stale(states: States, chain: Chain, whole: bool, told: set[str]) -> Iterato
             continue
         if state.node.name not in chain.links and not (whole and state.status == EXECUTE):
             continue
-        lines = tuple(line for line in states.explain(state) if not line.startswith("file:"))
+        lines = tuple(line for line in why.lines(states, state) if not line.startswith("file:"))
         if lines and not all(line.startswith("input:") for line in lines):
             reasons.setdefault(lines, []).append(state.node.receipt)
         elif lines and state.node.family == "artifact":

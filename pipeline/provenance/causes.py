@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline import receipt
+from pipeline.engine.state import IN_PLACE
+from pipeline.ledger import receipt
+from pipeline.ledger.outlines import History
+from pipeline.ledger.workspace import Node
 from pipeline.provenance import why
 from pipeline.provenance.differences import Reason, declared, dumped
-from pipeline.provenance.history import History
-from pipeline.state import IN_PLACE
-from pipeline.workspace import Node
 
 if TYPE_CHECKING:
-    from pipeline.state import State, States
+    from pipeline.engine.state import State, States
 
 Causes = dict[Reason, set[str]]
 """Differences, each with the nodes that show it."""

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline import files, naming, receipt
+from pipeline import files
+from pipeline.ledger import naming, receipt
+from pipeline.ledger.sources import Ledger
+from pipeline.ledger.workspace import Node, is_node
 from pipeline.provenance.findings import FORGED, MISSING, Finding
-from pipeline.provenance.ledgers import Ledger
-from pipeline.workspace import Node, is_node
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.provenance.history import CHANGED, GONE, NEW, History
+from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
 
 ABSENT: Any = object()
 """Stands for a leaf that one side does not have."""

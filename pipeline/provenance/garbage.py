@@ -12,15 +12,16 @@ from typing import Any
 
 import yaml
 
-from pipeline import files, receipt
-from pipeline.catalogue import Catalogue
+from pipeline import files
+from pipeline.engine.state import States
 from pipeline.errors import UserError
-from pipeline.plan import Plan
+from pipeline.ledger import receipt
+from pipeline.ledger.sources import Folder, blobs, git
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.plan import Plan
 from pipeline.provenance.chain import parse, walk
-from pipeline.provenance.ledgers import Folder, blobs, git
-from pipeline.state import States
-from pipeline.store import Store
-from pipeline.workspace import Node, Workspace
 
 
 @dataclass

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, receipt
-from pipeline.store import Store
-from pipeline.workspace import Node, Workspace
+from pipeline import files
+from pipeline.ledger import receipt
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import Node, Workspace
 
 _PLACES = (
     r"((?:data|simulations)/[^/]+-[0-9a-f]{8})(?:/.*)?",

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, receipt
-from pipeline.journal import Journal
-from pipeline.state import State
-from pipeline.workspace import Node, Workspace
+from pipeline import files
+from pipeline.engine.state import State
+from pipeline.ledger import receipt
+from pipeline.ledger.journal import Journal
+from pipeline.ledger.workspace import Node, Workspace
 
 STATUS = "status.json"
 """What a training writes into its scratch folder."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline import files, receipt
-from pipeline.accepted import Entry
+from pipeline import files
+from pipeline.engine.state import States
 from pipeline.errors import UserError
-from pipeline.state import States
+from pipeline.ledger import receipt
+from pipeline.ledger.accepted import Entry
 
 
 def refactorings(states: States, stage: str, reason: str) -> dict[Entry, int]:

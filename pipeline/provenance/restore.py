@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.door import Door, is_as_written
-from pipeline.remote import fetch
-from pipeline.workspace import Node, Workspace
+from pipeline.engine.executor import Door, is_as_written
+from pipeline.ledger.remote import fetch
+from pipeline.ledger.workspace import Node, Workspace
 
 
 @dataclass

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline import files, receipt
+from pipeline import files
 from pipeline.durations import clock
-from pipeline.plan import Plan
+from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, State, States
+from pipeline.ledger import receipt
+from pipeline.ledger.workspace import Node, checkpoint, measurement
+from pipeline.planning.plan import Plan
+from pipeline.provenance import why
 from pipeline.provenance.differences import flat
 from pipeline.provenance.live import Live, Status, goes_on
-from pipeline.state import EXECUTE, IN_PLACE, RESTORABLE, State, States
-from pipeline.workspace import Node, checkpoint, measurement
 
 STATES = (
     "declared", "waiting", "running", "interrupted", "failed", "stale", "restorable", "done", "diverged",
@@ -154,7 +156,7 @@ def _state(
     if asked or worker is not None:
         return "waiting", f"{len(run.present)} of {len(nodes)} milestones are in place" if run.present else ""
     if any(node.found is not None and node.status == EXECUTE for node in nodes):
-        return "stale", "; ".join(dict.fromkeys(r for n in nodes if n.found is not None for r in states.explain(n)))
+        return "stale", "; ".join(dict.fromkeys(r for n in nodes if n.found is not None for r in why.lines(states, n)))
     return "declared", ""
 
 

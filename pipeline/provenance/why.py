@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
+from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
+from pipeline.ledger.workspace import Node
 from pipeline.provenance.differences import Reason, declared, dumped
-from pipeline.provenance.history import CHANGED, GONE, NEW, History
-from pipeline.workspace import Node
 
 if TYPE_CHECKING:
-    from pipeline.state import State, States
+    from pipeline.engine.state import State, States
 
 WAITING = ("is to be executed", "are to be executed")
 """What happens to an input that is stale itself: no reason of its own."""
@@ -41,6 +41,11 @@ def explain(states: States, state: State) -> list[Reason]:
     if states.workspace.path(state.node.receipt).is_file():
         return [*reasons, Reason("receipt", state.node.receipt, change="contradicts itself")]
     return reasons or nearest(states, state)
+
+
+def lines(states: States, state: State) -> list[str]:
+    """Say the same in words, a line per reason."""
+    return [reason.line() for reason in explain(states, state)]
 
 
 def wanted(state: State) -> dict[str, Any]:

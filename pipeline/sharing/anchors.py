@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.ledger.sources import Revision
 from pipeline.provenance.findings import FORGED, Finding
-from pipeline.provenance.ledgers import Revision
 from pipeline.sharing import names, signature
 from pipeline.sharing.contents import Contents
 

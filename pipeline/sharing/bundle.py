@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.engine.state import States
 from pipeline.errors import UserError
+from pipeline.ledger.workspace import Workspace
 from pipeline.sharing import crate, names, page, signature, writer
 from pipeline.sharing.collect import collect
-from pipeline.state import States
-from pipeline.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline import files
+from pipeline.engine.state import States
 from pipeline.errors import UserError
-from pipeline.keys import Key
+from pipeline.ledger.keys import Key
+from pipeline.ledger.sources import Folder
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import Workspace
 from pipeline.provenance.chain import Chain, Link, walk
-from pipeline.provenance.ledgers import Folder
 from pipeline.sharing import names, shapes
 from pipeline.sharing.writer import Content
-from pipeline.state import States
-from pipeline.store import Store
-from pipeline.workspace import Workspace
 
 FOLDERS = {"pipeline": "*.py", "rules": "*.smk", "params": "*.yaml *.csv", "profiles": "*.yaml"}
 """What of the checkout goes along."""

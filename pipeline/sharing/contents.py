@@ -14,7 +14,7 @@ _KEPT, _JSON = 512 << 20, 64 << 20
 
 
 class Contents:
-    """Members of a bundle; a ledger (see :mod:`pipeline.provenance.ledgers`) for the chain of receipts.
+    """Members of a bundle; a ledger (see :mod:`pipeline.ledger.sources`) for the chain of receipts.
 
     Args:
         path: The zip.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from pipeline import workspace
+from pipeline.ledger import workspace
 
 MANIFEST, SIGNATURE, PAGE, CRATE = "manifest.json", "signature.sshsig", "index.html", "ro-crate-metadata.json"
 

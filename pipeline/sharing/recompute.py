@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.fingerprint import Fingerprints
-from pipeline.keys import merged
+from pipeline.ledger.fingerprint import Fingerprints
+from pipeline.ledger.keys import merged
 from pipeline.provenance import identify
 from pipeline.work import Work
 

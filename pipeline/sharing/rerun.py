@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline import components, files
 from pipeline.errors import UserError
-from pipeline.keys import merged
+from pipeline.ledger.keys import merged
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, MISSING, Finding
 from pipeline.sharing import names, tolerances
@@ -258,7 +258,8 @@ def _components(spec: Mapping[str, Any], key: Mapping[str, Any]) -> Iterator[tup
 
 def _declared(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Raw files of a data set as this checkout declares them: a bundle says neither what to download nor from where."""
-    from pipeline.catalogue import Catalogue, Options
+    from pipeline.planning.catalogue import Catalogue
+    from pipeline.planning.options import Options
 
     known = Catalogue(Options.parse({}, {})).datasets.get(str(spec.get("name")))
     listed = [file.model_dump(exclude_none=True) for file in known.files] if known is not None else []

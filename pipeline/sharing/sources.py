@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
-from pipeline.fingerprint import canonical
+from pipeline.ledger.fingerprint import canonical
 
 _DEPTH = 20_000
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.ledger.sources import Revision
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FORGED, MISSING, Finding
-from pipeline.provenance.ledgers import Revision
 from pipeline.sharing import checks, guarded, names, page, recompute, sources
 from pipeline.sharing.anchors import anchors
 from pipeline.sharing.contents import Contents

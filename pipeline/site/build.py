@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from pipeline import files
 from pipeline.artifacts import claims, formats, page, scorecard
-from pipeline.catalogue import Catalogue
 from pipeline.durations import rough
+from pipeline.planning.catalogue import Catalogue
 from pipeline.site import folder, graph, runs, tables, views
 from pipeline.site.cost import cost
 from pipeline.site.project import Project, Result, natural, users

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.ledger.workspace import LOCAL, Node
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
-from pipeline.workspace import LOCAL, Node
 
 WRAP = 31
 """Letters of a line that tells in which leaves a run differs from others."""

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
+from pipeline.ledger.sources import Folder
+from pipeline.ledger.workspace import Node, Workspace
 from pipeline.provenance import findings as kinds
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import Finding
-from pipeline.provenance.ledgers import Folder
-from pipeline.workspace import Node, Workspace
 
 SHOWN = (".png", ".pdf", ".gif", ".csv", ".json", ".md")
 """Files of a result that the site has a copy of."""
@@ -37,7 +37,7 @@ class Cached(Folder):
         self._known: dict[str, bytes | None] = {}
 
     def read(self, path: str) -> bytes | None:
-        """See :class:`pipeline.provenance.ledgers.Ledger`."""
+        """See :class:`pipeline.ledger.sources.Ledger`."""
         if path not in self._known:
             self._known[path] = super().read(path)
         return self._known[path]

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.artifacts import formats
+from pipeline.ledger.workspace import LOCAL
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
 from pipeline.site import spark
 from pipeline.site.fold import count, title_of
 from pipeline.site.project import Project, Result, natural
-from pipeline.workspace import LOCAL
 
 
 @dataclass

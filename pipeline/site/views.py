@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.artifacts import claims, formats, page
+from pipeline.ledger.workspace import Node
 from pipeline.site import runs as run_pages
 from pipeline.site import tables
 from pipeline.site.fold import Box
 from pipeline.site.project import Result, natural
-from pipeline.workspace import Node
 
 MARKS = {claims.SHOWN: "shown", claims.UNDECIDED: "undecided", claims.NOT_SHOWN: "refuted", claims.UNTESTED: "untested"}
 """Verdict -> class of its mark."""

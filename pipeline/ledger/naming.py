@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import files
-from pipeline.workspace import LOCAL, Node
+from pipeline.ledger.workspace import LOCAL, Node
 
 
 def dataset(leaves: Mapping[str, Any], tracked: bool) -> str:
@@ -38,7 +38,7 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
     """Why a receipt cannot be that of its node, or None: the name says which leaves it was made with.
 
     Args:
-        found: A receipt that :func:`pipeline.receipt.check` has accepted.
+        found: A receipt that :func:`pipeline.ledger.receipt.check` has accepted.
     """
     node = Node(found["node"])
     tracked = not node.config.startswith(LOCAL)

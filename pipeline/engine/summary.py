@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
-from pipeline.journal import Journal
+from pipeline.ledger.journal import Journal
 
 if TYPE_CHECKING:
-    from pipeline.snake import Build
+    from pipeline.engine.workflow import Build
 
 
 def _counts(build: Build) -> tuple[str, list[dict]]:

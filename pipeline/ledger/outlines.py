@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline import components, files, fingerprint
+from pipeline import components, files
 from pipeline.errors import UserError
-from pipeline.keys import Key
-from pipeline.provenance.ledgers import blobs, git
-from pipeline.store import Store
+from pipeline.ledger import fingerprint
+from pipeline.ledger.keys import Key
+from pipeline.ledger.sources import blobs, git
+from pipeline.ledger.store import Store
 
 VERSIONS = 200
 """How many commits of a module are searched for the version that a receipt names, the newest first."""

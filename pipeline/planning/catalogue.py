@@ -7,94 +7,17 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pipeline import accepted, components, spec
+from pipeline import components
 from pipeline.components import PACKAGE
 from pipeline.errors import UserError, nearest
+from pipeline.ledger import accepted
+from pipeline.planning import spec, yaml_files
+from pipeline.planning.options import Options
+from pipeline.planning.params import Leaves
 
 PARAMS = PACKAGE.parent / "params"
 SUFFIXES = ("csv", "json", "md", "pdf", "png")
-
-SEEDS_AT_ONCE = 4
-"""Trained in turns by one process on a GPU, where the user says nothing."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user says with ``--config``: names of the scale and flavour, and where things are."""
-
-    scale: str = "quick"
-    flavour: str = "paper"
-    raw_dir: str | None = None
-    datasets: tuple[str, ...] = ()
-    seeds: int | None = None
-    extend: str | None = None
-    device: str | None = None
-    memory: int | None = None
-    together: int | None = None
-
-    @classmethod
-    def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
-        """Read snakemake's ``config``.
-
-        Raises:
-            UserError: A key that does not exist, or a value of the wrong type.
-        """
-        known = list(cls.__dataclass_fields__)
-        values: dict[str, Any] = {}
-        for name, value in config.items():
-            if name not in known:
-                raise UserError(f"--config {name}: unknown key; {nearest(name, known, 'the keys are')}")
-            values[name] = value
-        for name in ("scale", "flavour", "raw_dir", "extend", "device"):
-            if name in values and not isinstance(values[name], str):
-                raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
-        if "seeds" in values and (not isinstance(values["seeds"], int) or values["seeds"] < 1):
-            raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
-        if "together" in values:
-            found = values["together"]
-            if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-                raise UserError(f"--config together: expected a number of seeds from 1 on, found {found!r}")
-        if "memory" in values:
-            values["memory"] = _bytes(values["memory"])
-        if "datasets" in values:
-            found = values["datasets"]
-            if not isinstance(found, str | list | tuple) or not found:
-                raise UserError(f"--config datasets: expected names such as cifar10 or cifar10,stl10, found {found!r}")
-            values["datasets"] = tuple(found.split(",")) if isinstance(found, str) else tuple(map(str, found))
-        if not values.get("raw_dir") and environ.get("SSL_RAW_DIR"):
-            values["raw_dir"] = environ["SSL_RAW_DIR"]
-        for name in ("raw_dir", "extend"):
-            if values.get(name):
-                values[name] = str(Path(values[name]).expanduser().resolve())
-        if values.get("extend") and not Path(values["extend"]).is_dir():
-            raise UserError(f"--config extend: there is no folder {values['extend']}")
-        return cls(**values)
-
-    def at_once(self, gpu: bool) -> int:
-        """How many seeds of a run are trained in turns by one process.
-
-        Args:
-            gpu: Whether the run's scale wants a GPU, where steps of several runs fill what one of them leaves idle.
-        """
-        fills = gpu and self.device != "cpu"
-        return self.together or (SEEDS_AT_ONCE if fills else 1)
-
-    def edition(self, scale: str | None = None) -> str:
-        """Folder of results: the scale, and the flavour where it is not the paper's text."""
-        scale = scale or self.scale
-        return scale if self.flavour == "paper" else f"{scale}-{self.flavour}"
-
-
-def _bytes(text: Any) -> int:
-    """``4GB``, ``4GiB`` or a number of bytes, as a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", str(text).strip(), re.IGNORECASE)
-    if match is not None and not isinstance(text, bool):
-        size = int(float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " "))
-        if size >= 1:
-            return size
-    raise UserError(f"--config memory: expected a size such as 4GB or 500MiB, found {text!r}")
 
 
 @dataclass(frozen=True)
@@ -136,17 +59,17 @@ class Catalogue:
         """Declared papers by key."""
         found = {}
         for path in self._files("papers/*.yaml").values():
-            paper = spec.parse(spec.Paper, spec.load(path), _shown(path))
+            paper = spec.parse(spec.Paper, yaml_files.load(path), shown(path))
             if paper.paper in found:
-                raise UserError(f"{_shown(path)}: paper: {paper.paper} is declared already; choose another key")
-            self._check_flavours(paper, _shown(path))
+                raise UserError(f"{shown(path)}: paper: {paper.paper} is declared already; choose another key")
+            self._check_flavours(paper, shown(path))
             found[paper.paper] = paper
         return found
 
     @cached_property
     def paths(self) -> dict[str, Path]:
         """File of each paper, for messages."""
-        return {spec.load(path).get("paper", path.stem): path for path in self._files("papers/*.yaml").values()}
+        return {yaml_files.load(path).get("paper", path.stem): path for path in self._files("papers/*.yaml").values()}
 
     @cached_property
     def datasets(self) -> dict[str, spec.Dataset]:
@@ -155,11 +78,11 @@ class Catalogue:
         for folder in self.folders:
             path = folder / "datasets.yaml"
             if path.is_file():
-                declared = spec.load(path) or {}
+                declared = yaml_files.load(path) or {}
                 if not isinstance(declared, dict):
-                    raise UserError(f"{_shown(path)}: expected one entry per data set (name: {{title: ...}})")
+                    raise UserError(f"{shown(path)}: expected one entry per data set (name: {{title: ...}})")
                 for name, entry in declared.items():
-                    found[name] = spec.parse(spec.Dataset, entry, f"{_shown(path)}: {name}")
+                    found[name] = spec.parse(spec.Dataset, entry, f"{shown(path)}: {name}")
         return found
 
     def dataset(self, name: str, where: str) -> spec.Dataset:
@@ -181,8 +104,8 @@ class Catalogue:
         known = self._files("scales/*.yaml")
         if name not in known:
             raise UserError(f"--config scale={name}: there is no such scale; {nearest(name, list(known))}")
-        where = _shown(known[name])
-        found = spec.parse(spec.Scale, spec.load(known[name]), where)
+        where = shown(known[name])
+        found = spec.parse(spec.Scale, yaml_files.load(known[name]), where)
         for place, group in [
             ("datasets", found),
             *((f"papers.{key}.datasets", own) for key, own in found.papers.items()),
@@ -211,7 +134,7 @@ class Catalogue:
                     if key not in known:
                         raise UserError(f"{place}.{group}: there is no {key!r}; {nearest(key, list(known))}")
 
-    def _check_leaves(self, category: str, kind: str, leaves: spec.Leaves, where: str) -> None:
+    def _check_leaves(self, category: str, kind: str, leaves: Leaves, where: str) -> None:
         try:
             known = components.leaves(category, kind, self.extend)
         except UserError as error:
@@ -335,7 +258,7 @@ class Catalogue:
         return f"results/{request.artifact}" if alone else None
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     try:
         return path.relative_to(PACKAGE.parent).as_posix()
     except ValueError:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline import components, spec
-from pipeline.catalogue import Request
+from pipeline import components
 from pipeline.errors import UserError, nearest
-from pipeline.spec import Artifact, Leaves, Paper, Scale
-
-if TYPE_CHECKING:
-    from pipeline.plan import Plan
+from pipeline.planning import composition, params, spec
+from pipeline.planning.catalogue import Request
+from pipeline.planning.needs import Needs
+from pipeline.planning.params import Leaves
+from pipeline.planning.spec import Artifact, Paper, Scale
 
 UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
@@ -87,20 +87,20 @@ def _keeps_kinds(layer: Leaves) -> bool:
 
 
 class Reader:
-    """Turns one declaration into cells, asking the plan for what they need."""
+    """Turns one declaration into cells, asking for what they need."""
 
     def __init__(
-        self, plan: Plan, request: Request, paper: Paper, artifact: Artifact, scale: Scale, where: str
+        self, needs: Needs, request: Request, paper: Paper, artifact: Artifact, scale: Scale, where: str
     ) -> None:
-        self.plan, self.request, self.paper, self.artifact, self.scale, self.where = (
-            plan, request, paper, artifact, scale, where,
+        self.needs, self.request, self.paper, self.artifact, self.scale, self.where = (
+            needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
         if artifact.measure not in paper.measures:
             raise UserError(f"{where}: measure: {artifact.measure} is none of: {', '.join(paper.measures)}")
         self.measure = paper.measures[artifact.measure]
         self.value = self.flavour.measures.get(artifact.measure, self.measure.value)
-        self.seeds = range(plan.catalogue.options.seeds or min(artifact.seeds, scale.seeds or artifact.seeds))
+        self.seeds = range(needs.catalogue.options.seeds or min(artifact.seeds, scale.seeds or artifact.seeds))
 
     def cells(self) -> Iterator[Cell]:
         """All cells in the order of the declaration, then the baselines."""
@@ -121,11 +121,11 @@ class Reader:
             for dataset, leaves in first.items():
                 for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
                     cell = Cell({"dataset": dataset}, role=role, stands_for=dataset)
-                    self._fill(cell, spec.overlay(leaves, extra), Aside(), own=tuple(extra))
+                    self._fill(cell, params.overlay(leaves, extra), Aside(), own=tuple(extra))
                     yield cell
 
     def _left_out(self, cell: Cell) -> str | None:
-        chosen = self.plan.catalogue.options.datasets
+        chosen = self.needs.catalogue.options.datasets
         if chosen and cell.stands_for not in chosen:
             return f"{cell.stands_for}: not among --config datasets={','.join(chosen)}"
         if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
@@ -142,7 +142,7 @@ class Reader:
             cell.value = "_".join([self.value, *aside.reads])
         self._check_value(cell.value or self.value)
         for seed in self.seeds:
-            cell.nodes.append(self.plan.want(config, seed, cell.trained_epochs, protocol))
+            cell.nodes.append(self.needs.want(config, seed, cell.trained_epochs, protocol))
 
     def _used(self, dataset: str) -> tuple[str, Leaves]:
         """What the scale uses for a data set of the paper, and the leaves that it sets there."""
@@ -152,7 +152,7 @@ class Reader:
 
     def _in_scale(self) -> str:
         """Where the scale says what it changes, for messages."""
-        own = self.request.paper in self.plan.catalogue.scale(self.request.scale).papers
+        own = self.request.paper in self.needs.catalogue.scale(self.request.scale).papers
         keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
         return f"params/scales/{self.request.scale}.yaml: {keys}"
 
@@ -162,20 +162,20 @@ class Reader:
         A schedule that names no end has that of the training: ``ends``, or the cell's milestone.
         """
         cell.dataset, given = self._used(cell.stands_for)
-        data = self.plan.add_data(cell.dataset, given, self.scale.tracked, self.where)
+        data = self.needs.add_data(cell.dataset, given, self.scale.tracked, self.where)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
-        leaves = spec.overlay(leaves, spec.only_known(layer, leaves, self._in_scale(), self.plan.extend))
-        leaves.setdefault("normalize", self.plan.catalogue.datasets[cell.dataset].normalize)
-        run = spec.compose(leaves, self.where, self.plan.extend)
+        leaves = params.overlay(leaves, composition.only_known(layer, leaves, self._in_scale(), self.needs.extend))
+        leaves.setdefault("normalize", self.needs.catalogue.datasets[cell.dataset].normalize)
+        run = composition.compose(leaves, self.where, self.needs.extend)
         if run["schedule"].get("epochs", 0) is None:
             run["schedule"]["epochs"] = ends or cell.trained_epochs
-        return self.plan.add_run(run, data, cell.dataset, self.scale)
+        return self.needs.add_run(run, data, cell.dataset, self.scale)
 
     def _check_value(self, name: str) -> None:
         """A measure may say which values it has; a wrong name would else be found when everything is measured."""
         kind = self.measure.measure.get("kind", "")
-        known = components.values("measure", kind, self.plan.extend)
+        known = components.values("measure", kind, self.needs.extend)
         if known and name not in known:
             raise UserError(
                 f"{self.where}: {self.artifact.measure}: the measure {kind} has no value {name!r} (its value, and what "
@@ -204,37 +204,37 @@ class Reader:
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
             leaves["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
-        identity = self.plan.add_measure(leaves, self.where)
+        identity = self.needs.add_measure(leaves, self.where)
         if compared is not None:
             for seed in self.seeds:
-                self.plan.want_reference(config, seed, leaves["reference"])
+                self.needs.want_reference(config, seed, leaves["reference"])
         return identity
 
     def _layers(self, chosen: dict[str, Any]) -> tuple[Leaves, Aside]:
         """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
-        leaves = spec.overlay({}, self.paper.defaults)
+        leaves = params.overlay({}, self.paper.defaults)
         dataset = str(chosen["dataset"])
         of_data = dict(self.paper.datasets.get(dataset, {}))
         if self._used(dataset)[0] != dataset:
             of_data.pop("normalize", None)  # statistics of one data set are none of what stands for it
-        leaves = spec.overlay(leaves, of_data)
+        leaves = params.overlay(leaves, of_data)
         aside = Aside(self.where)
         if "method" in chosen:
-            leaves = spec.overlay(leaves, aside.take(self._method(str(chosen["method"]), ()), "method"))
+            leaves = params.overlay(leaves, aside.take(self._method(str(chosen["method"]), ()), "method"))
         sweeps = []
         for name, value in chosen.items():
             if name not in _RESERVED:
                 layer = aside.take(self._axis(name, value), name)
                 if (like := layer.pop("like", None)) is not None:
                     aside.axes.append(name)
-                    leaves = spec.overlay(leaves, aside.take(self._method(str(like), ()), name))
+                    leaves = params.overlay(leaves, aside.take(self._method(str(like), ()), name))
                 sweeps.append(layer)
         # A layer that replaces a component comes before those that change its leaves, whatever their order.
         sweeps.sort(key=_keeps_kinds)
-        swept = set().union(*map(spec.paths, sweeps)) if sweeps else set()
+        swept = set().union(*map(params.paths, sweeps)) if sweeps else set()
         for layer in sweeps:
-            leaves = spec.overlay(leaves, layer)
-        clash = sorted(swept & spec.paths(self.scale.every_run))
+            leaves = params.overlay(leaves, layer)
+        clash = sorted(swept & params.paths(self.scale.every_run))
         if clash:
             raise UserError(
                 f"{self._in_scale()}: {clash[0]}: {self.request.paper}/{self.request.artifact} sweeps this leaf; "
@@ -243,7 +243,7 @@ class Reader:
         for part, by_kind in self.flavour.kinds.items():
             more = by_kind.get((leaves.get(part) or {}).get("kind", ""), {})
             more = {leaf: value for leaf, value in more.items() if f"{part}.{leaf}" not in swept}
-            leaves = spec.overlay(leaves, {part: more} if more else {})
+            leaves = params.overlay(leaves, {part: more} if more else {})
         return leaves, aside
 
     def _method(self, name: str, seen: tuple[str, ...]) -> Leaves:
@@ -253,7 +253,7 @@ class Reader:
             raise UserError(f"{self.where}: methods: {' like '.join((*seen, name))}: goes in a circle")
         own = dict(self.paper.methods[name])
         like = own.pop("like", None)
-        return spec.overlay(self._method(like, (*seen, name)), own) if like else spec.overlay({}, own)
+        return params.overlay(self._method(like, (*seen, name)), own) if like else params.overlay({}, own)
 
     def _axis(self, name: str, value: Any) -> Leaves:
         axis = self.flavour.axes.get(name, self.paper.axes.get(name))
@@ -261,7 +261,7 @@ class Reader:
             known = ", ".join([*_RESERVED, *self.paper.axes])
             raise UserError(f"{self.where}: {name}: no such axis; declare it under axes, or use one of: {known}")
         if isinstance(axis, str):
-            return spec.nested(axis, value)
+            return params.nested(axis, value)
         if str(value) not in axis:
             raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
-        return spec.overlay({}, axis[str(value)])
+        return params.overlay({}, axis[str(value)])

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalogue import Catalogue, Options, Request
+from pipeline.engine.settle import settle
+from pipeline.engine.state import States
 from pipeline.errors import UserError, explain
-from pipeline.plan import Plan
-from pipeline.state import States
-from pipeline.workspace import Node, Workspace, checkpoint, measurement
+from pipeline.ledger.workspace import Node, Workspace, checkpoint, measurement
+from pipeline.planning.catalogue import Catalogue, Request
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 
 _VIEW = re.compile(r"results/[^/]+/(scorecard\.csv|scorecard\.md|metrics\.json)")
 """Views of a whole edition."""
@@ -46,7 +48,7 @@ class Build:
         self.requests = self._requests(targets)
         self.plan = Plan(self.catalogue, self.requests)
         self.states = States(self.plan, self.workspace)
-        self.notices = self.states.settle()
+        self.notices = settle(self.states)
         self._relink()
 
     def _requests(self, targets: Sequence[str]) -> list[Request]:

@@ -17,40 +17,14 @@ from pathlib import Path
 
 from pipeline.files import write_if_different
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 VERSION = 2
 """Of the canonical form; part of every fingerprint's cache entry."""
 
-DECIDING = frozenset(
-    f"pipeline/{name}.py"
-    for name in (
-        "__init__",
-        "__main__",
-        "accepted",
-        "cells",
-        "components",
-        "door",
-        "errors",
-        "files",
-        "fingerprint",
-        "journal",
-        "keys",
-        "plan",
-        "receipt",
-        "remote",
-        "catalogue",
-        "machine",
-        "naming",
-        "summary",
-        "snake",
-        "spec",
-        "state",
-        "store",
-        "work",
-        "workspace",
-    )
-)
-"""Modules that decide what to compute and never what comes out; in no fingerprint."""
+DECIDING = ("planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site")
+"""Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
+SHARED = ("__init__", "__main__", "components", "errors", "files", "work")
+"""Modules at the top of the package of which the same is true."""
 
 _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
@@ -227,6 +201,13 @@ def label(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
+def decides(name: str) -> bool:
+    """Whether a module, by its label, decides and does not compute."""
+    package, _, rest = name.partition("/")
+    folder, inside, _ = rest.partition("/")
+    return package == PACKAGE.name and (folder in DECIDING if inside else rest.removesuffix(".py") in SHARED)
+
+
 class Fingerprints:
     """Fingerprints of modules, remembered by the hash of their source.
 
@@ -276,7 +257,7 @@ class Fingerprints:
         waiting = [root]
         while waiting:
             path = waiting.pop()
-            if path in seen or (name := label(path)) in DECIDING:
+            if path in seen or decides(name := label(path)):
                 continue
             seen.add(path)
             digest, _ = self._read(path)

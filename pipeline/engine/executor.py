@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import components, files, machine, receipt
+from pipeline import components, files
 from pipeline.errors import UserError
-from pipeline.fingerprint import Fingerprints
-from pipeline.journal import Journal
-from pipeline.keys import Key
-from pipeline.provenance import history
-from pipeline.store import Store
+from pipeline.ledger import machine, outlines, receipt
+from pipeline.ledger.fingerprint import Fingerprints
+from pipeline.ledger.journal import Journal
+from pipeline.ledger.keys import Key
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import Node, Workspace
 from pipeline.work import Work
-from pipeline.workspace import Node, Workspace
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Door:
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
         self._check_code(key_files)
-        history.keep(self.store, key_files)
+        outlines.keep(self.store, key_files)
         # Every training and every measurement has a folder of its own, so that it goes on without the others.
         trains = first.node.family == "pretrain"
         folders = {task.node.name: self.workspace.scratch / self._run_key(task) for task in tasks}
@@ -252,7 +252,7 @@ class Door:
         """Whether the store has all files of a receipt, after a look into the remote where it has not."""
         if self.store.has(outputs):
             return True
-        from pipeline.remote import fetch  # DVC takes a second to import, and is needed in half-full clones only
+        from pipeline.ledger.remote import fetch  # DVC takes a second to import, and is needed in half-full clones only
 
         lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
         try:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, receipt
+from pipeline import files
 from pipeline.errors import UserError
+from pipeline.ledger import receipt
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""What is computed now: the state of every node, what Snakemake is told, and who executes."""

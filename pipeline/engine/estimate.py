@@ -1,0 +1,72 @@
+"""How long what is to be executed will take: from receipts of like runs, else from the scale's guess."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from pipeline import files
+from pipeline.engine.state import EXECUTE, States
+
+
+class Estimate:
+    """How long what is to be executed will take, and what that guess rests on."""
+
+    def __init__(self, states: States, scale: Any) -> None:
+        self.states = states
+        self.scale = scale
+
+    def seconds(self) -> tuple[float, str]:
+        """Seconds on one worker, and the basis of the guess."""
+        measured = 0
+        guessed = 0
+        total = 0.0
+        done: dict[tuple[str, int | None], int] = {}
+        jobs = set()
+        for state in self.states:
+            node = state.node
+            place = (node.config, node.seed)
+            if node.family == "pretrain" and state.status != EXECUTE:
+                done[place] = max(done.get(place, 0), node.epoch or 0)
+            if state.status != EXECUTE:
+                continue
+            jobs.add((node.family, node.config))
+            if node.family == "pretrain":
+                epochs = max((node.epoch or 0) - done.get(place, 0), 0)
+                done[place] = max(done.get(place, 0), node.epoch or 0)
+                rate = self._rate("checkpoints", node.config)
+                total += epochs * (rate if rate is not None else self.scale.estimate.epoch)
+            elif node.family == "measure":
+                rate = self._rate("measurements", node.config)
+                total += rate if rate is not None else self.scale.estimate.measurement
+            else:
+                continue
+            measured += rate is not None
+            guessed += rate is None
+        total += self.scale.estimate.start * len(jobs)
+        basis = []
+        if measured:
+            basis.append(f"{measured} stages from receipts of like runs")
+        if guessed:
+            basis.append(f"{guessed} from the scale's guess ({self.scale.estimate.basis})")
+        return total, "; ".join(basis) or "nothing to execute"
+
+    def _rate(self, family: str, config: str) -> float | None:
+        """Median seconds per epoch (or per measurement) of runs on the same data set with the same encoder, that had a
+        GPU if these will."""
+        if not hasattr(self, "_rates"):
+            self._rates: dict[tuple[str, str], float | None] = {}
+        like = "-".join(config.removeprefix("local-").split("-")[:2])
+        if (family, like) not in self._rates:
+            folder = self.states.workspace.path(f"receipts/{family}")
+            found = []
+            for path in (
+                list(folder.glob(f"*{like}-*/seed*/epoch*.execution.json"))[:200]
+                + list(folder.glob(f"*{like}-*/seed*/epoch*/*.execution.json"))[:200]
+            ):
+                record = files.read_json(path) or {}
+                epochs = record.get("epochs", 0 if family == "checkpoints" else 1)
+                if epochs and "seconds" in record and bool(record.get("gpu")) == self.scale.gpu:
+                    found.append(record["seconds"] / epochs)
+            self._rates[family, like] = statistics.median(found) if found else None
+        return self._rates[family, like]

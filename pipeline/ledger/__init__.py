@@ -1,0 +1,1 @@
+"""What was computed: names of nodes, keys, receipts, the store, and the code behind them."""

@@ -1,0 +1,1 @@
+"""Declarations to what has to be computed: pure data, no torch, parsed once per call."""

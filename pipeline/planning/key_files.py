@@ -1,0 +1,132 @@
+"""Key files of a plan: of every node what is known of its key before anything has run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import components
+from pipeline.ledger import accepted
+from pipeline.ledger.fingerprint import Fingerprints, label
+from pipeline.ledger.keys import Key
+from pipeline.ledger.workspace import Node, checkpoint, measurement
+from pipeline.planning.composition import prune
+from pipeline.planning.params import PARTS
+from pipeline.planning.plan import Plan
+
+MODULES = {
+    "prepare": "pipeline/data/prepare.py",
+    "pretrain": "pipeline/training/pretrain.py",
+    "measure": "pipeline/evaluation/measure.py",
+    "simulate": "pipeline/theory/simulate.py",
+    "table": "pipeline/artifacts/table.py",
+    "figure": "pipeline/artifacts/figure.py",
+}
+"""Stage (or family of stages) -> the module whose ``execute`` does the work."""
+
+ARRAYS = ["arrays.safetensors", "meta.json"]
+"""What stages read of a data set."""
+
+WEIGHTS = ["model.safetensors", "summary.json"]
+"""What measurements read of a checkpoint."""
+
+
+def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, Key]:
+    """All key files: path -> content."""
+    found: dict[str, Key] = {}
+    options = plan.catalogue.options
+    entries = plan.catalogue.accepted
+    context = {name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))}
+
+    def made(stage: str, module: str, parts: dict[str, Path], together: int = 1, **more: Any) -> Key:
+        roots = [components.PACKAGE.parent / module, *parts.values()]
+        named = {category: _portable(path) for category, path in parts.items()}
+        code = fingerprints.code(roots)
+        equal = accepted.earlier(stage, code, entries)
+        here = context | ({"together": together} if together > 1 else {})
+        return Key(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)
+
+    for identity, data in plan.data.items():
+        found[Node(f"data/{identity}").key] = made(
+            "prepare",
+            MODULES["prepare"],
+            {"source": data.source},
+            leaves=data.leaves,
+            silent=data.silent,
+            tracked=data.tracked,
+        )
+    for config, run in plan.runs.items():
+        kept, silent = prune(run.run, plan.extend)
+        parts = {part: components.find(part, run.run[part]["kind"], plan.extend) for part in PARTS}
+        found[checkpoint(config, 0, 0).key] = made(
+            "pretrain",
+            MODULES["pretrain"],
+            parts,
+            options.at_once(run.gpu),
+            leaves=kept,
+            silent=silent,
+            inputs={"data": f"data/{run.data}"},
+            tracked=run.tracked,
+            reads={"data": ARRAYS},
+        )
+        for measure in run.measures:
+            leaves = plan.measures[measure]
+            kind = leaves["kind"]
+            read = components.reads("measure", kind, plan.extend)
+            chosen = {"measure": leaves, "threads": run.run["threads"], **{name: run.run[name] for name in read}}
+            kept, silent = prune(chosen, plan.extend)
+            named = {"measure": components.find("measure", kind, plan.extend)}
+            named |= {part: parts[part] for part in read if part in parts}
+            inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
+            reads = {"checkpoint": WEIGHTS, "data": ARRAYS}
+            if "reference" in leaves:
+                reference = checkpoint(config, 0, 0).below(f"checkpoints/{leaves['reference']}")
+                other = plan.runs[reference.config].run
+                of_other, quiet = prune({name: other[name] for name in read}, plan.extend)
+                kept["reference"], silent["reference"] = of_other, quiet
+                named |= {
+                    f"reference.{part}": components.find(part, other[part]["kind"], plan.extend)
+                    for part in read
+                    if part in parts
+                }
+                inputs["reference"] = f"checkpoints/{leaves['reference']}"
+                reads["reference"] = WEIGHTS
+            found[measurement(config, 0, 0, measure).key] = made(
+                kind,
+                MODULES["measure"],
+                named,
+                leaves=kept,
+                silent=silent,
+                inputs=inputs,
+                reads=reads,
+                tracked=run.tracked,
+            )
+    for identity, simulation in plan.simulations.items():
+        kept, silent = prune({"simulation": simulation.leaves}, plan.extend)
+        found[Node(f"simulations/{identity}").key] = made(
+            "simulate",
+            MODULES["simulate"],
+            {"simulation": components.find("simulation", simulation.leaves["kind"], plan.extend)},
+            leaves=kept,
+            silent=silent,
+            tracked=simulation.tracked,
+        )
+    for stem, artifact in plan.artifacts.items():
+        kind = artifact.declaration.kind
+        parts = {}
+        if "figure" in artifact.leaves:
+            parts["figure"] = components.find("figure", artifact.leaves["figure"]["kind"], plan.extend)
+        found[Node(stem).key] = made(
+            kind,
+            MODULES[kind],
+            parts,
+            leaves=artifact.leaves,
+            inputs={node: node for node in artifact.nodes},
+            tracked=plan.catalogue.scale(artifact.request.scale).tracked,
+        )
+    return found
+
+
+def _portable(path: Path) -> str:
+    name = label(path)
+    return name if name.startswith(f"{components.PACKAGE.name}/") else str(path.resolve())

@@ -1,0 +1,118 @@
+"""What artifacts need: data sets, runs with their milestones, measurements, simulations; each once, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline import components
+from pipeline.ledger import naming
+from pipeline.ledger.workspace import Node, checkpoint, measurement
+from pipeline.planning import composition
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.params import Leaves
+from pipeline.planning.spec import Scale
+
+
+@dataclass
+class DataPlan:
+    """A data set to prepare."""
+
+    leaves: Leaves
+    silent: Leaves
+    source: Path
+    tracked: bool
+
+
+@dataclass
+class RunPlan:
+    """A run without its seed, and what is wanted of it."""
+
+    run: Leaves
+    data: str
+    tracked: bool
+    gpu: bool = False
+    milestones: set[tuple[int, int]] = field(default_factory=set)
+    measures: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass
+class SimulationPlan:
+    """A simulation to run."""
+
+    leaves: Leaves
+    tracked: bool
+
+
+class Needs:
+    """What has been asked for so far.
+
+    Args:
+        catalogue: The declarations.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.extend = catalogue.extend
+        self.data: dict[str, DataPlan] = {}
+        self.runs: dict[str, RunPlan] = {}
+        self.measures: dict[str, Leaves] = {}
+        self.simulations: dict[str, SimulationPlan] = {}
+
+    def add_data(self, name: str, given: Leaves, tracked: bool, where: str) -> str:
+        """Plan a data set; returns its identity, the name of its folder."""
+        declared = self.catalogue.dataset(name, where)
+        source = {**declared.source, **given}
+        resolved = components.resolve("source", source, f"params/datasets.yaml: {name}", self.extend)
+        kept, silent = composition.prune({"source": resolved}, self.extend)
+        listed = [file.model_dump(exclude_none=True) for file in declared.files]
+        content = {"name": name, "classes": declared.classes, "files": listed, **kept}
+        identity = naming.dataset(content, tracked)
+        if identity not in self.data:
+            # What helps to cite a data set or to describe it is no part of the key.
+            also = {name: getattr(declared, name) for name in ("title", "homepage", "licence", "image_size", "splits")}
+            path = components.find("source", resolved["kind"], self.extend)
+            self.data[identity] = DataPlan(content, {**silent, **also}, path, tracked)
+        return identity
+
+    def add_run(self, run: Leaves, data: str, name: str, scale: Scale) -> str:
+        """Plan a run; returns its identity. Runs of the same leaves are one run, whoever asks for them."""
+        kept, _ = composition.prune(run, self.extend)
+        identity = naming.run(kept, data, name, scale.tracked)
+        self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
+        return identity
+
+    def add_measure(self, leaves: Leaves, where: str) -> str:
+        """Plan a measurement protocol; returns its identity."""
+        resolved = components.resolve("measure", leaves, where, self.extend)
+        kept, _ = composition.prune({"measure": resolved}, self.extend)
+        identity = naming.measure(kept["measure"])
+        self.measures[identity] = resolved
+        return identity
+
+    def add_simulation(self, leaves: Leaves, tracked: bool) -> str:
+        """Plan a simulation; returns its identity."""
+        kept, _ = composition.prune({"simulation": leaves}, self.extend)
+        identity = naming.simulation(kept["simulation"], tracked)
+        self.simulations[identity] = SimulationPlan(leaves, tracked)
+        return identity
+
+    def want(self, config: str, seed: int, epoch: int, measure: str) -> str:
+        """Ask for a measurement of a milestone; returns its node."""
+        run = self.runs[config]
+        run.milestones.add((seed, epoch))
+        run.measures.setdefault(measure, set()).add((seed, epoch))
+        return measurement(config, seed, epoch, measure).name
+
+    def want_reference(self, config: str, seed: int, template: str) -> None:
+        """Ask for the milestone that one of this run is compared with."""
+        other = checkpoint(config, seed, 0).below(f"checkpoints/{template}")
+        self.runs[other.config].milestones.add((seed, other.epoch or 0))
+
+    def references(self, config: str) -> Iterator[Node]:
+        """Milestones with which those of a run are compared."""
+        for measure, places in self.runs[config].measures.items():
+            template = self.measures[measure].get("reference")
+            if template is not None:
+                yield from (checkpoint(config, *place).below(f"checkpoints/{template}") for place in places)

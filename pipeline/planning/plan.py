@@ -1,0 +1,129 @@
+"""The plan: which runs, measurements and data sets the requested artifacts need. Pure data; no torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline import components
+from pipeline.errors import UserError
+from pipeline.ledger.workspace import Node, checkpoint, measurement
+from pipeline.planning.catalogue import Catalogue, Request, shown
+from pipeline.planning.cells import Cell, Reader
+from pipeline.planning.needs import Needs
+from pipeline.planning.params import Leaves
+from pipeline.planning.spec import Artifact, Scale
+
+
+@dataclass
+class ArtifactPlan:
+    """A table or figure to render."""
+
+    request: Request
+    declaration: Artifact
+    leaves: Leaves
+    nodes: list[str]
+
+
+class Plan(Needs):
+    """Everything that a set of artifacts needs.
+
+    Args:
+        catalogue: The declarations.
+        requests: The artifacts; shared runs are planned once.
+
+    Raises:
+        UserError: A declaration is wrong; the message names the file, the entry and the key.
+    """
+
+    def __init__(self, catalogue: Catalogue, requests: Iterable[Request]) -> None:
+        super().__init__(catalogue)
+        self.artifacts: dict[str, ArtifactPlan] = {}
+        for request in requests:
+            self.add(request)
+
+    def add(self, request: Request) -> None:
+        """Plan one more artifact.
+
+        Raises:
+            UserError: As of the class.
+        """
+        if request.stem not in self.artifacts:
+            self.artifacts[request.stem] = self._artifact(request)
+
+    # -- expansion
+
+    def _artifact(self, request: Request) -> ArtifactPlan:
+        paper = self.catalogue.papers[request.paper]
+        artifact = paper.artifacts[request.artifact]
+        scale = self.catalogue.scale(request.scale).of(request.paper)
+        where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
+        if artifact.simulation is None:
+            reader = Reader(self, request, paper, artifact, scale, where)
+            cells = list(reader.cells())
+            measure = reader.measure
+            number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
+        else:
+            cells = list(self._simulated(artifact, scale, where))
+            number = {"value": "value", "unit": artifact.unit, "title": artifact.quantity or artifact.title}
+        leaves: Leaves = {
+            "paper": {"key": paper.paper, "title": paper.title, "authors": paper.authors, "year": paper.year},
+            "artifact": request.artifact,
+            "title": artifact.title,
+            "kind": artifact.kind,
+            "rows": list(artifact.rows),
+            "columns": list(artifact.columns),
+            "fixed": artifact.fixed,
+            "measure": number,
+            "claims": [claim.model_dump(exclude_defaults=True) for claim in artifact.claims],
+            "notes": artifact.notes,
+            "scale": {"key": request.scale, "title": scale.title},
+            "flavour": request.flavour,
+            "published": self._published(artifact, where),
+            "cells": [{k: v for k, v in asdict(cell).items() if k != "value" or v is not None} for cell in cells],
+        }
+        if artifact.draw:
+            given = {"kind": artifact.draw} if isinstance(artifact.draw, str) else artifact.draw
+            leaves["figure"] = components.resolve("figure", given, where, self.extend)
+        elif artifact.kind == "figure":
+            raise UserError(f"{where}: draw: a figure names the function that draws it; add draw: NAME")
+        nodes = sorted({node for cell in cells for node in cell.nodes})
+        return ArtifactPlan(request, artifact, leaves, nodes)
+
+    def _simulated(self, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
+        """Cells of an artifact that shows one simulation."""
+        assert artifact.simulation is not None
+        given = {"kind": artifact.simulation} if isinstance(artifact.simulation, str) else artifact.simulation
+        resolved = components.resolve("simulation", given, where, self.extend)
+        if scale.replications is not None and "replications" in resolved:
+            resolved["replications"] = min(resolved["replications"], scale.replications)
+        identity = self.add_simulation(resolved, scale.tracked)
+        axes = artifact.axes()
+        for values in itertools.product(*axes.values()):
+            yield Cell(dict(zip(axes, values, strict=True)), nodes=[f"simulations/{identity}"])
+
+    def _published(self, artifact: Artifact, where: str) -> list[dict[str, Any]]:
+        """Rows of printed numbers that belong to an artifact."""
+        declared = artifact.published
+        if declared is None:
+            return []
+        rows = self.catalogue.published(declared.file, where)
+        return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes, every one after those that it reads."""
+        for identity in self.data:
+            yield Node(f"data/{identity}")
+        for config, run in self.runs.items():
+            for seed, epoch in sorted(run.milestones):
+                yield checkpoint(config, seed, epoch)
+        for config, run in self.runs.items():
+            for measure, places in sorted(run.measures.items()):
+                for seed, epoch in sorted(places):
+                    yield measurement(config, seed, epoch, measure)
+        for identity in self.simulations:
+            yield Node(f"simulations/{identity}")
+        for stem in self.artifacts:
+            yield Node(stem)
