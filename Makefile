@@ -14,11 +14,12 @@ CORES   ?= all
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+DOCS   := $(VENV)/.docs
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
           $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup site test test-all test-gpu lint format lock bench clean FORCE
+.PHONY: help setup site docs reference test test-all test-gpu lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -44,6 +45,18 @@ plan: $(READY)  ## what every artifact of the scale needs, and how long it would
 site: $(READY)  ## a static site of everything that is built, in site/
 	@$(BIN)/python -m pipeline site $(if $(CONFIG),--config $(CONFIG))
 
+docs: $(DOCS)  ## the documentation, in docs/_build/html
+	@$(BIN)/python docs/generate.py --api
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+	@$(BIN)/python docs/check_links.py docs/_build/html
+
+reference: $(READY)  ## what is committed of the documentation and written from the source: schemas, reference
+	@$(BIN)/python docs/generate.py
+
+$(DOCS): requirements-docs.txt $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-docs.txt
+	@touch $@
+
 test: $(READY)  ## the test suite
 	@$(RUN) pytest -n 2 --dist loadfile
 
@@ -60,11 +73,15 @@ lint: $(READY)  ## what the formatters and snakemake say
 format: $(READY)  ## format everything
 	@$(RUN) ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile rules
 
-lock:  ## compile requirements.txt from pyproject.toml
-	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    --no-header --python-version 3.11 --upgrade pyproject.toml -o requirements.txt
+LOCK := pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+        --python-version 3.11 --upgrade
 
-bench: $(READY)  ## measure what the README claims about speed
+lock: $(READY)  ## compile requirements.txt and requirements-docs.txt from pyproject.toml
+	$(BIN)/uv $(LOCK) --extra dev pyproject.toml -o requirements.txt
+	$(BIN)/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs']))" \
+	    | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+
+bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/spine.py
 	@$(RUN) python bench/provenance.py
 	@$(RUN) python bench/site.py
@@ -74,7 +91,7 @@ bench: $(READY)  ## measure what the README claims about speed
 	@$(RUN) python bench/pretrain.py
 	@$(RUN) python bench/probe.py
 
-clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes
-	rm -rf keys logs .scratch .snakemake
+clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation
+	rm -rf keys logs .scratch .snakemake docs/_build docs/api
 
 FORCE:

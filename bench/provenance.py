@@ -1,4 +1,4 @@
-"""What the README claims about the speed of audit, verify and restore, measured in one run on this machine.
+"""What docs/speed.md claims about the speed of audit, verify and restore, measured in one run on this machine.
 
     python bench/provenance.py [--json FILE]
 

@@ -1,4 +1,4 @@
-"""What the README claims about speed and memory of the spine, measured in one run on this machine.
+"""What docs/speed.md claims about speed and memory of the spine, measured in one run on this machine.
 
     python bench/spine.py [--quick-build] [--json FILE]
 

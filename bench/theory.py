@@ -1,4 +1,4 @@
-"""What the README claims about the speed of the theory, measured in one run on this machine.
+"""What docs/speed.md claims about the speed of the theory, measured in one run on this machine.
 
     python bench/theory.py [--json FILE]
 

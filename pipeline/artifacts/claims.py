@@ -2,16 +2,16 @@
 
 A check compares a number with a margin, and the number has a standard error:
 
-===============  ==============================================  ===========================================
-check            number                                          standard error
-===============  ==============================================  ===========================================
-``greater``      mean of the first cell - mean of the second     Welch: sqrt(s1^2 / n1 + s2^2 / n2)
-``above``        mean of the cell                                s / sqrt(n)
-``below``        mean of the cell                                s / sqrt(n)
-``spread_above`` standard deviation s of the cell                s / sqrt(2 (n - 1)), as for normal errors
-``rising``       Spearman's rank correlation of the N runs       1 / sqrt(N - 1), exact without correlation
-                 along the axis
-===============  ==============================================  ===========================================
+================  ==============================================  ===========================================
+check             number                                          standard error
+================  ==============================================  ===========================================
+``greater``       mean of the first cell - mean of the second     Welch: sqrt(s1^2 / n1 + s2^2 / n2)
+``above``         mean of the cell                                s / sqrt(n)
+``below``         mean of the cell                                s / sqrt(n)
+``spread_above``  standard deviation s of the cell                s / sqrt(2 (n - 1)), as for normal errors
+``rising``        Spearman's rank correlation of the N runs       1 / sqrt(N - 1), exact without correlation
+                  along the axis
+================  ==============================================  ===========================================
 
 All standard deviations have ddof = 1. It is ``shown`` if the number passes the margin by more than two
 standard errors, ``not shown`` if it misses it by more than two, else undecided; so too where a cell has fewer

@@ -1,6 +1,6 @@
 """Raw files: found in the user's folder or fetched, and never used before their checksum has been compared.
 
-A data set declares its files (``params/datasets.yaml``, key ``files``), each with
+A data set declares its files (``params/datasets.yaml``, key ``files``), each with::
 
     name       file name, as its authors publish it
     url        where to download it; null if it has to be asked for
