@@ -15,7 +15,7 @@ version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build", "generator", "schemas"]
-nitpicky = False
+smartquotes = False  # --config is typed with two hyphens
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4

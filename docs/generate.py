@@ -18,11 +18,12 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from generator import api, reference, schemas  # noqa: E402
-from pipeline import components  # noqa: E402
-from pipeline.errors import UserError  # noqa: E402
-from pipeline.planning.composition import Run  # noqa: E402
-from pipeline.planning.options import Options  # noqa: E402
+from generator import api, reference, schemas
+
+from pipeline import components
+from pipeline.errors import UserError
+from pipeline.planning.composition import Run
+from pipeline.planning.options import Options
 
 
 def undescribed() -> list[str]:

@@ -80,9 +80,9 @@ def model(of: type[spec.Strict], level: int = 2) -> str:
         own = schema["properties"][key]
         inside = schemas.INSIDE.get((name, key))
         default = "needed" if field.is_required() else _json(own.get("default", _default(field)))
-        rows.append([f"`{key}`", inside[0] if inside else _words(own), default, schemas.FIELDS[name][key]])
+        rows.append([f"`{key}`", schemas.FIELDS[name][key], inside[0] if inside else _words(own), default])
     text = signatures.markdown(inspect.cleandoc(of.__doc__ or ""))
-    return f"{'#' * level} {name}\n\n{text}\n\n{table(['key', 'what it takes', 'default', 'meaning'], rows)}"
+    return f"{'#' * level} {name}\n\n{text}\n\n{table(['key', 'meaning', 'what it takes', 'default'], rows)}"
 
 
 def _default(field: Any) -> Any:
@@ -111,7 +111,7 @@ def papers() -> str:
                 else _words(composition.Run.model_json_schema()["properties"][key])
             )
         default = "needed" if field.is_required() else _json(_default(field))
-        run.append([f"`{key}`", what, default, schemas.FIELDS["Run"][key]])
+        run.append([f"`{key}`", schemas.FIELDS["Run"][key], what, default])
     body = [
         "# Papers\n",
         "One file per paper, `params/papers/<paper>.yaml`, or `papers/<paper>.yaml` in a folder given with "
@@ -123,7 +123,7 @@ def papers() -> str:
         signatures.markdown(inspect.cleandoc(composition.Run.__doc__ or "")) + "\n",
         "A *layer* (`defaults`, a data set, a method, a value of an axis, `every_run` of a scale) sets some of them. A "
         "component given by another kind replaces the one below; parameters without a kind change it.\n",
-        table(["key", "what it takes", "default", "meaning"], run),
+        table(["key", "meaning", "what it takes", "default"], run),
         "## What methods and axes say beside\n",
         aside,
         *(model(of) for of in (spec.Artifact, spec.Measure, spec.Claim, spec.Published, spec.Flavour)),
@@ -136,8 +136,8 @@ def scales() -> str:
     body = [
         "# Scales\n",
         "One file per scale, `params/scales/<scale>.yaml`, or `scales/<scale>.yaml` in a folder given with `--config "
-        "extend=FOLDER`. A scale says how much of a paper's budget is spent; what it changes it changes for all methods "
-        "alike.\n",
+        "extend=FOLDER`. A scale says how much of a paper's budget is spent; what it changes it changes for all "
+        "methods alike.\n",
         _modeline("scale.schema.json", "../../"),
         *(model(of) for of in (spec.Scale, spec.PaperScale, spec.Estimate)),
     ]
@@ -165,13 +165,13 @@ def component(of: signatures.Component) -> str:
         rows = [
             [
                 f"`{one.name}`",
+                one.text,
                 f"`{one.annotation}`",
                 "needed" if one.default is signatures.REQUIRED else _json(one.default),
-                one.text,
             ]
             for one in of.parameters
         ]
-        parts.append(table(["parameter", "type", "default", "meaning"], rows))
+        parts.append(table(["parameter", "meaning", "type", "default"], rows))
     else:
         parts.append("It has no parameters.\n")
     if of.returns:
@@ -223,8 +223,9 @@ def configuration() -> str:
         for field in dataclasses.fields(options.Options)
     ]
     return (
-        f"{NOTE}# --config\n\nWhat snakemake and every command take as `--config KEY=VALUE ...`. `make` has some of them "
-        "as variables: `SCALE`, `FLAVOUR`, `RAW_DIR`, `DATASETS`, `EXTEND`, and `CORES` for snakemake's `--cores`.\n\n"
+        f"{NOTE}# --config\n\nWhat snakemake and every command take as `--config KEY=VALUE ...`. `make` has some of "
+        "them as variables: `SCALE`, `FLAVOUR`, `RAW_DIR`, `DATASETS`, `EXTEND`, and `CORES` for snakemake's "
+        "`--cores`.\n\n"
         f"{table(['key', 'default', 'meaning'], rows)}"
     )
 
@@ -237,7 +238,7 @@ def _argument(action: argparse.Action) -> list[str]:
     return [f"`{', '.join(action.option_strings)}{f' {shown}' if shown else ''}`", action.help or ""]
 
 
-def command(name: str) -> str:
+def command(name: str, level: int = 2) -> str:
     """One sub-command: what it says of itself, and its arguments."""
     stage = name in commands.STAGES
     module = importlib.import_module(f"pipeline.commands.{'_stage' if stage else name}")
@@ -245,7 +246,9 @@ def command(name: str) -> str:
     module.add(parser)
     rows = [_argument(action) for action in parser._actions]
     text = signatures.markdown(inspect.cleandoc(module.run.__doc__ or ""))
-    return f"## {name}\n\n{module.HELP.format(stage=name)}\n\n{text}\n\n{table(['argument', 'meaning'], rows)}"
+    return (
+        f"{'#' * level} {name}\n\n{module.HELP.format(stage=name)}\n\n{text}\n\n{table(['argument', 'meaning'], rows)}"
+    )
 
 
 def command_line() -> str:
@@ -254,13 +257,14 @@ def command_line() -> str:
     theirs = [name for name in commands.NAMES if name not in ours]
     body = [
         "# python -m pipeline\n",
-        "Results are built by `snakemake results/...`; these commands say what would happen, what happened, and where a "
-        "number comes from. A target is an artifact in any of the ways people write it: `table8`, `directpred/table8` or "
-        "`results/table8.csv`. Each ends in status 0 or in one line that says what to type next.\n",
+        "Results are built by `snakemake results/...`; these commands say what would happen, what happened, and where "
+        "a number comes from. A target is an artifact in any of the ways people write it: `table8`, "
+        "`directpred/table8` or `results/table8.csv`. Each ends in status 0 or "
+        "in one line that says what to type next.\n",
         *map(command, ours),
-        "# What Snakemake calls\n",
+        "## What Snakemake calls\n",
         "Nobody has to type these.\n",
-        *map(command, theirs),
+        *(command(name, 3) for name in theirs),
     ]
     return NOTE + "\n".join(body)
 
