@@ -48,10 +48,10 @@ def _page(package: Path, folder: Path) -> str:
 
 def pages(package: Path) -> dict[str, str]:
     """Path below ``docs/`` -> page."""
-    found = {}
+    found, told = {}, {}
     index = [
-        "API", "===", "", "Modules by the storey that they stand in; imports go down only (ARCHITECTURE). Components, "
-        "one file each, have their :doc:`own pages <../reference/components/index>`.", "",
+        "API", "===", "", "Modules by the storey that they stand in; imports go down only. Components, one file "
+        "each, have their :doc:`own pages <../reference/components/index>`.", "",
     ]  # fmt: skip
     for heading, tops in GROUPS.items():
         names = []
@@ -59,14 +59,17 @@ def pages(package: Path) -> dict[str, str]:
             for folder in _folders(package, top):
                 name = ".".join(folder.relative_to(package).parts)
                 names.append(name)
+                told[name] = _summary(folder / "__init__.py") if (folder / "__init__.py").is_file() else ""
                 found[f"api/{name}.rst"] = _page(package, folder)
-        index += [heading, "-" * len(heading), "", ".. toctree::", "   :maxdepth: 1", ""]
-        index += [f"   {name}" for name in names] + [""]
+        index += [heading, "-" * len(heading), ""]
+        index += [f"- :doc:`pipeline.{name} <{name}>`: {told[name]}".removesuffix(": ") for name in names]
+        index += ["", ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in names), ""]
     shared = [path.stem for path in _modules(package) if path.stem not in ("__main__",)]
     lines = ["pipeline", "========", "", "What all storeys share.", ""]
     for name in shared:
         lines += [name, "-" * len(name), "", f".. automodule:: pipeline.{name}", ""]
     found["api/shared.rst"] = "\n".join(lines)
-    index += ["Shared", "------", "", ".. toctree::", "   :maxdepth: 1", "", "   shared", ""]
+    index += ["Shared", "------", "", "- :doc:`pipeline <shared>`: what all storeys share.", ""]
+    index += [".. toctree::", "   :hidden:", "", "   shared", ""]
     found["api/index.rst"] = "\n".join(index)
     return found

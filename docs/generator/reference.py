@@ -246,9 +246,9 @@ def command(name: str, level: int = 2) -> str:
     module.add(parser)
     rows = [_argument(action) for action in parser._actions]
     text = signatures.markdown(inspect.cleandoc(module.run.__doc__ or ""))
-    return (
-        f"{'#' * level} {name}\n\n{module.HELP.format(stage=name)}\n\n{text}\n\n{table(['argument', 'meaning'], rows)}"
-    )
+    said = module.HELP.format(stage=name)
+    head = f"{'#' * level} {name}\n\n{said[0].upper()}{said[1:]}."
+    return f"{head}\n\n{text}\n\n{table(['argument', 'meaning'], rows)}"
 
 
 def command_line() -> str:
