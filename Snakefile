@@ -4,6 +4,7 @@
 #   snakemake                               all artifacts of the scale
 #   snakemake --config scale=gpu            ... on one GPU, with real data
 
+
 include: "rules/common.smk"
 include: "rules/prepare.smk"
 include: "rules/pretrain.smk"
