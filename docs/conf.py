@@ -65,6 +65,13 @@ def _prose(app, what, name, obj, options, lines: list[str]) -> None:
         literal = literal or line.endswith("::")
 
 
+def _signature(app, what, name, obj, options, signature: str | None, returns: str | None):
+    """Defaults that Python cannot print as code: a function is its name, a factory is an ellipsis."""
+    if signature:
+        signature = re.sub(r"<function (\w+)[^>]*>", r"\1", signature.replace("<factory>", "..."))
+    return signature, returns
+
+
 ELSEWHERE = {
     "explanation/architecture": "ARCHITECTURE.md",
     "contributing": "CONTRIBUTING.md",
@@ -97,4 +104,5 @@ def _links(app, name: str, source: list[str]) -> None:
 def setup(app) -> None:
     """Before napoleon (which is asked at 500)."""
     app.connect("autodoc-process-docstring", _prose, priority=400)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("source-read", _links)

@@ -175,7 +175,7 @@ def component(of: signatures.Component) -> str:
     else:
         parts.append("It has no parameters.\n")
     if of.returns:
-        parts.append(f"*Returns* {of.returns}\n")
+        parts.append(f"*Returns*{chr(10) * 2 if of.returns[0] in '-*' else ' '}{of.returns}\n")
     if of.values:
         parts.append(f"*Values:* {', '.join(f'`{name}`' for name in of.values)}.\n")
     if of.reads:
