@@ -75,6 +75,6 @@ bench: $(READY)  ## measure what the README claims about speed
 	@$(RUN) python bench/probe.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes
-	rm -rf keys logs .scratch .snakemake
+	rm -rf keys jobs logs .scratch .snakemake
 
 FORCE:

@@ -66,13 +66,16 @@ class Door:
             UserError: An input is missing, the code changed, or another process works on the same nodes.
         """
         with contextlib.ExitStack() as stack:
-            for name in sorted({f"{node.family}-{node.config}" for node in nodes}):
-                stack.enter_context(self._lock(name.replace("/", "-")))
+            for name in sorted(set(map(_exclusive, nodes))):
+                stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
             for batch in _batches(waiting):
                 self._execute(batch)
-            for node in nodes:
-                self._track(node)
+            # Other jobs may work on other measures of the same run, and each lists what all have made.
+            with self._folder("locks").joinpath("track").open("a") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                for node in nodes:
+                    self._track(node)
 
     def install(self, node: Node, found: dict[str, Any]) -> bool:
         """Bring the files of a receipt into place from the store, whatever is there now; False if it lacks one.
@@ -80,7 +83,7 @@ class Door:
         Raises:
             UserError: Another process works on the node's run.
         """
-        with self._lock(f"{node.family}-{node.config}".replace("/", "-")):
+        with self._lock(_exclusive(node)):
             scratch = self._folder(found["key"][:16] + ".restore")
             try:
                 if not self.store.fetch(found["outputs"], scratch):
@@ -456,6 +459,12 @@ def _component_path(path: str) -> Path:
 
 def _dotted(path: Path) -> str:
     return ".".join(path.resolve().relative_to(components.PACKAGE.parent.resolve()).with_suffix("").parts)
+
+
+def _exclusive(node: Node) -> str:
+    """What one process at a time works on: a run with all its seeds and milestones, a measure of it, ..."""
+    measure = [node.name.rsplit("/", 1)[1]] if node.family == "measure" else []
+    return "-".join([node.family, *measure, node.config.replace("/", "-")])
 
 
 def _oneline(error: BaseException) -> str:
