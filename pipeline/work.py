@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.monitor import Monitor
+
 
 @dataclass
 class Work:
@@ -32,6 +34,7 @@ class Work:
         components: Source file of each component that ``spec`` names, by category.
         context: Where things are on this machine (``raw_dir``, ``device``) and what it has (``memory``); never part of
             a key.
+        monitor: Shows how far the work is, and decides when progress is saved; never part of a key.
         failed: Set by a stage that ends with an error and was at work on several runs: it came from this one.
     """
 
@@ -46,4 +49,5 @@ class Work:
     scratch: Path | None = None
     components: dict[str, Path] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    monitor: Monitor = field(default_factory=Monitor)
     failed: bool = False

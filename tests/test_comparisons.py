@@ -15,9 +15,9 @@ from conftest import Project, copy_project
 from pipeline import components
 from pipeline.engine.executor import Door
 from pipeline.errors import UserError
-from pipeline.evaluation.progress import Progress
 from pipeline.evaluation.subject import Subject
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.monitor.progress import Progress
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan

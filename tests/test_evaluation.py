@@ -21,7 +21,7 @@ from pipeline.evaluation import softmax, spectra, subject
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.measures import knn, linear_probe, spectrum
 from pipeline.evaluation.neighbours import votes
-from pipeline.evaluation.progress import Progress
+from pipeline.monitor.progress import Progress
 from pipeline.nets.network import build_network
 from pipeline.training import checkpoint
 from pipeline.training.randomness import generator

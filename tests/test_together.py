@@ -29,6 +29,8 @@ from pipeline.engine.executor import Door, _Clock
 from pipeline.errors import UserError
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.monitor.report import Report, Screen
+from pipeline.monitor.saver import Saver
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
@@ -38,7 +40,6 @@ from pipeline.provenance.live import Live
 from pipeline.training import checkpoint, pretrain, progress, together
 from pipeline.training.capture import Steps
 from pipeline.training.history import History
-from pipeline.training.report import Report, Screen
 from pipeline.work import Work
 
 torch.set_num_threads(1)
@@ -413,7 +414,7 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
                 one.mode = "eager: the device is a CPU"
                 if step == 11:
                     history.add(1, -1.0 - seed, 0.5, 3.0 + seed)
-                one.tick(step + 10 * (seed == 2), 100, history)
+                one.tick(step + 10 * (seed == 2), 100, history.rows)
             clock[0] += 1.0
         for one in reports[:2]:
             one.close()
@@ -426,19 +427,24 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
         assert "30 images/s" in last or "29 images/s" in last, last
         if screen.live:
             assert "epoch 3-4/10" in last and not text.endswith("\r")
-        reports[2].tick(40, 100, histories[2])
+        reports[2].tick(40, 100, histories[2].rows)
         clock[0] += 20.0
-        reports[2].tick(41, 100, histories[2])
+        reports[2].tick(41, 100, histories[2].rows)
         assert "checkpoints/c/seed7  epoch 5/10  loss -3.0000" in stream.getvalue()
         reports[2].close()
         assert stream.getvalue().endswith(" \r" if screen.live else "\n")
+
+
+def _save(folder: Path, disk: SlowDisk) -> None:
+    progress.write(folder, disk.tensors())
 
 
 def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk.instead(monkeypatch)
-    savers = [progress.Saver(tmp_path / f"{i}", disk.tensors, among=4) for i in range(4)]
+    folders = [tmp_path / f"{i}" for i in range(4)]
+    savers = [Saver(functools.partial(_save, folder, disk), among=4) for folder in folders]
     while disk.now < 1000:
         disk.now += 0.1
         for saver in savers:
@@ -449,7 +455,7 @@ def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
     for saver in savers:
         saver.maybe_save()
     assert len(disk.saves) == before + 1 and not savers[0].urged
-    nowhere = progress.Saver(None, disk.tensors)
+    nowhere = Saver(None)
     nowhere.urge()
     assert not nowhere.urged
 

@@ -27,6 +27,7 @@ from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import Key
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.monitor import Monitor
 from pipeline.work import Work
 
 
@@ -177,7 +178,8 @@ class Door:
         by_name, runs = {task.node.name: task for task in tasks}, set(folders.values())
         works: list[Work] = []
         try:
-            works += [self._work(task, folders[task.node.name]) for task in tasks]
+            monitor = Monitor()
+            works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()
             epochs = {folders[work.name]: _epoch_of(work.resume) for work in reversed(works)}
@@ -215,7 +217,7 @@ class Door:
         file = task.key_file
         return receipt.key_of(file.stage, file.code, file.leaves, contents, task.node.seed)[:16]
 
-    def _work(self, task: Task, folder: Path) -> Work:
+    def _work(self, task: Task, folder: Path, monitor: Monitor) -> Work:
         node, key_file = task.node, task.key_file
         out = folder / (f"{node.milestone}/{key_file.stage}-{task.key[:8]}".lstrip("/"))
         shutil.rmtree(out, ignore_errors=True)
@@ -235,6 +237,7 @@ class Door:
             scratch=folder / "run",
             components={category: _component_path(path) for category, path in key_file.components.items()},
             context=dict(key_file.context),
+            monitor=monitor,
         )
 
     def _need(self, node: Node, names: list[str] | None, reader: Node) -> Path:
