@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-DECISIONS = ("executed", "restored", "unchanged", "failed")
+DECISIONS = ("executed", "restored", "unchanged", "failed", "entered")
 
 
 class Journal:
