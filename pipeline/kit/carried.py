@@ -128,7 +128,9 @@ def _check(kit: Kit) -> None:
         wrong = next((name for name in names if not is_node(name)), None)
         wrong = wrong or next((path for path in kit.keys if path not in {Node(name).key for name in kit.nodes}), None)
         wrong = wrong or next((name for name, found in kit.receipts.items() if receipt.fault(found)), None)
-        wrong = wrong or next((f["node"] for f in kit.files if f["name"] not in kit.receipts[f["node"]]["outputs"]), None)
+        wrong = wrong or next(
+            (f["node"] for f in kit.files if f["name"] not in kit.receipts[f["node"]]["outputs"]), None
+        )
     except (KeyError, TypeError, AttributeError):
         wrong = ABOUT
     if wrong is not None:

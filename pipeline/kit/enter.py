@@ -124,7 +124,7 @@ def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -
         return "its key is not the one of what is declared now; pack a kit and run it again"
     here = valid.get(node.name)
     if here is not None and here["outputs"] != found["outputs"]:
-        return f"it was executed here too, with another outcome; to take this one: rm {node.receipt}, and enter again"
+        return "it was executed here too, with another outcome, which stays; nothing to be done"
     return None
 
 

@@ -79,7 +79,9 @@ def _take(
     node = state.node
     if state.receipt is None:
         options = f" --config {' '.join(config)}" if config else ""
-        raise UserError(f"{node.name}: not prepared here, and a kit carries it; type: snakemake {node.receipt}{options}")
+        raise UserError(
+            f"{node.name}: not prepared here, and a kit carries it; type: snakemake {node.receipt}{options}"
+        )
     outputs = state.receipt["outputs"]
     found.receipts[node.name] = {**state.receipt, "node": node.name}
     for name in outputs if names is None else [name for name in names if name in outputs]:

@@ -13,12 +13,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import files, machine
 from pipeline.errors import UserError
 from pipeline.kit import pieces
-from pipeline.kit.needs import Needs
+
+if TYPE_CHECKING:  # the machine that executes a kit reads no declarations, and may lack what reads them
+    from pipeline.kit.needs import Needs
 
 VERSION = 1
 ABOUT, WHEELS = "kit.json", "wheels"

@@ -6,6 +6,7 @@ what their receipt says, receipts that contradict themselves, more bytes than a 
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -181,7 +182,8 @@ def _entries(members: dict[str, tuple[Path, bytes]]) -> dict[str, Entry]:
         told = entry.receipt["outputs"].get(inside)
         if told is None:
             raise _refused(path, name, "its receipt does not speak of it")
-        if len(data) != told["size"] or files.sha256_of(data) != told["sha256"]:
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()  # the store's name for it
+        if {"md5": md5, "sha256": files.sha256_of(data), "size": len(data)} != told:
             raise _refused(path, name, "it is not what its receipt says")
         entry.files[inside] = data
     return entries
@@ -211,7 +213,9 @@ def _receipt(path: Path, name: str, data: bytes) -> dict[str, Any]:
 
 def _execution(path: Path, name: str, data: bytes) -> dict[str, Any]:
     found = content.strict(content.text(data))
-    whole = isinstance(found, dict) and all(isinstance(found[key], kind) for key, kind in _RECORD.items() if key in found)
+    whole = isinstance(found, dict) and all(
+        isinstance(found[key], kind) for key, kind in _RECORD.items() if key in found
+    )
     whole = whole and found.keys() <= _RECORD.keys() and all(map(_plain, found.values()))
     whole = whole and all(_plain(key) and _plain(value) for key, value in found.get("versions", {}).items())
     if not whole or {"finished", "seconds"} - found.keys():
