@@ -125,7 +125,7 @@ def write(
     pool = folder / f".pieces.{os.getpid()}"
     try:
         with pool.open("w+b") as packed:
-            largest = max(1 << 14, min(pieces.LARGEST, limit // 8))
+            largest = max(1 << 12, min(pieces.LARGEST, limit // 8))
             for (node, name), path in sorted(needs.files.items()):
                 found = []
                 for about, content in pieces.pack(path, largest):

@@ -113,8 +113,10 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
             for count, member in enumerate(archive):
                 name = member.name
                 why = _fault(name)
-                if member.type != tarfile.REGTYPE or member.pax_headers or member.issparse():
+                if member.type != tarfile.REGTYPE or member.issparse():
                     why = why or "it is a link, a folder or a device, not a plain file"
+                if member.pax_headers:
+                    why = why or "it carries something beside its content"
                 if count >= MEMBERS:
                     why = f"more than {MEMBERS:,} members"
                 if not 0 <= member.size <= size:
