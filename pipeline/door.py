@@ -293,8 +293,9 @@ class Door:
         lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
         try:
             fetch(self.workspace.root, sorted(lacking))
-        except UserError as error:
-            print(error, file=sys.stderr)  # a remote that is away is no reason not to compute
+        except (UserError, ImportError) as error:
+            # a remote that is away is no reason not to compute, nor is a machine that has no DVC
+            print(error, file=sys.stderr)
         return self.store.has(outputs)
 
     def _resume(self, task: Task) -> Path | None:

@@ -295,13 +295,11 @@ def test_what_is_done_is_not_done_again_and_what_fails_stops_no_other(kit, execu
     project = executed_once.copy(tmp_path / "node")
     project.environ["PYTHONPATH"] += ":" + executed_once.environ["PYTHONPATH"].split(":")[1]
     command = ("kit", "run", str(kit), "--minutes", "5", "--out", "back.tar")
-    shutil.rmtree(project.root / "checkpoints")
-    shutil.rmtree(project.root / "measurements")
-    shutil.rmtree(project.root / "receipts/checkpoints")
-    shutil.rmtree(project.root / ".dvc/cache")
-    shutil.rmtree(project.root / "receipts/measurements")
+    for folder in ("checkpoints", "measurements", "receipts/measurements", ".dvc/cache"):
+        shutil.rmtree(project.root / folder)  # without DVC no remote can be asked for what receipts name
     shutil.rmtree(next(project.root.glob(".scratch/kit-*")))
     name = next(path.name for path in (project.root / "keys/pretrain").iterdir() if "linear" in path.name)
+    shutil.rmtree(project.root / "receipts/checkpoints" / name.removesuffix(".json"))
     lock = project.root / f".scratch/locks/pretrain-{name.removesuffix('.json')}"
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -317,6 +315,35 @@ def test_what_is_done_is_not_done_again_and_what_fails_stops_no_other(kit, execu
     assert sum(line.startswith("failed") for line in lines) == 2 and sum("unchanged" in line for line in lines) == 4
     back = contents(executed_once.root / "back/back.tar")
     assert all(found[name] == back[name] for name in back if name.endswith("scores.json"))
+
+
+@pytest.mark.slow
+def test_weights_that_are_here_travel_and_a_training_goes_on_from_its_last_milestone(built, tmp_path):
+    def edited(project: Project) -> Project:
+        project.edit("params/scales/mini.yaml", "{100: 1, 300: 2}", "{100: 1, 300: 3}")
+        path = project.root / "pipeline/evaluation/measures/linear_probe.py"
+        path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
+        return project
+
+    done = edited(built).pipeline("kit", "pack", DUEL, "--to", "kit")
+    assert "2 milestones and 4 measurements in 4 jobs" in done.stdout
+    about = parts.load(built.root / "kit/part1/kit.json")
+    carried = [
+        f"{file['node'].rpartition('/')[2]}/{file['name']}" for file in about.files if "checkpoints" in file["node"]
+    ]
+    whole = ["history.csv", "model.safetensors", "state.safetensors", "summary.json"]
+    assert sorted(carried) == sorted(2 * [f"epoch0001/{name}" for name in whole])
+    there = elsewhere(tmp_path / "there")
+    there.edit("params/scales/mini.yaml", "tracked: true", "tracked: false")
+    edited(there)
+    there.pipeline("kit", "run", str(built.root / "kit"), "--minutes", "5", "--out", "back.tar")
+    records = [json.loads(path.read_text()) for path in there.root.glob("receipts/checkpoints/*/*/*.execution.json")]
+    assert [record["epochs"] for record in records] == [2, 2]
+    assert built.pipeline("kit", "enter", str(there.root / "back.tar")).stdout.startswith("6 nodes entered")
+    assert built.build(DUEL) == {"table": 1}
+    alone = edited(add_mini(copy_project(tmp_path / "alone")))
+    alone.build(DUEL)
+    assert (built.root / DUEL).read_bytes() == (alone.root / DUEL).read_bytes()
 
 
 @pytest.mark.slow
@@ -459,6 +486,7 @@ HARM = {
     "another md5": forged(lambda found: found["outputs"]["scores.json"].update(md5="0" * 32)),
     "a strange record": replaced(".execution.json", b'{"finished": "now", "seconds": 1, "x": []}\n'),
     "a strange list": replaced("kit.json", b'{"version": 1}\n'),
+    "a strange target": replaced("kit.json", files.dumps({"version": 1, "kit": "", "targets": ["-x y"], "config": {}, "nodes": []}).encode()),
     "a folder of theirs": replaced("kit.json", files.dumps({"version": 1, "kit": "", "targets": ["duel"], "config": {"extend": "/x"}, "nodes": []}).encode()),
 }  # fmt: skip
 

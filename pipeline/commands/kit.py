@@ -21,11 +21,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     _targets.add_config(pack)
     execute = verbs.add_parser("run", help="there: execute a kit, for so many minutes")
     execute.add_argument("folders", nargs="+", metavar="FOLDER", help="parts, or folders of parts")
-    execute.add_argument("--minutes", type=float, required=True, metavar="N", help="stop after so long; may be 0.5")
+    execute.add_argument("--minutes", type=_minutes, required=True, metavar="N", help="stop after so long; may be 0.5")
     execute.add_argument("--out", required=True, metavar="FILE.tar", help="what is to be carried back")
     execute.add_argument("--largest", default="1MB", metavar="SIZE", help="payload files above it stay there (1MB)")
     enter = verbs.add_parser("enter", help="here again: check what came back, and take it over")
     enter.add_argument("files", nargs="+", metavar="FILE.tar", help="what run has written")
+
+
+def _minutes(text: str) -> float:
+    """A positive number."""
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise ValueError
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ what their receipt says, receipts that contradict themselves, more bytes than a 
 from __future__ import annotations
 
 import hashlib
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _RECORD = {
 }  # fmt: skip
 """What an execution record may say; see :mod:`pipeline.machine`."""
 _WORDS = 200
+_WORD = re.compile(r"[\w.+-]+(/[\w.+-]+)*")
 _CONFIG = ("scale", "flavour", "datasets", "seeds", "together", "device", "memory")
 """What the plan of a kit may have been made with: no folders."""
 
@@ -143,14 +145,13 @@ def _fault(name: str) -> str | None:
 
 
 def _about(path: Path, found: Any) -> dict[str, Any]:
-    texts = (str, int)
     try:
         whole = found["version"] == VERSION and set(found) == {"version", "kit", "targets", "config", "nodes"}
-        whole = whole and all(isinstance(target, str) and names.safe(target) for target in found["targets"])
+        whole = whole and all(_WORD.fullmatch(target) for target in found["targets"])
         whole = whole and all(names.is_node(name) for name in found["nodes"])
         for name, value in found["config"].items():
             values = value if isinstance(value, list) else [value]
-            whole = whole and name in _CONFIG and all(isinstance(each, texts) for each in values)
+            whole = whole and name in _CONFIG and all(_WORD.fullmatch(str(each)) for each in values)
     except (KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
