@@ -1,4 +1,4 @@
-"""What the door hands to a stage: one unit of work, resolved to plain data and paths."""
+"""What the executor hands to a stage: one unit of work, resolved to plain data and paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Work:
 
     A stage is a function ``execute(works: list[Work]) -> Iterator[Work]``: it writes the payload of each work
     into ``work.out`` (an empty folder) and yields the work once that folder is complete, which is when the
-    door hashes it, stores it and moves it into place. Works come in the order of their epochs; those of a training
+    executor hashes it, stores it and moves it into place. Works come in the order of their epochs; those of a training
     may be of several runs that differ in their seed alone, and then come seed by seed and may end in any order.
 
     Attributes:

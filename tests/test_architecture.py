@@ -18,7 +18,7 @@ from pipeline.planning.plan import Plan
 
 SHARED = ("errors", "files", "work", "components", "durations", "monitor")
 LIBRARY = ("data", "views", "nets", "objectives", "training", "evaluation", "kernels", "theory", "artifacts")
-READERS = ("provenance", "comparing", "sharing", "site")
+READERS = ("provenance", "comparing", "sharing", "site", "kit")
 MAY: dict[str, tuple[str, ...]] = {
     "shared": ("shared",),
     "library": ("shared", "library"),

@@ -378,7 +378,7 @@ class Site:
         return folder
 
     def work(self, kind: str, folder: Path, spec: dict, seed: int = 1, **leaves) -> Work:
-        """What the door hands to the stage."""
+        """What the executor hands to the stage."""
         read = components.reads("measure", kind)
         protocol = components.resolve("measure", {"kind": kind, **leaves}, "test")
         out = self.root / f"out-{len(list(self.root.iterdir()))}"

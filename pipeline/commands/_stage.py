@@ -15,14 +15,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Bring the nodes of jobs, or those of the given receipts, into place."""
     from pipeline.engine import jobs
-    from pipeline.engine.executor import Door
+    from pipeline.engine.executor import Executor
     from pipeline.ledger.workspace import Node, Workspace
 
     workspace = Workspace()
     for path in arguments.paths:
         if path.startswith(f"{jobs.FOLDER}/"):
-            Door(workspace).run([Node(name) for name in jobs.of_index(workspace, path).nodes])
+            Executor(workspace).run([Node(name) for name in jobs.of_index(workspace, path).nodes])
             jobs.finish(workspace, path)
     nodes = [Node.of_receipt(path) for path in arguments.paths if not path.startswith(f"{jobs.FOLDER}/")]
     if nodes:
-        Door(workspace).run(nodes)
+        Executor(workspace).run(nodes)

@@ -1,4 +1,4 @@
-"""The door: every stage goes through it, and node by node it verifies, restores or executes.
+"""The executor: every stage goes through it, and node by node it verifies, restores or executes.
 
 A node's key is known from its key file and the receipts of what it reads. Where a receipt with this key exists
 and its outputs are in place or in the store, nothing is computed (and torch is not imported). Otherwise the
@@ -33,7 +33,7 @@ from pipeline.work import Work
 
 @dataclass
 class Task:
-    """A node on its way through the door."""
+    """A node on its way through the executor."""
 
     node: Node
     key_file: Key
@@ -47,7 +47,7 @@ class Task:
         return self.keys[0]
 
 
-class Door:
+class Executor:
     """Decides on the nodes of one job.
 
     Args:
@@ -95,6 +95,42 @@ class Door:
             files.write(self.workspace.path(node.receipt), files.dumps(found))
         self.journal.note(found["stage"], node.name, "restored", 0.0, key=found["key"])
         return True
+
+    def enter(self, node: Node, found: dict[str, Any], execution: dict[str, Any] | None, folder: Path) -> None:
+        """Take over what another machine has executed; whether it is what is asked for is decided before.
+
+        Args:
+            node: The node.
+            found: Its receipt.
+            execution: The other machine's record. What it did not send is noted in it as ``left``.
+            folder: Its files, or some of them; what else of them is in place stays.
+
+        Raises:
+            UserError: Another process works on the node's run.
+        """
+        with self._lock(f"{node.family}-{node.config}".replace("/", "-")):
+            outputs = found["outputs"]
+            for name in files.listing(folder):
+                self.store.put(folder / name, outputs[name])
+            for name, entry in outputs.items():
+                here = self.workspace.payload(node) / name
+                if not (folder / name).exists() and is_as_written(here, entry):
+                    self.store.put(here, entry)
+                    files.clone(here, folder / name)
+            folder.mkdir(parents=True, exist_ok=True)
+            stored = self.store.receipt(found["key"])
+            if execution is not None:
+                left = sorted(name for name, entry in outputs.items() if not self.store.has({name: entry}))
+                text = files.dumps(execution | ({"left": left} if left else {}))
+                files.write(stored.with_suffix(".execution.json"), text)
+            files.write(stored, files.dumps(found))
+            outlines.keep(self.store, [self._key(node)])
+            self._install(node, folder)
+            if execution is not None:
+                files.write(self.workspace.path(node.execution), text)
+            files.write(self.workspace.path(node.receipt), files.dumps(found))
+            self._track(node)
+        self.journal.note(found["stage"], node.name, "entered", 0.0, key=found["key"])
 
     # -- deciding
 
@@ -263,8 +299,9 @@ class Door:
         lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
         try:
             fetch(self.workspace.root, sorted(lacking))
-        except UserError as error:
-            print(error, file=sys.stderr)  # a remote that is away is no reason not to compute
+        except (UserError, ImportError) as error:
+            # a remote that is away is no reason not to compute, nor is a machine that has no DVC
+            print(error, file=sys.stderr)
         return self.store.has(outputs)
 
     def _resume(self, task: Task) -> Path | None:
@@ -376,6 +413,8 @@ class Door:
         receipts = [self.workspace.path(node.receipt)]
         if not alone:
             receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
+        target = self.workspace.path(f"{folder}.dvc")
+        listed = self.store.folder_of(target)
         entries = {}
         for path in receipts:
             found = None if path.name.endswith(".execution.json") else receipt.read(path)
@@ -384,11 +423,14 @@ class Door:
                 continue
             prefix = below.name.removeprefix(folder).lstrip("/")
             for name, entry in found["outputs"].items():
-                entries[f"{prefix}/{name}".lstrip("/")] = entry
+                place = f"{prefix}/{name}".lstrip("/")
+                # what stayed on another machine is nowhere that DVC could push it from
+                if listed.get(place) == entry["md5"] or self.store.has({name: entry}):
+                    entries[place] = entry
         md5, size, count = self.store.put_folder(entries.items())
         name = folder.rsplit("/", 1)[1]
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {name}\n"
-        files.write_if_different(self.workspace.path(f"{folder}.dvc"), text)
+        files.write_if_different(target, text)
 
 
 def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:

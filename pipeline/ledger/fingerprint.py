@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent.parent
 VERSION = 2
 """Of the canonical form; part of every fingerprint's cache entry."""
 
-DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site")
+DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = ("__init__", "__main__", "components", "durations", "errors", "files", "work")
 """Modules at the top of the package of which the same is true."""

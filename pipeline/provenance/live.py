@@ -1,4 +1,4 @@
-"""What is training now, from files alone: status files, the door's locks, Snakemake's locks, the journal."""
+"""What is training now, from files alone: status files, the executor's locks, Snakemake's locks, the journal."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ class Live:
         self.asked = self._asked()
 
     def worker(self, config: str) -> int | None:
-        """The process that trains a run now, by the door's lock; None if there is none."""
+        """The process that trains a run now, by the executor's lock; None if there is none."""
         path = self.workspace.scratch / "locks" / f"pretrain-{config}"
         try:
             pid = int(path.read_text(encoding="utf-8").strip() or 0)
         except (OSError, ValueError):
             return None
-        # A free lock is asked only where its last holder's number is in use: a door that comes at this moment would
-        # find it held.
+        # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
+        # would find it held.
         if not _exists(pid):
             return None
         with contextlib.suppress(OSError), path.open("rb") as file:
