@@ -92,6 +92,6 @@ bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/probe.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation
-	rm -rf keys logs .scratch .snakemake docs/_build docs/api
+	rm -rf keys jobs logs .scratch .snakemake docs/_build docs/api
 
 FORCE:

@@ -8,8 +8,11 @@
 include: "rules/common.smk"
 include: "rules/prepare.smk"
 include: "rules/pretrain.smk"
+include: "rules/probe.smk"
+include: "rules/spectrum.smk"
+include: "rules/ntk.smk"
 include: "rules/measure.smk"
-include: "rules/theory.smk"
+include: "rules/simulate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 
@@ -23,19 +26,19 @@ rule all:
 
 rule datasets:
     input:
-        BUILD.receipts("prepare"),
+        BUILD.done("prepare"),
 
 
 rule checkpoints:
     input:
-        BUILD.receipts("pretrain"),
+        BUILD.done("pretrain"),
 
 
 rule simulations:
     input:
-        BUILD.receipts("simulate"),
+        BUILD.done("simulate"),
 
 
 rule measurements:
     input:
-        BUILD.receipts("measure"),
+        BUILD.done("probe", "spectrum", "ntk", "measure"),

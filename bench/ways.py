@@ -27,8 +27,9 @@ from safetensors.torch import save_file
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline import components
-from pipeline.training import fusion, pretrain, progress
-from pipeline.training.report import Report
+from pipeline.monitor.report import Report
+from pipeline.monitor.saver import Saver
+from pipeline.training import fusion, pretrain
 from pipeline.work import Work
 
 BATCH, STEPS_PER_EPOCH, PICTURES = 128, 50, 10
@@ -106,7 +107,7 @@ def train(name: str, way: Way, device: str, data: Path, batch: int, epochs: int)
     run = pretrain.Run(work)
     if not way.captured:
         run.steps.why_eager = "asked for"
-    saver, last = progress.Saver(None, run.tensors), epochs * STEPS_PER_EPOCH
+    saver, last = Saver(None), epochs * STEPS_PER_EPOCH
     report = Report(name, len(run.batches.images), STEPS_PER_EPOCH, io.StringIO())
     laps = []
     for _ in range(epochs):

@@ -1,10 +1,12 @@
-"""What the door hands to a stage: one unit of work, resolved to plain data and paths."""
+"""What the executor hands to a stage: one unit of work, resolved to plain data and paths."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pipeline.monitor import Monitor
 
 
 @dataclass
@@ -13,7 +15,7 @@ class Work:
 
     A stage is a function ``execute(works: list[Work]) -> Iterator[Work]``: it writes the payload of each work
     into ``work.out`` (an empty folder) and yields the work once that folder is complete, which is when the
-    door hashes it, stores it and moves it into place. Works come in the order of their epochs; those of a training
+    executor hashes it, stores it and moves it into place. Works come in the order of their epochs; those of a training
     may be of several runs that differ in their seed alone, and then come seed by seed and may end in any order.
 
     Attributes:
@@ -32,6 +34,7 @@ class Work:
         components: Source file of each component that ``spec`` names, by category.
         context: Where things are on this machine (``raw_dir``, ``device``) and what it has (``memory``); never part of
             a key.
+        monitor: Shows how far the work is, and decides when progress is saved; never part of a key.
         failed: Set by a stage that ends with an error and was at work on several runs: it came from this one.
     """
 
@@ -46,4 +49,5 @@ class Work:
     scratch: Path | None = None
     components: dict[str, Path] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    monitor: Monitor = field(default_factory=Monitor)
     failed: bool = False

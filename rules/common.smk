@@ -1,4 +1,4 @@
-# The plan is read once; every rule asks BUILD which files a job has.
+# The plan is read once; every rule asks BUILD what a job reads and does.
 import os
 import sys
 
@@ -27,28 +27,21 @@ wildcard_constraints:
     suffix=r"csv|json|md|png|pdf",
 
 
-def data_of(wildcards):
-    return BUILD.data(wildcards.config)
+# Everything that a rule has to know about a job is written down in jobs/RULE/NAME.json.
+def inputs_of(rule):
+    return BUILD.of_job(rule, "inputs")
 
 
-def checkpoints_of(wildcards):
-    return BUILD.checkpoints(wildcards.config)
+def threads_of(rule):
+    return BUILD.of_job(rule, "threads")
 
 
-def keys_of(wildcards):
-    return BUILD.measure_keys(wildcards.config)
+def gpus_of(rule):
+    return BUILD.of_job(rule, "gpus")
 
 
-def inputs_of(wildcards):
-    return BUILD.inputs(wildcards.artifact)
-
-
-def gpus_of(wildcards):
-    return BUILD.gpus(wildcards.config)
-
-
-def threads_of(wildcards):
-    return BUILD.threads(wildcards.config)
+def what_of(rule):
+    return BUILD.of_job(rule, "what")
 
 
 def link_of(wildcards):

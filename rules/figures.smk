@@ -1,7 +1,6 @@
 rule figure:
     input:
-        "keys/artifact/{artifact}.json",
-        inputs_of,
+        inputs_of("figure"),
     output:
         report(
             "results/{artifact}.png",
@@ -16,7 +15,7 @@ rule figure:
         "results/{artifact}.md",
         receipt="results/{artifact}.receipt.json",
     wildcard_constraints:
-        artifact="|".join(BUILD.artifacts("figure")) or "none",
+        artifact=BUILD.pattern("figure"),
     message:
         "figure {wildcards.artifact}"
     shell:

@@ -1,21 +1,15 @@
-# A job takes all measurements of a run: features are extracted once per checkpoint.
-for shape in BUILD.measure_shapes():
-
-    rule:
-        name:
-            shape.rule
-        input:
-            keys_of,
-            data_of,
-            checkpoints_of,
-        output:
-            shape.nodes,
-        wildcard_constraints:
-            config=shape.configs,
-        threads: threads_of
-        resources:
-            gpu=gpus_of,
-        message:
-            "measure {wildcards.config}"
-        shell:
-            "python -m pipeline measure {output}"
+# Any other measure of a run's checkpoints, those of a user's own included.
+rule measure:
+    input:
+        inputs_of("measure"),
+    output:
+        "jobs/measure/{config}.done",
+    threads: threads_of("measure")
+    resources:
+        gpu=gpus_of("measure"),
+    params:
+        what=what_of("measure"),
+    message:
+        "measure {wildcards.config}: {params.what}"
+    shell:
+        "python -m pipeline measure {output}"

@@ -1,9 +1,12 @@
+# A data set as one checksummed array file.
 rule prepare:
     input:
-        "keys/prepare/{dataset}.json",
+        inputs_of("prepare"),
     output:
-        "receipts/data/{dataset}.json",
+        "jobs/prepare/{dataset}.done",
+    params:
+        what=what_of("prepare"),
     message:
-        "prepare {wildcards.dataset}"
+        "prepare {wildcards.dataset}: {params.what}"
     shell:
         "python -m pipeline prepare {output}"

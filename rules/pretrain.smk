@@ -1,20 +1,15 @@
-# A job trains all seeds of a run through all their milestones: one process pays for importing torch.
-for shape in BUILD.pretrain_shapes():
-
-    rule:
-        name:
-            shape.rule
-        input:
-            "keys/pretrain/{config}.json",
-            data_of,
-        output:
-            shape.nodes,
-        wildcard_constraints:
-            config=shape.configs,
-        threads: threads_of
-        resources:
-            gpu=gpus_of,
-        message:
-            "pretrain {wildcards.config}"
-        shell:
-            "python -m pipeline pretrain {output}"
+# All seeds of a run through all their milestones: one process pays for importing torch.
+rule pretrain:
+    input:
+        inputs_of("pretrain"),
+    output:
+        "jobs/pretrain/{config}.done",
+    threads: threads_of("pretrain")
+    resources:
+        gpu=gpus_of("pretrain"),
+    params:
+        what=what_of("pretrain"),
+    message:
+        "pretrain {wildcards.config}: {params.what}"
+    shell:
+        "python -m pipeline pretrain {output}"

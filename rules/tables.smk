@@ -1,7 +1,6 @@
 rule table:
     input:
-        "keys/artifact/{artifact}.json",
-        inputs_of,
+        inputs_of("table"),
     output:
         report(
             "results/{artifact}.csv",
@@ -14,7 +13,7 @@ rule table:
         "results/{artifact}.md",
         receipt="results/{artifact}.receipt.json",
     wildcard_constraints:
-        artifact="|".join(BUILD.artifacts("table")) or "none",
+        artifact=BUILD.pattern("table"),
     message:
         "table {wildcards.artifact}"
     shell:

@@ -59,7 +59,7 @@ class Project:
         return self.call(sys.executable, "-m", "pipeline", *arguments, check=check)
 
     def journal(self) -> list[dict]:
-        """All decisions of the door so far."""
+        """All decisions of the executor so far."""
         path = self.root / "logs/journal.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 

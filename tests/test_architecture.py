@@ -10,10 +10,15 @@ import pytest
 
 from pipeline.components import PACKAGE
 from pipeline.ledger import fingerprint
+from pipeline.ledger.fingerprint import Fingerprints
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.key_files import key_files
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 
-SHARED = ("errors", "files", "work", "components", "durations")
+SHARED = ("errors", "files", "work", "components", "durations", "monitor")
 LIBRARY = ("data", "views", "nets", "objectives", "training", "evaluation", "kernels", "theory", "artifacts")
-READERS = ("provenance", "comparing", "sharing", "site")
+READERS = ("provenance", "comparing", "sharing", "site", "kit")
 MAY: dict[str, tuple[str, ...]] = {
     "shared": ("shared",),
     "library": ("shared", "library"),
@@ -128,7 +133,7 @@ def test_a_climb_and_a_circle_would_be_found() -> None:
 def test_what_decides_is_told_by_folder_and_imports_none_of_what_computes(arrows: dict[str, set[str]]) -> None:
     for name in arrows:
         label = name.replace(".", "/") + ".py"
-        assert fingerprint.decides(label) is (storey(name) != "library" and name != "pipeline.durations") or (
+        assert fingerprint.decides(label) is (storey(name) != "library") or (
             PACKAGE.parent.joinpath(*name.split("."), "__init__.py").is_file()
         ), name
 
@@ -147,3 +152,12 @@ def test_a_stage_runs_nothing_that_decides(arrows: dict[str, set[str]]) -> None:
 
 def test_the_package_is_where_it_is_looked_for() -> None:
     assert fingerprint.PACKAGE == PACKAGE and Path(fingerprint.__file__).parent.parent == PACKAGE
+
+
+def test_what_people_see_is_in_no_key(arrows: dict[str, set[str]]) -> None:
+    """An edit of a progress line, an estimate or of when progress is saved makes nothing stale."""
+    known = Catalogue(Options(scale="quick"))
+    codes = [key.code for key in key_files(Plan(known, known.built()), Fingerprints()).values()]
+    assert codes and not [name for code in codes for name in code if "monitor" in name or "durations" in name]
+    library = {name: others for name, others in arrows.items() if storey(name) == "library"}
+    assert not [name for name, others in library.items() if any(one.startswith("pipeline.monitor") for one in others)]

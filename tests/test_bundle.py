@@ -199,7 +199,7 @@ def test_a_name_that_some_systems_cannot_have_is_refused(built: Project):
 
 def test_folders_with_dots_above_are_no_hidden_files(tmp_path):
     root = tmp_path / ".cache" / "project"
-    for name in ("params/papers/mini.yaml", "params/papers/.mini.yaml", "pipeline/.ipynb_checkpoints/door.py"):
+    for name in ("params/papers/mini.yaml", "params/papers/.mini.yaml", "pipeline/.ipynb_checkpoints/executor.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("#")
     assert dict(collect._project(root, None)) == {"params/papers/mini.yaml": b"#"}

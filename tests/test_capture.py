@@ -21,6 +21,8 @@ from waiting import NoWaiting, Waits, imagined_gpu
 
 from pipeline import components
 from pipeline.errors import UserError
+from pipeline.monitor.report import Report
+from pipeline.monitor.saver import Saver
 from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred
 from pipeline.nets.predictors.optimal import OptimalPredictor, optimal_matrix
@@ -33,7 +35,6 @@ from pipeline.training.device import prepare_device
 from pipeline.training.fusion import WORTHWHILE, Fuse, compiled, fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimizers import adam, lars, sgd
-from pipeline.training.report import Report
 from pipeline.training.step import TrainingStep
 
 torch.set_num_threads(1)
@@ -272,7 +273,7 @@ def test_state_that_is_put_back_is_captured_anew(data: Path, tmp_path: Path, not
     milestone = tmp_path / "a" / "epoch0001"
     undisturbed = execute(spec, [1, 2], tmp_path / "a", data)
     run = pretrain.Run(make_works(spec, [2], tmp_path / "b", data)[0])
-    saver, report = progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO())
+    saver, report = Saver(None), Report("x", 98, 7, io.StringIO())
     list(run.train_epoch(saver, report, 14))
     list(run.train_epoch(saver, report, 14))
     run.restore_payload(milestone)  # its tensors are others than those that were captured
@@ -539,7 +540,7 @@ def test_a_cpu_is_a_reason_and_the_report_says_it_first(
     assert run.steps.mode == "eager: the device is a CPU"
     stream, clock = io.StringIO(), [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock.__setitem__(0, clock[0] + 6.0) or clock[0])
-    list(run.train_epoch(progress.Saver(None, run.tensors), Report("name", 98, 7, stream), 7))
+    list(run.train_epoch(Saver(None), Report("name", 98, 7, stream), 7))
     first, second, *_ = stream.getvalue().splitlines()
     assert first == "name  eager: the device is a CPU" and "epoch 1/1" in second
     assert stream.getvalue().count("eager") == 1
@@ -595,7 +596,7 @@ def test_graphs_of_fused_kernels_are_shared_by_all_seeds_and_kinds_of_step(
 def test_the_wait_for_fused_kernels_is_said_beforehand_and_once(data: Path, tmp_path: Path, fused: type[Notes]) -> None:
     run = pretrain.Run(make_works(run_spec(**ALWAYS), [2], tmp_path, data)[0])
     stream = io.StringIO()
-    saver, report = progress.Saver(None, run.tensors), Report("name", 98, 7, stream)
+    saver, report = Saver(None), Report("name", 98, 7, stream)
     steps = run.train_epoch(saver, report, 14)
     next(steps)
     assert stream.getvalue() == f"name  {FUSING}\n"
@@ -820,7 +821,7 @@ def test_what_cannot_be_repeated_is_one_line(data: Path, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Steps, "__call__", refused)
     with pytest.raises(UserError, match="found f_cuda, which cannot on this device; set deterministic: false"):
-        list(run.train_epoch(progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO()), 7))
+        list(run.train_epoch(Saver(None), Report("x", 98, 7, io.StringIO()), 7))
 
 
 # on a GPU
@@ -834,7 +835,7 @@ def gpu_run(spec: dict[str, Any], root: Path, data: Path, captured: bool = True)
 
 
 def train(run: pretrain.Run, epochs: int) -> pretrain.Run:
-    saver, report = progress.Saver(None, run.tensors), Report("x", 98, 7, io.StringIO())
+    saver, report = Saver(None), Report("x", 98, 7, io.StringIO())
     for _ in range(epochs):
         list(run.train_epoch(saver, report, 7 * epochs))
     return run

@@ -13,11 +13,11 @@ import torch
 from conftest import Project, copy_project
 
 from pipeline import components
-from pipeline.engine.executor import Door
+from pipeline.engine.executor import Executor
 from pipeline.errors import UserError
-from pipeline.evaluation.progress import Progress
 from pipeline.evaluation.subject import Subject
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.monitor.progress import Progress
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
@@ -278,9 +278,9 @@ def test_a_change_of_one_method_reaches_what_compares_with_it_and_no_more(compar
 def test_every_measurement_goes_on_in_a_folder_of_its_own(compared_once, monkeypatch):
     """Whichever of a job's measurements are done, what a kill left of another one is found again."""
     monkeypatch.chdir(compared_once.root)
-    door = Door(Workspace())
+    executor = Executor(Workspace())
     receipts = [path for path in Path("receipts/measurements").rglob("*.json") if "execution" not in path.name]
-    folders = {door._run_key(door._task(Node.of_receipt(path))) for path in receipts}
+    folders = {executor._run_key(executor._task(Node.of_receipt(path))) for path in receipts}
     assert len(folders) == len(receipts) == 30
 
 

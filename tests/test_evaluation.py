@@ -21,7 +21,7 @@ from pipeline.evaluation import softmax, spectra, subject
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.measures import knn, linear_probe, spectrum
 from pipeline.evaluation.neighbours import votes
-from pipeline.evaluation.progress import Progress
+from pipeline.monitor.progress import Progress
 from pipeline.nets.network import build_network
 from pipeline.training import checkpoint
 from pipeline.training.randomness import generator
@@ -378,7 +378,7 @@ class Site:
         return folder
 
     def work(self, kind: str, folder: Path, spec: dict, seed: int = 1, **leaves) -> Work:
-        """What the door hands to the stage."""
+        """What the executor hands to the stage."""
         read = components.reads("measure", kind)
         protocol = components.resolve("measure", {"kind": kind, **leaves}, "test")
         out = self.root / f"out-{len(list(self.root.iterdir()))}"

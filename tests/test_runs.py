@@ -18,11 +18,11 @@ from conftest import DUEL, Project, add_mini
 
 from pipeline.errors import UserError, nearest
 from pipeline.ledger.workspace import Workspace
+from pipeline.monitor.report import STATUS, Report
 from pipeline.provenance.listing import Listing
 from pipeline.provenance.live import Live
 from pipeline.provenance.runs import Run
 from pipeline.training.history import History
-from pipeline.training.report import STATUS, Report
 
 CONFIG = ("--config", "scale=mini")
 LONG = "epochs: {100: 1, 300: 500}"
@@ -226,7 +226,7 @@ def report(folder: Path, monkeypatch: pytest.MonkeyPatch, every: float, steps: i
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     made = Report("checkpoints/c/seed0", 100, 10, stream=io.StringIO(), folder=folder)
     for step in range(1, steps + 1):
-        made.tick(step, steps, History())
+        made.tick(step, steps, History().rows)
         found = (folder / STATUS).stat().st_ino
         if not seen or seen[-1][1] != found:
             seen.append((clock[0] - 100.0, found))
@@ -245,7 +245,7 @@ def test_the_status_file_is_replaced_every_two_seconds(tmp_path, monkeypatch):
 def test_a_disk_that_refuses_the_status_file_costs_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     made = Report("c", 100, 10, stream=io.StringIO(), folder=tmp_path / "file" / "run")
-    made.tick(1, 10, History())
+    made.tick(1, 10, History().rows)
     made.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 

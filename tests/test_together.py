@@ -25,10 +25,12 @@ from conftest import DUEL, Project, add_mini, copy_project
 from test_capture import Notes
 from trainings import SlowDisk, content, make_works, run_spec, write_noise
 
-from pipeline.engine.executor import Door, _Clock
+from pipeline.engine.executor import Executor, _Clock
 from pipeline.errors import UserError
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.monitor.report import Report, Screen
+from pipeline.monitor.saver import Saver
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
@@ -38,7 +40,6 @@ from pipeline.provenance.live import Live
 from pipeline.training import checkpoint, pretrain, progress, together
 from pipeline.training.capture import Steps
 from pipeline.training.history import History
-from pipeline.training.report import Report, Screen
 from pipeline.work import Work
 
 torch.set_num_threads(1)
@@ -192,7 +193,7 @@ def test_killed_at_any_moment_they_go_on_alone_or_together_to_the_same_bytes(dat
         with killed_at(moment), pytest.raises(KeyboardInterrupt):
             for work in pretrain.execute(of_seeds(spec, wanted, root / "killed", data, root / "scratch")):
                 done.setdefault(work.seed, {})[work.epoch] = content(work.out)
-        # what was done is not asked for again, as at the door
+        # what was done is not asked for again, as at the executor
         left = {seed: [e for e in epochs if e not in done.get(seed, {})] for seed, epochs in wanted.items()}
         works = of_seeds(spec, left, root / "again", data, root / "scratch")
         for work in works:
@@ -413,7 +414,7 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
                 one.mode = "eager: the device is a CPU"
                 if step == 11:
                     history.add(1, -1.0 - seed, 0.5, 3.0 + seed)
-                one.tick(step + 10 * (seed == 2), 100, history)
+                one.tick(step + 10 * (seed == 2), 100, history.rows)
             clock[0] += 1.0
         for one in reports[:2]:
             one.close()
@@ -426,19 +427,24 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
         assert "30 images/s" in last or "29 images/s" in last, last
         if screen.live:
             assert "epoch 3-4/10" in last and not text.endswith("\r")
-        reports[2].tick(40, 100, histories[2])
+        reports[2].tick(40, 100, histories[2].rows)
         clock[0] += 20.0
-        reports[2].tick(41, 100, histories[2])
+        reports[2].tick(41, 100, histories[2].rows)
         assert "checkpoints/c/seed7  epoch 5/10  loss -3.0000" in stream.getvalue()
         reports[2].close()
         assert stream.getvalue().endswith(" \r" if screen.live else "\n")
+
+
+def _save(folder: Path, disk: SlowDisk) -> None:
+    progress.write(folder, disk.tensors())
 
 
 def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk.instead(monkeypatch)
-    savers = [progress.Saver(tmp_path / f"{i}", disk.tensors, among=4) for i in range(4)]
+    folders = [tmp_path / f"{i}" for i in range(4)]
+    savers = [Saver(functools.partial(_save, folder, disk), among=4) for folder in folders]
     while disk.now < 1000:
         disk.now += 0.1
         for saver in savers:
@@ -449,7 +455,7 @@ def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
     for saver in savers:
         saver.maybe_save()
     assert len(disk.saves) == before + 1 and not savers[0].urged
-    nowhere = progress.Saver(None, disk.tensors)
+    nowhere = Saver(None)
     nowhere.urge()
     assert not nowhere.urged
 
@@ -485,7 +491,7 @@ def test_every_seed_is_seen_as_running(data: Path, tmp_path: Path) -> None:
     assert not list(root.glob("*/run/*"))
 
 
-# the option and the door
+# the option and the executor
 
 
 def test_how_many_at_once() -> None:
@@ -521,7 +527,7 @@ def test_runs_share_the_time_in_which_they_take_turns(monkeypatch: pytest.Monkey
     clock = _Clock([a, b], in_turns=True)
     now[0] = 10.0
     assert clock.taken(a) == 5.0
-    now[0] = 11.0  # the door's own work
+    now[0] = 11.0  # the executor's own work
     clock.go_on()
     now[0] = 13.0
     assert clock.taken(b) == 6.0
@@ -588,7 +594,7 @@ def untrained(project: Project, root: Path, together: int) -> tuple[Project, lis
 @pytest.mark.parametrize("number", [1, 3])
 def test_receipts_do_not_depend_on_how_many_are_trained_at_once(seeds: Project, number: int, tmp_path: Path) -> None:
     copy, nodes = untrained(seeds, tmp_path / "project", number)
-    Door(Workspace(copy.root)).run(nodes)
+    Executor(Workspace(copy.root)).run(nodes)
     assert len(nodes) == 6 and receipts(copy) == receipts(seeds)
     for project, at_once in ((copy, number), (seeds, 2)):
         made = [entry for entry in project.journal() if entry["stage"] == "pretrain"]
@@ -606,7 +612,7 @@ def test_a_seed_that_fails_is_the_only_one_that_failed(
     copy, nodes = untrained(seeds, tmp_path / "project", 3)
     with monkeypatch.context() as patch, pytest.raises(UserError, match="it will not do"):
         spoil(patch, 1, 4, refuse)  # in the second epoch: milestone 1 is in place
-        Door(Workspace(copy.root)).run(nodes)
+        Executor(Workspace(copy.root)).run(nodes)
     made = copy.journal()
     assert [(e["node"], e["decision"]) for e in made if e["decision"] == "failed"] == [
         (f"checkpoints/{nodes[0].config}/seed1/epoch0002", "failed")
@@ -616,7 +622,7 @@ def test_a_seed_that_fails_is_the_only_one_that_failed(
     }
     kept = list((copy.root / ".scratch").glob("*/run/progress.bin"))
     assert len(kept) == 2 and all({p.name for p in path.parents[1].iterdir()} == {"run"} for path in kept)
-    Door(Workspace(copy.root)).run(nodes)
+    Executor(Workspace(copy.root)).run(nodes)
     assert receipts(copy) == receipts(seeds)
     assert not list((copy.root / ".scratch").glob("*/run"))
 

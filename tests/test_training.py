@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from trainings import SlowDisk, content, execute, files_of, make_works, run_spec, write_noise
 
 from pipeline.errors import UserError
+from pipeline.monitor.report import Report
+from pipeline.monitor.saver import Saver
 from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred, linear
 from pipeline.nets.predictors import none as no_predictor
@@ -39,7 +41,6 @@ from pipeline.training.history import History
 from pipeline.training.indicators import collapse_indicators
 from pipeline.training.optimizers import adam, sgd
 from pipeline.training.randomness import derived_seed, generator, seeded
-from pipeline.training.report import Report
 from pipeline.training.schedules import constant
 from pipeline.training.step import TrainingStep
 
@@ -414,7 +415,7 @@ def test_report_rewrites_one_line_on_a_terminal_and_is_quiet_elsewhere(
         history.add(1, -1.5, 0.9, 3.0)
         for step in range(1, 26):
             clock[0] += 1.0
-            report.tick(step, 100, history)
+            report.tick(step, 100, history.rows)
         report.close()
         assert stream.getvalue().count("\n") == lines
         first = stream.getvalue().replace("\r", "\n").strip().split("\n")[0 if lines else 9]
@@ -534,7 +535,7 @@ def leave_progress(spec: dict[str, Any], epoch: int, data: Path, tmp_path: Path,
     run = pretrain.Run(make_works(spec, [epoch], tmp_path / "left", data, seed=seed)[0])
     report = Report("x", 98, 7, io.StringIO())
     for _ in range(epoch):
-        list(run.train_epoch(progress.Saver(None, run.tensors), report, 99))
+        list(run.train_epoch(Saver(None), report, 99))
     progress.write(scratch, run.tensors())
 
 
@@ -615,7 +616,7 @@ def test_progress_is_saved_after_two_seconds_or_fifty_times_the_last_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk.instead(monkeypatch)
-    saver = progress.Saver(tmp_path, disk.tensors)
+    saver = Saver(lambda: progress.write(tmp_path, disk.tensors()))
     for _ in range(150):
         disk.now += 0.1
         saver.maybe_save()

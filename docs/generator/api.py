@@ -14,7 +14,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Planning: declarations → what has to be computed": ("planning",),
     "Ledger: what was computed": ("ledger",),
     "Engine: what is computed now": ("engine",),
-    "Readers: what people ask of it": ("provenance", "comparing", "sharing", "site"),
+    "Readers: what people ask of it": ("provenance", "comparing", "sharing", "kit", "site"),
 }  # fmt: skip
 """Heading -> folders of the package."""
 

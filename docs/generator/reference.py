@@ -244,11 +244,19 @@ def command(name: str, level: int = 2) -> str:
     module = importlib.import_module(f"pipeline.commands.{'_stage' if stage else name}")
     parser = argparse.ArgumentParser(prog=f"python -m pipeline {name}", add_help=False)
     module.add(parser)
-    rows = [_argument(action) for action in parser._actions]
+    rows, verbs = [], []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, inner in zip(action._choices_actions, action.choices.values(), strict=True):
+                own = [_argument(one) for one in inner._actions if one.dest != "help"]
+                verbs.append(f"`{name} {verb.dest}`: {verb.help}\n\n{table(['argument', 'meaning'], own)}")
+        else:
+            rows.append(_argument(action))
     text = signatures.markdown(inspect.cleandoc(module.run.__doc__ or ""))
     said = module.HELP.format(stage=name)
     head = f"{'#' * level} {name}\n\n{said[0].upper()}{said[1:]}."
-    return f"{head}\n\n{text}\n\n{table(['argument', 'meaning'], rows)}"
+    tables = [*([table(["argument", "meaning"], rows)] if rows else []), *verbs]
+    return "\n\n".join([head, text, *tables])
 
 
 def command_line() -> str:

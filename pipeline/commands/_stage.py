@@ -1,20 +1,28 @@
-"""What Snakemake calls: the stages of one family, through the door."""
+"""What Snakemake calls: the jobs of one rule, through the executor."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "what snakemake calls: the {stage} stages of the given receipts"
+HELP = "what snakemake calls: the {stage} stages of a job"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Arguments of a family of stages."""
-    parser.add_argument("receipts", nargs="+", metavar="RECEIPT")
+    """Arguments of a rule's jobs."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="jobs/RULE/NAME.done of jobs, or receipts of nodes")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Bring the nodes of the given receipts into place."""
-    from pipeline.engine.executor import Door
+    """Bring the nodes of jobs, or those of the given receipts, into place."""
+    from pipeline.engine import jobs
+    from pipeline.engine.executor import Executor
     from pipeline.ledger.workspace import Node, Workspace
 
-    Door(Workspace()).run([Node.of_receipt(path) for path in arguments.receipts])
+    workspace = Workspace()
+    for path in arguments.paths:
+        if path.startswith(f"{jobs.FOLDER}/"):
+            Executor(workspace).run([Node(name) for name in jobs.of_index(workspace, path).nodes])
+            jobs.finish(workspace, path)
+    nodes = [Node.of_receipt(path) for path in arguments.paths if not path.startswith(f"{jobs.FOLDER}/")]
+    if nodes:
+        Executor(workspace).run(nodes)

@@ -1,4 +1,4 @@
-"""The door: every stage goes through it, and node by node it verifies, restores or executes.
+"""The executor: every stage goes through it, and node by node it verifies, restores or executes.
 
 A node's key is known from its key file and the receipts of what it reads. Where a receipt with this key exists
 and its outputs are in place or in the store, nothing is computed (and torch is not imported). Otherwise the
@@ -27,12 +27,13 @@ from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import Key
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.monitor import Monitor
 from pipeline.work import Work
 
 
 @dataclass
 class Task:
-    """A node on its way through the door."""
+    """A node on its way through the executor."""
 
     node: Node
     key_file: Key
@@ -46,7 +47,7 @@ class Task:
         return self.keys[0]
 
 
-class Door:
+class Executor:
     """Decides on the nodes of one job.
 
     Args:
@@ -66,13 +67,16 @@ class Door:
             UserError: An input is missing, the code changed, or another process works on the same nodes.
         """
         with contextlib.ExitStack() as stack:
-            for name in sorted({f"{node.family}-{node.config}" for node in nodes}):
-                stack.enter_context(self._lock(name.replace("/", "-")))
+            for name in sorted(set(map(_exclusive, nodes))):
+                stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
             for batch in _batches(waiting):
                 self._execute(batch)
-            for node in nodes:
-                self._track(node)
+            # Other jobs may work on other measures of the same run, and each lists what all have made.
+            with self._folder("locks").joinpath("track").open("a") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                for node in nodes:
+                    self._track(node)
 
     def install(self, node: Node, found: dict[str, Any]) -> bool:
         """Bring the files of a receipt into place from the store, whatever is there now; False if it lacks one.
@@ -80,7 +84,7 @@ class Door:
         Raises:
             UserError: Another process works on the node's run.
         """
-        with self._lock(f"{node.family}-{node.config}".replace("/", "-")):
+        with self._lock(_exclusive(node)):
             scratch = self._folder(found["key"][:16] + ".restore")
             try:
                 if not self.store.fetch(found["outputs"], scratch):
@@ -91,6 +95,42 @@ class Door:
             files.write(self.workspace.path(node.receipt), files.dumps(found))
         self.journal.note(found["stage"], node.name, "restored", 0.0, key=found["key"])
         return True
+
+    def enter(self, node: Node, found: dict[str, Any], execution: dict[str, Any] | None, folder: Path) -> None:
+        """Take over what another machine has executed; whether it is what is asked for is decided before.
+
+        Args:
+            node: The node.
+            found: Its receipt.
+            execution: The other machine's record. What it did not send is noted in it as ``left``.
+            folder: Its files, or some of them; what else of them is in place stays.
+
+        Raises:
+            UserError: Another process works on the node's run.
+        """
+        with self._lock(f"{node.family}-{node.config}".replace("/", "-")):
+            outputs = found["outputs"]
+            for name in files.listing(folder):
+                self.store.put(folder / name, outputs[name])
+            for name, entry in outputs.items():
+                here = self.workspace.payload(node) / name
+                if not (folder / name).exists() and is_as_written(here, entry):
+                    self.store.put(here, entry)
+                    files.clone(here, folder / name)
+            folder.mkdir(parents=True, exist_ok=True)
+            stored = self.store.receipt(found["key"])
+            if execution is not None:
+                left = sorted(name for name, entry in outputs.items() if not self.store.has({name: entry}))
+                text = files.dumps(execution | ({"left": left} if left else {}))
+                files.write(stored.with_suffix(".execution.json"), text)
+            files.write(stored, files.dumps(found))
+            outlines.keep(self.store, [self._key(node)])
+            self._install(node, folder)
+            if execution is not None:
+                files.write(self.workspace.path(node.execution), text)
+            files.write(self.workspace.path(node.receipt), files.dumps(found))
+            self._track(node)
+        self.journal.note(found["stage"], node.name, "entered", 0.0, key=found["key"])
 
     # -- deciding
 
@@ -174,7 +214,8 @@ class Door:
         by_name, runs = {task.node.name: task for task in tasks}, set(folders.values())
         works: list[Work] = []
         try:
-            works += [self._work(task, folders[task.node.name]) for task in tasks]
+            monitor = Monitor()
+            works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()
             epochs = {folders[work.name]: _epoch_of(work.resume) for work in reversed(works)}
@@ -212,7 +253,7 @@ class Door:
         file = task.key_file
         return receipt.key_of(file.stage, file.code, file.leaves, contents, task.node.seed)[:16]
 
-    def _work(self, task: Task, folder: Path) -> Work:
+    def _work(self, task: Task, folder: Path, monitor: Monitor) -> Work:
         node, key_file = task.node, task.key_file
         out = folder / (f"{node.milestone}/{key_file.stage}-{task.key[:8]}".lstrip("/"))
         shutil.rmtree(out, ignore_errors=True)
@@ -232,6 +273,7 @@ class Door:
             scratch=folder / "run",
             components={category: _component_path(path) for category, path in key_file.components.items()},
             context=dict(key_file.context),
+            monitor=monitor,
         )
 
     def _need(self, node: Node, names: list[str] | None, reader: Node) -> Path:
@@ -257,8 +299,9 @@ class Door:
         lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
         try:
             fetch(self.workspace.root, sorted(lacking))
-        except UserError as error:
-            print(error, file=sys.stderr)  # a remote that is away is no reason not to compute
+        except (UserError, ImportError) as error:
+            # a remote that is away is no reason not to compute, nor is a machine that has no DVC
+            print(error, file=sys.stderr)
         return self.store.has(outputs)
 
     def _resume(self, task: Task) -> Path | None:
@@ -370,6 +413,8 @@ class Door:
         receipts = [self.workspace.path(node.receipt)]
         if not alone:
             receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
+        target = self.workspace.path(f"{folder}.dvc")
+        listed = self.store.folder_of(target)
         entries = {}
         for path in receipts:
             found = None if path.name.endswith(".execution.json") else receipt.read(path)
@@ -378,11 +423,14 @@ class Door:
                 continue
             prefix = below.name.removeprefix(folder).lstrip("/")
             for name, entry in found["outputs"].items():
-                entries[f"{prefix}/{name}".lstrip("/")] = entry
+                place = f"{prefix}/{name}".lstrip("/")
+                # what stayed on another machine is nowhere that DVC could push it from
+                if listed.get(place) == entry["md5"] or self.store.has({name: entry}):
+                    entries[place] = entry
         md5, size, count = self.store.put_folder(entries.items())
         name = folder.rsplit("/", 1)[1]
         text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {name}\n"
-        files.write_if_different(self.workspace.path(f"{folder}.dvc"), text)
+        files.write_if_different(target, text)
 
 
 def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:
@@ -456,6 +504,12 @@ def _component_path(path: str) -> Path:
 
 def _dotted(path: Path) -> str:
     return ".".join(path.resolve().relative_to(components.PACKAGE.parent.resolve()).with_suffix("").parts)
+
+
+def _exclusive(node: Node) -> str:
+    """What one process at a time works on: a run with all its seeds and milestones, a measure of it, ..."""
+    measure = [node.name.rsplit("/", 1)[1]] if node.family == "measure" else []
+    return "-".join([node.family, *measure, node.config.replace("/", "-")])
 
 
 def _oneline(error: BaseException) -> str:

@@ -1,82 +1,105 @@
 """Files and their times, so that Snakemake's plain comparison says what the keys say.
 
-Before Snakemake looks at times, they are made to say the same as the keys: whatever is valid is newer than what it
-reads, and the key file of what is not valid is new. So Snakemake is right also where its own metadata is missing (a
-fresh clone), and where Git has just laid down files in any order.
+Before Snakemake looks at times, they are made to say the same as the keys: the index of a job whose nodes are all valid
+is there and newer than what the job reads, and that of any other job is not there. So Snakemake is right also where its
+own metadata is missing (a fresh clone), and where Git has just laid down files in any order. Receipts are no outputs of
+jobs: no failure and no kill takes a valid one away. Tables and figures are, and are compared themselves.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import files
+from pipeline.engine import jobs
+from pipeline.engine.jobs import Job
 from pipeline.engine.state import IN_PLACE, State, States
 from pipeline.ledger.keys import Key
 from pipeline.ledger.workspace import Node
 
 
-def settle(states: States) -> list[str]:
-    """Write the key files and put times in order; returns what was found changed behind the door's back.
+def settle(states: States, wanted: Iterable[Job]) -> list[str]:
+    """Write key files, jobs and indices, and put times in order; returns what was changed behind the executor's back.
 
-    Changes no key file while another snakemake runs: its end would hide the change for good.
+    Changes none of them while another snakemake runs: its end would hide the change for good.
+
+    Args:
+        states: States of all nodes.
+        wanted: Their jobs, each after those that it reads from.
     """
-    if states.workspace.lock:
+    workspace = states.workspace
+    if workspace.lock:
         for path, key_file in states.keys.items():
-            if not states.workspace.path(path).exists():  # a new one hides nothing
-                files.write(states.workspace.path(path), key_file.text())
+            if not workspace.path(path).exists():  # a new one hides nothing
+                files.write(workspace.path(path), key_file.text())
+        for job in wanted:
+            if not workspace.path(job.path).exists():
+                jobs.write(workspace, job)
         return []
-    valid: dict[str, list[State]] = {}
-    invalid: dict[str, list[State]] = {}
-    notices = []
-    for state in states:
-        target = valid if state.status == IN_PLACE else invalid
-        target.setdefault(state.node.key, []).append(state)
-        if state.node.family == "artifact" and state.status != IN_PLACE:
-            notices += [f"{name} is not what was written" for name in state.edited]
-    for state in states:
-        if state.status == IN_PLACE:
-            _order(states, state)
-    for path, key_file in states.keys.items():
-        _write(states, states.workspace.path(path), key_file, valid.get(path, []), invalid.get(path, []))
+    notices = [
+        f"{name} is not what was written"
+        for state in states
+        if state.node.family == "artifact" and state.status != IN_PLACE
+        for name in state.edited
+    ]
+    for job in wanted:
+        jobs.write(workspace, job)
+        of_job = [states.by_name[name] for name in job.nodes]
+        valid = all(state.status == IN_PLACE for state in of_job)
+        outputs = _drawn(states, of_job[0]) if job.drawn else _indexed(states, job, valid)
+        keys = [path for path in job.inputs if path.startswith("keys/")]
+        for path in keys:
+            _write_key(workspace.path(path), states.keys[path], outputs if valid else [])
+        if valid:
+            _order(outputs, [workspace.path(path) for path in job.inputs])
+        elif job.drawn and any(workspace.root.glob(f"{job.nodes[0]}.*")):
+            for path in keys:  # what is there might be taken for good
+                key_file = states.keys[path]
+                key_file.noticed = time.time_ns()
+                files.write(workspace.path(path), key_file.text())
+                key_file.noticed = None
     return notices
 
 
-def _outputs(states: States, state: State) -> list[Path]:
-    """The files whose times Snakemake compares."""
-    found = [states.workspace.path(state.node.receipt)]
-    if state.node.family == "artifact" and state.receipt is not None:
-        found += [states.workspace.payload(state.node) / name for name in state.receipt["outputs"]]
-    return found
+def _drawn(states: States, state: State) -> list[Path]:
+    """The files of a table or figure whose times Snakemake compares."""
+    folder = states.workspace.payload(state.node)
+    names = state.receipt["outputs"] if state.receipt is not None else ()
+    return [states.workspace.path(state.node.receipt), *(folder / name for name in names)]
 
 
-def _present(states: States, node: Node) -> bool:
-    """Whether Snakemake would find outputs of a node, and might take them for good."""
-    if node.family == "artifact":
-        return any(states.workspace.root.glob(f"{node.name}.*"))
-    return states.workspace.path(node.receipt).is_file()
+def _indexed(states: States, job: Job, valid: bool) -> list[Path]:
+    """The index of a job: written where all its nodes are valid, as old as their receipts; else removed."""
+    workspace = states.workspace
+    path = workspace.path(job.done)
+    text = jobs.index(workspace, job) if valid else None
+    if text is None:
+        path.unlink(missing_ok=True)
+        return []
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        files.write(path, text)
+        made = max(_time(workspace.path(Node(name).receipt)) for name in job.nodes)
+        os.utime(path, ns=(made, made))
+    return [path]
 
 
-def _order(states: States, state: State) -> None:
-    """Make a valid node no older than what it reads."""
-    inputs = [state.node.below(template) for template in state.key_file.inputs.values()]
-    newest = max((_time(states.workspace.path(below.receipt)) for below in inputs), default=0)
-    for path in _outputs(states, state):
+def _write_key(path: Path, key_file: Key, outputs: list[Path]) -> None:
+    """Write a key file if it differs; it is older than valid outputs that were made with it."""
+    files.write_if_different(path, key_file.text())
+    oldest = min(map(_time, outputs), default=0)
+    if oldest and _time(path) >= oldest:
+        os.utime(path, ns=(oldest - 10**9, oldest - 10**9))
+
+
+def _order(outputs: list[Path], inputs: list[Path]) -> None:
+    """Make valid outputs no older than what they were made of."""
+    newest = max(map(_time, inputs), default=0)
+    for path in outputs:
         if _time(path) < newest:
             os.utime(path, ns=(newest, newest))
-
-
-def _write(states: States, path: Path, key_file: Key, valid: list[State], invalid: list[State]) -> None:
-    present = any(_present(states, state.node) for state in invalid)
-    if present:
-        key_file.noticed = time.time_ns()
-    files.write_if_different(path, key_file.text())
-    if valid and not present:
-        oldest = min(_time(output) for state in valid for output in _outputs(states, state))
-        if _time(path) >= oldest:
-            os.utime(path, ns=(oldest - 10**9, oldest - 10**9))
-    key_file.noticed = None
 
 
 def _time(path: Path) -> int:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TextIO
 from pipeline.ledger.journal import Journal
 
 if TYPE_CHECKING:
-    from pipeline.engine.workflow import Build
+    from pipeline.engine.workflow import Workflow
 
 
-def _counts(build: Build) -> tuple[str, list[dict]]:
-    entries = Journal(build.workspace.journal).entries(build.started)
+def _counts(workflow: Workflow) -> tuple[str, list[dict]]:
+    entries = Journal(workflow.workspace.journal).entries(workflow.started)
     count = Counter(entry["decision"] for entry in entries)
     stages = Counter(entry["stage"] for entry in entries if entry["decision"] == "executed")
     detail = ", ".join(f"{number} {stage}" for stage, number in sorted(stages.items()))
@@ -21,13 +21,13 @@ def _counts(build: Build) -> tuple[str, list[dict]]:
     return f"{text}, restored {count['restored']}, unchanged {count['unchanged']}", entries
 
 
-def show(build: Build, out: TextIO) -> None:
+def show(workflow: Workflow, out: TextIO) -> None:
     """Say what a successful build did; a single table is shown."""
-    text, _ = _counts(build)
-    print(f"\n{text}, {time.time() - build.started:.0f} s", file=out)
-    names = build.artifacts()
+    text, _ = _counts(workflow)
+    print(f"\n{text}, {time.time() - workflow.started:.0f} s", file=out)
+    names = workflow.artifacts()
     if len(names) == 1:
-        page = build.workspace.path(f"results/{names[0]}.md")
+        page = workflow.workspace.path(f"results/{names[0]}.md")
         if page.is_file():
             print(f"\n{page.read_text(encoding='utf-8').strip()}\n", file=out)
     for name in names[:12]:
@@ -36,9 +36,9 @@ def show(build: Build, out: TextIO) -> None:
         print(f"and {len(names) - 12} more below results/", file=out)
 
 
-def failed(build: Build, out: TextIO) -> None:
+def failed(workflow: Workflow, out: TextIO) -> None:
     """Say what a failed build has nevertheless done, and what failed."""
-    text, entries = _counts(build)
+    text, entries = _counts(workflow)
     print(f"\n{text}; what is done stays done", file=out)
     for entry in entries:
         if entry["decision"] == "failed":

@@ -1,4 +1,8 @@
-"""What the Snakefile asks: it reads the plan once, settles keys and times, and knows each job's files."""
+"""What the Snakefile asks: it reads the plan once, puts files and times in order, and knows each job's files.
+
+Where Snakemake runs a single job on behalf of another Snakemake (a cluster, a group, a container), nothing is planned:
+jobs do what was written down by whoever submitted them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,17 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine import jobs
+from pipeline.engine.jobs import Job
 from pipeline.engine.settle import settle
 from pipeline.engine.state import States
 from pipeline.errors import UserError, explain
-from pipeline.ledger.workspace import Node, Workspace, checkpoint, measurement
+from pipeline.ledger.workspace import Workspace
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
@@ -24,31 +30,41 @@ _VIEW = re.compile(r"results/[^/]+/(scorecard\.csv|scorecard\.md|metrics\.json)"
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Jobs of one rule: configs that want the same nodes (seeds and milestones, and measurements of them)."""
+class Command:
+    """What of snakemake's command line matters here.
 
-    rule: str
-    nodes: tuple[str, ...]
-    configs: str
+    Attributes:
+        targets: What the user asked for; empty for the default target.
+        submitted: Whether another Snakemake has called this one, for jobs of its own.
+    """
+
+    targets: tuple[str, ...] = ()
+    submitted: bool = False
 
 
-class Build:
+class Workflow:
     """One reading of the Snakefile.
 
     Args:
         config: Snakemake's ``config``.
-        targets: What the user asked for; empty for the default target.
+        command: What was typed.
         root: The checkout.
     """
 
-    def __init__(self, config: dict[str, Any], targets: Sequence[str], root: Path = Path()) -> None:
+    def __init__(self, config: dict[str, Any], command: Command, root: Path = Path()) -> None:
         self.started = time.time()
         self.workspace = Workspace(root)
         self.catalogue = Catalogue(Options.parse(config, dict(os.environ)))
-        self.requests = self._requests(targets)
-        self.plan = Plan(self.catalogue, self.requests)
-        self.states = States(self.plan, self.workspace)
-        self.notices = settle(self.states)
+        self.submitted = command.submitted
+        self.requests: list[Request] = []
+        self.notices: list[str] = []
+        self.jobs: dict[tuple[str, str], Job] = {}
+        if self.submitted:
+            return
+        self.requests = self._requests(command.targets)
+        states = States(Plan(self.catalogue, self.requests), self.workspace)
+        self.jobs = jobs.jobs_of(states)
+        self.notices = settle(states, self.jobs.values())
         self._relink()
 
     def _requests(self, targets: Sequence[str]) -> list[Request]:
@@ -98,14 +114,20 @@ class Build:
         assert request is not None
         return f"{request.edition}/{request.paper}/{name}"
 
-    def artifacts(self, kind: str | None = None) -> list[str]:
-        """``EDITION/PAPER/ARTIFACT`` of the planned artifacts, of one kind."""
-        found = self.plan.artifacts.items()
-        return [stem.removeprefix("results/") for stem, a in found if kind in (None, a.declaration.kind)]
+    def artifacts(self, rule: str | None = None) -> list[str]:
+        """``EDITION/PAPER/ARTIFACT`` of all artifacts that there are jobs for, or of those of one rule."""
+        if self.submitted:
+            folder = self.workspace.path(f"{jobs.FOLDER}/{rule}")
+            return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.json"))
+        return [job.name for job in self.jobs.values() if job.drawn and rule in (None, job.rule)]
+
+    def pattern(self, rule: str) -> str:
+        """Regular expression for the names of artifacts of a rule."""
+        return "|".join(map(re.escape, self.artifacts(rule))) or "none"
 
     def results(self) -> list[str]:
         """Main file of every planned artifact."""
-        return [f"results/{name}.csv" for name in self.artifacts()]
+        return [] if self.submitted else [f"results/{name}.csv" for name in self.artifacts()]
 
     def reports(self, wildcards: Any) -> list[str]:
         """What the scorecard of an edition collects."""
@@ -114,99 +136,49 @@ class Build:
 
     def scorecards(self) -> list[str]:
         """The scorecard of every planned edition."""
-        return sorted({f"results/{name.split('/')[0]}/scorecard.csv" for name in self.artifacts()})
+        return sorted({f"results/{name.split('/')[1]}/scorecard.csv" for name in self.results()})
 
-    def receipts(self, family: str) -> list[str]:
-        """Receipts of all planned nodes of a family."""
-        return [node.receipt for node in self.plan.nodes() if node.family == family]
+    def done(self, *rules: str) -> list[str]:
+        """Indices of all planned jobs of some rules."""
+        return [job.done for job in self.jobs.values() if job.rule in rules]
 
-    def inputs(self, name: str) -> list[str]:
-        """Receipts that an artifact reads."""
-        return [Node(node).receipt for node in self.plan.artifacts[f"results/{name}"].nodes]
+    def job(self, rule: str, name: str) -> Job:
+        """A job by its rule and name."""
+        found = self.jobs.get((rule, name))
+        return jobs.load(self.workspace, rule, name) if found is None else found
 
-    def data(self, config: str) -> str:
-        """Receipt of the data set that a run is trained on."""
-        return Node(f"data/{self.plan.runs[config].data}").receipt
+    def of_job(self, rule: str, attribute: str) -> Callable[..., Any]:
+        """A function of a rule's only wildcard, as Snakemake takes it: an attribute of the job."""
 
-    def checkpoints(self, config: str) -> list[str]:
-        """Receipts of a run's milestones that are measured, and of those that they are compared with."""
-        run = self.plan.runs[config]
-        found = {node.receipt for node in self.plan.references(config)}
-        for places in run.measures.values():
-            found |= {checkpoint(config, seed, epoch).receipt for seed, epoch in places}
-        return sorted(found)
+        def find(wildcards: Any) -> Any:
+            value = getattr(self.job(rule, wildcards[0]), attribute)
+            return list(value) if isinstance(value, tuple) else value
 
-    def measure_keys(self, config: str) -> list[str]:
-        """Key files of all measurements of a run."""
-        return [measurement(config, 0, 0, measure).key for measure in sorted(self.plan.runs[config].measures)]
-
-    def pretrain_shapes(self) -> list[Shape]:
-        """One rule for all configs that want the same seeds and milestones."""
-        wanted = {
-            config: tuple(checkpoint("{config}", *place).receipt for place in sorted(run.milestones))
-            for config, run in self.plan.runs.items()
-        }
-        return _shapes("pretrain", wanted)
-
-    def measure_shapes(self) -> list[Shape]:
-        """One rule for all configs of which the same is measured."""
-        wanted = {
-            config: tuple(
-                measurement("{config}", *place, measure).receipt
-                for measure in sorted(run.measures)
-                for place in sorted(run.measures[measure])
-            )
-            for config, run in self.plan.runs.items()
-        }
-        return _shapes("measure", wanted)
-
-    def gpus(self, config: str) -> int:
-        """GPUs that a job of this run holds: trainings take turns on a card, and need none on a CPU."""
-        return int(self.plan.runs[config].gpu)
-
-    def threads(self, config: str) -> int:
-        """A training's own number of threads, whatever --cores says."""
-        return self.plan.runs[config].run["threads"]
+        return find
 
 
-def _shapes(rule: str, wanted: dict[str, tuple[str, ...]]) -> list[Shape]:
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for config, nodes in wanted.items():
-        if nodes:
-            groups.setdefault(nodes, []).append(config)
-    shapes = []
-    names: set[str] = set()
-    for nodes, configs in groups.items():
-        seeds = len(set(re.findall(r"seed\d+", " ".join(nodes))))
-        name = f"{rule}_{seeds}_seed{'s' * (seeds > 1)}_{len(nodes)}_node{'s' * (len(nodes) > 1)}"
-        while name in names:
-            name += "_also"
-        names.add(name)
-        shapes.append(Shape(name, nodes, "|".join(map(re.escape, configs))))
-    return shapes
-
-
-def read(config: dict[str, Any]) -> Build:
-    """Read the plan for the Snakefile that is being parsed; a wrong declaration ends in one line.
-
-    The targets are taken from the command line with snakemake's own parser: its workflow object does not know
-    them yet at this point.
-    """
+def typed() -> Command:
+    """Read the command line with snakemake's own parser: its workflow object does not know the targets yet while the
+    Snakefile is parsed."""
     from snakemake.cli import parse_args
 
     try:
         _, arguments = parse_args(sys.argv[1:])
-        targets = [str(target) for target in arguments.targets or ()]
     except (Exception, SystemExit):
-        targets = []  # snakemake was called from Python: plan everything
+        return Command()  # snakemake was called from Python: plan everything
+    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs))
+
+
+def read(config: dict[str, Any]) -> Workflow:
+    """Read the plan for the Snakefile that is being parsed; a wrong declaration ends in one line."""
     try:
-        build = Build(config, targets)
+        workflow = Workflow(config, typed())
     except UserError as error:
         sys.exit(f"error: {error}")
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         if explain(error) is None:
             raise
         sys.exit(f"error: {explain(error)}")
-    for notice in build.notices:
+    for notice in workflow.notices:
         print(f"{notice}: restoring it", file=sys.stderr)
-    return build
+    return workflow

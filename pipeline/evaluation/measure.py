@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import components
-from pipeline.evaluation.progress import Progress
 from pipeline.evaluation.subject import NotFinite, Subject
 from pipeline.training.checkpoint import read_summary
 from pipeline.training.device import prepare_device
@@ -45,7 +44,7 @@ def _subject(work: Work, role: str, known: Mapping[Path, dict[str, Any]], refere
             for name, path in work.components.items()
             if name.startswith("reference.") == compared
         },
-        progress=Progress(work.name),
+        progress=work.monitor.measurement(work.name),
         known=known[work.inputs[role]],
         reference=reference,
         memory=work.context.get("memory"),

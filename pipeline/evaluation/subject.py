@@ -6,17 +6,19 @@ import functools
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pipeline.data.arrays import Arrays
 from pipeline.evaluation.features import extract
-from pipeline.evaluation.progress import Progress
 from pipeline.nets.network import Network
 from pipeline.nets.target import Branch
 from pipeline.training.checkpoint import load_network
+
+if TYPE_CHECKING:
+    from pipeline.monitor import Progress
 
 
 class NotFinite(Exception):

@@ -1,4 +1,4 @@
-"""What the door decided, one line per node, in the order in which it happened."""
+"""What the executor decided, one line per node, in the order in which it happened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-DECISIONS = ("executed", "restored", "unchanged", "failed")
+DECISIONS = ("executed", "restored", "unchanged", "failed", "entered")
 
 
 class Journal:

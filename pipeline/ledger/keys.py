@@ -18,7 +18,7 @@ from pipeline.ledger import receipt
 
 @dataclass
 class Key:
-    """What the door needs to know about the nodes of one config.
+    """What the executor needs to know about the nodes of one config.
 
     Attributes:
         stage: Kind of stage: prepare, pretrain, linear_probe, knn, spectrum, table, figure, ...

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,15 @@ class Store:
         md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
         files.write_if_different(self.object(md5), text)
         return md5, sum(entry["size"] for entry in found.values()), len(listing)
+
+    def folder_of(self, path: Path) -> dict[str, str]:
+        """md5 of the files that a ``.dvc`` file lists, by name; empty where the object that lists them is not here."""
+        try:
+            found = re.search(r"^- md5: ([0-9a-f]{32}\.dir)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        except (OSError, UnicodeDecodeError):
+            return {}
+        listing = files.read_json(self.object(found[1])) if found else None
+        return {entry["relpath"]: entry["md5"] for entry in listing or []}
 
     def fetch(self, outputs: Mapping[str, Mapping[str, Any]], folder: Path) -> bool:
         """Copy all files of a receipt into ``folder``; False if one is missing or is not what it should be.

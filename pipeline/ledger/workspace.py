@@ -28,7 +28,7 @@ _RUN = re.compile(r"seed(\d+)/epoch(\d+)")
 
 @dataclass(frozen=True)
 class Node:
-    """One unit that the door decides on, by its name: the folder (or stem) of its payload.
+    """One unit that the executor decides on, by its name: the folder (or stem) of its payload.
 
     ======================================================  =========================
     ``data/ID``                                             a dataset
@@ -134,7 +134,7 @@ class Workspace:
 
     @property
     def journal(self) -> Path:
-        """What the door decided."""
+        """What the executor decided."""
         return self.root / "logs/journal.jsonl"
 
     @property

@@ -128,9 +128,14 @@ def _stray(workspace: Workspace, origin: Origin, path: Path, result: Audit) -> N
 
 
 def _files(workspace: Workspace, result: Audit) -> None:
-    """Hash every output of every node: in place, or in the store where it is absent."""
+    """Hash every output of every node: in place, or in the store where it is absent.
+
+    A file that was not sent along when its node was entered (see :mod:`pipeline.kit`) is known by its hash alone.
+    """
     store = Store(workspace.root)
     jobs = [(link, name, entry) for link in result.chain for name, entry in link.receipt["outputs"].items()]
+    left: list[str] = []
+    sizes: list[int] = []
 
     def check(job: tuple[Link, str, Mapping[str, Any]]) -> Finding | None:
         link, name, entry = job
@@ -147,12 +152,22 @@ def _files(workspace: Workspace, result: Audit) -> None:
         kept = store.object(entry["md5"])
         if not artifact and kept.is_file() and files.hashes(kept) == entry:
             return None
+        if not artifact and name in (link.execution.get("left") or ()):
+            left.append(shown)
+            sizes.append(entry["size"])
+            return None
         return Finding(MISSING, shown, "not in place" + ("" if artifact else " and not in the store"), fix)
 
     with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
         found = list(pool.map(check, jobs))
     result.findings += [finding for finding in found if finding is not None]
-    result.hashed, result.size = len(jobs), sum(entry["size"] for _, _, entry in jobs)
+    result.hashed = len(jobs) - len(left)
+    result.size = sum(entry["size"] for _, _, entry in jobs) - sum(sizes)
+    if left:
+        result.remarks.append(
+            f"{len(left)} files stayed where they were made, and receipts alone name them: {min(left)}"
+            + (", ..." if len(left) > 1 else "")
+        )
     for link in result.chain:
         result.findings += _foreign(workspace, link)
 

@@ -114,7 +114,7 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
     found = parse(node.receipt, content)
     fault = receipt.fault(found)
     if fault is None and content != files.dumps(found).encode():
-        fault = "not as the door writes it: it was edited"
+        fault = "not as the executor writes it: it was edited"
     if fault is None and found["node"] != name:
         fault = f"it is the receipt of {found['node']}"
     if fault is None and (found["seed"], found["epoch"]) != (node.seed, node.epoch):

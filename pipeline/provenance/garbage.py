@@ -211,7 +211,7 @@ def _scratch(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
 
 
 def _busy(locks: Path) -> bool:
-    """Whether the door works on anything."""
+    """Whether the executor works on anything."""
     for path in locks.glob("*") if locks.is_dir() else ():
         with path.open("a") as file:
             try:

@@ -1,4 +1,4 @@
-"""What is training now, from files alone: status files, the door's locks, Snakemake's locks, the journal."""
+"""What is training now, from files alone: status files, the executor's locks, Snakemake's locks, the journal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
+from pipeline.engine import jobs
 from pipeline.engine.state import State
+from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.workspace import Node, Workspace
@@ -61,14 +63,14 @@ class Live:
         self.asked = self._asked()
 
     def worker(self, config: str) -> int | None:
-        """The process that trains a run now, by the door's lock; None if there is none."""
+        """The process that trains a run now, by the executor's lock; None if there is none."""
         path = self.workspace.scratch / "locks" / f"pretrain-{config}"
         try:
             pid = int(path.read_text(encoding="utf-8").strip() or 0)
         except (OSError, ValueError):
             return None
-        # A free lock is asked only where its last holder's number is in use: a door that comes at this moment would
-        # find it held.
+        # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
+        # would find it held.
         if not _exists(pid):
             return None
         with contextlib.suppress(OSError), path.open("rb") as file:
@@ -87,13 +89,20 @@ class Live:
         return None if line.startswith("KeyboardInterrupt") else line
 
     def _asked(self) -> set[str]:
-        """Files that a snakemake has to make which is at work here now."""
+        """Receipts of the nodes that a snakemake has to make which is at work here now."""
         folder = self.workspace.root / ".snakemake/locks"
         listed: set[str] = set()
         for path in folder.glob("*.output.lock"):
             with contextlib.suppress(OSError):
                 listed |= set(path.read_text(encoding="utf-8").split("\n"))
-        return listed if listed and _snakemake(self.workspace.root.resolve()) else set()
+        if not listed or not _snakemake(self.workspace.root.resolve()):
+            return set()
+        found: set[str] = set()
+        for path in listed:
+            with contextlib.suppress(UserError):
+                if path.startswith(f"{jobs.FOLDER}/"):
+                    found |= {Node(name).receipt for name in jobs.of_index(self.workspace, path).nodes}
+        return found
 
 
 def goes_on(status: Status, state: State) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.engine.executor import Door, is_as_written
+from pipeline.engine.executor import Executor, is_as_written
 from pipeline.ledger.remote import fetch
 from pipeline.ledger.workspace import Node, Workspace
 
@@ -48,29 +48,29 @@ def restore(workspace: Workspace, receipts: Mapping[str, dict[str, Any]], remote
     Raises:
         UserError: Another process works on one of the runs; or the remote cannot be read.
     """
-    door = Door(workspace)
+    executor = Executor(workspace)
     result = Restored(size=sum(entry["size"] for found in receipts.values() for entry in found["outputs"].values()))
     wanted = {name: found["outputs"] for name, found in receipts.items()}
     with tqdm(total=result.size, unit="B", unit_scale=True, desc="verify", leave=False, disable=None) as bar:
         wrong = _wrong(workspace, wanted, bar)
     result.intact = len(receipts) - len(wrong)
     absent = {entry["md5"]: entry for name in wrong for entry in wanted[name].values()}
-    absent = {md5: entry for md5, entry in absent.items() if not door.store.has({"": entry})}
+    absent = {md5: entry for md5, entry in absent.items() if not executor.store.has({"": entry})}
     # What is in place and right need not come from a remote.
     at_hand = _at_hand(workspace, wrong, wanted)
     for path, entry in at_hand.items():
         if entry["md5"] in absent:
-            door.store.put(path, entry)
+            executor.store.put(path, entry)
             del absent[entry["md5"]]
     if absent:
         result.fetched = fetch(workspace.root, sorted(absent), remote)
     for name in tqdm(sorted(wrong), unit="node", desc="restore", leave=False, disable=None):
         changed = [str(workspace.payload(Node(name)) / file) for file in wrong[name]]
         result.replaced += [path for path in changed if Path(path).exists()]
-        if door.install(Node(name), receipts[name]):
+        if executor.install(Node(name), receipts[name]):
             result.restored.append(name)
         else:
-            file = next((file for file, entry in wanted[name].items() if not door.store.has({file: entry})), "")
+            file = next((file for file, entry in wanted[name].items() if not executor.store.has({file: entry})), "")
             result.missing[name] = f"{workspace.payload(Node(name)) / file}"
     return result
 

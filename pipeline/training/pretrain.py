@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -27,9 +27,11 @@ from pipeline.training.fusion import fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
 from pipeline.training.indicators import collapse_indicators
-from pipeline.training.report import Report, Screen
 from pipeline.training.step import TrainingStep
 from pipeline.work import Work
+
+if TYPE_CHECKING:
+    from pipeline.monitor import Monitor, Report, Saver
 
 
 class Run:
@@ -100,7 +102,7 @@ class Run:
             else:
                 group["lr"] = rate * factor
 
-    def train_epoch(self, saver: progress.Saver, report: Report, last_step: int) -> Iterator[None]:
+    def train_epoch(self, saver: Saver, report: Report, last_step: int) -> Iterator[None]:
         """Finish the epoch that ``position`` is in, or stop in it if the network diverges.
 
         The host does not wait for the device between the first step and the epoch's end, but to save progress.
@@ -127,7 +129,7 @@ class Run:
                 if step < self.batches.full or not embeddings:
                     embeddings = current
                 report.mode = self.steps.mode
-                report.tick(self.position, last_step, self.history)
+                report.tick(self.position, last_step, self.history.rows)
                 # after the last full minibatch the indicators need it, so the next moment to save is the
                 # epoch's end
                 if step + 1 < min(self.batches.full, steps):
@@ -237,17 +239,17 @@ class Training:
         saver: What saves its progress; None before the first turn.
     """
 
-    def __init__(self, works: list[Work], images: Tensor, screen: Screen, among: int) -> None:
+    def __init__(self, works: list[Work], images: Tensor, monitor: Monitor, among: int) -> None:
         """Nothing is built yet.
 
         Args:
             works: Milestones of one run and seed, in the order of their epochs; not empty.
             images: The training images, on the device.
-            screen: Where it says how far it is.
+            monitor: Shows how far it is, and decides when it saves its progress.
             among: How many trainings take turns in this process.
         """
-        self.works, self.images, self.screen, self.among = works, images, screen, among
-        self.saver: progress.Saver | None = None
+        self.works, self.images, self.monitor, self.among = works, images, monitor, among
+        self.saver: Saver | None = None
 
     def __iter__(self) -> Iterator[Work | None]:
         """Train.
@@ -266,8 +268,9 @@ class Training:
         scratch = works[0].scratch
         steps = run.batches.steps
         name = works[0].name.rsplit("/", 1)[0]
-        report = Report(name, len(run.batches.images), steps, folder=scratch, screen=self.screen)
-        self.saver = saver = progress.Saver(scratch, run.tensors, self.among)
+        report = self.monitor.training(name, len(run.batches.images), steps, scratch)
+        save = None if scratch is None else lambda: progress.write(scratch, run.tensors())
+        self.saver = saver = self.monitor.saver(save, self.among)
         saved = _usable_progress(run, scratch)
         last_step = works[-1].epoch * steps
         for work in works:
@@ -307,6 +310,5 @@ def execute(works: list[Work]) -> Iterator[Work]:
     spec = works[0].spec
     device = prepare_device(spec, works[0].context)
     images = Arrays.open(works[0].inputs["data"]).images(spec["split"]).to(device)
-    screen = Screen()
-    trainings = [Training(of_seed, images, screen, len(seeds)) for of_seed in seeds.values()]
+    trainings = [Training(of_seed, images, works[0].monitor, len(seeds)) for of_seed in seeds.values()]
     yield from together.in_turns(trainings, together.lanes(device, len(trainings)))

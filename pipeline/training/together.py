@@ -12,13 +12,15 @@ import functools
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from pipeline.errors import UserError
-from pipeline.training.progress import Saver
 from pipeline.work import Work
+
+if TYPE_CHECKING:
+    from pipeline.monitor import Saver
 
 Lane = Callable[[], AbstractContextManager[Any]]
 """Makes the context in which a training has its turns."""

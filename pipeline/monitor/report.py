@@ -8,12 +8,12 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from pipeline import files
 from pipeline.durations import clock
-from pipeline.training.history import History
 
 STATUS = "status.json"
 NOTED = 2.0
@@ -84,7 +84,7 @@ def _line(reports: list[Report], now: float) -> str:
     epochs = sorted({report.epoch for report in reports})
     place = "-".join(map(str, epochs[:1] + epochs[1:][-1:]))
     parts = [_names(reports), f"epoch {place}/{max(report.epochs for report in reports)}"]
-    rows = [report.history.rows[-1] for report in reports if report.history.rows]
+    rows = [report.rows[-1] for report in reports if report.rows]
     if rows:
         _, loss, spread, rank = (sum(column) / len(rows) for column in zip(*rows, strict=True))
         parts += [f"loss {loss:.4f}", f"std {spread:.2f}", f"rank {rank:.1f}"]
@@ -124,7 +124,7 @@ class Report:
         self.folder = folder
         self.start: float | None = None
         self.first = self.step = self.last_step = 0
-        self.history = History()
+        self.rows: Sequence[tuple[float, ...]] = ()
         self.note = 0.0
         self.due = 0.0
         self.mode = self.said = ""
@@ -133,15 +133,15 @@ class Report:
         """Print a line at once, if no training on this screen has said it."""
         self.screen.say(f"{self.name}  {line}", line)
 
-    def tick(self, step: int, last_step: int, history: History) -> None:
+    def tick(self, step: int, last_step: int, rows: Sequence[tuple[float, ...]]) -> None:
         """Note that ``step`` steps of ``last_step`` are done; print and write the status file when it is time.
 
         Args:
             step: Steps since the start of the run.
             last_step: Steps at the last milestone that is asked for.
-            history: Epochs that are finished.
+            rows: Epoch, loss, standard deviation and effective rank of the epochs that are finished.
         """
-        self.step, self.last_step, self.history = step, last_step, history
+        self.step, self.last_step, self.rows = step, last_step, rows
         now = time.monotonic()
         if now < self.due:
             return
@@ -180,7 +180,7 @@ class Report:
         if self.folder is None:
             return
         moves = self.rate(now) > 0
-        loss = self.history.rows[-1][1] if self.history.rows else math.nan
+        loss = self.rows[-1][1] if self.rows else math.nan
         status = {
             "name": self.name,
             "epoch": self.epoch,

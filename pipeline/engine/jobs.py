@@ -1,0 +1,159 @@
+"""Jobs: what Snakemake sees of nodes. One per rule and run, data set, simulation or artifact.
+
+Of a job Snakemake compares one file, ``jobs/RULE/NAME.done``: an index of the receipts of its nodes. Which nodes those
+are stands in ``jobs/RULE/NAME.json``, written by whoever submits the job and read by whoever runs it, on this machine
+or another. So a rule has one form, whatever seeds and milestones are asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import files
+from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, States
+from pipeline.errors import UserError
+from pipeline.ledger import receipt
+from pipeline.ledger.workspace import Node, Workspace
+
+FOLDER = "jobs"
+RULES = {"linear_probe": "probe", "knn": "probe", "spectrum": "spectrum", "ntk": "ntk", "ntk_evolution": "ntk"}
+"""Measure -> the rule of the jobs that take it. Those of one rule share a process, and what is extracted of a
+checkpoint; any other measure is taken by the rule ``measure``."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one call of a stage brings into place.
+
+    Attributes:
+        rule: Name of the rule.
+        name: The run without its seed, the data set, the simulation, or ``EDITION/PAPER/ARTIFACT``.
+        nodes: Names of its nodes, each after those that it reads.
+        inputs: Key files, and the index of every job that it reads from.
+        threads: Threads that it takes.
+        gpus: GPUs that it holds.
+        what: What it will do, in words.
+    """
+
+    rule: str
+    name: str
+    nodes: tuple[str, ...]
+    inputs: tuple[str, ...]
+    threads: int = 1
+    gpus: int = 0
+    what: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where this stands, for whoever runs the job."""
+        return f"{FOLDER}/{self.rule}/{self.name}.json"
+
+    @property
+    def done(self) -> str:
+        """The index of receipts: what Snakemake compares."""
+        return done(self.rule, self.name)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it makes a table or figure, whose files Snakemake compares themselves."""
+        return self.rule in ("table", "figure")
+
+
+def done(rule: str, name: str) -> str:
+    """Path of the index of a job."""
+    return f"{FOLDER}/{rule}/{name}.done"
+
+
+def rule_of(node: Node, stage: str) -> str:
+    """The rule whose jobs make a node."""
+    return RULES.get(stage, "measure") if node.family == "measure" else stage
+
+
+def jobs_of(states: States) -> dict[tuple[str, str], Job]:
+    """All jobs of a plan, by rule and name, each after those that it reads from."""
+    grouped: dict[tuple[str, str], list[Node]] = {}
+    of_node: dict[str, tuple[str, str]] = {}
+    for state in states:
+        place = (rule_of(state.node, state.key_file.stage), state.node.config)
+        grouped.setdefault(place, []).append(state.node)
+        of_node[state.node.name] = place
+    found = {}
+    for (rule, name), nodes in grouped.items():
+        keys = {node.key for node in nodes}
+        read = {
+            done(*of_node[node.below(template).name])
+            for node in nodes
+            for template in states.keys[node.key].inputs.values()
+        }
+        run = states.plan.runs.get(name)
+        found[rule, name] = Job(
+            rule,
+            name,
+            tuple(node.name for node in nodes),
+            (*sorted(keys), *sorted(read)),
+            run.run["threads"] if run is not None else 1,
+            int(run.gpu) if run is not None else 0,
+            _what(states, nodes),
+        )
+    return found
+
+
+def _what(states: States, nodes: Iterable[Node]) -> str:
+    """``2 to execute, 1 in place; seeds 0, 1; epochs 8, 20``."""
+    nodes = list(nodes)
+    count = Counter(states.by_name[node.name].status for node in nodes)
+    words = [", ".join(f"{count[status]} {status}" for status in (EXECUTE, RESTORABLE, IN_PLACE) if count[status])]
+    for name, values in (("seed", {n.seed for n in nodes}), ("epoch", {n.epoch for n in nodes})):
+        known = sorted(value for value in values if value is not None)
+        if known:
+            words.append(f"{name}{'s' * (len(known) > 1)} {', '.join(map(str, known))}")
+    return "; ".join(words)
+
+
+def write(workspace: Workspace, job: Job) -> None:
+    """Write a job down for whoever runs it."""
+    files.write_if_different(workspace.path(job.path), files.dumps(asdict(job)))
+
+
+def load(workspace: Workspace, rule: str, name: str) -> Job:
+    """Read what a job is to do.
+
+    Raises:
+        UserError: Nobody has written it.
+    """
+    path = f"{FOLDER}/{rule}/{name}.json"
+    found: Any = files.read_json(workspace.path(path))
+    try:
+        return Job(**{**found, "nodes": tuple(found["nodes"]), "inputs": tuple(found["inputs"])})
+    except (TypeError, KeyError):
+        raise UserError(f"{path}: no readable job; type: snakemake, which writes it") from None
+
+
+def index(workspace: Workspace, job: Job) -> str | None:
+    """Content of a job's index: node -> key of its receipt; None where a receipt is missing."""
+    found = {}
+    for name in job.nodes:
+        one = receipt.read(workspace.path(Node(name).receipt))
+        if one is None:
+            return None
+        found[name] = one["key"]
+    return files.dumps(found)
+
+
+def finish(workspace: Workspace, path: str) -> None:
+    """Write the index of a job that was run."""
+    job = of_index(workspace, path)
+    text = index(workspace, job)
+    if text is None:
+        raise UserError(f"{path}: a receipt of its nodes is missing; type: snakemake again")
+    files.write(workspace.path(path), text)
+
+
+def of_index(workspace: Workspace, path: str) -> Job:
+    """The job whose index a path is."""
+    parts = Path(path).with_suffix("").parts
+    return load(workspace, parts[1], "/".join(parts[2:]))

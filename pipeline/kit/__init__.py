@@ -1,0 +1,1 @@
+"""A kit: what a machine without network has to execute, carried there in parts, and its results carried back."""

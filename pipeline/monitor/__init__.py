@@ -1,0 +1,46 @@
+"""What people see while a stage works, and when it saves its progress.
+
+The executor hands a monitor to every stage. Nothing here is part of what is computed, so nothing here is in a key: a
+reworded line or another interval makes no training stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.monitor.progress import Progress
+from pipeline.monitor.report import Report, Screen
+from pipeline.monitor.saver import Saver
+
+
+class Monitor:
+    """Watches the stages of one process.
+
+    Args:
+        stream: Where lines go; stderr if None.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream
+        self.screen = Screen(stream)
+
+    def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
+        """Watch a training.
+
+        Args:
+            name: The run and seed.
+            images: Images per epoch.
+            steps: Steps per epoch.
+            folder: Where its status file is kept; None for none.
+        """
+        return Report(name, images, steps, folder=folder, screen=self.screen)
+
+    def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
+        """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
+        return Saver(save, among)
+
+    def measurement(self, name: str) -> Progress:
+        """Watch a measurement."""
+        return Progress(name, stream=self.stream)

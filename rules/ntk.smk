@@ -1,0 +1,15 @@
+# Tangent kernels of a run's checkpoints, and what they predict.
+rule ntk:
+    input:
+        inputs_of("ntk"),
+    output:
+        "jobs/ntk/{config}.done",
+    threads: threads_of("ntk")
+    resources:
+        gpu=gpus_of("ntk"),
+    params:
+        what=what_of("ntk"),
+    message:
+        "ntk {wildcards.config}: {params.what}"
+    shell:
+        "python -m pipeline ntk {output}"

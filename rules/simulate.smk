@@ -1,0 +1,12 @@
+# Equations and toy networks: what a paper's theory says, as records and curves.
+rule simulate:
+    input:
+        inputs_of("simulate"),
+    output:
+        "jobs/simulate/{simulation}.done",
+    params:
+        what=what_of("simulate"),
+    message:
+        "simulate {wildcards.simulation}: {params.what}"
+    shell:
+        "python -m pipeline simulate {output}"

@@ -1,0 +1,15 @@
+# Spectra of embeddings, and of the predictor, at a run's checkpoints.
+rule spectrum:
+    input:
+        inputs_of("spectrum"),
+    output:
+        "jobs/spectrum/{config}.done",
+    threads: threads_of("spectrum")
+    resources:
+        gpu=gpus_of("spectrum"),
+    params:
+        what=what_of("spectrum"),
+    message:
+        "spectrum {wildcards.config}: {params.what}"
+    shell:
+        "python -m pipeline spectrum {output}"
