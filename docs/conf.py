@@ -23,6 +23,7 @@ myst_heading_anchors = 4
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+suppress_warnings = ["ref.python"]  # two modules may have a class of one name; a bare annotation then finds both
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # a dataclass documents its fields once
