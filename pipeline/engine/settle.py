@@ -60,7 +60,7 @@ def _present(states: States, node: Node) -> bool:
 
 def _order(states: States, state: State) -> None:
     """Make a valid node no older than what it reads."""
-    inputs = [state.node.below(template) for template in state.key_file.inputs.values()]
+    inputs = [state.node.resolve_input(template) for template in state.key_file.inputs.values()]
     newest = max((_time(states.workspace.path(below.receipt)) for below in inputs), default=0)
     for path in _outputs(states, state):
         if _time(path) < newest:
