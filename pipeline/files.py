@@ -52,7 +52,7 @@ def read_json(path: Path) -> Any:
     """Content of a JSON file, or None where there is none or it does not parse."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,16 @@ def wanted(state: State) -> dict[str, Any]:
 
 def _waiting(state: State) -> list[Reason]:
     if state.node.family == "artifact" and state.waiting:
-        total = len(state.key_file.inputs)
-        return [Reason("input", f"{len(state.waiting)} of {total} measurements", change=WAITING[1])]
+        told = counted(len(state.waiting), state.key_file.inputs.values())
+        return [Reason("input", told, change=WAITING[len(state.key_file.inputs) > 1])]
     return [Reason("input", f"its {role}", change=WAITING[0]) for role in state.waiting]
+
+
+def counted(some: int, nodes: Iterable[str]) -> str:
+    """How many of the nodes that an artifact reads are meant: ``2 of 4 measurements``, ``its simulation``."""
+    names = list(nodes)
+    noun = "simulation" if all(Node(name).family == "simulate" for name in names) else "measurement"
+    return f"{some} of {len(names)} {noun}s" if len(names) > 1 else f"its {noun}"
 
 
 def _inputs(found: Mapping[str, Any], state: State) -> Iterator[Reason]:
@@ -66,7 +73,8 @@ def _inputs(found: Mapping[str, Any], state: State) -> Iterator[Reason]:
     was = {role: entry["content"] for role, entry in found["inputs"].items()}
     gone, new = sorted(was.keys() - inputs.keys()), sorted(inputs.keys() - was.keys())
     if gone and new:
-        yield Reason("input", f"{len(new)} of {len(inputs)} measurements", change="are others than before")
+        verb = "are others" if len(inputs) > 1 else "is another one"
+        yield Reason("input", counted(len(new), inputs), change=f"{verb} than before")
     else:
         yield from (Reason("input", role, change=GONE) for role in gone)
         yield from (Reason("input", role, change=NEW) for role in new)
