@@ -56,6 +56,12 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Content of a JSON file that holds an object; empty where there is none, or it holds something else."""
+    found = read_json(path)
+    return found if isinstance(found, dict) else {}
+
+
 def hashes(path: Path) -> dict[str, Any]:
     """Size, sha256 (what receipts vouch for) and md5 (the name of the object in DVC's cache) of a file."""
     sha, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0

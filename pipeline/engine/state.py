@@ -56,6 +56,7 @@ class States:
         self.plan = plan
         self.workspace = workspace
         self.store = Store(workspace.root)
+        self.earlier = functools.cache(receipt.read)  # nodes without a receipt are compared with many others' receipts
         fingerprints = Fingerprints(workspace.path("keys/.fingerprints.json"))
         self.keys = key_files(plan, fingerprints)
         fingerprints.save()

@@ -120,7 +120,7 @@ def committed(root: Path) -> Iterator[dict[str, Any]]:
 def _same_extension(workspace: Workspace, known: Catalogue) -> None:
     """What was planned with a folder of the user's own would look like garbage without it."""
     for path in sorted(workspace.path("keys").rglob("*.json")):
-        context = (files.read_json(path) or {}).get("context", {}) if not path.name.startswith(".") else {}
+        context = files.read_object(path).get("context", {}) if not path.name.startswith(".") else {}
         folder = context.get("extend")
         if folder and Path(folder).is_dir() and folder != known.options.extend:
             raise UserError(

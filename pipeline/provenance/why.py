@@ -92,7 +92,7 @@ def nearest(states: States, state: State) -> list[Reason]:
     """Differences from the receipt of the same kind that differs least, from the latest of these."""
     others = []
     for found in _like(states, state):
-        record = files.read_json(states.workspace.path(Node(found["node"]).execution)) or {}
+        record = files.read_object(states.workspace.path(Node(found["node"]).execution))
         others.append((-len(_from(found, state)), record.get("finished", ""), found["node"], found))
     if not others:
         return [NOTHING]
@@ -127,9 +127,14 @@ def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
         known = other.name if node.family == "measure" else other.config
         if path.name.endswith(".execution.json") or known in seen:
             continue
-        found = files.read_json(path)
-        if not isinstance(found, dict) or found.get("stage") != state.key_file.stage:
+        found = states.earlier(path)
+        if found is None or found["stage"] != state.key_file.stage:
             continue
-        if found["leaves"].get("name") == state.key_file.leaves.get("name"):
+        if _subject(found["leaves"]) == _subject(state.key_file.leaves):
             seen.add(known)
             yield found
+
+
+def _subject(leaves: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What two versions have in common: the data set's name, the kind of a simulation. Others are other things."""
+    return leaves.get("name"), (leaves.get("simulation") or {}).get("kind")
