@@ -52,8 +52,14 @@ def read_json(path: Path) -> Any:
     """Content of a JSON file, or None where there is none or it does not parse."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Content of a JSON file that holds an object; empty where there is none, or it holds something else."""
+    found = read_json(path)
+    return found if isinstance(found, dict) else {}
 
 
 def hashes(path: Path) -> dict[str, Any]:

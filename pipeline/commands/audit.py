@@ -75,6 +75,9 @@ def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
     path = Path(given)
     origin = identify.by_place(workspace, path)
     if origin is not None:
+        node = Node(origin.node)
+        if node.family == "artifact" and not any(Path(found).exists() for found in (node.receipt, path)):
+            _targets.request(f"{node.name}.csv", known)  # what cannot be built is an error, and no file that is missing
         return os.path.relpath(path), origin
     if path.is_file():
         found = identify.by_content(workspace, path)

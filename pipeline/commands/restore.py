@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Restore whole chains without computing anything; exit status 0 if all of them are in place."""
     from pathlib import Path
 
-    from pipeline.ledger.workspace import Workspace
+    from pipeline.ledger.workspace import Node, Workspace
     from pipeline.provenance import restore
 
     known = _targets.catalogue(arguments.config)
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     for path in done.replaced:
         print(f"{path}: not what its receipt says; restored")
     for name, path in done.missing.items():
-        print(f"missing: {path}: neither in the store nor in the remote; to make it again: rm receipts/{name}.json")
+        print(f"missing: {path}: neither in the store nor in the remote; to make it again: rm {Node(name).receipt}")
     print(
         f"{len(done.restored)} nodes restored, {done.intact} were in place"
         f"{f', {done.fetched} objects from the remote' if done.fetched else ''}"

@@ -49,7 +49,7 @@ class Estimate:
             basis.append(f"{measured} stages from receipts of like runs")
         if guessed:
             basis.append(f"{guessed} from the scale's guess ({self.scale.estimate.basis})")
-        return total, "; ".join(basis) or "nothing to execute"
+        return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
 
     def _rate(self, family: str, config: str) -> float | None:
         """Median seconds per epoch (or per measurement) of runs on the same data set with the same encoder, that had a
@@ -64,7 +64,7 @@ class Estimate:
                 list(folder.glob(f"*{like}-*/seed*/epoch*.execution.json"))[:200]
                 + list(folder.glob(f"*{like}-*/seed*/epoch*/*.execution.json"))[:200]
             ):
-                record = files.read_json(path) or {}
+                record = files.read_object(path)
                 epochs = record.get("epochs", 0 if family == "checkpoints" else 1)
                 if epochs and "seconds" in record and bool(record.get("gpu")) == self.scale.gpu:
                     found.append(record["seconds"] / epochs)

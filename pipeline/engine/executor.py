@@ -143,7 +143,7 @@ class Executor:
         key_file = self._key(node)
         inputs = {}
         for role, template in sorted(key_file.inputs.items()):
-            below = node.below(template)
+            below = node.resolve_input(template)
             found = receipt.read(self.workspace.path(below.receipt))
             if found is None:
                 raise UserError(f"{below.receipt}: no valid receipt, and {node.name} reads it; type: snakemake")

@@ -85,7 +85,7 @@ def jobs_of(states: States) -> dict[tuple[str, str], Job]:
     for (rule, name), nodes in grouped.items():
         keys = {node.key for node in nodes}
         read = {
-            done(*of_node[node.below(template).name])
+            done(*of_node[node.resolve_input(template).name])
             for node in nodes
             for template in states.keys[node.key].inputs.values()
         }

@@ -56,6 +56,7 @@ class States:
         self.plan = plan
         self.workspace = workspace
         self.store = Store(workspace.root)
+        self.earlier = functools.cache(receipt.read)  # nodes without a receipt are compared with many others' receipts
         fingerprints = Fingerprints(workspace.path("keys/.fingerprints.json"))
         self.keys = key_files(plan, fingerprints)
         fingerprints.save()
@@ -70,7 +71,7 @@ class States:
         key_file = self.keys[node.key]
         state = State(node, key_file, EXECUTE)
         for role, template in key_file.inputs.items():
-            below = self.by_name[node.below(template).name]
+            below = self.by_name[node.resolve_input(template).name]
             if below.receipt is not None:
                 state.inputs[role] = receipt.content(below.receipt["outputs"], key_file.reads.get(role))
         state.waiting = [role for role in key_file.inputs if role not in state.inputs]

@@ -110,7 +110,7 @@ def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -
         return f"{why}; to execute it with what is declared now: python -m pipeline kit pack, and run it again"
     inputs = {}
     for role, template in key_file.inputs.items():
-        below = node.below(template)
+        below = node.resolve_input(template)
         if below.name not in valid:
             return f"its {role} ({below.name}) was neither entered nor is it here; enter all that came back"
         outputs, names = valid[below.name]["outputs"], key_file.reads.get(role)

@@ -51,7 +51,7 @@ def needs(states: States, config: list[str]) -> Needs:
     for state in there:
         found.keys[state.node.key] = _carried(state)
         for role, template in sorted(state.key_file.inputs.items()):
-            below = states.by_name[state.node.below(template).name]
+            below = states.by_name[state.node.resolve_input(template).name]
             if below.node.name not in names:
                 _take(states, below, state.key_file.reads.get(role), state, found, config)
     for state in _earlier(states, there):
@@ -139,7 +139,7 @@ def _jobs(there: list[State]) -> list[list[Node]]:
 
     def measure() -> None:
         for group, states in list(waiting.items()):
-            below = {s.node.below(template).name for s in states for template in s.key_file.inputs.values()}
+            below = {s.node.resolve_input(template).name for s in states for template in s.key_file.inputs.values()}
             if not below & missing:
                 jobs.append([state.node for state in waiting.pop(group)])
 

@@ -97,7 +97,7 @@ class Runner:
     def _readable(self, node: Node) -> bool:
         """Whether all that a node reads is there: it may have failed."""
         key = Key.load(self.workspace.path(node.key))
-        below = [node.below(template) for template in key.inputs.values()]
+        below = [node.resolve_input(template) for template in key.inputs.values()]
         return all(receipt.read(self.workspace.path(found.receipt)) is not None for found in below)
 
     def _job(self, nodes: list[Node]) -> bool:

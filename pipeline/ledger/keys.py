@@ -26,7 +26,7 @@ class Key:
         code: Fingerprint, module -> hash.
         leaves: The leaves of the spec that the stage reads; in the key.
         silent: Leaves that equal what their absence meant when they were introduced; not in the key.
-        inputs: Role -> node name, or a template of :meth:`Node.below`.
+        inputs: Role -> node name, or a template of :meth:`Node.resolve_input`.
         reads: Role -> names of the files that are read; all files where the role is missing.
         components: Category -> source file, relative to the package where it belongs to it.
         context: Where things are on this machine; not in the key.

@@ -52,9 +52,13 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
         elif node.family == "simulate":
             wanted, name = simulation(leaves["simulation"], tracked), node.config
         elif node.family == "measure":
-            own, read = f"checkpoints/{node.config}/{node.milestone}", found["inputs"]["checkpoint"]["node"]
-            if read != own:
-                return f"it reads {read}, where its name says {own}"
+            templates = {"checkpoint": "{config}/{milestone}"}
+            if "reference" in leaves["measure"]:
+                templates["reference"] = leaves["measure"]["reference"]
+            for role, template in templates.items():
+                own, read = node.resolve_input(f"checkpoints/{template}").name, found["inputs"][role]["node"]
+                if read != own:
+                    return f"it reads {read}, where its name says {own}"
             wanted, name = measure(leaves["measure"]), node.name.rsplit("/", 1)[1]
         else:
             edition = leaves["scale"]["key"] + ("" if leaves["flavour"] == "paper" else f"-{leaves['flavour']}")

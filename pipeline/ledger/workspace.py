@@ -70,8 +70,12 @@ class Node:
         found = _RUN.search(self.name)
         return found[0] if found else ""
 
-    def below(self, template: str) -> Node:
-        """The node that ``template`` stands for here: ``{config}``, ``{milestone}`` and ``{seed}`` are this node's."""
+    def resolve_input(self, template: str) -> Node:
+        """The node that ``template`` stands for here: ``{config}``, ``{milestone}`` and ``{seed}`` are this node's.
+
+        Whoever asks what a node reads asks here: a key file serves all seeds and milestones of a config, and a reader
+        that knew fewer of these names than there are failed on the one kind of measure that uses them.
+        """
         own = {"{config}": self.config, "{milestone}": self.milestone, "{seed}": f"seed{self.seed}"}
         for name, value in own.items():
             template = template.replace(name, value)

@@ -80,7 +80,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, Key]:
             inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
             reads = {"checkpoint": WEIGHTS, "data": ARRAYS}
             if "reference" in leaves:
-                reference = checkpoint(config, 0, 0).below(f"checkpoints/{leaves['reference']}")
+                reference = checkpoint(config, 0, 0).resolve_input(f"checkpoints/{leaves['reference']}")
                 other = plan.runs[reference.config].run
                 of_other, quiet = prune({name: other[name] for name in read}, plan.extend)
                 kept["reference"], silent["reference"] = of_other, quiet

@@ -107,7 +107,7 @@ class Needs:
 
     def want_reference(self, config: str, seed: int, template: str) -> None:
         """Ask for the milestone that one of this run is compared with."""
-        other = checkpoint(config, seed, 0).below(f"checkpoints/{template}")
+        other = checkpoint(config, seed, 0).resolve_input(f"checkpoints/{template}")
         self.runs[other.config].milestones.add((seed, other.epoch or 0))
 
     def references(self, config: str) -> Iterator[Node]:
@@ -115,4 +115,4 @@ class Needs:
         for measure, places in self.runs[config].measures.items():
             template = self.measures[measure].get("reference")
             if template is not None:
-                yield from (checkpoint(config, *place).below(f"checkpoints/{template}") for place in places)
+                yield from (checkpoint(config, *place).resolve_input(f"checkpoints/{template}") for place in places)

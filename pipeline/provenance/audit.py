@@ -120,9 +120,7 @@ def _stray(workspace: Workspace, origin: Origin, path: Path, result: Audit) -> N
         )
     known = result.chain.links.get(origin.node)
     if known is not None and known.receipt["key"] != origin.receipt["key"]:
-        made = (
-            files.read_json(Store(workspace.root).receipt(origin.receipt["key"]).with_suffix(".execution.json")) or {}
-        )
+        made = files.read_object(Store(workspace.root).receipt(origin.receipt["key"]).with_suffix(".execution.json"))
         text = f"an earlier version, made {made.get('finished', '?')} by commit {(made.get('commit') or '?')[:10]}"
         result.findings.append(Finding(STALE, str(path), text, f"the present one is {origin.node}.csv"))
 

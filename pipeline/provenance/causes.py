@@ -51,8 +51,11 @@ class Made:
     @classmethod
     def of_state(cls, state: State) -> Made:
         """From what is declared now."""
-        nodes = {role: name.format(milestone=state.node.milestone) for role, name in state.key_file.inputs.items()}
-        return cls(why.wanted(state), {role: (node, state.inputs.get(role)) for role, node in nodes.items()})
+        inputs = {
+            role: (state.node.resolve_input(template).name, state.inputs.get(role))
+            for role, template in state.key_file.inputs.items()
+        }
+        return cls(why.wanted(state), inputs)
 
 
 Lookup = Callable[[str], Made | None]

@@ -120,7 +120,7 @@ def committed(root: Path) -> Iterator[dict[str, Any]]:
 def _same_extension(workspace: Workspace, known: Catalogue) -> None:
     """What was planned with a folder of the user's own would look like garbage without it."""
     for path in sorted(workspace.path("keys").rglob("*.json")):
-        context = (files.read_json(path) or {}).get("context", {}) if not path.name.startswith(".") else {}
+        context = files.read_object(path).get("context", {}) if not path.name.startswith(".") else {}
         folder = context.get("extend")
         if folder and Path(folder).is_dir() and folder != known.options.extend:
             raise UserError(
@@ -138,7 +138,7 @@ def _declared(states: States, needed: Needed) -> None:
                 needed.add(found)
         if state.node.family == "pretrain" and state.key is not None:
             key_file = state.key_file
-            data = states.by_name[key_file.inputs["data"]].receipt
+            data = states.by_name[state.node.resolve_input(key_file.inputs["data"]).name].receipt
             assert data is not None
             inputs = {"data": receipt.content(data["outputs"], key_file.reads.get("data"))}
             run = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, inputs, state.node.seed)

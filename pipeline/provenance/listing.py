@@ -29,6 +29,8 @@ class Listing:
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.runs = list(runs)
+        nothing = "no runs: nothing is trained for this; type: python -m pipeline plan"
+        self.empty = "no run fits" if self.runs else nothing
         self.leaves = list(dict.fromkeys(name for run in runs for name in run.leaves))
         self.scores = sorted({name for run in runs for name in run.scores})
         self.told = sorted({name for run in runs for name in run.told})
@@ -106,7 +108,7 @@ class Listing:
     def text(self) -> str:
         """A table of what tells the runs apart and of what was measured; then what there is to say about some."""
         if not self.runs:
-            return "no run fits"
+            return self.empty
         width = shutil.get_terminal_size((10**6, 24)).columns
         varying, constant = self._varying()
         own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]

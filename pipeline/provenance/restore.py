@@ -11,7 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipeline import files
 from pipeline.engine.executor import Executor, is_as_written
+from pipeline.ledger import receipt
 from pipeline.ledger.remote import fetch
 from pipeline.ledger.workspace import Node, Workspace
 
@@ -21,8 +23,8 @@ class Restored:
     """What a restore did.
 
     Attributes:
-        intact: Nodes whose files were in place as their receipts say.
-        restored: Names of nodes that were brought into place.
+        intact: Nodes whose receipts were in place, and files as these say.
+        restored: Names of nodes of which files or the receipt were brought into place.
         replaced: Files that were not what their receipts say, and are now.
         fetched: Objects that came from the remote.
         missing: Nodes of which a file is nowhere to be had, and such a file.
@@ -53,7 +55,13 @@ def restore(workspace: Workspace, receipts: Mapping[str, dict[str, Any]], remote
     wanted = {name: found["outputs"] for name, found in receipts.items()}
     with tqdm(total=result.size, unit="B", unit_scale=True, desc="verify", leave=False, disable=None) as bar:
         wrong = _wrong(workspace, wanted, bar)
-    result.intact = len(receipts) - len(wrong)
+    # Payload without its receipt is nothing that anybody could trust, or that snakemake would find.
+    for name in sorted(receipts.keys() - wrong.keys()):
+        path = workspace.path(Node(name).receipt)
+        if receipts[name]["node"] == name and receipt.read(path) != receipts[name]:
+            files.write(path, files.dumps(receipts[name]))
+            result.restored.append(name)
+    result.intact = len(receipts) - len(wrong) - len(result.restored)
     absent = {entry["md5"]: entry for name in wrong for entry in wanted[name].values()}
     absent = {md5: entry for md5, entry in absent.items() if not executor.store.has({"": entry})}
     # What is in place and right need not come from a remote.

@@ -27,9 +27,10 @@ def text(found: Audit) -> str:
         for stage, links in _stages(found.chain.family(family)):
             if links != [top]:
                 lines.append(f"  {len(links):>5} {stage:<14}{_about(family, links)}")
-    lines += ["", *(f"  {line}" for line in _conditions(found.chain))]
-    lines += [f"  remark: {remark}" for remark in found.remarks]
-    lines += [f"  root hash: {found.root}", ""]
+    if found.chain.links:  # of nothing there is nothing to tell, and its hash is that of an empty list
+        lines += ["", *(f"  {line}" for line in _conditions(found.chain))]
+        lines += [f"  remark: {remark}" for remark in found.remarks]
+        lines += [f"  root hash: {found.root}", ""]
     for finding in found.findings[:40]:
         lines.append(finding.line())
     if len(found.findings) > 40:

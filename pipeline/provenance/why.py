@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,16 @@ def wanted(state: State) -> dict[str, Any]:
 
 def _waiting(state: State) -> list[Reason]:
     if state.node.family == "artifact" and state.waiting:
-        total = len(state.key_file.inputs)
-        return [Reason("input", f"{len(state.waiting)} of {total} measurements", change=WAITING[1])]
+        told = counted(len(state.waiting), state.key_file.inputs.values())
+        return [Reason("input", told, change=WAITING[len(state.key_file.inputs) > 1])]
     return [Reason("input", f"its {role}", change=WAITING[0]) for role in state.waiting]
+
+
+def counted(some: int, nodes: Iterable[str]) -> str:
+    """How many of the nodes that an artifact reads are meant: ``2 of 4 measurements``, ``its simulation``."""
+    names = list(nodes)
+    noun = "simulation" if all(Node(name).family == "simulate" for name in names) else "measurement"
+    return f"{some} of {len(names)} {noun}s" if len(names) > 1 else f"its {noun}"
 
 
 def _inputs(found: Mapping[str, Any], state: State) -> Iterator[Reason]:
@@ -66,7 +73,8 @@ def _inputs(found: Mapping[str, Any], state: State) -> Iterator[Reason]:
     was = {role: entry["content"] for role, entry in found["inputs"].items()}
     gone, new = sorted(was.keys() - inputs.keys()), sorted(inputs.keys() - was.keys())
     if gone and new:
-        yield Reason("input", f"{len(new)} of {len(inputs)} measurements", change="are others than before")
+        verb = "are others" if len(inputs) > 1 else "is another one"
+        yield Reason("input", counted(len(new), inputs), change=f"{verb} than before")
     else:
         yield from (Reason("input", role, change=GONE) for role in gone)
         yield from (Reason("input", role, change=NEW) for role in new)
@@ -84,7 +92,7 @@ def nearest(states: States, state: State) -> list[Reason]:
     """Differences from the receipt of the same kind that differs least, from the latest of these."""
     others = []
     for found in _like(states, state):
-        record = files.read_json(states.workspace.path(Node(found["node"]).execution)) or {}
+        record = files.read_object(states.workspace.path(Node(found["node"]).execution))
         others.append((-len(_from(found, state)), record.get("finished", ""), found["node"], found))
     if not others:
         return [NOTHING]
@@ -119,9 +127,14 @@ def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
         known = other.name if node.family == "measure" else other.config
         if path.name.endswith(".execution.json") or known in seen:
             continue
-        found = files.read_json(path)
-        if not isinstance(found, dict) or found.get("stage") != state.key_file.stage:
+        found = states.earlier(path)
+        if found is None or found["stage"] != state.key_file.stage:
             continue
-        if found["leaves"].get("name") == state.key_file.leaves.get("name"):
+        if _subject(found["leaves"]) == _subject(state.key_file.leaves):
             seen.add(known)
             yield found
+
+
+def _subject(leaves: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What two versions have in common: the data set's name, the kind of a simulation. Others are other things."""
+    return leaves.get("name"), (leaves.get("simulation") or {}).get("kind")

@@ -95,7 +95,7 @@ def _disagreement(link: Link, key: Mapping[str, Any]) -> str | None:
         return "its leaves are"
     if receipt["code"] != key["code"] and reasons(link, key) is None:
         return "its code is"
-    inputs = {role: link.node.below(template).name for role, template in key.get("inputs", {}).items()}
+    inputs = {role: link.node.resolve_input(template).name for role, template in key.get("inputs", {}).items()}
     if inputs != {role: entry["node"] for role, entry in receipt["inputs"].items()}:
         return "its inputs are"
     for path in key.get("components", {}).values():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ledger.sources import Revision
+from pipeline.ledger.workspace import Node
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FORGED, MISSING, Finding
 from pipeline.sharing import checks, guarded, names, page, recompute, sources
@@ -148,7 +149,8 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
 
 
 def _ground(chain: Chain) -> str:
-    found = [link.node.name.removeprefix("data/") for link in chain.family("prepare")]
+    """What the chain stands on: data sets, and simulations, which need none."""
+    found = [link.node.config for family in ("prepare", "simulate") for link in chain.family(family)]
     return ", ".join(map(names.plain, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 
@@ -215,7 +217,10 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
             text = "it does not follow from the measurements (computed again)"
             verdict.findings.append(Finding(FORGED, checks.place(link, name), text, fix))
     if same:
-        told = f"{link.node.name}: computed again from {len(link.receipt['inputs'])} measurements, the same bytes"
+        below = [Node(entry["node"]) for entry in link.receipt["inputs"].values()]
+        noun = "simulation" if all(node.family == "simulate" for node in below) else "measurement"
+        count = f"{len(below)} {noun}{'s' * (len(below) != 1)}"
+        told = f"{link.node.name}: computed again from {count}, the same bytes"
         verdict.held.append(f"{told} ({', '.join(sorted(same))})")
 
 

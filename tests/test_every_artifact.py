@@ -1,0 +1,380 @@
+"""Every reader on every declared artifact, so that a new kind of artifact cannot break one unseen.
+
+Real: the declarations of all papers at scale tiny, plan, key files, receipts, store, the executor, and the commands as they
+are typed (in this process; Git is called). Synthetic (``synthetic.py``): what stages would compute. Nothing is trained,
+measured, simulated or drawn; tables are made by their stage, from scores that are only numbers. So a bundle's figures
+cannot be verified here: that is left to the slow test, which builds everything for real.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import synthetic
+import yaml
+from conftest import ROOT, copy_project
+
+from pipeline import __main__, components
+from pipeline.commands import _targets
+from pipeline.engine.executor import Executor
+from pipeline.engine.jobs import jobs_of
+from pipeline.engine.settle import settle
+from pipeline.engine.state import States
+from pipeline.ledger.fingerprint import Fingerprints
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.planning import yaml_files
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
+
+TINY = Catalogue(Options(scale="tiny"))
+PLAN = Plan(TINY, TINY.built())
+STEMS = list(PLAN.artifacts)
+CONFIG = ("--config", "scale=tiny")
+ZIP = "some.zip"
+MORE = {"bundle": ("-o", ZIP), "diff": ()}
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The one line of an error."""
+        assert self.code == 1 and not self.out, self
+        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self
+        return self.err.removeprefix("error: ").rstrip("\n")
+
+
+@dataclass
+class Terminal:
+    """Where commands are typed: they run in this process, and declarations are read once."""
+
+    root: Path
+    params: Path
+    known: dict[tuple[str, ...], Catalogue] = field(default_factory=dict)
+
+    def type(self, command: str, *arguments: str) -> Done:
+        """Type one command at scale tiny. What is no error for the user is one for the test."""
+        config = () if command in ("verify",) else CONFIG
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.chdir(self.root):
+            patch.setattr(sys, "argv", ["pipeline", command, *arguments, *config])
+            patch.setattr(_targets, "catalogue", self._catalogue)
+            patch.setattr(Fingerprints, "code", _code)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = __main__.main()
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def about(self, command: str, target: str) -> Done:
+        """Type a command about an artifact, as each of them is told which."""
+        before = ("HEAD",) if command == "diff" else ()
+        return self.type(command, *before, target, *MORE.get(command, ()))
+
+    def _catalogue(self, config: list[str]) -> Catalogue:
+        place = tuple(config)
+        if place not in self.known:
+            given = dict(item.split("=", 1) for item in config)
+            self.known[place] = Catalogue(Options.parse(given, {}), self.params)
+        return self.known[place]
+
+
+_FINGERPRINTS: dict[tuple[Path, ...], dict[str, str]] = {}
+_CODE = Fingerprints.code
+
+
+def _code(self: Fingerprints, roots: Iterable[Path]) -> dict[str, str]:
+    """Fingerprint of modules, computed once: no test here edits code, and hundreds of commands ask."""
+    place = tuple(roots)
+    if place not in _FINGERPRINTS:
+        _FINGERPRINTS[place] = _CODE(self, place)
+    return dict(_FINGERPRINTS[place])
+
+
+def _commit(root: Path, *paths: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    for command in (("init", "-q"), ("add", "-f", *paths), ("commit", "-q", "-m", "x")):
+        subprocess.run(["git", *identity, *command], cwd=root, check=True)
+
+
+def _checkout(folder: Path) -> Terminal:
+    """A checkout with one commit."""
+    copy_project(folder)
+    _commit(folder, "params")
+    return Terminal(folder, folder / "params")
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Terminal:
+    """A checkout in which nothing is built."""
+    return _checkout(tmp_path_factory.mktemp("fresh") / "project")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Terminal:
+    """A checkout in which everything is in place, and committed."""
+    terminal = _checkout(tmp_path_factory.mktemp("house") / "project")
+    with contextlib.chdir(terminal.root):
+        synthetic.build(terminal.root, Catalogue(Options(scale="tiny"), terminal.params))
+    _commit(terminal.root, "results", "receipts")
+    return terminal
+
+
+# -- in place
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_what_is_in_place(house, stem):
+    assert house.about("why", f"{stem}.csv") == Done(0, "up to date: no stage would execute\n", "")
+    told = house.about("plan", f"{stem}.csv")
+    assert told.code == 0 and "(nothing to execute)" in told.out
+    told = house.about("audit", f"{stem}.csv")
+    assert told.code == 0 and "everything holds: " in told.out, told
+    told = house.about("runs", f"{stem}.csv")
+    trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
+    assert told.code == 0 and told.out.startswith("state  config" if trained else "no runs: ")
+    told = house.about("diff", f"{stem}.csv")
+    assert told.code == 0 and not told.err, told
+    told = house.about("restore", f"{stem}.csv")
+    assert told.code == 0 and told.out.startswith("0 nodes restored, "), told
+    told = house.about("bundle", f"{stem}.csv")
+    assert told.code == 0 and "root hash " in told.out, told
+    if PLAN.artifacts[stem].declaration.kind == "table":
+        told = house.type("verify", ZIP)
+        assert told.code == 0 and "\nverified\n" in told.out and "computed again from " in told.out, told
+        assert "down to \n" not in told.out and "simulations/" not in told.out
+
+
+# -- nothing built
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_what_is_not_built(fresh, stem):
+    told = fresh.about("why", f"{stem}.csv")
+    assert told.code == 0 and told.out.startswith("because: no receipt yet of "), told
+    assert f": {stem}: to execute\n    input: " in told.out
+    assert "1 of 1" not in told.out
+    told = fresh.about("plan", f"{stem}.csv")
+    assert told.code == 0 and "(nothing to execute)" not in told.out
+    assert fresh.about("runs", f"{stem}.csv").code == 0
+    told = fresh.about("audit", f"{stem}.csv")
+    missing = f"missing: {stem}.receipt.json: there is no such receipt; type: snakemake {stem}.csv"
+    assert told.code == 1 and not told.err and missing in told.out and "root hash" not in told.out
+    assert fresh.about("bundle", f"{stem}.csv").line == missing
+    told = fresh.about("restore", f"{stem}.csv")
+    assert told.code == 1 and not told.err and "to be computed, there is nothing to restore: " in told.out
+    assert f"{stem}: not built at revision HEAD" in fresh.about("diff", f"{stem}.csv").line
+
+
+# -- a change
+
+
+@pytest.fixture(scope="module")
+def changed(house, tmp_path_factory) -> Terminal:
+    """The same results, and papers in which one leaf of every simulation and of every run is another."""
+    params = tmp_path_factory.mktemp("changed") / "params"
+    shutil.copytree(house.params, params)
+    for path in (params / "papers").glob("*.yaml"):
+        paper = json.loads(json.dumps(yaml_files.load(path)))
+        if "defaults" in paper:
+            paper["defaults"]["precision"] = "bf16"  # a leaf of every run, and none that the scale says
+        for artifact in paper["artifacts"].values():
+            if "simulation" in artifact:
+                given = artifact["simulation"]
+                given = {"kind": given} if isinstance(given, str) else given
+                artifact["simulation"] = given | _other(given)
+        path.write_text(yaml.safe_dump(paper, sort_keys=False))
+    return Terminal(house.root, params)
+
+
+def _other(given: dict) -> dict:
+    """Another value for the first number of a simulation."""
+    found = components.resolve("simulation", dict(given), "test")
+    name = next(n for n, v in found.items() if type(v) in (int, float) and n != "replications")
+    return {name: type(found[name])(found[name] * 2 + 1)}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_changed_leaf(changed, stem):
+    trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
+    leaf = 'leaf precision "fp32" -> "bf16" in ' if trained else "leaf simulation."
+    told = changed.about("why", f"{stem}.csv")
+    assert told.code == 0 and told.out.startswith(f"because: {leaf}"), told
+    because = [line for line in told.out.splitlines() if line.startswith("because: ")]
+    assert all(line.startswith("because: leaf ") for line in because), told
+    assert "receipt: there is none yet" not in told.out, told
+    told = changed.about("audit", f"{stem}.csv")
+    stale = [line for line in told.out.splitlines() if line.startswith("stale: ")]
+    assert told.code == 1 and stale and "leaf" in " ".join(stale), told
+    assert changed.about("bundle", f"{stem}.csv").line.startswith("stale: ")
+    assert "(nothing to execute)" not in changed.about("plan", f"{stem}.csv").out
+
+
+# -- receipts that are not there, or are no receipts
+
+DAMAGE = {
+    "gone": lambda content: None,
+    "half": lambda content: content[: len(content) // 2],
+    "a list": lambda content: b"[1, 2]",
+    "edited": lambda content: content.replace(b'"leaves": {', b'"leaves": {"more": 1,', 1),
+    "nested": lambda content: b"[" * 100_000,
+}
+
+
+def _kinds() -> list[tuple[str, str]]:
+    """An artifact for every combination of stages below it, with a node of each stage."""
+    states = States(PLAN, Workspace(Path("/nonexistent")))
+    found: dict[tuple, list[tuple[str, str]]] = {}
+    for stem in STEMS:
+        nodes, waiting = {}, [stem]
+        while waiting:
+            state = states.by_name[waiting.pop()]
+            nodes.setdefault(state.key_file.stage, state.node.name)
+            waiting += [state.node.resolve_input(name).name for name in state.key_file.inputs.values()]
+        found.setdefault(tuple(sorted(nodes)), [(stem, node) for node in nodes.values()])
+    return [pair for pairs in found.values() for pair in pairs]
+
+
+@pytest.mark.parametrize(("number", "stem", "node"), [(number, *pair) for number, pair in enumerate(_kinds())])
+def test_a_receipt_that_is_none(house, number, stem, node):
+    path = house.root / Node(node).receipt
+    good = path.read_bytes()
+    for kind in ("gone", list(DAMAGE)[1 + number % 4]):  # every damage to many nodes, and not every one to every node
+        content = DAMAGE[kind](good)
+        path.unlink() if content is None else path.write_bytes(content)
+        try:
+            told = house.about("why", f"{stem}.csv")
+            assert told.code == 0 and f": {node}: restorable\n    " in told.out, (kind, told)
+            assert house.about("plan", f"{stem}.csv").code == 0
+            assert house.about("runs", f"{stem}.csv").code == 0
+            told = house.about("audit", f"{stem}.csv")
+            word = "missing" if content is None else "forged"
+            assert told.code == 1 and not told.err and f"\n{word}: {Node(node).receipt}: " in told.out, (kind, told)
+            assert house.about("bundle", f"{stem}.csv").line.startswith(f"{word}: {Node(node).receipt}: ")
+            told = house.about("restore", f"{stem}.csv")
+            assert told.code == 0 and told.out.splitlines()[-1].startswith("1 nodes restored"), (kind, told)
+            assert path.read_bytes() == good, kind
+        finally:
+            path.write_bytes(good)
+
+
+@pytest.mark.parametrize("stem", [f"results/tiny/{name}" for name in ("stepwise/table2", "isoloss/thm1")])
+def test_records_that_are_none(changed, stem):
+    """Records of time and place are in no hash: what is wrong with them is no error, also where they help to guess."""
+    paths = list(changed.root.glob("receipts/**/*.execution.json"))
+    good = {path: path.read_bytes() for path in paths}
+    try:
+        for path in paths:
+            path.write_text("[1, 2]")
+        for command in ("why", "plan", "runs"):
+            assert changed.about(command, f"{stem}.csv").code == 0
+    finally:
+        for path, content in good.items():
+            path.write_bytes(content)
+
+
+def test_commands_about_everything_bear_damaged_receipts(house):
+    nodes = {Node(node).family: Node(node) for _, node in _kinds()}
+    good = {house.root / node.receipt: (house.root / node.receipt).read_bytes() for node in nodes.values()}
+    try:
+        for path, content in good.items():
+            path.write_bytes(content[:99])
+        told = house.type("gc")
+        assert told.code == 0 and not told.err, told
+        assert house.type("accept", "table", "--reason", "same").line.startswith("accept table: no stage is stale")
+        assert house.type("plan").code == 0
+    finally:
+        for path, content in good.items():
+            path.write_bytes(content)
+
+
+# -- names
+
+NAMES = {
+    "nosuch": "no paper has an artifact called 'nosuch'",
+    "directpred/nosuch": "directpred has no artifact called 'nosuch'",
+    "nopaper/table1": "there is no paper called 'nopaper'",
+    "results/nosuch.csv": "no paper has an artifact called 'nosuch'",
+    "results/tiny/directpred/nosuch.csv": "directpred has no artifact called 'nosuch'",
+    "results/huge/directpred/table1.csv": "there is no scale called 'huge'",
+    "results/tiny-released/embnorms/fig1.csv": "embnorms has no flavour 'released'",
+    "results/tiny/scorecard.csv": "not an artifact",
+}
+TARGETED = ("why", "plan", "runs", "audit", "restore", "bundle", "diff")
+
+
+@pytest.mark.parametrize("command", TARGETED)
+@pytest.mark.parametrize(("target", "text"), NAMES.items())
+def test_names_of_nothing(fresh, command, target, text):
+    assert text in fresh.about(command, target).line
+
+
+@pytest.mark.parametrize("command", TARGETED)
+def test_names_of_what_cannot_be_built_yet(fresh, command):
+    with (ROOT / "params/artifacts.csv").open(newline="") as file:
+        named = [(row["paper"], row["artifact"]) for row in csv.DictReader(file)]
+    ready = {(request.paper, request.artifact) for request in TINY.built()}
+    later = [pair for pair in named if pair not in ready]
+    assert len(named) >= 92 and later
+    for paper, artifact in later:
+        for target in (f"{paper}/{artifact}", f"results/tiny/{paper}/{artifact}.csv"):
+            assert f"{paper}/{artifact} (" in (line := fresh.about(command, target).line) and "not built yet" in line
+
+
+def test_commands_without_artifacts(fresh, tmp_path):
+    (tmp_path / "text.zip").write_text("no zip")
+    for name, text in {
+        "nosuch.zip": "No such file",
+        str(tmp_path): "directory",
+        str(tmp_path / "text.zip"): "",
+    }.items():
+        assert text in fresh.type("verify", name).line
+    assert fresh.type("accept", "nosuch", "--reason", "same").line.startswith("accept nosuch: no such stage here")
+    assert fresh.type("accept", "table", "--revoke").line.startswith("params/accepted.yaml: nothing about table")
+    assert fresh.type("accept", "table", "--reason", "same").line.startswith("accept table: no stage is stale")
+    assert "Git knows no such revision" in fresh.type("diff", "nosuch").line
+    assert "no result of tiny at either" in fresh.type("diff", "HEAD").line
+    told = fresh.type("restore", "data/nosuch-12345678")
+    assert told.line.startswith("missing: receipts/data/nosuch-12345678.json: ")
+    told = fresh.type("audit", "data/nosuch-12345678")
+    assert told.code == 1 and "missing: receipts/data/nosuch-12345678.json: " in told.out
+
+
+# -- for real
+
+
+@pytest.mark.slow
+def test_everything_as_it_is_built(tmp_path):
+    """Real throughout: every stage executes at scale tiny, through the executor, without snakemake."""
+    terminal = _checkout(tmp_path / "project")
+    with contextlib.chdir(terminal.root):
+        plan = Plan(Catalogue(Options(scale="tiny"), terminal.params), TINY.built())
+        states = States(plan, Workspace(terminal.root))
+        settle(states, jobs_of(states).values())
+        jobs: dict[str, list[Node]] = {}
+        for node in plan.nodes():
+            jobs.setdefault(node.key, []).append(node)
+        for nodes in jobs.values():
+            Executor(Workspace(terminal.root)).run(nodes)
+    for stem in STEMS:
+        assert terminal.about("why", f"{stem}.csv").out == "up to date: no stage would execute\n"
+        assert "(nothing to execute)" in terminal.about("plan", f"{stem}.csv").out
+        assert "everything holds: " in terminal.about("audit", f"{stem}.csv").out
+        assert "root hash " in terminal.about("bundle", f"{stem}.csv").out
+        told = terminal.type("verify", ZIP)
+        assert told.code == 0 and "\nverified\n" in told.out, (stem, told)
