@@ -54,9 +54,10 @@ def write(root: Path, text: str) -> bool:
 
 
 def shape(line: str) -> str:
-    """A line whose numbers, hashes and spaces may be others."""
+    """A line whose numbers with their units, hashes and spaces may be others."""
     line = re.sub(r"\b[0-9a-f]{8,}\b", "#", line.strip())
-    return re.sub(r"\s+", " ", re.sub(r"[\d.,]*\d", "#", line))
+    line = re.sub(r"\s+", " ", re.sub(r"[\d.,]*\d", "#", line))
+    return re.sub(r"# (ms|s|min|h)\b", "# s", re.sub(r"# [kMG]?B\b", "# B", line))
 
 
 def type_page(project: Project, page: str) -> None:
@@ -101,6 +102,7 @@ def typed(tmp_path: Path) -> Project:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_tutorial(typed: Project) -> None:
     type_page(typed, "tutorial.md")
 
