@@ -15,6 +15,9 @@ ABSENT: Any = object()
 
 _WIDTH = 60
 
+_EXACT = (str, int, bool, type(None))
+"""Kinds of values that are the same text where they are equal: most leaves, and those need not be written out."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -96,6 +99,8 @@ def dumped(value: Any) -> str:
 
 
 def _changes(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
+    if type(old) is type(new) and type(old) in _EXACT and old == new:
+        return
     before, after = (value if isinstance(value, dict) else {} for value in (old, new))
     if (before or after) and all(value is ABSENT or isinstance(value, dict) for value in (old, new)):
         for key in sorted(before.keys() | after.keys()):
