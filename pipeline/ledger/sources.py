@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +60,7 @@ class Revision:
         if self._reader is None:
             command = ["git", "-C", str(self.root), "cat-file", "--batch"]
             self._reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            weakref.finalize(self, _end, self._reader)
         assert self._reader.stdin is not None and self._reader.stdout is not None
         if "\n" in path:
             return None
@@ -75,6 +77,11 @@ class Revision:
         """Paths of all files below a folder."""
         found = git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit, "--", f"{below.rstrip('/')}/")
         return [path for path in found.split("\0") if path]
+
+
+def _end(reader: subprocess.Popen) -> None:
+    """Let a reader end, which it does when nothing more can be asked."""
+    reader.communicate()
 
 
 def blobs(root: Path, names: Iterable[str]) -> Iterator[bytes]:
