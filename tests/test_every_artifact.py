@@ -222,7 +222,6 @@ def test_a_changed_leaf(changed, stem):
     stale = [line for line in told.out.splitlines() if line.startswith("stale: ")]
     assert told.code == 1 and stale and "leaf" in " ".join(stale), told
     assert changed.about("bundle", f"{stem}.csv").line.startswith("stale: ")
-    assert "(nothing to execute)" not in changed.about("plan", f"{stem}.csv").out
 
 
 # -- receipts that are not there, or are no receipts
@@ -240,7 +239,7 @@ def _kinds() -> list[tuple[str, str]]:
     """An artifact for every combination of stages below it, with a node of each stage."""
     states = States(PLAN, Workspace(Path("/nonexistent")))
     found: dict[tuple, list[tuple[str, str]]] = {}
-    for stem in STEMS:
+    for stem in sorted(STEMS, key=lambda stem: len(PLAN.artifacts[stem].nodes)):  # small ones are as good
         nodes, waiting = {}, [stem]
         while waiting:
             state = states.by_name[waiting.pop()]
