@@ -174,7 +174,7 @@ def killed_at(moment: int | None) -> Iterator[list[str]]:
     dying(progress, "write")
     dying(pretrain, "collapse_indicators")
     dying(checkpoint, "write_payload")
-    dying(pretrain.Report, "close")
+    dying(Report, "close")
     dying(progress, "clear")
     with contextlib.ExitStack() as stack:
         stack.callback(patch.undo)
