@@ -172,7 +172,7 @@ def test_code_that_was_declared_equivalent_is_a_remark(packed: Path, tmp_path):
     members = forging.read(packed)
     name = next(n for n in sorted(members) if n.startswith("keys/pretrain/"))
     was = json.loads(members[name])["code"]
-    module = next(path for path in was if path.endswith("report.py"))
+    module = next(path for path in was if path.endswith("training/history.py"))
     members[module] += b"\nLATER = 1\n"
     from pipeline.sharing.sources import fingerprint
 
