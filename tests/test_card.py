@@ -93,6 +93,7 @@ def test_the_files_with_tests_of_a_gpu_are_found(card: ModuleType) -> None:
     assert "tests/test_card.py" not in found
 
 
+@pytest.mark.slow
 def test_on_the_cpu_in_small(tmp_path: Path) -> None:
     command = [sys.executable, "bench/card.py", "--minutes", "2", "--out", str(tmp_path), "--device", "cpu"]
     unknown = subprocess.run([*command, "--only", "rates,wasy"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -265,6 +265,7 @@ def test_at_the_last_milestone_the_kernel_is_the_final_one(compared_once):
         assert of[method, "a(P_exp,P_th)"] == pytest.approx(of[method, "a(P_end,P_th)"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_change_of_one_method_reaches_what_compares_with_it_and_no_more(compared):
     compared.edit("params/papers/stepwise.yaml", "temperature: 0.2}", "temperature: 0.3}")
     counts = compared.build(*TABLES)

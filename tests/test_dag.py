@@ -230,6 +230,7 @@ def test_tampered_payload_is_not_read(built):
     assert path.read_bytes() == good
 
 
+@pytest.mark.slow
 def test_any_set_of_milestones_gives_the_same_bytes(built, tmp_path):
     other = add_mini(copy_project(tmp_path / "other"))
     assert other.build("results/mini/mini/early.csv") == {

@@ -146,6 +146,7 @@ def test_a_stale_working_tree_says_so(revisions, tmp_path):
     assert told == [f"{early}: older than what is declared in the working tree; type: snakemake {early}.csv"]
 
 
+@pytest.mark.slow
 def test_what_is_not_in_git_is_found_in_the_store_by_its_commit(built):
     git(built, "init", "-q", "-b", "main")
     at = [commit(built, "start")]

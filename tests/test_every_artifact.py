@@ -249,6 +249,7 @@ def _kinds() -> list[tuple[str, str]]:
     return [pair for pairs in found.values() for pair in pairs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "stem", "node"), [(number, *pair) for number, pair in enumerate(_kinds())])
 def test_a_receipt_that_is_none(house, number, stem, node):
     path = house.root / Node(node).receipt

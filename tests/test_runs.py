@@ -57,6 +57,7 @@ def started(project: Project) -> subprocess.Popen:
     )
 
 
+@pytest.mark.slow
 def test_a_training_is_seen_while_it_runs_after_it_was_killed_and_when_it_goes_on(project):
     add_mini(project)
     project.edit("params/scales/mini.yaml", "epochs: {100: 1, 300: 2}", LONG)

@@ -201,6 +201,7 @@ def test_results_of_an_older_revision_are_found(author):
     assert "everything holds" in author.pipeline("audit", DUEL, "--revision", "main", *CONFIG).stdout
 
 
+@pytest.mark.slow
 def test_gc_keeps_what_is_declared_or_committed(author):
     before = payload(author)
     author.edit("params/papers/mini.yaml", "rho: 0.3", "rho: 0.4")
@@ -223,6 +224,7 @@ def test_gc_keeps_what_is_declared_or_committed(author):
     assert "everything holds" in author.pipeline("audit", DUEL, *CONFIG).stdout
 
 
+@pytest.mark.slow
 def test_gc_with_nothing_committed_keeps_what_is_declared(built):
     shutil.rmtree(built.root / ".git", ignore_errors=True)
     before = payload(built)
@@ -257,6 +259,7 @@ def test_gc_asks_for_the_folder_that_was_used(built, tmp_path):
 # -- accept
 
 
+@pytest.mark.slow
 def test_an_accepted_refactoring_runs_nothing_and_is_undone_by_revoke(built):
     path = built.root / "pipeline/training/indicators.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
