@@ -26,6 +26,8 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from pretrain import NORMALIZE
+
 from pipeline import components
 from pipeline.monitor.report import Report
 from pipeline.monitor.saver import Saver
@@ -33,7 +35,6 @@ from pipeline.training import fusion, pretrain
 from pipeline.work import Work
 
 BATCH, STEPS_PER_EPOCH, PICTURES = 128, 50, 10
-NORMALIZE = {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]}
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ def run(arguments: argparse.Namespace) -> None:
     workspace = Workspace()
     for path in arguments.paths:
         if path.startswith(f"{jobs.FOLDER}/"):
-            Executor(workspace).run([Node(name) for name in jobs.of_index(workspace, path).nodes])
-            jobs.finish(workspace, path)
+            job = jobs.of_index(workspace, path)
+            Executor(workspace).run([Node(name) for name in job.nodes])
+            jobs.finish(workspace, job)
     nodes = [Node.of_receipt(path) for path in arguments.paths if not path.startswith(f"{jobs.FOLDER}/")]
     if nodes:
         Executor(workspace).run(nodes)

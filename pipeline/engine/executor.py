@@ -72,11 +72,8 @@ class Executor:
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
             for batch in _batches(waiting):
                 self._execute(batch)
-            # Other jobs may work on other measures of the same run, and each lists what all have made.
-            with self._folder("locks").joinpath("track").open("a") as turn:
-                fcntl.flock(turn, fcntl.LOCK_EX)
-                for node in nodes:
-                    self._track(node)
+            for node in nodes:
+                self._track(node)
 
     def install(self, node: Node, found: dict[str, Any]) -> bool:
         """Bring the files of a receipt into place from the store, whatever is there now; False if it lacks one.
@@ -108,7 +105,7 @@ class Executor:
         Raises:
             UserError: Another process works on the node's run.
         """
-        with self._lock(f"{node.family}-{node.config}".replace("/", "-")):
+        with self._lock(_exclusive(node)):
             outputs = found["outputs"]
             for name in files.listing(folder):
                 self.store.put(folder / name, outputs[name])
@@ -147,9 +144,7 @@ class Executor:
             found = receipt.read(self.workspace.path(below.receipt))
             if found is None:
                 raise UserError(f"{below.receipt}: no valid receipt, and {node.name} reads it; type: snakemake")
-            names = key_file.reads.get(role)
-            read = sorted(found["outputs"] if names is None else set(names) & found["outputs"].keys())
-            inputs[role] = {"node": below.name, "content": receipt.content(found["outputs"], read), "files": read}
+            inputs[role] = receipt.read_of(below.name, found["outputs"], key_file.reads.get(role))
         contents = {role: entry["content"] for role, entry in inputs.items()}
         parts = {
             "stage": key_file.stage,
@@ -327,8 +322,8 @@ class Executor:
             roots = [components.PACKAGE.parent / file.module, *map(_component_path, file.components.values())]
             now = fingerprints.code(roots)
             if now != file.code:
-                changed = [name for name in now.keys() | file.code.keys() if now.get(name) != file.code.get(name)]
-                raise UserError(f"{min(changed)}: edited since the Snakefile was read; type: snakemake again")
+                changed = receipt.differing(now, file.code)
+                raise UserError(f"{changed[0]}: edited since the Snakefile was read; type: snakemake again")
 
     def _adopt(self, task: Task, work: Work, seconds: float, spent: dict[str, int]) -> None:
         """Hash, store and move into place what a stage has completed; the receipt comes last."""
@@ -408,29 +403,32 @@ class Executor:
         """Write the ``.dvc`` file of a run or dataset of a tracked scale."""
         if node.family == "artifact" or not self._key(node).tracked:
             return
-        alone = node.family in ("prepare", "simulate")
-        folder = node.name if alone else "/".join(node.name.split("/")[:3])
-        receipts = [self.workspace.path(node.receipt)]
-        if not alone:
-            receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
-        target = self.workspace.path(f"{folder}.dvc")
-        listed = self.store.folder_of(target)
-        entries = {}
-        for path in receipts:
-            found = None if path.name.endswith(".execution.json") else receipt.read(path)
-            below = Node.of_receipt(path.relative_to(self.workspace.root))
-            if found is None or not self.workspace.payload(below).is_dir():
-                continue
-            prefix = below.name.removeprefix(folder).lstrip("/")
-            for name, entry in found["outputs"].items():
-                place = f"{prefix}/{name}".lstrip("/")
-                # what stayed on another machine is nowhere that DVC could push it from
-                if listed.get(place) == entry["md5"] or self.store.has({name: entry}):
-                    entries[place] = entry
-        md5, size, count = self.store.put_folder(entries.items())
-        name = folder.rsplit("/", 1)[1]
-        text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {name}\n"
-        files.write_if_different(target, text)
+        # Other processes may work on other measures of the same run, and each lists what all have made.
+        with self._folder("locks").joinpath("track").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            alone = node.family in ("prepare", "simulate")
+            folder = node.name if alone else "/".join(node.name.split("/")[:3])
+            receipts = [self.workspace.path(node.receipt)]
+            if not alone:
+                receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
+            target = self.workspace.path(f"{folder}.dvc")
+            listed = self.store.folder_of(target)
+            entries = {}
+            for path in receipts:
+                found = None if path.name.endswith(".execution.json") else receipt.read(path)
+                below = Node.of_receipt(path.relative_to(self.workspace.root))
+                if found is None or not self.workspace.payload(below).is_dir():
+                    continue
+                prefix = below.name.removeprefix(folder).lstrip("/")
+                for name, entry in found["outputs"].items():
+                    place = f"{prefix}/{name}".lstrip("/")
+                    # what stayed on another machine is nowhere that DVC could push it from
+                    if listed.get(place) == entry["md5"] or self.store.has({name: entry}):
+                        entries[place] = entry
+            md5, size, count = self.store.put_folder(entries.items())
+            name = folder.rsplit("/", 1)[1]
+            text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {name}\n"
+            files.write_if_different(target, text)
 
 
 def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:

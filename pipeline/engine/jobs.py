@@ -8,7 +8,7 @@ or another. So a rule has one form, whatever seeds and milestones are asked for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -133,24 +133,21 @@ def load(workspace: Workspace, rule: str, name: str) -> Job:
         raise UserError(f"{path}: no readable job; type: snakemake, which writes it") from None
 
 
-def index(workspace: Workspace, job: Job) -> str | None:
-    """Content of a job's index: node -> key of its receipt; None where a receipt is missing."""
-    found = {}
-    for name in job.nodes:
-        one = receipt.read(workspace.path(Node(name).receipt))
-        if one is None:
-            return None
-        found[name] = one["key"]
-    return files.dumps(found)
+def index(keys: Mapping[str, str]) -> str:
+    """Content of a job's index: node -> key of its receipt."""
+    return files.dumps(dict(keys))
 
 
-def finish(workspace: Workspace, path: str) -> None:
-    """Write the index of a job that was run."""
-    job = of_index(workspace, path)
-    text = index(workspace, job)
-    if text is None:
-        raise UserError(f"{path}: a receipt of its nodes is missing; type: snakemake again")
-    files.write(workspace.path(path), text)
+def finish(workspace: Workspace, job: Job) -> None:
+    """Write the index of a job that was run.
+
+    Raises:
+        UserError: A receipt is missing.
+    """
+    found = {name: receipt.read(workspace.path(Node(name).receipt)) for name in job.nodes}
+    if None in found.values():
+        raise UserError(f"{job.done}: a receipt of its nodes is missing; type: snakemake again")
+    files.write(workspace.path(job.done), index({name: one["key"] for name, one in found.items()}))
 
 
 def of_index(workspace: Workspace, path: str) -> Job:

@@ -8,6 +8,7 @@ jobs: no failure and no kill takes a valid one away. Tables and figures are, and
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterable
@@ -49,18 +50,17 @@ def settle(states: States, wanted: Iterable[Job]) -> list[str]:
         jobs.write(workspace, job)
         of_job = [states.by_name[name] for name in job.nodes]
         valid = all(state.status == IN_PLACE for state in of_job)
-        outputs = _drawn(states, of_job[0]) if job.drawn else _indexed(states, job, valid)
-        keys = [path for path in job.inputs if path.startswith("keys/")]
-        for path in keys:
-            _write_key(workspace.path(path), states.keys[path], outputs if valid else [])
+        outputs, noticed = [], None
         if valid:
-            _order(outputs, [workspace.path(path) for path in job.inputs])
-        elif job.drawn and any(workspace.root.glob(f"{job.nodes[0]}.*")):
-            for path in keys:  # what is there might be taken for good
-                key_file = states.keys[path]
-                key_file.noticed = time.time_ns()
-                files.write(workspace.path(path), key_file.text())
-                key_file.noticed = None
+            outputs = _drawn(states, of_job[0]) if job.drawn else _indexed(states, job, of_job)
+        elif not job.drawn:
+            workspace.path(job.done).unlink(missing_ok=True)
+        elif any(workspace.root.glob(f"{job.nodes[0]}.*")):
+            noticed = time.time_ns()  # what is there might be taken for good
+        for path in job.inputs:
+            if path.startswith("keys/"):
+                _write_key(workspace.path(path), dataclasses.replace(states.keys[path], noticed=noticed), outputs)
+        _order(outputs, [workspace.path(path) for path in job.inputs])
     return notices
 
 
@@ -71,14 +71,11 @@ def _drawn(states: States, state: State) -> list[Path]:
     return [states.workspace.path(state.node.receipt), *(folder / name for name in names)]
 
 
-def _indexed(states: States, job: Job, valid: bool) -> list[Path]:
-    """The index of a job: written where all its nodes are valid, as old as their receipts; else removed."""
+def _indexed(states: States, job: Job, of_job: list[State]) -> list[Path]:
+    """The index of a job whose nodes are all valid, written as old as their receipts."""
     workspace = states.workspace
     path = workspace.path(job.done)
-    text = jobs.index(workspace, job) if valid else None
-    if text is None:
-        path.unlink(missing_ok=True)
-        return []
+    text = jobs.index({state.node.name: state.receipt["key"] for state in of_job if state.receipt is not None})
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         files.write(path, text)
         made = max(_time(workspace.path(Node(name).receipt)) for name in job.nodes)

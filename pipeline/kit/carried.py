@@ -146,10 +146,10 @@ def _same_code(workspace: Workspace, kit: Kit) -> None:
         roots = [components.PACKAGE.parent / name for name in (key.module, *key.components.values())]
         absent = next((root for root in roots if not root.is_file()), None)
         now = {} if absent is not None else fingerprints.code(roots)
-        changed = [name for name in now.keys() | key.code.keys() if now.get(name) != key.code.get(name)]
+        changed = receipt.differing(now, key.code)
         if absent is not None or changed:
             commit = (kit.commit or "?").removesuffix("-dirty")
-            which = absent.relative_to(components.PACKAGE.parent).as_posix() if absent is not None else min(changed)
+            which = absent.relative_to(components.PACKAGE.parent).as_posix() if absent is not None else changed[0]
             raise UserError(
                 f"{which}: not the code that {path} was packed for; carry the checkout of commit {commit[:12]} here, "
                 "or pack the kit again with this one"

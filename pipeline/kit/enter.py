@@ -113,9 +113,7 @@ def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -
         below = node.resolve_input(template)
         if below.name not in valid:
             return f"its {role} ({below.name}) was neither entered nor is it here; enter all that came back"
-        outputs, names = valid[below.name]["outputs"], key_file.reads.get(role)
-        read = sorted(outputs if names is None else set(names) & outputs.keys())
-        inputs[role] = {"node": below.name, "content": receipt.content(outputs, read), "files": read}
+        inputs[role] = receipt.read_of(below.name, valid[below.name]["outputs"], key_file.reads.get(role))
     if found["inputs"] != inputs:
         role = next((role for role in inputs if found["inputs"].get(role) != inputs[role]), "input")
         return f"it was made with another {role} than the one that is here; pack a kit and run it again"
@@ -134,11 +132,7 @@ def _declared(key_file: Key, found: Mapping[str, Any]) -> str | None:
         return f"a stage called {found['stage']}, expected {key_file.stage}"
     codes = [key_file.code, *(earlier["code"] for earlier in key_file.accepted)]
     if found["code"] not in codes:
-        names = sorted(found["code"].keys() | key_file.code.keys())
-        changed = [name for name in names if found["code"].get(name) != key_file.code.get(name)]
-        return f"made with another {changed[0]} than the one here"
+        return f"made with another {receipt.differing(found['code'], key_file.code)[0]} than the one here"
     if found["leaves"] != key_file.leaves:
-        changed = [name for name in sorted(found["leaves"].keys() | key_file.leaves.keys())
-                   if found["leaves"].get(name) != key_file.leaves.get(name)]  # fmt: skip
-        return f"made with another {changed[0]} than the one declared now"
+        return f"made with another {receipt.differing(found['leaves'], key_file.leaves)[0]} than the one declared now"
     return None

@@ -1,9 +1,8 @@
-"""Sizes as people type them; read here without the declarations, whose parser a GPU's machine may lack."""
+"""Sizes in the options of a kit; read here without the declarations, whose parser a GPU's machine may lack."""
 
 from __future__ import annotations
 
-import re
-
+from pipeline import sizes
 from pipeline.errors import UserError
 
 
@@ -13,7 +12,7 @@ def size(option: str, text: str) -> int:
     Raises:
         UserError: It is no such size.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(I)?B?", text.strip(), re.IGNORECASE)
-    if match is None:
+    found = sizes.parse(text, "KMG")
+    if found is None:
         raise UserError(f"{option}: expected a size such as 64MB or 500KiB, found {text!r}")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " "))
+    return found

@@ -23,7 +23,7 @@ VERSION = 2
 
 DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
-SHARED = ("__init__", "__main__", "components", "durations", "errors", "files", "work")
+SHARED = ("__init__", "__main__", "components", "durations", "errors", "files", "sizes", "work")
 """Modules at the top of the package of which the same is true."""
 
 _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})

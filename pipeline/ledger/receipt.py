@@ -24,6 +24,17 @@ def content(outputs: Mapping[str, Mapping[str, Any]], names: Iterable[str] | Non
     return files.digest({name: entry["sha256"] for name, entry in chosen.items()})
 
 
+def read_of(node: str, outputs: Mapping[str, Mapping[str, Any]], names: Iterable[str] | None) -> dict[str, Any]:
+    """What a receipt says of an input: the node, the files that are read (all where ``names`` is None), their hash."""
+    files_read = sorted(outputs if names is None else set(names) & outputs.keys())
+    return {"node": node, "content": content(outputs, files_read), "files": files_read}
+
+
+def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Names whose values differ, or that only one of the two has, sorted."""
+    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+
+
 def key_of(
     stage: str,
     code: Mapping[str, str],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import sizes
 from pipeline.errors import UserError, nearest
 
 SEEDS_AT_ONCE = 4
@@ -82,9 +82,7 @@ class Options:
 
 def _bytes(text: Any) -> int:
     """``4GB``, ``4GiB`` or a number of bytes, as a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", str(text).strip(), re.IGNORECASE)
-    if match is not None and not isinstance(text, bool):
-        size = int(float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " "))
-        if size >= 1:
-            return size
+    size = None if isinstance(text, bool) else sizes.parse(str(text), "KMGT")
+    if size is not None and size >= 1:
+        return size
     raise UserError(f"--config memory: expected a size such as 4GB or 500MiB, found {text!r}")
