@@ -62,14 +62,14 @@ from pretrain import (
     settled,
 )
 
-from pipeline.training.device import prepare_device
+from pipeline.numerics.device import prepare_device
 
 WARM_UP = 3
 INSTALLED = {name: bool(importlib.util.find_spec(name)) for name in ("lightly", "stable_pretraining")}
 
 
 def mlp(case: Case) -> dict[str, Any]:
-    """Leaves of the predictor."""
+    """Params of the predictor."""
     return {"kind": "mlp", "hidden": case.hidden}
 
 

@@ -51,14 +51,14 @@ sys.path.insert(0, str(ROOT))
 
 from pipeline import components  # noqa: E402
 from pipeline.nets.network import build_network  # noqa: E402
-from pipeline.training.arithmetic import forward_context  # noqa: E402
+from pipeline.numerics.arithmetic import forward_context  # noqa: E402
+from pipeline.numerics.device import prepare_device  # noqa: E402
 from pipeline.training.batches import Batches  # noqa: E402
-from pipeline.training.capture import Steps  # noqa: E402
-from pipeline.training.device import prepare_device  # noqa: E402
+from pipeline.training.capture import StepRunner  # noqa: E402
 from pipeline.training.fusion import compiled  # noqa: E402
 from pipeline.training.groups import parameter_groups  # noqa: E402
+from pipeline.training.interleave import streams  # noqa: E402
 from pipeline.training.step import TrainingStep  # noqa: E402
-from pipeline.training.together import lanes  # noqa: E402
 
 EPOCH = 50_000
 LR, MOMENTUM, DECAY, AVERAGE, RHO, EPSILON = 0.03, 0.9, 4e-4, 0.996, 0.3, 0.1
@@ -71,10 +71,10 @@ PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "o
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: leaves of the encoder, of the projector, side of the images, minibatch, number of views."""
+    """What is trained: params of the encoder, of the projector, side of the images, minibatch, number of views."""
 
     encoder: str
-    leaves: tuple[tuple[str, Any], ...]
+    params: tuple[tuple[str, Any], ...]
     hidden: int
     out: int
     side: int
@@ -103,10 +103,10 @@ def pixels(case: Case) -> Tensor:
 
 
 def spec_of(case: Case, precision: str, deterministic: bool, predictor: dict[str, Any] = DIRECTPRED) -> dict[str, Any]:
-    """Leaves of a run."""
+    """Params of a run."""
     parts = {
         "views": {"kind": "simclr", "count": case.views},
-        "encoder": {"kind": case.encoder, **dict(case.leaves)},
+        "encoder": {"kind": case.encoder, **dict(case.params)},
         "projector": {"kind": "mlp", "hidden": case.hidden, "out": case.out},
         "predictor": predictor,
         "target": {"kind": "ema", "momentum": AVERAGE},
@@ -114,7 +114,7 @@ def spec_of(case: Case, precision: str, deterministic: bool, predictor: dict[str
         "optimizer": {"kind": "sgd", "lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY},
     }
     plain = {"precision": precision, "deterministic": deterministic, "threads": torch.get_num_threads()}
-    return {name: components.resolve(name, leaves, "bench") for name, leaves in parts.items()} | plain
+    return {name: components.resolve(name, params, "bench") for name, params in parts.items()} | plain
 
 
 class Ours:
@@ -157,7 +157,7 @@ class Ours:
             functools.partial(forward_context, precision, on),
         )
         fuse = compiled if fused and not deterministic and on.type == "cuda" else None
-        self.steps = Steps(step, policy, seed, on, case.batch, fuse)
+        self.steps = StepRunner(step, policy, seed, on, case.batch, fuse)
         self.done = 0
 
     def ready(self) -> None:
@@ -181,10 +181,10 @@ class Turns:
 
     def __init__(self, case: Case, device: str, precision: str, deterministic: bool, seeds: int) -> None:
         self.seeds = seeds
-        self.lanes = lanes(torch.device(device), seeds)
+        self.streams = streams(torch.device(device), seeds)
         self.runs: list[Ours] = []
-        for seed, lane in enumerate(self.lanes):
-            with lane():
+        for seed, stream in enumerate(self.streams):
+            with stream():
                 self.runs.append(Ours(case, device, precision, deterministic, False, seed))
 
     def ready(self) -> None:
@@ -193,8 +193,8 @@ class Turns:
 
     def step(self) -> None:
         """One step of each."""
-        for run, lane in zip(self.runs, self.lanes, strict=True):
-            with lane():
+        for run, stream in zip(self.runs, self.streams, strict=True):
+            with stream():
                 run.step()
 
     @property
@@ -255,8 +255,8 @@ def loader_of(dataset: Any, case: Case, device: str, workers: int) -> DataLoader
 
 def encoder_of(case: Case) -> Any:
     """The encoder that all ways have."""
-    leaves = spec_of(case, "fp32", False)["encoder"]
-    return components.make(components.find("encoder", case.encoder), leaves, (3, case.side, case.side))
+    params = spec_of(case, "fp32", False)["encoder"]
+    return components.make(components.find("encoder", case.encoder), params, (3, case.side, case.side))
 
 
 def head_of(case: Case, features: int) -> nn.Sequential:

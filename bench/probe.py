@@ -33,7 +33,7 @@ from pipeline import components
 from pipeline.evaluation import softmax
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.neighbours import votes
-from pipeline.training.device import prepare_device
+from pipeline.numerics.device import prepare_device
 
 CLASSES, NEIGHBOURS, TEMPERATURE = 10, 200, 0.1
 LEARNING = {"lr": 3e-4, "weight_decay": 1e-3}
@@ -68,9 +68,9 @@ class Bench:
         self.images = [torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8, generator=source) for n in sizes]
         self.labels = [torch.randint(0, CLASSES, (n,), generator=source).to(device) for n in sizes]
         kind, given = ("tiny_conv", {"strides": [1, 2, 1, 2]}) if small else ("resnet18", {"stem": "cifar"})
-        leaves = components.resolve("encoder", {"kind": kind, **given}, "bench")
+        params = components.resolve("encoder", {"kind": kind, **given}, "bench")
         torch.manual_seed(0)
-        self.encoder = components.make(components.find("encoder", kind), leaves, (3, side, side)).to(device).eval()
+        self.encoder = components.make(components.find("encoder", kind), params, (3, side, side)).to(device).eval()
         self.photographs = [Photographs(images) for images in self.images]
 
     def ours(self, lap: Callable[[str], None]) -> Tensor:

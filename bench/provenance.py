@@ -55,9 +55,9 @@ def timed(*command: str, cwd: Path = ROOT, repeat: int = 3) -> float:
 def tree(root: Path, nodes: int) -> dict[str, dict]:
     """Milestones with their payload in place and receipts that vouch for it."""
     found = {}
-    leaves = {"encoder": {"kind": "e"}, "predictor": {"kind": "p"}, "target": {"kind": "t"}}
+    params = {"encoder": {"kind": "e"}, "predictor": {"kind": "p"}, "target": {"kind": "t"}}
     data = {"node": "data/d-00000000", "content": "0" * 64, "files": []}
-    config = naming.run(leaves, "d-00000000", "d", True)
+    config = naming.run(params, "d-00000000", "d", True)
     for number in range(nodes):
         node = checkpoint(config, number // 10, number % 10)
         outputs = {}
@@ -66,8 +66,8 @@ def tree(root: Path, nodes: int) -> dict[str, dict]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(os.urandom(20_000))
             outputs[name] = files.hashes(path)
-        key = receipt.key_of("pretrain", {}, leaves, {"data": data["content"]}, node.seed, node.epoch)
-        parts = {"stage": "pretrain", "node": node.name, "code": {}, "leaves": leaves, "inputs": {"data": data}}
+        key = receipt.key_of("pretrain", {}, params, {"data": data["content"]}, node.seed, node.epoch)
+        parts = {"stage": "pretrain", "node": node.name, "code": {}, "params": params, "inputs": {"data": data}}
         found[node.name] = receipt.make(key, {**parts, "seed": node.seed, "epoch": node.epoch}, outputs)
         files.write(root / node.receipt, files.dumps(found[node.name]))
     return found

@@ -57,7 +57,7 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
     found = json.loads(json.dumps(link.receipt))
     if link.node.family == "artifact":
         new = f"{name.rpartition('/')[0]}/{artifact}"
-        found["leaves"]["artifact"] = artifact
+        found["params"]["artifact"] = artifact
         text = (source / f"{name}.json").read_text(encoding="utf-8")
         for old, other in renamed.items():
             text = text.replace(f'"{old}"', f'"{other}"')
@@ -68,7 +68,7 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
     else:
         new = renamed[name] = _renamed(chain, name, group)
         if link.node.family == "pretrain":
-            found["leaves"]["batch_size"] += group
+            found["params"]["batch_size"] += group
         for output in found["outputs"]:
             if output in ("scores.json", "history.csv", "meta.json") and (source / name / output).is_file():
                 files.clone(source / name / output, root / new / output)
@@ -76,7 +76,7 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
     found["inputs"] = {renamed.get(role, role): {**entry, "node": renamed[entry["node"]]}
                        for role, entry in found["inputs"].items()}  # fmt: skip
     contents = {role: entry["content"] for role, entry in found["inputs"].items()}
-    parts = (found[part] for part in ("stage", "code", "leaves"))
+    parts = (found[part] for part in ("stage", "code", "params"))
     found["key"] = receipt.key_of(*parts, contents, found["seed"], found["epoch"])
     node = Node(new)
     files.write(root / node.receipt, files.dumps(found))
@@ -90,10 +90,10 @@ def _renamed(chain: Chain, name: str, group: int) -> str:
     if node.family == "prepare":
         return name
     run = next(link for link in chain.family("pretrain") if link.node.config == node.config)
-    leaves = {**run.receipt["leaves"], "batch_size": run.receipt["leaves"]["batch_size"] + group}
+    params = {**run.receipt["params"], "batch_size": run.receipt["params"]["batch_size"] + group}
     data = run.receipt["inputs"]["data"]["node"].removeprefix("data/")
     kind = data.removeprefix(LOCAL).rpartition("-")[0]
-    return name.replace(node.config, naming.run(leaves, data, kind, not node.config.startswith(LOCAL)))
+    return name.replace(node.config, naming.run(params, data, kind, not node.config.startswith(LOCAL)))
 
 
 def main() -> None:

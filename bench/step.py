@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pretrain import Ours, cases, clock
 
+from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.per_view import each, together
-from pipeline.nets.spectral import directpred_matrix
 from pipeline.training import capture
 
 KINDS = {

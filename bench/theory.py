@@ -34,16 +34,16 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from pipeline.papers.directpred import modes as pair  # noqa: E402
+from pipeline.papers.embnorms.opposite import sampled_cosines  # noqa: E402
+from pipeline.papers.embnorms.pairs import steps_to_converge  # noqa: E402
+from pipeline.papers.isoloss import gaussian, spectra, toy  # noqa: E402
+from pipeline.papers.isoloss import modes as embedding  # noqa: E402
+from pipeline.papers.multiview import flow, four, graph  # noqa: E402
+from pipeline.papers.stepwise import aligned, correlation  # noqa: E402
+from pipeline.papers.stepwise import modes as single  # noqa: E402
 from pipeline.planning.catalogue import Catalogue  # noqa: E402
 from pipeline.planning.options import Options  # noqa: E402
-from pipeline.theory.directpred import modes as pair  # noqa: E402
-from pipeline.theory.embnorms.opposite import sampled_cosines  # noqa: E402
-from pipeline.theory.embnorms.pairs import steps_to_converge  # noqa: E402
-from pipeline.theory.isoloss import gaussian, spectra, toy  # noqa: E402
-from pipeline.theory.isoloss import modes as embedding  # noqa: E402
-from pipeline.theory.multiview import flow, four, graph  # noqa: E402
-from pipeline.theory.stepwise import aligned, correlation  # noqa: E402
-from pipeline.theory.stepwise import modes as single  # noqa: E402
 
 Array = NDArray[np.float64]
 

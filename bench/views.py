@@ -31,7 +31,7 @@ from torchvision.transforms import v2
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline.views.each import Mixed  # noqa: E402
+from pipeline.views.per_view import Mixed  # noqa: E402
 from pipeline.views.policies import simclr  # noqa: E402
 
 NORMALIZE = {"mean": [0.4914, 0.4822, 0.4465], "std": [0.2470, 0.2435, 0.2616]}
@@ -49,7 +49,7 @@ CASES: dict[str, tuple[int, dict[str, Any] | None, dict[str, Any]]] = {
     "multiview stl10, 4 views": (96, NORMALIZE, {**SMALL, "size": 64, "count": 4}),
     "multiview stl10, 2 + 6 views": (96, NORMALIZE, {**SMALL, "count": [2, 6], "size": [64, 32]}),
 }
-"""Side of the images, their statistics, and the leaves of the policy."""
+"""Side of the images, their statistics, and the params of the policy."""
 
 Make = Callable[[], Any]
 
@@ -143,8 +143,8 @@ def seconds(makers: dict[str, tuple[Make, str]], rounds: int) -> dict[str, float
 
 def measure(name: str, batch: int, rounds: int, device: str) -> dict[str, Any]:
     """One case: images per second of each way, and by which factor this project is faster."""
-    side, normalize, leaves = CASES[name]
-    policy = simclr.build((3, side, side), normalize, **leaves)
+    side, normalize, params = CASES[name]
+    policy = simclr.build((3, side, side), normalize, **params)
     images = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8)
     there = images.to(device)
     makers = {"ours": (ours(policy, there), device), "torchvision": (by_torchvision(policy, images), "cpu")}

@@ -79,7 +79,7 @@ def write_images(folder: Path, side: int, batch: int) -> None:
 
 
 def spec_of(way: Way, device: str, batch: int) -> dict[str, Any]:
-    """Leaves of the run."""
+    """Params of the run."""
     small = device == "cpu"
     encoder = {"kind": "tiny_conv", "strides": [1, 2, 1, 2]} if small else {"kind": "resnet18", "stem": "cifar"}
     parts: dict[str, dict[str, Any]] = {
@@ -95,19 +95,19 @@ def spec_of(way: Way, device: str, batch: int) -> dict[str, Any]:
     }
     plain = {"normalize": NORMALIZE, "split": "train", "batch_size": batch, "threads": torch.get_num_threads()}
     plain |= {"precision": way.precision, "deterministic": way.deterministic}
-    return {name: components.resolve(name, leaves, "bench") for name, leaves in parts.items()} | plain
+    return {name: components.resolve(name, params, "bench") for name, params in parts.items()} | plain
 
 
 def train(name: str, way: Way, device: str, data: Path, batch: int, epochs: int) -> dict[str, Any]:
     """Losses of all epochs, the mode line, the time."""
     spec = spec_of(way, device, batch)
     files = {part: components.find(part, spec[part]["kind"]) for part in components.CATEGORIES if part in spec}
-    fusion.WORTHWHILE = 0 if way.fused else sys.maxsize
+    fusion.MIN_STEPS_TO_COMPILE = 0 if way.fused else sys.maxsize
     began = time.perf_counter()
     work = Work(name, spec, data, {"data": data}, epoch=epochs, components=files, context={"device": device})
     run = pretrain.Run(work)
     if not way.captured:
-        run.steps.why_eager = "asked for"
+        run.steps.eager_reason = "asked for"
     saver, last = Saver(None), epochs * STEPS_PER_EPOCH
     report = Report(name, len(run.batches.images), STEPS_PER_EPOCH, io.StringIO())
     laps = []

@@ -2,7 +2,7 @@
 
 A component of a category is one Python file in the category's folder; the function that the category names
 (``build``, or ``loss`` for objectives) takes its parameters as keyword-only arguments with literal defaults.
-Those arguments *are* the leaves of the spec: their names, types and defaults are read from the source with
+Those arguments *are* the params of the spec: their names, types and defaults are read from the source with
 ``ast``, so that the plan can validate a spec without importing torch. A folder given by the user
 (``--config extend=FOLDER``) is searched after the package, with the same layout.
 """
@@ -48,7 +48,7 @@ CATEGORIES: dict[str, Category] = {
     "initialization": Category("nets/initializations"),
     "source": Category("data/sources"),
     "measure": Category("evaluation/measures", entry="measure"),
-    "simulation": Category("theory/simulations", entry="simulate"),
+    "simulation": Category("simulations", entry="simulate"),
     "figure": Category("artifacts/figures", entry="draw"),
 }
 
@@ -90,22 +90,22 @@ def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, 
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == entry:
             break
     else:
-        raise UserError(f"{path}: expected a function called {entry!r}, whose keyword-only arguments are the leaves")
+        raise UserError(f"{path}: expected a function called {entry!r}, whose keyword-only arguments are the params")
     if isinstance(node, ast.ClassDef):
         raise UserError(f"{path}: {entry!r} must be a function, not a class")
-    leaves = []
+    params = []
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
         try:
             value = ast.literal_eval(default) if default is not None else None
         except ValueError:
             raise UserError(f"{path}: the default of {argument.arg!r} must be a literal") from None
-        leaves.append((argument.arg, annotation, value, default is None))
-    return tuple(leaves)
+        params.append((argument.arg, annotation, value, default is None))
+    return tuple(params)
 
 
-def leaves(category: str, kind: str, extend: Path | None = None) -> dict[str, tuple[str, Any, bool]]:
-    """Leaves of a component: name -> (type, default, required), read from its source without importing it."""
+def params(category: str, kind: str, extend: Path | None = None) -> dict[str, tuple[str, Any, bool]]:
+    """Params of a component: name -> (type, default, required), read from its source without importing it."""
     path = find(category, kind, extend)
     own = _entry(path, path.stat().st_mtime_ns, CATEGORIES[category].entry)
     found = {name: (annotation, default, required) for name, annotation, default, required in own}
@@ -127,14 +127,14 @@ def _constant(path: Path, mtime_ns: int, name: str) -> Any:
     return None
 
 
-def absent(category: str, kind: str, extend: Path | None = None) -> dict[str, Any]:
-    """What the absence of a component's later leaves has meant: its module constant ``ABSENT``."""
+def default_before(category: str, kind: str, extend: Path | None = None) -> dict[str, Any]:
+    """What the absence of a component's later params has meant: its module constant ``DEFAULT_BEFORE``."""
     path = find(category, kind, extend)
-    return _constant(path, path.stat().st_mtime_ns, "ABSENT") or {}
+    return _constant(path, path.stat().st_mtime_ns, "DEFAULT_BEFORE") or {}
 
 
 def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:
-    """Which leaves of the run a measure reads: its module constant ``READS``."""
+    """Which params of the run a measure reads: its module constant ``READS``."""
     path = find(category, kind, extend)
     return tuple(_constant(path, path.stat().st_mtime_ns, "READS") or ())
 
@@ -176,30 +176,30 @@ def _fits(value: Any, annotation: str) -> bool:
 
 
 def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | None = None) -> dict[str, Any]:
-    """Check the leaves of one component and fill in its defaults.
+    """Check the params of one component and fill in its defaults.
 
     Args:
         category: One of :data:`CATEGORIES`.
-        given: ``kind`` and the leaves that the user set.
+        given: ``kind`` and the params that the user set.
         where: File and entry, for messages.
         extend: Folder of the user's own components.
 
     Returns:
-        ``{"kind": ..., leaf: value, ...}`` with every leaf of the component.
+        ``{"kind": ..., param: value, ...}`` with every param of the component.
 
     Raises:
-        UserError: Unknown kind, unknown leaf, wrong type, missing leaf.
+        UserError: Unknown kind, unknown param, wrong type, missing param.
     """
     kind = given.get("kind")
     if not isinstance(kind, str):
         raise UserError(f"{where}: {category}: expected a kind; choose one of: {', '.join(kinds(category, extend))}")
     try:
-        known = leaves(category, kind, extend)
+        known = params(category, kind, extend)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     for name in given:
         if name != "kind" and name not in known:
-            others = [k for k in kinds(category, extend) if k != kind and name in leaves(category, k, extend)]
+            others = [k for k in kinds(category, extend) if k != kind and name in params(category, k, extend)]
             hint = nearest(name, known, "its keys are")
             if others:
                 hint += f"; {name} belongs to kind: {' or '.join(others)}"
@@ -238,7 +238,7 @@ def load(path: Path) -> ModuleType:
 
 
 def make(path: Path, spec: Mapping[str, Any], *args: Any, **context: Any) -> Any:
-    """Call the ``build`` function of a component with the leaves of ``spec`` (``kind`` and common leaves aside)."""
+    """Call the ``build`` function of a component with the params of ``spec`` (``kind`` and common params aside)."""
     known = {name for name, *_ in _entry(path, path.stat().st_mtime_ns, "build")}
     chosen = {name: value for name, value in spec.items() if name in known}
     builder: Callable[..., Any] = load(path).build

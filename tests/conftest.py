@@ -174,7 +174,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts.drawing import Drawing
 
 
-def draw(rows, leaves, *, width: float = 3.0):
+def draw(rows, params, *, width: float = 3.0):
     """One bar per cell."""
     figure = Figure(figsize=(width, 2.0))
     axes = figure.subplots()

@@ -75,7 +75,7 @@ def rekey(members: Members, name: str) -> None:
             part["content"] = receipt.content(json.loads(below)["outputs"], part["files"])
     contents = {role: part["content"] for role, part in found["inputs"].items()}
     found["key"] = receipt.key_of(
-        found["stage"], found["code"], found["leaves"], contents, found["seed"], found["epoch"]
+        found["stage"], found["code"], found["params"], contents, found["seed"], found["epoch"]
     )
     members[name] = files.dumps(found).encode()
 
@@ -96,7 +96,7 @@ def rebind(members: Members) -> None:
             inputs[role] = Path(folder, str(number))
             inputs[role].mkdir()
             (inputs[role] / "scores.json").write_bytes(members[f"{part['node']}/scores.json"])
-        list(table.execute([Work(name=TOP, spec=found["leaves"], out=out, inputs=inputs, key=found["key"])]))
+        list(table.execute([Work(name=TOP, spec=found["params"], out=out, inputs=inputs, key=found["key"])]))
         for path in out.iterdir():
             members[f"results/mini/mini/{path.name}"] = path.read_bytes()
             found["outputs"][path.name] = entry(path.read_bytes())
@@ -155,11 +155,11 @@ def receipt_edited(rng: random.Random, members: Members) -> list[str]:
     name = rng.choice([*receipts(members, "receipts/checkpoints/"), f"{TOP}.receipt.json"])
 
     def change(value: dict) -> None:
-        part = rng.choice(["code", "leaves", "outputs", "seed"])
+        part = rng.choice(["code", "params", "outputs", "seed"])
         if part == "code":
             value["code"][rng.choice(sorted(value["code"]))] = f"{rng.getrandbits(64):016x}"
-        elif part == "leaves":
-            value["leaves"]["batch_size"] = rng.randrange(1, 1000) * 1001
+        elif part == "params":
+            value["params"]["batch_size"] = rng.randrange(1, 1000) * 1001
         elif part == "outputs":
             # what nobody has read and what is not inside (the state for resuming) only the root hash binds
             read = sorted(value["outputs"].keys() - {"state.safetensors"})
@@ -215,7 +215,7 @@ def source_edited(rng: random.Random, members: Members) -> list[str]:
 def key_edited(rng: random.Random, members: Members) -> list[str]:
     """Other parameters in a key file."""
     name = rng.choice(sorted(n for n in members if n.startswith("keys/pretrain/")))
-    part = rng.choice(["leaves", "silent"])
+    part = rng.choice(["params", "omitted_defaults"])
     edit(members, name, lambda value: value.setdefault(part, {}).update(batch_size=rng.randrange(1, 1000) * 1001))
     return [name]
 

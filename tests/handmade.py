@@ -12,8 +12,8 @@ from pipeline.work import Work
 DIVERGED = {"outcome": "diverged"}
 
 
-def leaves(**changes: Any) -> dict[str, Any]:
-    """Leaves of an artifact without cells."""
+def params(**changes: Any) -> dict[str, Any]:
+    """Params of an artifact without cells."""
     return {
         "paper": {
             "key": "directpred",
@@ -47,7 +47,7 @@ def cell(axes: dict[str, Any], seeds: int = 2, **changes: Any) -> dict[str, Any]
         "axes": axes,
         "role": "cell",
         "dataset": used,
-        "stands_for": axes.get("dataset", ""),
+        "paper_dataset": axes.get("dataset", ""),
         "epochs": epochs,
         "trained_epochs": {100: 8, 300: 14, 500: 20}.get(epochs, epochs),
         "missing": None,
@@ -75,7 +75,7 @@ def work(folder: Path, spec: dict[str, Any], scores: dict[str, Any], **more: Any
     out = folder / "out"
     out.mkdir(parents=True, exist_ok=True)
     paper, edition = spec["paper"]["key"], spec["scale"]["key"]
-    # The leaves travel through a key file, which is JSON with sorted keys.
+    # The params travel through a key file, which is JSON with sorted keys.
     spec = json.loads(json.dumps(spec, sort_keys=True))
     return Work(f"results/{edition}/{paper}/{spec['artifact']}", spec, out, inputs, **more)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.views.boxes import UNIFORMS, random_boxes
+from pipeline.views.crop_boxes import UNIFORMS, random_boxes
 
 SHAPES = pytest.mark.parametrize(
     ("shape", "size"),

@@ -16,8 +16,8 @@ from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read
 from pipeline.engine import executor
 from pipeline.engine.jobs import jobs_of
-from pipeline.engine.settle import settle
 from pipeline.engine.state import States
+from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.plan import Plan
@@ -33,7 +33,7 @@ def build(root: Path, known: Catalogue) -> Plan:
     """
     plan = Plan(known, known.built())
     states = States(plan, Workspace(root))
-    settle(states, jobs_of(states).values())
+    sync_key_files(states, jobs_of(states).values())
     families = {state.key_file.module: state.node.family for state in states}
     stages = {module.removesuffix(".py").replace("/", "."): _Stage(f, plan) for module, f in families.items()}
     works = executor.Executor(Workspace(root))
@@ -65,8 +65,8 @@ class _Stage:
         self._values: dict[str, set[str]] = {}
         self._records: dict[str, list[dict[str, Any]]] = {}
         for artifact in plan.artifacts.values():
-            for number, cell in enumerate(artifact.leaves["cells"]):
-                value = cell.get("value", artifact.leaves["measure"]["value"])
+            for number, cell in enumerate(artifact.params["cells"]):
+                value = cell.get("value", artifact.params["measure"]["value"])
                 for name in cell["nodes"]:
                     self._values.setdefault(name, set()).add(value)
                     self._records.setdefault(name, []).append({**cell["axes"], "value": number / 8})
@@ -100,12 +100,12 @@ class _Stage:
         if work.spec["kind"] == "table":
             list(table.execute([work]))
             return
-        leaves, stem = work.spec, work.out / work.spec["artifact"]
+        params, stem = work.spec, work.out / work.spec["artifact"]
         rows, unmatched = read(work)
-        verdicts = claims.judge(leaves["claims"], rows, leaves["scale"]["key"], work.name)
-        content = {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], **identity(work)}
+        verdicts = claims.judge(params["claims"], rows, params["scale"]["key"], work.name)
+        content = {**report(params, rows, verdicts, unmatched), "figure": params["figure"], **identity(work)}
         formats.write_json(stem.with_suffix(".json"), content)
-        formats.write_csv(stem.with_suffix(".csv"), table.columns(leaves), [table.line(leaves, row) for row in rows])
+        formats.write_csv(stem.with_suffix(".csv"), table.columns(params), [table.line(params, row) for row in rows])
         for suffix in (".md", ".pdf", ".png"):
             stem.with_suffix(suffix).write_text(f"{work.name}{suffix} {work.key}\n")
 

@@ -14,10 +14,12 @@ from PIL import Image
 
 from pipeline.artifacts import animation, style
 from pipeline.artifacts.animation import Animation
-from pipeline.artifacts.figures import directpred_fig3, multiview_toyB4, stepwise_fig1ab
 from pipeline.artifacts.rows import CELL, Row
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Workspace
+from pipeline.papers.directpred.figures import fig3 as directpred_fig3
+from pipeline.papers.multiview.figures import toyB4 as multiview_toyB4
+from pipeline.papers.stepwise.figures import fig1ab as stepwise_fig1ab
 from pipeline.provenance import audit, identify
 from pipeline.theory import simulations
 
@@ -83,7 +85,7 @@ def test_only_what_moves_changes_and_white_is_white(tmp_path):
     assert 0 < differ.sum() < 200
 
 
-@pytest.mark.parametrize("count", [0, 1, animation.MOST + 1])
+@pytest.mark.parametrize("count", [0, 1, animation.MAX_FRAMES + 1])
 def test_too_few_and_too_many_frames_are_refused(tmp_path, count):
     with pytest.raises(UserError, match=r"a\.gif: Animation\.count: expected 2 to 48 frames, found \d+$"):
         animation.write(tmp_path / "a.gif", decay(count), CARRIED)
@@ -146,7 +148,7 @@ SIMULATION = '''
 
 import numpy as np
 
-from pipeline.theory.simulation import Simulation
+from pipeline.simulation.records import Simulation
 
 
 def simulate(*, rate: float = 1.0) -> Simulation:
@@ -166,7 +168,7 @@ from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.drawing import Drawing
 
 
-def draw(rows, leaves, curves, *, width: float = 3.0):
+def draw(rows, params, curves, *, width: float = 3.0):
     """One line."""
     stills = [Figure(figsize=(width, 2.0)) for _ in range(2)]
     lines = [figure.subplots().plot(curves["x"])[0] for figure in stills]
@@ -253,7 +255,7 @@ def test_its_path_as_a_target_is_told_what_to_type(theirs):
 
 def test_a_bundle_carries_it_and_verify_draws_it_again(theirs):
     """Components of somebody's own are never run by verify: this one is made part of the checkout."""
-    kept = {"figures": "artifacts/figures", "simulations": "theory/simulations"}
+    kept = {"figures": "artifacts/figures", "simulations": "simulations"}
     for category, name in (("figures", "moving"), ("figures", "still"), ("simulations", "decay")):
         shutil.move(theirs.root / f"theirs/{category}/{name}.py", theirs.root / f"pipeline/{kept[category]}/{name}.py")
     theirs.snakemake(f"{MOVING}.csv", *CONFIG)

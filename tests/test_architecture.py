@@ -140,7 +140,7 @@ def test_what_decides_is_told_by_folder_and_imports_none_of_what_computes(arrows
 
 def test_a_stage_runs_nothing_that_decides(arrows: dict[str, set[str]]) -> None:
     stages = ["pipeline.data.prepare", "pipeline.training.pretrain", "pipeline.evaluation.measure"]
-    stages += ["pipeline.theory.simulate", "pipeline.artifacts.table", "pipeline.artifacts.figure"]
+    stages += ["pipeline.simulation.stage", "pipeline.artifacts.table", "pipeline.artifacts.figure"]
     for stage in stages:
         reached, waiting = set(), [stage]
         while waiting:

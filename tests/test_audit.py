@@ -18,8 +18,9 @@ from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
-from pipeline.provenance import audit, chain, identify, page, views
+from pipeline.provenance import audit, chain, identify, views
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, STALE
+from pipeline.site import audit_page
 
 TABLE, FIGURE = "results/mini/mini/duel", "results/mini/mini/bars"
 
@@ -62,7 +63,7 @@ def test_json_names_every_node_with_its_hashes(drawn):
     assert len(found["nodes"]) == 10
     for name, entry in found["nodes"].items():
         assert receipt.key_of(
-            entry["stage"], entry["code"], entry["leaves"], {r: e["content"] for r, e in entry["inputs"].items()},
+            entry["stage"], entry["code"], entry["params"], {r: e["content"] for r, e in entry["inputs"].items()},
             entry["seed"], entry["epoch"],
         ) == entry["key"]  # fmt: skip
         assert entry["execution"]["seconds"] >= 0
@@ -94,14 +95,14 @@ def test_a_graph_for_mermaid_has_every_box_once(here):
 
 
 def test_the_page_needs_nothing_from_elsewhere(here):
-    html = page.html(audited(here, TABLE))
+    html = audit_page.html(audited(here, TABLE))
     assert "Everything holds." in html
     assert "<svg" in html and "<script" not in html
     assert not re.search(r'(src|href)="(?!#)', html)
     for link in re.findall(r'href="#([^"]+)"', html):
         assert f'id="{link}"' in html
     (here / f"{TABLE}.csv").write_text("<b>&")
-    assert "not what results/mini/mini/duel.receipt.json says" in page.html(audited(here, TABLE))
+    assert "not what results/mini/mini/duel.receipt.json says" in audit_page.html(audited(here, TABLE))
 
 
 # -- copies that were mailed around
@@ -138,9 +139,9 @@ def test_an_earlier_version_is_called_so(here, tmp_path):
     shutil.copy(here / f"{TABLE}.csv", copy)
     # another receipt has come into the ledger since
     new = receipt.make(old["key"], {k: old[k] for k in ("stage", "node", "code", "inputs", "seed", "epoch")}, {})
-    new |= {"leaves": old["leaves"] | {"title": "another"}, "outputs": old["outputs"]}
+    new |= {"params": old["params"] | {"title": "another"}, "outputs": old["outputs"]}
     inputs = {role: entry["content"] for role, entry in new["inputs"].items()}
-    new["key"] = receipt.key_of(new["stage"], new["code"], new["leaves"], inputs, None, None)
+    new["key"] = receipt.key_of(new["stage"], new["code"], new["params"], inputs, None, None)
     entry = dict(old["outputs"]["duel.csv"], sha256="0" * 64)
     new["outputs"] = old["outputs"] | {"duel.csv": entry}
     (here / f"{TABLE}.receipt.json").write_text(files.dumps(new))
@@ -153,7 +154,7 @@ def test_an_earlier_version_is_called_so(here, tmp_path):
 # -- what is declared now
 
 
-def test_a_changed_leaf_makes_it_stale_and_names_the_leaf(drawn):
+def test_a_changed_param_makes_it_stale_and_names_the_param(drawn):
     drawn.edit("params/papers/mini.yaml", "rho: 0.3", "rho: 0.4")
     done = drawn.pipeline("audit", DUEL, "--config", "scale=mini", check=False)
     assert done.returncode == 1
@@ -161,10 +162,10 @@ def test_a_changed_leaf_makes_it_stale_and_names_the_leaf(drawn):
 
 
 def test_changed_code_makes_it_stale_and_accept_says_why_it_does_not(drawn):
-    path = drawn.root / "pipeline/training/indicators.py"
+    path = drawn.root / "pipeline/training/collapse_metrics.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
     done = drawn.pipeline("audit", DUEL, "--config", "scale=mini", check=False)
-    assert done.returncode == 1 and "pipeline/training/indicators.py" in done.stdout
+    assert done.returncode == 1 and "pipeline/training/collapse_metrics.py" in done.stdout
     drawn.pipeline("accept", "pretrain", "--reason", "An unused constant.", "--config", "scale=mini")
     done = drawn.pipeline("audit", DUEL, "--config", "scale=mini")
     assert "4 pretrain ran with earlier code, accepted as equivalent: An unused constant." in done.stdout
@@ -174,7 +175,7 @@ def test_raw_files_that_are_at_hand_are_compared(here, monkeypatch):
     link = chain.walk(sources.Folder(here), [TABLE]).family("prepare")[0]
     right = here / "raw.tar.gz"
     right.write_bytes(b"raw")
-    link.receipt["leaves"]["files"] = [{"name": "raw.tar.gz", "sha256": files.sha256(right)}]
+    link.receipt["params"]["files"] = [{"name": "raw.tar.gz", "sha256": files.sha256(right)}]
     whole = chain.Chain({link.node.name: link})
     assert list(audit._raw(whole, str(here))) == []
     right.write_bytes(b"war")
@@ -205,7 +206,7 @@ def _forge(path: Path, root: Path, change) -> str:
     found = json.loads(path.read_text())
     change(found)
     inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
-    found["key"] = receipt.key_of(found["stage"], found["code"], found["leaves"], inputs, found["seed"], found["epoch"])
+    found["key"] = receipt.key_of(found["stage"], found["code"], found["params"], inputs, found["seed"], found["epoch"])
     path.write_text(files.dumps(found))
     return path.relative_to(root).as_posix()
 
@@ -252,7 +253,7 @@ def test_tampering_is_found_every_time(here, times):
                 if rng.random() < 0.5 and value["code"]:
                     value["code"][rng.choice(sorted(value["code"]))] = "0" * 16
                 else:
-                    value["leaves"]["threads" if "threads" in value["leaves"] else "classes"] = 7
+                    value["params"]["threads" if "threads" in value["params"] else "classes"] = 7
 
             _forge(path, here, lie)
             touched = [path]
@@ -369,15 +370,15 @@ def test_receipts_that_read_each_other_end_the_walk(tmp_path):
     def write(name, below):
         node = Node(name)
         inputs = {"data": {"node": below, "content": "0" * 64, "files": []}}
-        leaves = {"name": "x", "classes": 2, "files": [], "source": {}}
-        key = receipt.key_of("prepare", {}, leaves, {"data": "0" * 64})
-        parts = {"stage": "prepare", "node": name, "code": {}, "leaves": leaves, "inputs": inputs}
+        params = {"name": "x", "classes": 2, "files": [], "source": {}}
+        key = receipt.key_of("prepare", {}, params, {"data": "0" * 64})
+        parts = {"stage": "prepare", "node": name, "code": {}, "params": params, "inputs": inputs}
         (tmp_path / node.receipt).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / node.receipt).write_text(files.dumps(receipt.make(key, parts | {"seed": None, "epoch": None}, {})))
 
-    leaves = {"name": "x", "classes": 2, "files": [], "source": {}}
-    name = f"data/{naming.dataset(leaves, True)}"
-    other = f"data/{naming.dataset(leaves, False)}"
+    params = {"name": "x", "classes": 2, "files": [], "source": {}}
+    name = f"data/{naming.dataset(params, True)}"
+    other = f"data/{naming.dataset(params, False)}"
     write(name, other)
     write(other, name)
     found = chain.walk(sources.Folder(tmp_path), [name])

@@ -78,7 +78,7 @@ def test_nothing_tells_whose_machine_it_was(built: Project, tmp_path):
         for text in private:
             assert text.encode() not in content and text not in name, f"{name}: {text}"
         key = json.loads(content) if name.startswith("keys/") and name.endswith(".json") else {}
-        assert not key.keys() & {"context", "noticed"}
+        assert not key.keys() & {"context", "invalidated_at"}
 
 
 def test_a_file_that_tells_is_refused(built: Project):

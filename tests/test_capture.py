@@ -23,16 +23,18 @@ from pipeline import components
 from pipeline.errors import UserError
 from pipeline.monitor.report import Report
 from pipeline.monitor.saver import Saver
+from pipeline.nets import checkpoint
+from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred
 from pipeline.nets.predictors.optimal import OptimalPredictor, optimal_matrix
-from pipeline.nets.spectral import directpred_matrix
 from pipeline.nets.target import embed
-from pipeline.training import capture, checkpoint, device, fusion, pretrain, progress
-from pipeline.training.arithmetic import forward_context, widened
-from pipeline.training.capture import CAPTURED, FUSED, FUSING, PER_VIEW, Steps
-from pipeline.training.device import prepare_device
-from pipeline.training.fusion import WORTHWHILE, Fuse, compiled, fuser
+from pipeline.numerics import device, saved_tensors
+from pipeline.numerics.arithmetic import forward_context, upcast
+from pipeline.numerics.device import prepare_device
+from pipeline.training import capture, fusion, pretrain
+from pipeline.training.capture import CAPTURED, FUSED, FUSING, PER_VIEW, StepRunner
+from pipeline.training.fusion import MIN_STEPS_TO_COMPILE, Fuse, compiled, fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimizers import adam, lars, sgd
 from pipeline.training.step import TrainingStep
@@ -68,8 +70,8 @@ def make_step(spec: dict[str, Any]) -> TrainingStep:
     files = files_of(spec)
     network = pretrain.build_network(spec, (3, 8, 8), files, 0).train()
     groups = parameter_groups(network, spec["predictor"])
-    leaves = {name: value for name, value in spec["objective"].items() if name != "kind"}
-    objective = functools.partial(components.load(files["objective"]).loss, **leaves)
+    params = {name: value for name, value in spec["objective"].items() if name != "kind"}
+    objective = functools.partial(components.load(files["objective"]).loss, **params)
     optimizer = components.make(files["optimizer"], spec["optimizer"], groups)
     device = next(network.parameters()).device
     return TrainingStep(network, objective, optimizer, functools.partial(forward_context, spec["precision"], device))
@@ -222,7 +224,7 @@ class Notes:
 def notes(monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
     """Runs on the CPU capture with :class:`Notes`."""
     recorder = type("Fresh", (Notes,), {"log": []})
-    monkeypatch.setattr(pretrain, "Steps", functools.partial(Steps, recorder=recorder))
+    monkeypatch.setattr(pretrain, "Steps", functools.partial(StepRunner, recorder=recorder))
     return recorder
 
 
@@ -263,7 +265,7 @@ def test_a_captured_run_goes_on_after_a_crash_and_from_a_milestone(
     monkeypatch.setattr(Notes, "replay", failing)
     with pytest.raises(KeyboardInterrupt):
         execute(spec, [3], tmp_path / "c", data, scratch=tmp_path / "scratch")
-    assert progress.read(tmp_path / "scratch") is not None
+    assert saved_tensors.read(tmp_path / "scratch") is not None
     monkeypatch.setattr(Notes, "replay", real)
     assert execute(spec, [3], tmp_path / "d", data, scratch=tmp_path / "scratch")[3] == undisturbed[3]
 
@@ -286,11 +288,11 @@ def test_state_that_is_put_back_is_captured_anew(data: Path, tmp_path: Path, not
 
 def linear_steps(
     after_step: Callable[[], None], recorder: Any, every: int = 1, fuse: Fuse | None = None
-) -> tuple[Steps, Network]:
+) -> tuple[StepRunner, Network]:
     step = make_step(run_spec(predictor={"kind": "linear"}))
     step.network.predictor.after_step, step.network.predictor.every = after_step, every
     identity = components.make(components.find("views", "identity"), {}, (3, 8, 8), None)
-    return Steps(step, identity, 0, torch.device("cpu"), 4, fuse, recorder), step.network
+    return StepRunner(step, identity, 0, torch.device("cpu"), 4, fuse, recorder), step.network
 
 
 FOUR = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
@@ -614,9 +616,9 @@ def test_nothing_that_is_fused_makes_a_tensor_of_numbers_on_the_host() -> None:
         return graph.forward
 
     torch._dynamo.reset()
-    leaves = {"blur_probability": 0.5, "solarize_probability": [0.0, 0.2], "interpolation": "bicubic"}
+    params = {"blur_probability": 0.5, "solarize_probability": [0.0, 0.2], "interpolation": "bicubic"}
     normalize = {"mean": [0.5] * 3, "std": [0.2] * 3}
-    policy = components.make(components.find("views", "simclr"), leaves, (3, 8, 8), normalize)
+    policy = components.make(components.find("views", "simclr"), params, (3, 8, 8), normalize)
     images, source = torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.Generator()
     found = compiled(policy, backend)(images, source.manual_seed(0))
     expected = policy(images, source.manual_seed(0))
@@ -693,8 +695,12 @@ def test_a_kind_of_step_that_waits_takes_no_fused_kernels_from_the_other(first: 
 
 def test_where_kernels_are_fused() -> None:
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
-    assert fuser(gpu, False, WORTHWHILE) is not None
-    for where, deterministic, steps in ((cpu, False, 10**6), (gpu, True, 10**6), (gpu, False, WORTHWHILE - 1)):
+    assert fuser(gpu, False, MIN_STEPS_TO_COMPILE) is not None
+    for where, deterministic, steps in (
+        (cpu, False, 10**6),
+        (gpu, True, 10**6),
+        (gpu, False, MIN_STEPS_TO_COMPILE - 1),
+    ):
         assert fuser(where, deterministic, steps) is None
 
 
@@ -703,7 +709,7 @@ def test_where_kernels_are_fused() -> None:
 
 def test_half_precision_is_widened_once_and_stays_the_same_tensor() -> None:
     half, double = draw(2, 3).bfloat16(), draw(2, 3).double()
-    (a, b), (c,) = widened([half, double], [half])
+    (a, b), (c,) = upcast([half, double], [half])
     assert a.dtype == torch.float32 and torch.equal(a, half.float())
     assert a is c and b is double
 
@@ -819,7 +825,7 @@ def test_what_cannot_be_repeated_is_one_line(data: Path, tmp_path: Path, monkeyp
     def refused(*args: Any) -> Any:
         raise RuntimeError("f_cuda does not have a deterministic implementation, but you set ...")
 
-    monkeypatch.setattr(Steps, "__call__", refused)
+    monkeypatch.setattr(StepRunner, "__call__", refused)
     with pytest.raises(UserError, match="found f_cuda, which cannot on this device; set deterministic: false"):
         list(run.train_epoch(Saver(None), Report("x", 98, 7, io.StringIO()), 7))
 
@@ -830,7 +836,7 @@ def test_what_cannot_be_repeated_is_one_line(data: Path, tmp_path: Path, monkeyp
 def gpu_run(spec: dict[str, Any], root: Path, data: Path, captured: bool = True) -> pretrain.Run:
     run = pretrain.Run(make_works(spec, [3], root, data, device="cuda")[0])
     if not captured:
-        run.steps.why_eager = "asked for"
+        run.steps.eager_reason = "asked for"
     return run
 
 
@@ -865,7 +871,7 @@ def test_a_fused_run_on_a_gpu_is_the_plain_run_up_to_rounding(
 ) -> None:
     spec = run_spec(**ALWAYS, optimizer={"kind": "sgd", "lr": 1e-4})
     plain = train(gpu_run(spec, tmp_path / "a", data), 2)
-    monkeypatch.setattr(fusion, "WORTHWHILE", 0)
+    monkeypatch.setattr(fusion, "MIN_STEPS_TO_COMPILE", 0)
     fused = train(gpu_run(spec, tmp_path / "b", data), 2)
     assert (plain.steps.mode, fused.steps.mode) == (CAPTURED, FUSED)
     assert fused.history.rows[-1][1:] == pytest.approx(plain.history.rows[-1][1:], rel=1e-2)

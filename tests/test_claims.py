@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from handmade import DIVERGED, cell, filled, grid, leaves, work
+from handmade import DIVERGED, cell, filled, grid, params, work
 
 from pipeline.artifacts import claims, scorecard, table
 from pipeline.artifacts.claims import NOT_SHOWN, SHOWN, UNDECIDED, UNTESTED
@@ -303,7 +303,7 @@ def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path,
         with (PARAMS / "published" / entry["published"]["file"]).open(encoding="utf-8", newline="") as file:
             where = entry["published"].get("where", {})
             published = [row for row in csv.DictReader(file) if all(row[k] == str(v) for k, v in where.items())]
-    spec = leaves(artifact=name, cells=cells, published=published, claims=entry.get("claims", []))
+    spec = params(artifact=name, cells=cells, published=published, claims=entry.get("claims", []))
     spec |= {"rows": list(axes["rows"]), "columns": list(axes["columns"]), "fixed": axes["fixed"]}
     made = work(tmp_path, spec, {})
     list(table.execute([made]))
@@ -333,7 +333,7 @@ def reports(tmp_path: Path) -> list[Path]:
             {"method": name, "dataset": "stl10", "epochs": "100", "value": value, "std": "0.1", "unit": "%"}
             for name, value in (("directpred", "77.86"), ("sgd", "75.06"))
         ]
-        spec = leaves(artifact=artifact, cells=cells, claims=[claim], published=published)
+        spec = params(artifact=artifact, cells=cells, claims=[claim], published=published)
         done = work(tmp_path / artifact, spec, filled(cells, values))
         list(table.execute([done]))
         made.append(done.out / f"{artifact}.json")
@@ -386,7 +386,7 @@ def _printed(**changes) -> dict:
     """A cell of an artifact's JSON file on the paper's own data: 75.0 ± 1.0 of four seeds, 76.0 ± 0.5 in print."""
     return {
         "axes": {"method": "sgd", "dataset": "stl10", "epochs": 100}, "role": "cell",
-        "dataset": "stl10", "stands_for": "stl10", "trained_epochs": 100, "mean": 75.0, "std": 1.0, "n": 4,
+        "dataset": "stl10", "paper_dataset": "stl10", "trained_epochs": 100, "mean": 75.0, "std": 1.0, "n": 4,
         "published_mean": 76.0, "published_std": 0.5, **changes,
     }  # fmt: skip
 
@@ -428,7 +428,7 @@ def test_cells_outside_the_band_are_named(tmp_path: Path) -> None:
         {"method": name, "dataset": "stl10", "epochs": "100", "value": value, "std": "0.1", "unit": "%"}
         for name, value in (("directpred", "77.86"), ("sgd", "75.06"))
     ]
-    done = work(tmp_path, leaves(cells=cells, published=published), filled(cells, values))
+    done = work(tmp_path, params(cells=cells, published=published), filled(cells, values))
     list(table.execute([done]))
     (row,) = scorecard.collect([done.out / "table8.json"])
     assert (row["cells_within"], row["cells_outside"], row["cells_not_comparable"]) == (1, 1, 0)
@@ -441,7 +441,7 @@ def test_cells_outside_the_band_are_named(tmp_path: Path) -> None:
 def test_a_diverged_side_is_said_on_the_page(tmp_path: Path) -> None:
     cells = grid(method=["directpred", "sgd"], dataset=["stl10"], epochs=[100])
     values = {("directpred", "stl10", 100): [DIVERGED, DIVERGED], ("sgd", "stl10", 100): [34.0, 36.0]}
-    spec = leaves(cells=cells, claims=[{"text": "It wins", "greater": ["directpred", "sgd"]}])
+    spec = params(cells=cells, claims=[{"text": "It wins", "greater": ["directpred", "sgd"]}])
     done = work(tmp_path, spec, filled(cells, values))
     list(table.execute([done]))
     assert "- **undecided (seed noise)**: It wins\n  - no number\n" in (done.out / "table8.md").read_text("utf-8")

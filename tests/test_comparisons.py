@@ -15,7 +15,7 @@ from conftest import Project, copy_project
 from pipeline import components
 from pipeline.engine.executor import Executor
 from pipeline.errors import UserError
-from pipeline.evaluation.subject import Subject
+from pipeline.evaluation.context import EvaluationContext
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.monitor.progress import Progress
 from pipeline.planning.catalogue import Catalogue, Request
@@ -32,7 +32,7 @@ def planned(*names: str, scale: str = "tiny", **options) -> Plan:
 
 
 def cells(plan: Plan, name: str) -> dict[tuple, dict]:
-    found = plan.artifacts[f"results/tiny/stepwise/{name}"].leaves["cells"]
+    found = plan.artifacts[f"results/tiny/stepwise/{name}"].params["cells"]
     return {tuple(str(v) for v in cell["axes"].values()): cell for cell in found}
 
 
@@ -188,9 +188,9 @@ def test_a_scale_may_say_something_of_one_paper_alone():
     assert {run.run["optimizer"]["kind"] for run in other.runs.values()} == {"sgd"}
     gpu = Catalogue(Options(scale="gpu"))
     found = Plan(gpu, [Request("gpu", "gpu", "paper", "stepwise", "table1")]).artifacts["results/gpu/stepwise/table1"]
-    assert {cell["dataset"] for cell in found.leaves["cells"]} == {"cifar10"}
-    assert {cell["stands_for"] for cell in found.leaves["cells"]} == {"stl10"}
-    assert {cell["trained_epochs"] for cell in found.leaves["cells"]} == {100}
+    assert {cell["dataset"] for cell in found.params["cells"]} == {"cifar10"}
+    assert {cell["paper_dataset"] for cell in found.params["cells"]} == {"stl10"}
+    assert {cell["trained_epochs"] for cell in found.params["cells"]} == {100}
 
 
 def test_a_schedule_that_names_no_end_ends_with_the_training(tmp_path):
@@ -334,19 +334,19 @@ def test_both_tables_on_a_cpu_within_ten_minutes(project):
 # -- pairs
 
 
-def _subject(project: Project, key: dict, seed: int, checkpoint: str = "none") -> Subject:
+def _subject(project: Project, key: dict, seed: int, checkpoint: str = "none") -> EvaluationContext:
     """What a measure with this key file looks at."""
-    leaves = key["leaves"]
-    return Subject(
+    params = key["params"]
+    return EvaluationContext(
         spec={
             "normalize": None,
-            **{name: value for name, value in leaves.items() if name not in ("measure", "reference")},
+            **{name: value for name, value in params.items() if name not in ("measure", "reference")},
         },
         seed=seed,
         device=torch.device("cpu"),
         checkpoint=project.root / checkpoint,
         data=project.root / key["inputs"]["data"],
-        components={name: components.find(name, leaves[name]["kind"]) for name in ("views", "encoder", "projector")},
+        components={name: components.find(name, params[name]["kind"]) for name in ("views", "encoder", "projector")},
         progress=Progress("test"),
     )
 
@@ -379,7 +379,7 @@ def test_the_second_half_are_the_partners_of_the_first(compared_once, monkeypatc
     key = json.loads(path.read_text())
     still = {"scale_min": 1.0, "ratio_min": 1.0, "ratio_max": 1.0, "jitter_probability": 0.0, "grayscale": 0.0}
     subject = _subject(compared_once, key, 0)
-    subject.spec = {**subject.spec, "views": {**key["leaves"]["views"], **still}, "normalize": None}
+    subject.spec = {**subject.spec, "views": {**key["params"]["views"], **still}, "normalize": None}
     monkeypatch.setattr(pairs, "_CHUNK", 8)
     drawn = pairs.draw(subject, 20)
     assert torch.equal(drawn.images[:20], drawn.images[20:])

@@ -130,13 +130,15 @@ def test_an_edited_component_concerns_the_runs_that_name_it(built):
 
 
 def test_a_new_field_renames_no_run_and_a_changed_default_does(built):
-    field = "    threads: int = _leaf(int, 1, gt=0)\n"
+    field = "    threads: int = _param(int, 1, gt=0)\n"
     built.edit(
-        "pipeline/planning/composition.py", field, field + "    momentum_warmup: int = _leaf(int, 0, absent=0)\n"
+        "pipeline/planning/composition.py",
+        field,
+        field + "    momentum_warmup: int = _param(int, 0, default_before=0)\n",
     )
     assert built.build(DUEL) == NOTHING
-    new = "    momentum_warmup: int = _leaf(int, 5, absent=0)\n"
-    built.edit("pipeline/planning/composition.py", "    momentum_warmup: int = _leaf(int, 0, absent=0)\n", new)
+    new = "    momentum_warmup: int = _param(int, 5, default_before=0)\n"
+    built.edit("pipeline/planning/composition.py", "    momentum_warmup: int = _param(int, 0, default_before=0)\n", new)
     assert built.build(DUEL)["pretrain"] == 4
 
 
@@ -277,7 +279,7 @@ def test_code_edited_between_reading_and_running_is_refused(built):
     )
 
 
-def test_why_names_the_leaf_the_module_and_the_input(built):
+def test_why_names_the_param_the_module_and_the_input(built):
     config = ("--config", "scale=mini")
 
     def why(*more: str) -> str:
@@ -286,18 +288,18 @@ def test_why_names_the_leaf_the_module_and_the_input(built):
     assert why() == "up to date: no stage would execute\n"
     built.edit("params/papers/mini.yaml", "epsilon: 0.1", "epsilon: 0.25")
     text = why()
-    assert "leaf: predictor.epsilon: 0.1 -> 0.25  (against local-shapes-tiny_conv-directpred" in text
+    assert "param: predictor.epsilon: 0.1 -> 0.25  (against local-shapes-tiny_conv-directpred" in text
     assert "input: 2 of 4 measurements are to be executed" in text
     assert "-linear-ema-" not in text
     found = json.loads(why("--json"))
     assert Counter(entry["stage"] for entry in found) == {"pretrain": 2, "linear_probe": 2, "table": 1}
     built.edit("params/papers/mini.yaml", "epsilon: 0.25", "epsilon: 0.1")
     built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 2}}", "{linear_probe: {epochs: 3}}")
-    assert "leaf: measure.epochs: 2 -> 3" in why()
+    assert "param: measure.epochs: 2 -> 3" in why()
     built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 3}}", "{linear_probe: {epochs: 2}}")
     built.edit("params/scales/mini.yaml", "train: 96", "train: 128")
     text = why()
-    assert "leaf: source.train: 96 -> 128" in text
+    assert "param: source.train: 96 -> 128" in text
     assert "pretrain: checkpoints/local-shapes-tiny_conv-linear" in text
     built.edit("params/scales/mini.yaml", "train: 128", "train: 96")
     path = built.root / "pipeline/data/prepare.py"
@@ -340,7 +342,7 @@ def test_other_pythons_give_the_same_keys(built, tmp_path):
         "c = Catalogue(Options()); plan = Plan(c, [c.request('results/mini/mini/duel.csv')])\n"
         "import json, pathlib\n"
         "for path, key in key_files(plan, Fingerprints()).items():\n"
-        "    there = json.loads(pathlib.Path(path).read_text()); there.pop('noticed', None)\n"
+        "    there = json.loads(pathlib.Path(path).read_text()); there.pop('invalidated_at', None)\n"
         "    assert there == json.loads(key.text()), (path, there, key.text())\n"
         "print(len(plan.runs))"
     )

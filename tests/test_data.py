@@ -280,7 +280,7 @@ def test_digits_are_split_by_class(tmp_path):
         assert np.abs(np.bincount(arrays.labels(split).numpy()) - share * whole).max() <= 1.0
 
 
-def test_digits_leaves(tmp_path):
+def test_digits_params(tmp_path):
     full = prepared(tmp_path / "a", {"kind": "digits"})
     few = prepared(tmp_path / "b", {"kind": "digits", "train": 100, "size": 16})
     assert few.image_shape == (3, 16, 16)

@@ -14,7 +14,7 @@ from conftest import DUEL, Project, add_mini, copy_project
 
 from pipeline.comparing import cells
 from pipeline.provenance import differences
-from pipeline.provenance.causes import Made, Pairs
+from pipeline.provenance.causes import BuildRecord, NodeDiff
 
 CONFIG = ("--config", "scale=mini")
 EARLY, CURVE = "results/mini/mini/early.csv", "results/mini/mini/curve.csv"
@@ -22,7 +22,7 @@ EARLY, CURVE = "results/mini/mini/early.csv", "results/mini/mini/curve.csv"
 FIGURE = """  curve:
     title: Learning rates
     kind: figure
-    draw: {kind: directpred_fig6, along: lr, label: learning rate}
+    draw: {kind: directpred/fig6, along: lr, label: learning rate}
     rows: {dataset: [cifar10]}
     columns: {lr: [0.1]}
     fixed: {method: plain, epochs: 100}
@@ -49,7 +49,7 @@ def diff(project: Project, *arguments: str) -> dict:
 
 @pytest.fixture(scope="module")
 def revisions(tmp_path_factory) -> tuple[Project, dict[str, str]]:
-    """A tracked scale: built and committed, built with another leaf and committed, built with other code and not."""
+    """A tracked scale: built and committed, built with another param and committed, built with other code and not."""
     project = add_mini(copy_project(tmp_path_factory.mktemp("diff") / "project"))
     project.edit("params/scales/mini.yaml", "title: tests", "title: tests\ntracked: true")
     ignore = project.root / ".gitignore"
@@ -69,7 +69,7 @@ def revisions(tmp_path_factory) -> tuple[Project, dict[str, str]]:
     return project, found
 
 
-def test_a_changed_leaf_is_named_with_the_cells_that_it_changed(revisions):
+def test_a_changed_param_is_named_with_the_cells_that_it_changed(revisions):
     project, at = revisions
     found = diff(project, at["built"], at["rho"], "mini/early")["artifacts"][0]
     assert found["a"] == f"revision {at['built']} ({at['built'][:10]})"
@@ -77,10 +77,10 @@ def test_a_changed_leaf_is_named_with_the_cells_that_it_changed(revisions):
     assert verdicts["plain"] == "identical"
     assert verdicts["direct"] in ("within seed noise", "beyond seed noise")
     assert [(c["type"], c["name"], c["old"], c["new"], c["cells"]) for c in found["causes"]] == [
-        ("leaf", "predictor.rho", 0.3, 0.9, ["method direct"])
+        ("param", "predictor.rho", 0.3, 0.9, ["method direct"])
     ]
     text = project.pipeline("diff", at["built"], at["rho"], "mini/early", *CONFIG).stdout
-    assert "leaf predictor.rho 0.3 -> 0.9: 1 cell\n" in text
+    assert "param predictor.rho 0.3 -> 0.9: 1 cell\n" in text
     assert "| method direct |" in text and "| method plain |" not in text
     assert "1 identical" in text
 
@@ -103,7 +103,7 @@ def test_changed_code_is_named_by_function_and_an_uncommitted_side_is_the_workin
 def test_both_at_once_and_the_standard_error_is_welchs(revisions):
     project, at = revisions
     found = diff(project, at["built"], "mini/early")["artifacts"][0]
-    assert {c["type"] for c in found["causes"]} == {"leaf", "module"}
+    assert {c["type"] for c in found["causes"]} == {"param", "module"}
     for cell in found["cells"]:
         a, b = cell["a"], cell["b"]
         if cell["verdict"] == "identical":
@@ -187,7 +187,7 @@ def test_a_wrong_name_is_one_line(revisions, arguments, words):
 def report(*seeds: dict[str, float], **more) -> dict:
     made = []
     for number, values in enumerate(seeds):
-        cell = {"axes": {"method": "abc"[number], "epochs": 100}, "role": "cell", "dataset": "d", "stands_for": "d"}
+        cell = {"axes": {"method": "abc"[number], "epochs": 100}, "role": "cell", "dataset": "d", "paper_dataset": "d"}
         cell |= {"trained_epochs": 1, "seeds": values, "nodes": dict.fromkeys(values, "n"), "missing": None, **more}
         made.append(cell)
     return {"cells": made}
@@ -232,31 +232,31 @@ def test_series_are_compared_value_by_value():
 def test_an_input_with_the_same_content_is_no_cause():
     def side(digest: str, content: str):
         made = {
-            "m": Made({"leaves": {"k": 1}, "code": {"a.py": digest}}, {"data": ("d", content)}),
-            "d": Made({"leaves": {"size": digest}, "code": {}}, {}),
+            "m": BuildRecord({"params": {"k": 1}, "code": {"a.py": digest}}, {"data": ("d", content)}),
+            "d": BuildRecord({"params": {"size": digest}, "code": {}}, {}),
         }
         return made.get
 
-    assert list(Pairs(side("1", "x"), side("2", "x"), None).between("m", "m")) == [
+    assert list(NodeDiff(side("1", "x"), side("2", "x"), None).between("m", "m")) == [
         differences.Reason("module", "a.py", '"1"', '"2"', change="changed")
     ]
-    found = Pairs(side("1", "x"), side("2", "y"), None).between("m", "m")
+    found = NodeDiff(side("1", "x"), side("2", "y"), None).between("m", "m")
     assert {reason.line(): nodes for reason, nodes in found.items()} == {
         "module: a.py changed": {"m"},
-        'leaf: size: "1" -> "2"': {"d"},
+        'param: size: "1" -> "2"': {"d"},
     }
 
 
 def test_versions_and_machines_are_named():
-    old = Made({"leaves": {}, "code": {}}, {}, {"versions": {"torch": "2.1"}, "gpu": None, "processor": "x"})
-    new = Made({"leaves": {}, "code": {}}, {}, {"versions": {"torch": "2.2"}, "gpu": "H100", "processor": "x"})
-    found = Pairs({"m": old}.get, {"m": new}.get, None).between("m", "m")
+    old = BuildRecord({"params": {}, "code": {}}, {}, {"versions": {"torch": "2.1"}, "gpu": None, "processor": "x"})
+    new = BuildRecord({"params": {}, "code": {}}, {}, {"versions": {"torch": "2.2"}, "gpu": "H100", "processor": "x"})
+    found = NodeDiff({"m": old}.get, {"m": new}.get, None).between("m", "m")
     assert [reason.phrase() for reason in found] == ['version torch "2.1" -> "2.2"', 'machine gpu null -> "H100"']
 
 
 def test_what_a_cause_is_called(tmp_path: Path):
     long = ["a" * 80 + x for x in "bc"]
-    (reason,) = differences.leaves({"claims": [{"text": long[0]}]}, {"claims": ({"text": long[1]},)})
+    (reason,) = differences.params({"claims": [{"text": long[0]}]}, {"claims": ({"text": long[1]},)})
     assert reason.name == "claims[0].text"
     old, new = reason.text().removeprefix("claims[0].text: ").split(" -> ")
     assert old.startswith("...") and old.endswith('b"') and new.endswith('c"') and len(old) < 70

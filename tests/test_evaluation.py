@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from pipeline import components
 from pipeline.errors import UserError
+from pipeline.evaluation import context, softmax, spectra
 from pipeline.evaluation import measure as stage
-from pipeline.evaluation import softmax, spectra, subject
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.measures import knn, linear_probe, spectrum
 from pipeline.evaluation.neighbours import votes
 from pipeline.monitor.progress import Progress
+from pipeline.nets import checkpoint
 from pipeline.nets.network import build_network
-from pipeline.training import checkpoint
-from pipeline.training.randomness import generator
+from pipeline.numerics.randomness import generator
 from pipeline.work import Work
 
 NORMALIZE = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
@@ -240,7 +240,7 @@ def test_without_standardisation_the_scale_of_features_matters():
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "optimizer"])
-def test_bad_leaves_of_the_probe_are_named(name):
+def test_bad_params_of_the_probe_are_named(name):
     points = clusters(20, 1.0)
     with pytest.raises(UserError, match=rf"^linear_probe\.{name}:"):
         linear_probe.measure(Given(points, points, 4), **{name: "lars" if name == "optimizer" else 0})
@@ -293,11 +293,11 @@ def test_chunks_and_temperature_of_the_votes():
     assert torch.isfinite(cold).all() and torch.equal(cold.argmax(1), labels)
 
 
-@pytest.mark.parametrize("leaves", [{"k": 0}, {"temperature": 0.0}])
-def test_bad_leaves_of_knn_are_named(leaves):
+@pytest.mark.parametrize("params", [{"k": 0}, {"temperature": 0.0}])
+def test_bad_params_of_knn_are_named(params):
     points = clusters(20, 1.0)
-    with pytest.raises(UserError, match=rf"^knn\.{next(iter(leaves))}:"):
-        knn.measure(Given(points, points, 4), **leaves)
+    with pytest.raises(UserError, match=rf"^knn\.{next(iter(params))}:"):
+        knn.measure(Given(points, points, 4), **params)
 
 
 # -- spectra
@@ -350,19 +350,19 @@ class Site:
     images: dict[str, Tensor]
 
     def spec(self, **changes) -> dict:
-        """Leaves of a run, complete."""
+        """Params of a run, complete."""
         given = {
             "views": {"kind": "identity"},
             "encoder": {"kind": "tiny_conv", "channels": [4, 6], "strides": [1, 2]},
             "projector": {"kind": "mlp", "hidden": 8, "out": 5},
             "predictor": {"kind": "linear"},
         } | changes
-        resolved = {name: components.resolve(name, leaves, "test") for name, leaves in given.items()}
+        resolved = {name: components.resolve(name, params, "test") for name, params in given.items()}
         return resolved | {"normalize": NORMALIZE, "batch_size": 16, "split": "train"}
 
     def files(self, spec: dict) -> dict[str, Path]:
         """Source files of a run's components."""
-        named = {name: leaves["kind"] for name, leaves in spec.items() if isinstance(leaves, dict) and "kind" in leaves}
+        named = {name: params["kind"] for name, params in spec.items() if isinstance(params, dict) and "kind" in params}
         return {name: components.find(name, kind) for name, kind in named.items()}
 
     def train(self, name: str, spec: dict, outcome: str = "trained", poison: bool = False) -> Path:
@@ -377,10 +377,10 @@ class Site:
         checkpoint.write_payload(folder, state, None, "epoch,loss\n", {"outcome": outcome, "epoch": 0})
         return folder
 
-    def work(self, kind: str, folder: Path, spec: dict, seed: int = 1, **leaves) -> Work:
+    def work(self, kind: str, folder: Path, spec: dict, seed: int = 1, **params) -> Work:
         """What the executor hands to the stage."""
         read = components.reads("measure", kind)
-        protocol = components.resolve("measure", {"kind": kind, **leaves}, "test")
+        protocol = components.resolve("measure", {"kind": kind, **params}, "test")
         out = self.root / f"out-{len(list(self.root.iterdir()))}"
         out.mkdir()
         files = {name: path for name, path in self.files(spec).items() if name in read}
@@ -425,8 +425,8 @@ def test_measures_of_a_checkpoint_share_its_features(site, monkeypatch):
     spec = site.spec()
     folders = [site.train(name, spec) for name in ("a", "b")]
     works = [
-        site.work(kind, folder, spec, **leaves)
-        for kind, leaves in [
+        site.work(kind, folder, spec, **params)
+        for kind, params in [
             ("linear_probe", {"epochs": 30, "lr": 0.03}),
             ("knn", {"k": 5}),
             ("spectrum", {"samples": 48}),
@@ -434,13 +434,13 @@ def test_measures_of_a_checkpoint_share_its_features(site, monkeypatch):
         for folder in folders
     ]
     extracted = []
-    real = subject.extract
+    real = context.extract
 
     def counting(encoder, images, normalize, **more):
         extracted.append(len(images))
         return real(encoder, images, normalize, **more)
 
-    monkeypatch.setattr(subject, "extract", counting)
+    monkeypatch.setattr(context, "extract", counting)
     done = []
     for work in stage.execute(works):
         assert [path.name for path in work.out.iterdir()] == ["scores.json"]  # complete when it is handed over
@@ -493,7 +493,7 @@ def test_spectrum_takes_batch_statistics_and_leaves_the_network_alone(site):
     views = {"kind": "simclr", "scale_min": 0.5, "count": 3}
     spec = site.spec(views=views)
     work = site.work("spectrum", site.train("a", spec), spec)
-    given = subject.Subject(
+    given = context.EvaluationContext(
         spec=work.spec,
         seed=1,
         device=torch.device("cpu"),

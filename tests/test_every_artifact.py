@@ -28,8 +28,8 @@ from pipeline import __main__, components
 from pipeline.commands import _targets
 from pipeline.engine.executor import Executor
 from pipeline.engine.jobs import jobs_of
-from pipeline.engine.settle import settle
 from pipeline.engine.state import States
+from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning import yaml_files
@@ -186,13 +186,13 @@ def test_what_is_not_built(fresh, stem):
 
 @pytest.fixture(scope="module")
 def changed(house, tmp_path_factory) -> Terminal:
-    """The same results, and papers in which one leaf of every simulation and of every run is another."""
+    """The same results, and papers in which one param of every simulation and of every run is another."""
     params = tmp_path_factory.mktemp("changed") / "params"
     shutil.copytree(house.params, params)
     for path in (params / "papers").glob("*.yaml"):
         paper = json.loads(json.dumps(yaml_files.load(path)))
         if "defaults" in paper:
-            paper["defaults"]["precision"] = "bf16"  # a leaf of every run, and none that the scale says
+            paper["defaults"]["precision"] = "bf16"  # a param of every run, and none that the scale says
         for artifact in paper["artifacts"].values():
             if "simulation" in artifact:
                 given = artifact["simulation"]
@@ -210,17 +210,17 @@ def _other(given: dict) -> dict:
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_changed_leaf(changed, stem):
+def test_a_changed_param(changed, stem):
     trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
-    leaf = 'leaf precision "fp32" -> "bf16" in ' if trained else "leaf simulation."
+    param = 'param precision "fp32" -> "bf16" in ' if trained else "param simulation."
     told = changed.about("why", f"{stem}.csv")
-    assert told.code == 0 and told.out.startswith(f"because: {leaf}"), told
+    assert told.code == 0 and told.out.startswith(f"because: {param}"), told
     because = [line for line in told.out.splitlines() if line.startswith("because: ")]
-    assert all(line.startswith("because: leaf ") for line in because), told
+    assert all(line.startswith("because: param ") for line in because), told
     assert "receipt: there is none yet" not in told.out, told
     told = changed.about("audit", f"{stem}.csv")
     stale = [line for line in told.out.splitlines() if line.startswith("stale: ")]
-    assert told.code == 1 and stale and "leaf" in " ".join(stale), told
+    assert told.code == 1 and stale and "param" in " ".join(stale), told
     assert changed.about("bundle", f"{stem}.csv").line.startswith("stale: ")
 
 
@@ -230,7 +230,7 @@ DAMAGE = {
     "gone": lambda content: None,
     "half": lambda content: content[: len(content) // 2],
     "a list": lambda content: b"[1, 2]",
-    "edited": lambda content: content.replace(b'"leaves": {', b'"leaves": {"more": 1,', 1),
+    "edited": lambda content: content.replace(b'"params": {', b'"params": {"more": 1,', 1),
     "nested": lambda content: b"[" * 100_000,
 }
 
@@ -365,7 +365,7 @@ def test_everything_as_it_is_built(tmp_path):
     with contextlib.chdir(terminal.root):
         plan = Plan(Catalogue(Options(scale="tiny"), terminal.params), TINY.built())
         states = States(plan, Workspace(terminal.root))
-        settle(states, jobs_of(states).values())
+        sync_key_files(states, jobs_of(states).values())
         jobs: dict[str, list[Node]] = {}
         for node in plan.nodes():
             jobs.setdefault(node.key, []).append(node)

@@ -16,16 +16,17 @@ from typing import Any
 
 import matplotlib
 import pytest
-from handmade import DIVERGED, cell, filled, grid, leaves, work
+from handmade import DIVERGED, cell, filled, grid, params, work
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 
 from pipeline.artifacts import figure, style
 from pipeline.artifacts.drawing import Drawing, apart
-from pipeline.artifacts.figures import directpred_fig2, directpred_fig6
 from pipeline.artifacts.rows import read
 from pipeline.components import PACKAGE
+from pipeline.papers.directpred.figures import fig2 as directpred_fig2
+from pipeline.papers.directpred.figures import fig6 as directpred_fig6
 from pipeline.work import Work
 
 EPOCHS = [0, 50, 100]
@@ -53,14 +54,14 @@ def fig2(folder: Path, **changes: Any) -> Work:
             made = cell({"wp": wp, "epochs": epochs, "dataset": "stl10"}, 1, trained_epochs=TRAINED[epochs])
             cells.append(made)
             scores[made["nodes"][0]] = {"spectrum": spectrum(TRAINED[epochs], wp == "regular")}
-    spec = leaves(
+    spec = params(
         artifact="fig2", kind="figure", title="Spectra", rows=["wp"], columns=["epochs"], cells=cells,
         fixed={"dataset": "stl10"}, measure={"value": "spectrum", "unit": "", "title": "spectra of F and Wp"},
         figure={"kind": "directpred_fig2", "leading": 4},
     )  # fmt: skip
     scores |= changes.pop("scores", {})
     spec |= changes
-    path = PACKAGE / "artifacts/figures/directpred_fig2.py"
+    path = PACKAGE / "papers/directpred/figures/fig2.py"
     return work(folder, spec, scores, components={"figure": path})
 
 
@@ -73,14 +74,14 @@ def fig6(folder: Path, lost: bool = False, **changes: Any) -> Work:
         values["stl10", 2.0, 100] = [44.0, DIVERGED]
         values["stl10", 4.0, 100] = [DIVERGED, DIVERGED]
         cells[9].update(missing="not among the data sets", nodes=[], dataset="")
-    spec = leaves(
+    spec = params(
         artifact="fig6", kind="figure", title="Relative rate", rows=["dataset"], columns=["alpha_p"],
         cells=cells, fixed={"epochs": 100}, figure={"kind": "directpred_fig6"},
         claims=[{"text": "It rises", "rising": "alpha_p", "for_each": ["dataset"]}],
     )  # fmt: skip
     spec |= changes
     scores = filled([entry for entry in cells if not entry["missing"]], values)
-    return work(folder, spec, scores, components={"figure": PACKAGE / "artifacts/figures/directpred_fig6.py"})
+    return work(folder, spec, scores, components={"figure": PACKAGE / "papers/directpred/figures/fig6.py"})
 
 
 def build(made: Work) -> Path:
@@ -229,7 +230,7 @@ def test_fig2_numbers_by_hand(second: Path) -> None:
     assert at["symmetric", "0", "alignment", "2"] == "0"
     assert ("regular", "4", "f_eigenvalue", "6") not in at, "negative by rounding: no place on a log axis"
     assert ("regular", "4", "alignment", "5") not in at, "only the leading four were asked for"
-    assert {(r["dataset"], r["stands_for"], r["seed"], r["scale"]) for r in written} == {
+    assert {(r["dataset"], r["paper_dataset"], r["seed"], r["scale"]) for r in written} == {
         ("digits", "stl10", "0", "quick")
     }
 
@@ -251,7 +252,7 @@ def test_fig6_csv_is_what_is_drawn(tmp_path: Path, sixth: Path) -> None:
     written = lines(sixth / "fig6.csv")
     means = [line for line in axes.lines if line.get_marker() == "o"]
     for number, name in enumerate(("stl10", "cifar10")):
-        own = [row for row in written if row["stands_for"] == name]
+        own = [row for row in written if row["paper_dataset"] == name]
         told = {what: [float(r["value"]) for r in own if r["quantity"] == what] for what in ("mean", "std", "seed")}
         assert list(means[number].get_xdata()) == ALPHAS
         assert list(means[number].get_ydata()) == pytest.approx(told["mean"], rel=1e-5)
@@ -262,7 +263,7 @@ def test_fig6_csv_is_what_is_drawn(tmp_path: Path, sixth: Path) -> None:
         colour = means[number].get_color()
         dots = [line for line in axes.lines if line.get_marker() == "." and line.get_color() == colour]
         assert [y for line in dots for y in line.get_ydata()] == pytest.approx(told["seed"], rel=1e-5)
-    first = [row for row in written if row["stands_for"] == "stl10" and row["alpha_p"] == "1.0"]
+    first = [row for row in written if row["paper_dataset"] == "stl10" and row["alpha_p"] == "1.0"]
     assert [(row["quantity"], row["seed"], row["value"]) for row in first] == [
         ("mean", "", "41"), ("std", "", "1.41421"), ("seed", "0", "40"), ("seed", "1", "42"),
     ]  # fmt: skip
@@ -290,7 +291,7 @@ def test_page_has_picture_caption_table_and_verdicts(sixth: Path) -> None:
 
 def test_fig6_with_gaps(tmp_path: Path) -> None:
     out = build(fig6(tmp_path, lost=True))
-    at = {(row["stands_for"], row["alpha_p"], row["quantity"]): row["value"] for row in lines(out / "fig6.csv")}
+    at = {(row["paper_dataset"], row["alpha_p"], row["quantity"]): row["value"] for row in lines(out / "fig6.csv")}
     assert at["stl10", "2.0", "mean"] == "44" and ("stl10", "2.0", "std") not in at
     assert ("stl10", "4.0", "mean") not in at and ("cifar10", "16.0", "mean") not in at
     page = (out / "fig6.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ import forging
 import pytest
 from conftest import DUEL, Project
 
-from pipeline.sharing import content, guarded, names
+from pipeline.sharing import member_checks, names, sandbox
 from pipeline.sharing.archive import Refused
 from pipeline.sharing.sources import fingerprint
 from pipeline.sharing.verify import verify
@@ -295,7 +295,7 @@ def test_pickles_under_other_names(small: Path, tmp_path, name: str, kind: str):
 
 def test_plain_text_is_no_pickle():
     for text in (b"a.", b"Note that it is so.", b"epoch,loss\n1,2.", b"N.", b"# K1.\n", b"I am.\n."):
-        assert content.check("params/a.csv", text, len(text)) is None
+        assert member_checks.check("params/a.csv", text, len(text)) is None
 
 
 # -- what is in files
@@ -376,7 +376,7 @@ def test_wrong_types_everywhere(small: Path, tmp_path, number: int):
     loose = (
         name.startswith("keys/")
         and place
-        and place[0] in ("silent", "reads", "tracked", "components", "accepted", "module")
+        and place[0] in ("omitted_defaults", "reads", "tracked", "components", "accepted", "module")
     )
     assert not (verdict.holds and bound and not unread and not loose), f"{name} {place}"
 
@@ -443,19 +443,19 @@ def test_source_is_read_as_it_runs(small: Path):
 
 
 def test_a_table_that_never_ends(small: Path, tmp_path):
-    """Leaves that ask for an endless table, everything else consistent: the child is stopped."""
+    """Params that ask for an endless table, everything else consistent: the child is stopped."""
     members = forging.read(small)
 
     def change(value: dict) -> None:
         axes = [f"axis{k}" for k in range(40)]
-        value["leaves"]["rows"] += axes
-        for number, cell in enumerate(value["leaves"]["cells"]):
+        value["params"]["rows"] += axes
+        for number, cell in enumerate(value["params"]["cells"]):
             cell["axes"].update(dict.fromkeys(axes, number))
 
     forging.edit(members, f"{forging.TOP}.receipt.json", change)
     forging.rekey(members, f"{forging.TOP}.receipt.json")
-    leaves = json.loads(members[f"{forging.TOP}.receipt.json"])["leaves"]
-    forging.edit(members, "keys/artifact/mini/mini/duel.json", lambda value: value.update(leaves=leaves))
+    params = json.loads(members[f"{forging.TOP}.receipt.json"])["params"]
+    forging.edit(members, "keys/artifact/mini/mini/duel.json", lambda value: value.update(params=params))
     key = json.loads(members[f"{forging.TOP}.receipt.json"])["key"]
     forging.edit(members, f"{forging.TOP}.json", lambda value: value.update({"pipeline:key": key}))
     outputs = {"duel.json": forging.entry(members[f"{forging.TOP}.json"])}
@@ -463,8 +463,8 @@ def test_a_table_that_never_ends(small: Path, tmp_path):
     path = forging.write(tmp_path / "bad.zip", members)
     began = time.perf_counter()
     code = (
-        "import sys; from pathlib import Path; from pipeline.sharing import guarded; guarded.SECONDS = 3; "
-        "guarded.call.__defaults__ = (3,); guarded.MEMORY = 300 << 20; "
+        "import sys; from pathlib import Path; from pipeline.sharing import guarded; sandbox.SECONDS = 3; "
+        "guarded.call.__defaults__ = (3,); sandbox.MEMORY = 300 << 20; "
         "from pipeline.sharing.verify import verify; print(*verify(Path(sys.argv[1]))[0].lines(), sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
@@ -494,10 +494,10 @@ def _sleep() -> None:
 @pytest.mark.parametrize("work", [_spin, _sleep, _eat, _die], ids=["spins", "sleeps", "eats", "dies"])
 def test_a_child_of_few_means(work: Callable):
     began = time.perf_counter()
-    with pytest.raises(guarded.Failed):
-        guarded.call(work, seconds=1)
+    with pytest.raises(sandbox.Failed):
+        sandbox.call(work, seconds=1)
     assert time.perf_counter() - began < 5
-    assert guarded.call(lambda: [1, "a"]) == [1, "a"]
+    assert sandbox.call(lambda: [1, "a"]) == [1, "a"]
 
 
 def test_names_within_the_rules_pass():

@@ -31,8 +31,8 @@ def build(target: dict[str, Any] | None = None, projector: str = "mlp", encoder:
         "predictor": {"kind": "mlp", "hidden": 7},
         "target": target or {"kind": "ema", "init": "copy"},
     }
-    spec = {category: components.resolve(category, leaves, "test") for category, leaves in given.items()}
-    files: dict[str, Path] = {category: components.find(category, leaves["kind"]) for category, leaves in spec.items()}
+    spec = {category: components.resolve(category, params, "test") for category, params in given.items()}
+    files: dict[str, Path] = {category: components.find(category, params["kind"]) for category, params in spec.items()}
     network = build_network(spec, SHAPE, files, 0)
     with torch.no_grad():  # so that a factor shows: BatchNorm starts at scale 1 and shift 0
         for parameter in network.parameters():
@@ -194,7 +194,7 @@ def test_the_target_follows_from_the_scaled_weights() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, network.target.parameters(), strict=True))
 
 
-def test_leaves_are_found() -> None:
+def test_params_are_found() -> None:
     assert {"standard", "small"} <= set(components.kinds("initialization"))
     assert components.resolve("initialization", {"kind": "small", "alpha": 1}, "test") == {
         "kind": "small", "alpha": 1.0, "parts": "all",

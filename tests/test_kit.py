@@ -27,7 +27,7 @@ from pipeline.errors import UserError
 from pipeline.kit import harvest, node, parts, pieces, returned, sizes, wheels
 from pipeline.kit.carried import Carried
 from pipeline.ledger import receipt
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Workspace
 from pipeline.sharing.archive import Refused
 
@@ -281,7 +281,7 @@ def test_what_is_no_rgb_image_is_packed_otherwise(tmp_path):
 
 def test_wheels_are_those_that_are_imported(kit):
     about = parts.load(kit / "part1/kit.json")
-    keys = [Key(**{"leaves": {}, "code": {}, **found}) for found in about.keys.values()]
+    keys = [KeyFile(**{"params": {}, "code": {}, **found}) for found in about.keys.values()]
     found = wheels.needed(keys)
     assert "safetensors" in found and re.fullmatch(r"\d+\.\d+\.\d+", found["safetensors"])
     assert not found.keys() & {*wheels.PRESENT, "snakemake", "dvc", "pandas", "matplotlib", "sympy"}
@@ -451,7 +451,7 @@ def forged(change: Callable[[dict], None], below: str = "receipts/measurements/"
         change(found)
         if found["key"] == key:
             inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
-            made = (found["stage"], found["code"], found["leaves"], inputs, found["seed"], found["epoch"])
+            made = (found["stage"], found["code"], found["params"], inputs, found["seed"], found["epoch"])
             found["key"] = receipt.key_of(*made)
         members[name] = files.dumps(found).encode()
 
@@ -538,7 +538,7 @@ def test_nothing_is_entered_of_what_is_refused(here, back, tmp_path):
     assert seen(here) == before
 
 
-def test_what_was_made_with_other_code_or_leaves_is_refused_by_name(here, back, tmp_path):
+def test_what_was_made_with_other_code_or_params_is_refused_by_name(here, back, tmp_path):
     before = seen(here)
     here.edit(
         "pipeline/evaluation/softmax.py",
@@ -575,7 +575,7 @@ def test_a_receipt_that_was_made_up_is_not_taken(here, back, tmp_path):
     found["inputs"]["checkpoint"]["content"] = "0" * 64
     found["outputs"]["scores.json"] = entry
     inputs = {role: each["content"] for role, each in found["inputs"].items()}
-    found["key"] = receipt.key_of(found["stage"], found["code"], found["leaves"], inputs, found["seed"], found["epoch"])
+    found["key"] = receipt.key_of(found["stage"], found["code"], found["params"], inputs, found["seed"], found["epoch"])
     members |= {name: content, place: files.dumps(found).encode()}
     done = here.pipeline("kit", "enter", str(tarred(tmp_path / "made_up.tar", members)), check=False)
     assert done.returncode == 1 and "made with another checkpoint than the one that is here" in done.stdout

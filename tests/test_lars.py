@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.training.checkpoint import load_optimizer, optimizer_tensors
+from pipeline.nets.checkpoint import load_optimizer, optimizer_tensors
 from pipeline.training.optimizers import lars
 from pipeline.training.schedules import cosine
 
@@ -35,7 +35,7 @@ def gradients(step: int) -> list[Tensor]:
 
 
 def groups(given: list[nn.Parameter], **own: Any) -> list[dict[str, Any]]:
-    """The first four are encoder and projector, the others the predictor with leaves of its own."""
+    """The first four are encoder and projector, the others the predictor with params of its own."""
     return [{"params": given[:4], "lr_multiplier": 1.0}, {"params": given[4:], "lr_multiplier": 3.0, **own}]
 
 
@@ -61,8 +61,8 @@ def by_hand(
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 def test_against_a_plain_loop_with_a_schedule(bias_lr: float | None, momentum: float) -> None:
     given = parameters()
-    leaves = {"lr": 0.2, "momentum": momentum, "weight_decay": 0.05, "trust": 0.02}
-    optimizer = lars.build(groups(given, weight_decay=0.3), **leaves, bias_lr=bias_lr)
+    params = {"lr": 0.2, "momentum": momentum, "weight_decay": 0.05, "trust": 0.02}
+    optimizer = lars.build(groups(given, weight_decay=0.3), **params, bias_lr=bias_lr)
     base = [group["lr"] for group in optimizer.param_groups]
     w = [parameter.detach().numpy().copy() for parameter in given]
     v = [np.zeros_like(weight) for weight in w]
@@ -209,7 +209,7 @@ def test_it_trains() -> None:
     assert losses[-1] < 0.01 * losses[0]
 
 
-def test_leaves_are_found() -> None:
+def test_params_are_found() -> None:
     assert components.resolve("optimizer", {"kind": "lars"}, "test") == {
         "kind": "lars", "lr": 0.2, "momentum": 0.9, "weight_decay": 1e-6, "trust": 0.001, "bias_lr": None,
     }  # fmt: skip
@@ -248,7 +248,7 @@ def test_cosine_at_its_corners() -> None:
 
 
 @pytest.mark.parametrize(
-    ("leaves", "message"),
+    ("params", "message"),
     [
         ({}, r"schedule\.epochs: .*set it"),
         ({"epochs": 10}, r"schedule\.warmup: .*\(10\), found 10\.0"),
@@ -258,6 +258,6 @@ def test_cosine_at_its_corners() -> None:
         ({"epochs": 0, "warmup": 0.0}, r"schedule\.warmup: .*\(0\), found 0\.0"),
     ],
 )
-def test_cosine_refuses(leaves: dict[str, Any], message: str) -> None:
+def test_cosine_refuses(params: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        cosine.build(**leaves)
+        cosine.build(**params)

@@ -115,7 +115,7 @@ def spec(**changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def files(given: dict[str, Any]) -> dict[str, Path]:
-    return {category: components.find(category, leaves["kind"]) for category, leaves in given.items()}
+    return {category: components.find(category, params["kind"]) for category, params in given.items()}
 
 
 def build(seed: int = 0, **changes: dict[str, Any]) -> Network:

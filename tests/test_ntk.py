@@ -25,7 +25,7 @@ from pipeline.kernels import gram
 from pipeline.kernels.tangent import Work, diagonal_kernel, full_kernel, tangent_kernel
 from pipeline.nets.encoders.tiny_conv import build as tiny_conv
 from pipeline.nets.projectors.mlp import build as mlp
-from pipeline.theory.stepwise import wide
+from pipeline.papers.stepwise import wide
 
 
 @pytest.fixture(autouse=True)

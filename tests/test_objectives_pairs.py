@@ -89,10 +89,10 @@ def vicreg_by_hand(
     return total
 
 
-def over_pairs(one: Callable[..., float], p: list[Tensor], z: list[Tensor], *leaves: object) -> float:
+def over_pairs(one: Callable[..., float], p: list[Tensor], z: list[Tensor], *params: object) -> float:
     a, b = [x.numpy() for x in p], [x.numpy() for x in z]
     pairs = list(permutations(range(len(p)), 2))
-    return sum(one(a, b, i, j, *leaves) for i, j in pairs) / len(pairs)
+    return sum(one(a, b, i, j, *params) for i, j in pairs) / len(pairs)
 
 
 CASES: dict[str, tuple[Loss, Callable[[list[Tensor], list[Tensor]], float]]] = {
@@ -217,8 +217,8 @@ def whitened(n: int, d: int) -> Tensor:
 
 def test_barlow_vanishes_where_the_correlation_is_the_identity() -> None:
     x = whitened(12, 4)
-    for leaves in ({"standardize": False}, {"standardize": False, "weight": 1.0, "symmetrize": True}):
-        assert barlow.loss([x, x.clone()], [x, x.clone()], **leaves).item() == pytest.approx(0, abs=1e-25)
+    for params in ({"standardize": False}, {"standardize": False, "weight": 1.0, "symmetrize": True}):
+        assert barlow.loss([x, x.clone()], [x, x.clone()], **params).item() == pytest.approx(0, abs=1e-25)
     # BatchNorm's 1e-5 leaves a correlation of 1 / (1 + 1e-5)
     assert barlow.loss([x, x], [x, x]).item() == pytest.approx(4 * (1e-5 / (1 + 1e-5)) ** 2, rel=1e-6)
     assert barlow.loss([x, -x], [x, -x], standardize=False).item() == pytest.approx(4 * (-1 - 1) ** 2)
@@ -326,7 +326,7 @@ def test_one_view_is_refused(loss: Loss) -> None:
         loss(views(1), views(1))
 
 
-def test_the_plan_finds_leaves_and_no_helper() -> None:
+def test_the_plan_finds_params_and_no_helper() -> None:
     assert {"barlow", "infonce", "vicreg"} <= set(components.kinds("objective"))
     assert not any(kind.startswith("_") for kind in components.kinds("objective"))
     resolved = components.resolve("objective", {"kind": "barlow", "weight": 1}, "test")

@@ -27,7 +27,7 @@ def planned(*targets: str, **options) -> Plan:
 
 def cells(plan: Plan, role: str = "cell") -> list[dict]:
     (artifact,) = plan.artifacts.values()
-    return [cell for cell in artifact.leaves["cells"] if cell["role"] == role]
+    return [cell for cell in artifact.params["cells"] if cell["role"] == role]
 
 
 # -- what is planned
@@ -70,9 +70,9 @@ def test_quick_changes_all_methods_alike_and_says_what_stands_for_what():
     assert len(trained) == 6
     shared = {json.dumps([r["encoder"], r["views"], r["optimizer"], r["batch_size"], r["target"]]) for r in trained}
     assert len(shared) == 1
-    found = {(cell["stands_for"], cell["dataset"]) for cell in cells(plan)}
+    found = {(cell["paper_dataset"], cell["dataset"]) for cell in cells(plan)}
     assert found == {("stl10", "shapes"), ("cifar10", "digits")}
-    assert {cell["stands_for"] for cell in cells(plan, "raw pixels")} == {"cifar10", "stl10"}
+    assert {cell["paper_dataset"] for cell in cells(plan, "raw pixels")} == {"cifar10", "stl10"}
     assert {cell["trained_epochs"] for cell in cells(plan, "untrained encoder")} == {0}
 
 
@@ -92,7 +92,7 @@ def test_flavour_released_takes_the_codes_constants():
         )
     ]
     assert offsets == [{(c, 0.0) for c in (0.1, 0.05, -0.05, -0.1)}, {(0.0, -c) for c in (0.1, 0.05, -0.05, -0.1)}]
-    values = [next(iter(plan.artifacts.values())).leaves["measure"]["value"] for plan in (text, code)]
+    values = [next(iter(plan.artifacts.values())).params["measure"]["value"] for plan in (text, code)]
     assert values == ["top1_last", "top1_best"]
 
 
@@ -179,15 +179,15 @@ def test_published_numbers_find_their_cells(scale):
         wanted = {
             tuple(
                 sorted(
-                    (axis, str(cell["axes"][axis])) for axis in artifact.leaves["published"][0] if axis in cell["axes"]
+                    (axis, str(cell["axes"][axis])) for axis in artifact.params["published"][0] if axis in cell["axes"]
                 )
             )
-            for cell in artifact.leaves["cells"]
+            for cell in artifact.params["cells"]
             if cell["role"] == "cell"
         }
         printed = {
             tuple(sorted((axis, value) for axis, value in row.items() if axis in artifact.declaration.axes()))
-            for row in artifact.leaves["published"]
+            for row in artifact.params["published"]
         }
         assert wanted <= printed
 
@@ -267,7 +267,7 @@ def folder(tmp_path) -> Path:
 
 
 def change(path: Path, *keys, value) -> None:
-    """Set a leaf of a YAML file; a value of None removes it."""
+    """Set a param of a YAML file; a value of None removes it."""
     data = yaml.safe_load(path.read_text())
     place = data
     for key in keys[:-1]:
@@ -322,14 +322,14 @@ def test_a_mistake_is_one_line_with_file_key_and_fix(folder, place, value, words
     assert "\n" not in text
 
 
-def test_a_scale_that_overrides_a_swept_leaf_is_refused(folder):
+def test_a_scale_that_overrides_a_swept_param_is_refused(folder):
     change(folder / "papers/mine.yaml", "artifacts", "t", "fixed", value={"alpha_p": 2.0})
     change(folder / "scales/small.yaml", "every_run", "predictor", value={"lr_multiplier": 1.0})
-    with pytest.raises(UserError, match=r"every_run: predictor.lr_multiplier: mine/t sweeps this leaf"):
+    with pytest.raises(UserError, match=r"every_run: predictor.lr_multiplier: mine/t sweeps this param"):
         planned("results/small/mine/t.csv", extend=str(folder))
 
 
-def test_a_leaf_of_a_scale_that_no_component_has_is_refused(folder):
+def test_a_param_of_a_scale_that_no_component_has_is_refused(folder):
     change(folder / "scales/small.yaml", "every_run", "target", value={"momentun": 1.0})
     with pytest.raises(UserError, match=r"every_run: target.momentun: no target has such a key"):
         planned("results/small/mine/t.csv", extend=str(folder))
@@ -382,7 +382,7 @@ def test_another_kind_replaces_a_component_and_the_same_changes_it():
     assert base == {"predictor": {"kind": "linear", "bias": True}, "batch_size": 1}
 
 
-def test_leaves_of_components_are_read_from_their_source_without_importing_them(tmp_path):
+def test_params_of_components_are_read_from_their_source_without_importing_them(tmp_path):
     (tmp_path / "objectives").mkdir()
     (tmp_path / "objectives/mine.py").write_text(
         "import a_library_that_is_not_there\nABSENT = {'later': 1}\n"
@@ -390,9 +390,9 @@ def test_leaves_of_components_are_read_from_their_source_without_importing_them(
     )
     found = components.resolve("objective", {"kind": "mine", "must": "x", "weight": 2}, "here", tmp_path)
     assert found == {"kind": "mine", "weight": 2.0, "later": 1, "must": "x"}
-    kept, silent = composition.prune({"objective": found}, tmp_path)
+    kept, omitted_defaults = composition.prune({"objective": found}, tmp_path)
     assert kept == {"objective": {"kind": "mine", "weight": 2.0, "must": "x"}}
-    assert silent == {"objective": {"later": 1}}
+    assert omitted_defaults == {"objective": {"later": 1}}
     with pytest.raises(UserError, match="mine needs this key"):
         components.resolve("objective", {"kind": "mine"}, "here", tmp_path)
 

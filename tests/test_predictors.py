@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.nets import moments
+from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.partitioned import PartitionedPredictor
 from pipeline.nets.predictors import directpred, linear, mlp, none, optimal
-from pipeline.nets.spectral import directpred_matrix
 
 torch.set_num_threads(1)  # tensors are tiny: more threads would only wait for each other
 
@@ -350,7 +350,7 @@ def test_partitioned_predictor_starts_as_one_linear_map() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "leaves", "key"),
+    ("build", "params", "key"),
     [
         (directpred.build, {"freq": 0}, "freq"),
         (directpred.build, {"partitions": 0}, "partitions"),
@@ -360,7 +360,7 @@ def test_partitioned_predictor_starts_as_one_linear_map() -> None:
         (optimal.build, {"regularizer": 0.0}, "regularizer"),
     ],
 )
-def test_leaves_out_of_range_are_named(build, leaves: dict[str, float], key: str) -> None:
+def test_params_out_of_range_are_named(build, params: dict[str, float], key: str) -> None:
     with pytest.raises(UserError, match=key) as caught:
-        build(4, **leaves)
+        build(4, **params)
     assert "\n" not in str(caught.value)

@@ -74,7 +74,7 @@ def test_resnet18_draws_what_it_always_drew(stem: str, kernel: int | None) -> No
     assert [name for name, tensor in encoder.items() if not torch.equal(tensor, expected[name])] == []
 
 
-def test_leaves_are_found() -> None:
+def test_params_are_found() -> None:
     assert components.resolve("encoder", {"kind": "resnet18"}, "test") == {"kind": "resnet18", "stem": "cifar"}
     assert components.resolve("encoder", {"kind": "resnet50"}, "test") == {
         "kind": "resnet50", "stem": "stock", "zero_init_residual": False,

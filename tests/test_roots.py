@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from waiting import NoWaiting, imagined_gpu
 
-from pipeline.nets import moments, roots
+from pipeline.nets import matrix_sqrt, moments
+from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.predictors import directpred
 from pipeline.nets.predictors.optimal import optimal_matrix
-from pipeline.nets.spectral import directpred_matrix
 
 torch.set_num_threads(1)
 DIM = 24
-NULL = 0.501 * roots.RESOLUTION**0.5
+NULL = 0.501 * matrix_sqrt.RESOLUTION**0.5
 """Error of the root of an eigenvalue that vanishes."""
 
 
@@ -47,7 +47,7 @@ MATRICES = {
     "1e-30": 1e-30 * with_spectrum(torch.linspace(0, 1, DIM, dtype=torch.float64)),
     "1e150": 1e150 * with_spectrum(torch.linspace(0, 1, DIM, dtype=torch.float64)),
     "nearly equal": with_spectrum(torch.tensor([1.0, 1.0, 1 - 1e-9, 1 - 1e-9] + [0.0] * (DIM - 4)).double()),
-    # as in training: single precision leaves negative eigenvalues of 1e-8
+    # as in training: single precision params negative eigenvalues of 1e-8
     "rank 5 of float32": (draw(5, DIM).float().T @ draw(5, DIM).float()).double(),
 }
 
@@ -56,16 +56,16 @@ MATRICES = {
 def test_roots_are_those_of_the_eigendecomposition(name: str) -> None:
     matrix = MATRICES[name]
     top = np.abs(np.linalg.eigvalsh(matrix.numpy())).max()
-    found = roots.largest_eigenvalue(matrix)
-    assert found.shape == (1, 1) and found.item() == pytest.approx(top, rel=DIM / (np.e * 2**roots.SQUARINGS))
+    found = matrix_sqrt.largest_eigenvalue(matrix)
+    assert found.shape == (1, 1) and found.item() == pytest.approx(top, rel=DIM / (np.e * 2**matrix_sqrt.SQUARINGS))
     unit = max(top, np.finfo(float).tiny)
-    part = roots.positive_part(matrix, found)
+    part = matrix_sqrt.positive_part(matrix, found)
     expected = by_numpy(matrix, lambda s: s.clip(0)) / unit
-    torch.testing.assert_close(part / unit, expected, rtol=0, atol=roots.RESOLUTION / 8)
+    torch.testing.assert_close(part / unit, expected, rtol=0, atol=matrix_sqrt.RESOLUTION / 8)
     assert torch.equal(part, part.T)
     expected = by_numpy(matrix, lambda s: np.sqrt(s.clip(0)))
     for start in (matrix, part):
-        root = roots.square_root(start, found)
+        root = matrix_sqrt.square_root(start, found)
         torch.testing.assert_close(root / unit**0.5, expected / unit**0.5, rtol=0, atol=NULL)
         assert torch.equal(root, root.T)
 
@@ -73,17 +73,17 @@ def test_roots_are_those_of_the_eigendecomposition(name: str) -> None:
 @pytest.mark.parametrize("condition", [1e1, 1e2, 1e3, 1e4, 1e6, 1e9])
 def test_the_root_of_each_eigenvalue_is_as_close_as_stated(condition: float) -> None:
     s = torch.logspace(0, -np.log10(condition), DIM, dtype=torch.float64)
-    root = roots.square_root(torch.diag(s), torch.ones(1, 1)).diagonal()
+    root = matrix_sqrt.square_root(torch.diag(s), torch.ones(1, 1)).diagonal()
     error = (root - s.sqrt()).abs()
-    assert (error <= (roots.RESOLUTION**2 / (8 * s**1.5) * 1.01 + 1e-13).clamp(max=NULL)).all()
+    assert (error <= (matrix_sqrt.RESOLUTION**2 / (8 * s**1.5) * 1.01 + 1e-13).clamp(max=NULL)).all()
     matrix = with_spectrum(s)
-    both = roots.square_root(matrix, torch.ones(1, 1)) - by_numpy(matrix, np.sqrt)
+    both = matrix_sqrt.square_root(matrix, torch.ones(1, 1)) - by_numpy(matrix, np.sqrt)
     assert np.linalg.norm(both.numpy(), 2) <= error.max() + 1e-12
 
 
 def test_twice_the_rounding_of_float32_below_zero_is_still_harmless() -> None:
-    s = torch.tensor([1.0, 0.1, 0.0, -1e-8, -1.2e-7, -roots.RESOLUTION / 2], dtype=torch.float64)
-    root = roots.square_root(with_spectrum(s), torch.ones(1, 1))
+    s = torch.tensor([1.0, 0.1, 0.0, -1e-8, -1.2e-7, -matrix_sqrt.RESOLUTION / 2], dtype=torch.float64)
+    root = matrix_sqrt.square_root(with_spectrum(s), torch.ones(1, 1))
     assert np.linalg.norm((root - by_numpy(with_spectrum(s), lambda s: np.sqrt(s.clip(0)))).numpy(), 2) < NULL
 
 
@@ -100,27 +100,27 @@ def test_what_float32_leaves_below_zero_harms_no_root(dim: int, rank: int, noise
         batches += 1
     f = (average.tril() + average.tril(-1).T).double()
     s = torch.linalg.eigvalsh(f)
-    assert s[0] > -roots.RESOLUTION / 3 * s[-1]
-    root = roots.square_root(f, roots.largest_eigenvalue(f))
+    assert s[0] > -matrix_sqrt.RESOLUTION / 3 * s[-1]
+    root = matrix_sqrt.square_root(f, matrix_sqrt.largest_eigenvalue(f))
     difference = (root - by_numpy(f, lambda s: np.sqrt(s.clip(0)))) / s[-1].sqrt()
     assert np.linalg.norm(difference.numpy(), 2) < NULL
 
 
 def test_the_part_of_an_indefinite_matrix_and_its_largest_eigenvalue() -> None:
     matrix = with_spectrum(torch.linspace(-3, 1, DIM, dtype=torch.float64))
-    found = roots.largest_eigenvalue(matrix)
+    found = matrix_sqrt.largest_eigenvalue(matrix)
     assert found.item() == pytest.approx(3, rel=1e-12)
     expected = by_numpy(matrix, lambda s: s.clip(0))
-    torch.testing.assert_close(roots.positive_part(matrix, found), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(matrix_sqrt.positive_part(matrix, found), expected, rtol=0, atol=1e-12)
     both = with_spectrum(torch.tensor([2.0, -2.0, 1.0, 0.0]).double())  # powers of one sign alone would cancel
-    assert roots.largest_eigenvalue(both).item() == pytest.approx(2, rel=1e-12)
+    assert matrix_sqrt.largest_eigenvalue(both).item() == pytest.approx(2, rel=1e-12)
 
 
 def test_the_largest_eigenvalue_of_close_ones() -> None:
     for gap in (1e-3, 1e-6, 1e-9, 1e-12):
         s = 1 - gap * torch.arange(DIM, dtype=torch.float64)
-        bound = DIM / (np.e * 2**roots.SQUARINGS)
-        assert roots.largest_eigenvalue(with_spectrum(s)).item() == pytest.approx(1, rel=bound + 1e-14)
+        bound = DIM / (np.e * 2**matrix_sqrt.SQUARINGS)
+        assert matrix_sqrt.largest_eigenvalue(with_spectrum(s)).item() == pytest.approx(1, rel=bound + 1e-14)
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e3, 1e6, 1e9])
@@ -131,11 +131,11 @@ def test_the_inverse_is_as_close_as_that_of_a_solver(condition: float) -> None:
         matrix = scale * with_spectrum(s)
         exact = (s.sum() / s.min()).item()
         for bound in (exact, 1000 * exact):  # more steps than needed harm nothing
-            found, expected = roots.inverse(matrix, bound), torch.linalg.inv(matrix)
+            found, expected = matrix_sqrt.inverse(matrix, bound), torch.linalg.inv(matrix)
             assert (found - expected).norm() < 1e-15 * DIM * condition * expected.norm()
             assert (found @ matrix - one).abs().max() < 1e-15 * DIM * condition
-        assert condition < 10 or (roots.inverse(matrix, exact / 100) @ matrix - one).abs().max() > 1e-3
-    assert not roots.inverse(torch.zeros(3, 3), 10.0).isfinite().any()
+        assert condition < 10 or (matrix_sqrt.inverse(matrix, exact / 100) @ matrix - one).abs().max() > 1e-3
+    assert not matrix_sqrt.inverse(torch.zeros(3, 3), 10.0).isfinite().any()
 
 
 @pytest.mark.parametrize("regularizer", [1e-4, 0.01, 1.0])
@@ -152,9 +152,9 @@ def test_the_optimal_predictor_by_products_is_that_of_a_solver(regularizer: floa
 
 def test_stacks_are_stacks_of_single_matrices() -> None:
     stack = torch.stack([MATRICES["random"], MATRICES["rank 1"]] * 3).reshape(3, 2, DIM, DIM)
-    bound = roots.largest_eigenvalue(stack)
+    bound = matrix_sqrt.largest_eigenvalue(stack)
     assert bound.shape == (3, 2, 1, 1)
-    for function in (roots.positive_part, roots.square_root):
+    for function in (matrix_sqrt.positive_part, matrix_sqrt.square_root):
         found = function(stack, bound)
         for i, j in itertools.product(range(3), range(2)):
             torch.testing.assert_close(found[i, j], function(stack[i, j], bound[i, j]), rtol=0, atol=1e-12)
@@ -164,7 +164,7 @@ def test_what_is_not_finite_gives_nan() -> None:
     for value in (float("nan"), float("inf")):
         matrix = torch.eye(3, dtype=torch.float64)
         matrix[0, 0] = value
-        assert roots.largest_eigenvalue(matrix).isnan().all()
+        assert matrix_sqrt.largest_eigenvalue(matrix).isnan().all()
         assert directpred_matrix(matrix, epsilon=0.1, normalized=True, method="products").isnan().any()
 
 

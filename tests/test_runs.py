@@ -31,7 +31,7 @@ LONG = "epochs: {100: 1, 300: 500}"
 def runs(project: Project, *arguments: str) -> dict[str, dict]:
     """The runs of the mini paper's table, by the kind of their predictor."""
     found = json.loads(project.pipeline("runs", "mini/duel", *arguments, "--json", *CONFIG).stdout)
-    return {run["leaves"]["predictor.kind"]: run for run in found}
+    return {run["params"]["predictor.kind"]: run for run in found}
 
 
 def states(project: Project) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_a_training_is_seen_while_it_runs_after_it_was_killed_and_when_it_goes_o
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             os.kill(live["pid"], signal.SIGKILL)
-    kind = seen["leaves"]["predictor.kind"]
+    kind = seen["params"]["predictor.kind"]
     found = runs(project)
     assert {name: run["state"] for name, run in found.items()} == {
         kind: "interrupted", next(iter(found.keys() - {kind})): "declared",
@@ -155,10 +155,10 @@ def test_conditions(built):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--where", "predictr.kind=linear"], "--where predictr.kind: no run has such a leaf or measurement; did you mean predictor.kind?"),
+        (["--where", "predictr.kind=linear"], "--where predictr.kind: no run has such a param or measurement; did you mean predictor.kind?"),
         (["--where", "kind=linear"], "did you mean source.kind or views.kind or encoder.kind or "),
         (["--where", "seed"], "--where seed: expected KEY=VALUE, such as"),
-        (["--sort", "top1_lst"], "--sort top1_lst: no run has such a leaf or measurement"),
+        (["--sort", "top1_lst"], "--sort top1_lst: no run has such a param or measurement"),
     ],
 )  # fmt: skip
 def test_a_wrong_name_is_one_line(built, arguments, words):

@@ -19,10 +19,10 @@ ROOT = Path(__file__).parent.parent
 SYMMETRIC = ("disk", "ring", "square", "cross", "hourglass", "bars")  # their centroid is their centre
 
 
-def make(folder: Path, **leaves) -> dict[str, np.ndarray]:
+def make(folder: Path, **params) -> dict[str, np.ndarray]:
     folder.mkdir()
     with Writer(folder, "shapes") as writer:
-        shapes.build({}, writer, **leaves)
+        shapes.build({}, writer, **params)
     return load_file(folder / "arrays.safetensors")
 
 
@@ -43,14 +43,14 @@ def clean(tmp_path_factory) -> dict[str, np.ndarray]:
 
 
 def test_the_bytes_depend_on_the_seed_alone(tmp_path):
-    leaves = {"size": 16, "train": 24, "test": 16}
+    params = {"size": 16, "train": 24, "test": 16}
     for name in ("a", "b"):
-        make(tmp_path / name, **leaves, seed=0)
+        make(tmp_path / name, **params, seed=0)
     first = (tmp_path / "a/arrays.safetensors").read_bytes()
     assert first == (tmp_path / "b/arrays.safetensors").read_bytes()
     # Another value here means other images under an unchanged spec: all results on shapes would change.
     assert hashlib.sha256(first).hexdigest() == "73ff68ad9c050fb47b7b8839c12b3f0ff8924c0b68d2208364b81dde509aeac3"
-    other = make(tmp_path / "c", **leaves, seed=1)
+    other = make(tmp_path / "c", **params, seed=1)
     again = load_file(tmp_path / "a/arrays.safetensors")
     assert not np.array_equal(other["train_images"], again["train_images"])
     assert not np.array_equal(again["train_images"][:16], again["test_images"])
@@ -225,7 +225,7 @@ def test_drawing_needs_neither_torch_nor_scikit_learn(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("leaves", "key"),
+    ("params", "key"),
     [
         ({"classes": 9}, "classes"),
         ({"classes": 1}, "classes"),
@@ -234,6 +234,6 @@ def test_drawing_needs_neither_torch_nor_scikit_learn(tmp_path):
         ({"smallest": 0.9}, "smallest"),
     ],
 )
-def test_leaves_out_of_range_are_refused(tmp_path, leaves, key):
+def test_params_out_of_range_are_refused(tmp_path, params, key):
     with pytest.raises(UserError, match=rf"source\.{key}"):
-        make(tmp_path / "d", **leaves)
+        make(tmp_path / "d", **params)

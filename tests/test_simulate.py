@@ -37,7 +37,7 @@ SIMULATION = '''
 
 import numpy as np
 
-from pipeline.theory.simulation import Simulation
+from pipeline.simulation.records import Simulation
 
 
 def simulate(*, rates: list = [1.0], until: float = 3.0, replications: int = 4, seed: int = 0) -> Simulation:
@@ -62,7 +62,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts.drawing import Drawing
 
 
-def draw(rows, leaves, curves, *, width: float = 3.0):
+def draw(rows, params, curves, *, width: float = 3.0):
     """One line per rate."""
     figure = Figure(figsize=(width, 2.0))
     axes = figure.subplots()
@@ -110,7 +110,7 @@ def test_exact_numbers_have_no_error_and_replications_have_one(theirs):
     assert "0.223 " in page and "(1)" not in page and "too few seeds" not in page
 
 
-def test_a_changed_leaf_runs_only_its_simulation(theirs):
+def test_a_changed_param_runs_only_its_simulation(theirs):
     path = theirs.root / "theirs/papers/theirs.yaml"
     text = path.read_text()
     path.write_text(

@@ -21,9 +21,9 @@ from pipeline.ledger.sources import Folder
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, walk
-from pipeline.site import folder, graph, layers, spark, tables
+from pipeline.site import graph, layers, output_dir, sparkline, tables
 from pipeline.site.build import Site
-from pipeline.site.fold import fold
+from pipeline.site.graph_boxes import fold
 from pipeline.site.project import Project as Shown
 from pipeline.site.project import natural
 
@@ -150,7 +150,7 @@ def test_what_is_not_built_is_listed_as_such(shown: Project) -> None:
     assert "not declared yet" in found["mini/stepwise/index.html"].text
 
 
-def test_a_run_has_its_leaves_scores_and_history(shown: Project) -> None:
+def test_a_run_has_its_params_scores_and_history(shown: Project) -> None:
     found = pages(shown.root / "site")
     name = next(name for name in found if name.startswith("runs/local") and "directpred" in name)
     page, config = found[name], Path(name).stem
@@ -267,7 +267,7 @@ def _no_library(*_, **__) -> object:
 
 
 def test_without_an_exchange_of_folders_it_is_replaced_too(changing: Project, monkeypatch) -> None:
-    monkeypatch.setattr(folder.ctypes, "CDLL", _no_library)
+    monkeypatch.setattr(output_dir.ctypes, "CDLL", _no_library)
     (changing.root / "site/old.html").write_text("old")
     write(changing)
     assert not (changing.root / "site/old.html").exists() and (changing.root / "site/index.html").is_file()
@@ -289,7 +289,7 @@ def test_nobody_elses_folder_is_overwritten(changing: Project) -> None:
     assert "mine: there are files in it, and no .site.json" in done.stderr
     assert (changing.root / "mine/thesis.tex").read_text() == "years of work"
     with pytest.raises(UserError, match="expected a folder"):
-        folder.check(changing.root / "mine/thesis.tex")
+        output_dir.check(changing.root / "mine/thesis.tex")
     (changing.root / "empty").mkdir()
     write(changing, changing.root / "empty")
     assert (changing.root / "empty/index.html").is_file()
@@ -431,7 +431,7 @@ def test_boxes_do_not_overlap_and_stand_by_their_neighbours() -> None:
 def test_a_cell_within_the_published_band() -> None:
     made = {
         "axes": {"method": "sgd", "dataset": "stl10", "epochs": 100}, "role": "cell", "dataset": "stl10",
-        "stands_for": "stl10", "trained_epochs": 100, "mean": 75.02, "std": 0.4, "n": 4, "seeds": {}, "nodes": {},
+        "paper_dataset": "stl10", "trained_epochs": 100, "mean": 75.02, "std": 0.4, "n": 4, "seeds": {}, "nodes": {},
         "published_mean": 75.06, "published_std": 0.5, "missing": None, "note": "",
     }  # fmt: skip
     report = {"cells": [made], "rows": ["method"], "columns": ["epochs"], "fixed": {"dataset": "stl10"},
@@ -453,12 +453,12 @@ def test_small_numbers() -> None:
 
 
 def test_a_history_with_gaps() -> None:
-    lines = spark.columns(b"epoch,loss\n1,2.0\n2,nan\n3,\n4,1.0\n")
+    lines = sparkline.columns(b"epoch,loss\n1,2.0\n2,nan\n3,\n4,1.0\n")
     assert lines.keys() == {"loss"} and lines["loss"][0] == 2.0
-    drawn = spark.svg("loss <x>", {0: lines["loss"]})
+    drawn = sparkline.svg("loss <x>", {0: lines["loss"]})
     assert "nan" not in drawn and "<x>" not in drawn
-    assert spark.ends({0: lines["loss"]}) == ("2", "1")
-    assert spark.svg("loss", {0: [float("nan")]}).count("<path") == 0
+    assert sparkline.ends({0: lines["loss"]}) == ("2", "1")
+    assert sparkline.svg("loss", {0: [float("nan")]}).count("<path") == 0
 
 
 def test_many_artifacts(shown: Project, tmp_path: Path) -> None:

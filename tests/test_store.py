@@ -12,7 +12,7 @@ from pipeline import files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.journal import Journal
-from pipeline.ledger.keys import Key, merged
+from pipeline.ledger.keys import KeyFile, merged
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 
@@ -83,7 +83,7 @@ PARTS = {
     "stage": "knn",
     "node": "measurements/a/seed0/epoch0001/knn-1",
     "code": {"pipeline/a.py": "1"},
-    "leaves": {"k": 200, "t": 0.1},
+    "params": {"k": 200, "t": 0.1},
     "inputs": {"data": {"node": "data/x", "content": "c", "files": ["arrays.safetensors"]}},
     "seed": 0,
     "epoch": 1,
@@ -91,7 +91,7 @@ PARTS = {
 
 
 def made() -> dict:
-    key = receipt.key_of("knn", PARTS["code"], PARTS["leaves"], {"data": "c"}, 0, 1)
+    key = receipt.key_of("knn", PARTS["code"], PARTS["params"], {"data": "c"}, 0, 1)
     return receipt.make(key, PARTS, {"scores.json": {"md5": "a" * 32, "sha256": "b" * 64, "size": 3}})
 
 
@@ -105,7 +105,7 @@ def test_a_key_is_the_same_everywhere():
     [
         (("stage",), "probe"),
         (("code", "pipeline/a.py"), "2"),
-        (("leaves", "k"), 100),
+        (("params", "k"), 100),
         (("inputs", "data", "content"), "d"),
         (("seed",), 1),
         (("epoch",), 2),
@@ -173,13 +173,13 @@ def test_names_of_nodes_and_files_belong_together():
 
 
 def test_a_key_file_survives_and_what_is_none_says_so(tmp_path):
-    key = Key("knn", "m.py", {"a": "1"}, {"measure": {"k": 1}}, silent={"measure": {"later": 2}})
+    key = KeyFile("knn", "m.py", {"a": "1"}, {"measure": {"k": 1}}, omitted_defaults={"measure": {"later": 2}})
     (tmp_path / "k.json").write_text(key.text())
-    assert Key.load(tmp_path / "k.json") == key
+    assert KeyFile.load(tmp_path / "k.json") == key
     assert key.spec() == {"measure": {"k": 1, "later": 2}}
     assert merged({"a": 1}, {"b": 2}) == {"a": 1, "b": 2}
     with pytest.raises(UserError, match=r"none.json: no readable key file; type: snakemake"):
-        Key.load(tmp_path / "none.json")
+        KeyFile.load(tmp_path / "none.json")
 
 
 def test_the_journal_only_grows(tmp_path):

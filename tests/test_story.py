@@ -261,16 +261,16 @@ def test_gc_asks_for_the_folder_that_was_used(built, tmp_path):
 
 @pytest.mark.slow
 def test_an_accepted_refactoring_runs_nothing_and_is_undone_by_revoke(built):
-    path = built.root / "pipeline/training/indicators.py"
+    path = built.root / "pipeline/training/collapse_metrics.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
     done = built.pipeline("accept", "pretrain", "--reason", "An unused constant.", *CONFIG)
-    assert "accepted for 4 pretrain stages: pipeline/training/indicators.py" in done.stdout
+    assert "accepted for 4 pretrain stages: pipeline/training/collapse_metrics.py" in done.stdout
     assert built.build(DUEL) == Counter()
     shutil.rmtree(built.root / ".snakemake")
     assert built.build(DUEL) == Counter()
     # a second change on top of the accepted one: the first declaration still serves, the second is asked for
     path.write_text(path.read_text() + "\n\nANOTHER = 1\n")
-    assert "pipeline/training/indicators.py" in built.pipeline("why", DUEL, *CONFIG).stdout
+    assert "pipeline/training/collapse_metrics.py" in built.pipeline("why", DUEL, *CONFIG).stdout
     built.pipeline("accept", "pretrain", "--reason", "Another one.", *CONFIG)
     assert built.build(DUEL) == Counter()
     # what is new runs with the new code, and is recorded with it

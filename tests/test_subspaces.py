@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UserError
 from pipeline.kernels import similarity, subspaces
-from pipeline.theory.simulations import stepwise_exact
-from pipeline.theory.stepwise import kernel, wide
+from pipeline.papers.stepwise import kernel, wide
+from pipeline.papers.stepwise.simulations import exact as stepwise_exact
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:

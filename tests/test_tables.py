@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from handmade import DIVERGED, cell, filled, grid, leaves, work
+from handmade import DIVERGED, cell, filled, grid, params, work
 
 from pipeline.artifacts import formats, rows, table
 from pipeline.errors import UserError
@@ -48,14 +48,14 @@ def small(tmp_path: Path) -> Path:
         {**PUBLISHED, "method": "sgd", "value": "75.06", "std": "", "note": "misprint"},
         {**PUBLISHED, "method": "simsiam", "value": "70.00", "std": "1.00"},
     ]
-    spec = leaves(columns=["epochs"], fixed={"dataset": "stl10"}, cells=cells, published=published)
+    spec = params(columns=["epochs"], fixed={"dataset": "stl10"}, cells=cells, published=published)
     spec["claims"] = [{"text": "It wins", "greater": METHODS, "for_each": ["epochs"]}]
     return build(tmp_path, spec, filled(cells, values))
 
 
 def test_csv_by_hand(small: Path) -> None:
     expected = """\
-paper,artifact,role,method,epochs,dataset,stands_for,trained_epochs,mean,std,n,unit,published_mean,published_std,scale,flavour,note
+paper,artifact,role,method,epochs,dataset,paper_dataset,trained_epochs,mean,std,n,unit,published_mean,published_std,scale,flavour,note
 directpred,table8,cell,directpred,100,digits,stl10,8,51.00,1.41,2,%,77.86,0.16,quick,paper,
 directpred,table8,cell,directpred,300,,stl10,,,,0,%,,,quick,paper,300 epochs: scale gpu ends at 100
 directpred,table8,cell,sgd,100,digits,stl10,8,34.75,0.71,2,%,75.06,,quick,paper,published: misprint
@@ -118,7 +118,7 @@ def test_json_has_all_digits_seeds_and_what_is_unmatched(small: Path) -> None:
 def test_all_seeds_diverged_is_said_and_a_collapse_is_a_number(tmp_path: Path) -> None:
     cells = grid(method=METHODS, dataset=["stl10"], epochs=[100])
     values = {("directpred", "stl10", 100): [DIVERGED, DIVERGED], ("sgd", "stl10", 100): [0.0, 0.0]}
-    out = build(tmp_path, leaves(cells=cells), filled(cells, values))
+    out = build(tmp_path, params(cells=cells), filled(cells, values))
     gone, collapsed = lines(out / "table8.csv")
     assert (gone["mean"], gone["n"], gone["note"]) == ("", "0", "2 of 2 seeds diverged")
     assert (collapsed["mean"], collapsed["std"], collapsed["n"]) == ("0.00", "0.00", "2")
@@ -128,7 +128,7 @@ def test_all_seeds_diverged_is_said_and_a_collapse_is_a_number(tmp_path: Path) -
 def test_not_a_number_counts_as_diverged(tmp_path: Path) -> None:
     cells = grid(method=["sgd"], dataset=["stl10"], epochs=[100], seeds=4)
     scores = filled(cells, {("sgd", "stl10", 100): [1.0, float("nan"), float("inf"), {"top1_last": None}]})
-    (found,) = lines(build(tmp_path, leaves(cells=cells), scores) / "table8.csv")
+    (found,) = lines(build(tmp_path, params(cells=cells), scores) / "table8.csv")
     assert (found["mean"], found["std"], found["n"], found["note"]) == (
         "1.00",
         "",
@@ -139,7 +139,7 @@ def test_not_a_number_counts_as_diverged(tmp_path: Path) -> None:
 
 def test_published_values_meet_their_cell_by_the_axes_they_name(tmp_path: Path) -> None:
     cells = grid(rho=[0.3, 0.5], eps=[0.0, 0.1], dataset=["stl10"], epochs=[100], method=["directpred"])
-    spec = leaves(rows=["rho"], columns=["eps"], cells=cells, artifact="table6")
+    spec = params(rows=["rho"], columns=["eps"], cells=cells, artifact="table6")
     spec["fixed"] = {"dataset": "stl10", "epochs": 100, "method": "directpred"}
     spec["published"] = [
         {**PUBLISHED, "rho": "0.30", "eps": "0.10", "value": "77.86", "std": "0.16"},
@@ -173,7 +173,7 @@ def test_values_of_axes(first: object, second: object, alike: bool) -> None:
 )
 def test_published_values_that_cannot_be_placed(tmp_path: Path, changes: list[dict], message: str) -> None:
     cells = grid(method=["sgd"], dataset=["stl10"], epochs=[100])
-    spec = leaves(cells=cells, published=[{**PUBLISHED, "method": "sgd", **change} for change in changes])
+    spec = params(cells=cells, published=[{**PUBLISHED, "method": "sgd", **change} for change in changes])
     with pytest.raises(UserError, match=f"results/quick/directpred/table8: published: .*{message}"):
         build(tmp_path, spec, filled(cells, {("sgd", "stl10", 100): [1.0, 2.0]}))
 
@@ -182,7 +182,7 @@ def test_a_value_that_the_measure_does_not_have_is_named(tmp_path: Path) -> None
     cells = grid(method=["sgd"], dataset=["stl10"], epochs=[100])
     scores = filled(cells, {("sgd", "stl10", 100): [1.0, 2.0]}, name="top1")
     with pytest.raises(UserError, match=r"scores.json: there is no value called 'top1_last'; .*: top1, outcome"):
-        build(tmp_path, leaves(cells=cells), scores)
+        build(tmp_path, params(cells=cells), scores)
 
 
 def wide() -> tuple[dict, dict]:
@@ -196,7 +196,7 @@ def wide() -> tuple[dict, dict]:
     for number, entry in enumerate(cells[:12]):
         values[tuple(entry["axes"].values())] = [30.0 + number, 31.0 + number / 3]
     claims = [{"text": "It wins", "greater": METHODS[::-1], "for_each": ["dataset", "epochs"]}]
-    return leaves(cells=cells, claims=claims), filled(cells, values)
+    return params(cells=cells, claims=claims), filled(cells, values)
 
 
 def test_wide_tables_come_in_blocks_with_their_own_baseline(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_wide_tables_come_in_blocks_with_their_own_baseline(tmp_path: Path) -> N
 def test_nothing_is_bold_where_data_sets_are_the_rows(tmp_path: Path) -> None:
     cells = grid(dataset=["stl10", "cifar10"], alpha_p=[1.0, 2.0], epochs=[100])
     values = {tuple(entry["axes"].values()): [float(k), float(k)] for k, entry in enumerate(cells)}
-    spec = leaves(rows=["dataset"], columns=["alpha_p"], fixed={"epochs": 100}, cells=cells)
+    spec = params(rows=["dataset"], columns=["alpha_p"], fixed={"epochs": 100}, cells=cells)
     text = (build(tmp_path, spec, filled(cells, values)) / "table8.md").read_text(encoding="utf-8")
     assert "**0.0" not in text and "**2.0" not in text and "| stl10   | 0.0 ± 0.0 (2) | 1.0 ± 0.0 (2) |" in text
 
@@ -223,7 +223,7 @@ def test_a_scale_without_stand_ins_makes_no_excuses(tmp_path: Path) -> None:
     cells = grid(method=METHODS, dataset=["stl10"], epochs=[100])
     for entry in cells:
         entry.update(dataset="stl10", trained_epochs=100)
-    spec = leaves(cells=cells, scale={"key": "paper", "title": "the paper's own budget"})
+    spec = params(cells=cells, scale={"key": "paper", "title": "the paper's own budget"})
     spec["published"] = [{**PUBLISHED, "method": "sgd", "value": "75.06", "std": "0.52"}]
     values = {("directpred", "stl10", 100): [1.0, 2.0], ("sgd", "stl10", 100): [1.0, 1.5]}
     text = (build(tmp_path, spec, filled(cells, values)) / "table8.md").read_text(encoding="utf-8")
@@ -233,7 +233,7 @@ def test_a_scale_without_stand_ins_makes_no_excuses(tmp_path: Path) -> None:
 
 def test_units_other_than_percent(tmp_path: Path) -> None:
     cells = grid(method=["sgd"], dataset=["stl10"], epochs=[100])
-    spec = leaves(cells=cells, measure={"value": "rank", "unit": "", "title": "effective rank"})
+    spec = params(cells=cells, measure={"value": "rank", "unit": "", "title": "effective rank"})
     scores = filled(cells, {("sgd", "stl10", 100): [1234.56789, 0.5]}, name="rank")
     (found,) = lines(build(tmp_path, spec, scores) / "table8.csv")
     assert (found["mean"], found["std"], found["unit"]) == ("617.534", "872.618", "")

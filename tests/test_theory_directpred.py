@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, root
 
 from pipeline.errors import UserError
-from pipeline.theory.directpred import (
+from pipeline.papers.directpred import (
     alignment,
     anisotropic,
     balance,
@@ -24,7 +24,7 @@ from pipeline.theory.directpred import (
     set_predictor,
     two_decays,
 )
-from pipeline.theory.directpred.modes import Rates
+from pipeline.papers.directpred.modes import Rates
 
 few = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 10_000)
@@ -606,14 +606,14 @@ def test_bad_input_is_one_line(call, line):
     ],
 )
 def test_simulations_are_the_same_each_time(name, small):
-    simulate = importlib.import_module(f"pipeline.theory.simulations.directpred_{name}").simulate
+    simulate = importlib.import_module(f"pipeline.papers.directpred.simulations.{name}").simulate
     first, again = simulate(**small), simulate(**small)
     assert first.records == again.records
     assert {k: v.tobytes() for k, v in first.curves.items()} == {k: v.tobytes() for k, v in again.curves.items()}
 
 
 def test_more_replications_keep_the_first_ones():
-    from pipeline.theory.simulations.directpred_fig7 import simulate
+    from pipeline.papers.directpred.simulations.fig7 import simulate
 
     one, two = (simulate(steps=40, replications=count) for count in (1, 2))
     for first, second in zip(one.records, two.records, strict=True):

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from pipeline.errors import UserError
-from pipeline.theory.embnorms import classes, gradients, network, opposite, pairs, plane, steps
-from pipeline.theory.simulations import embnorms_fig2a, embnorms_fig2b, embnorms_fig2c, embnorms_figS2
+from pipeline.papers.embnorms import classes, gradients, network, opposite, pairs, plane, steps
+from pipeline.papers.embnorms.simulations import fig2a as embnorms_fig2a
+from pipeline.papers.embnorms.simulations import fig2b as embnorms_fig2b
+from pipeline.papers.embnorms.simulations import fig2c as embnorms_fig2c
+from pipeline.papers.embnorms.simulations import figS2 as embnorms_figS2
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -343,7 +346,7 @@ def test_distance_to_a_neighbour():
 
 
 @pytest.mark.parametrize(
-    ("simulation", "leaves"),
+    ("simulation", "params"),
     [
         (embnorms_fig2a, {"pairs": 40, "norms": [0.5, 1.0, 2.0, 10.0], "alphas": [-0.5, 0.0, 0.5], "samples": 500}),
         (embnorms_fig2b, {"members": 60, "epochs": 1}),
@@ -351,11 +354,11 @@ def test_distance_to_a_neighbour():
         (embnorms_figS2, {"members": 60, "epochs": 1, "kept": 5}),
     ],
 )
-def test_simulations_say_the_same_twice(simulation, leaves):
-    first, second = (simulation.simulate(**leaves, replications=2) for _ in range(2))
+def test_simulations_say_the_same_twice(simulation, params):
+    first, second = (simulation.simulate(**params, replications=2) for _ in range(2))
     assert first.records == second.records and first.records
     assert all(np.array_equal(first.curves[name], second.curves[name]) for name in first.curves)
-    other = simulation.simulate(**leaves, replications=2, seed=1)
+    other = simulation.simulate(**params, replications=2, seed=1)
     assert other.records != first.records
 
 

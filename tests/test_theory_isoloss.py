@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from pipeline.errors import UserError
-from pipeline.theory.isoloss import gaussian, kernel, losses, modes, numeric, spectra, toy
-from pipeline.theory.simulations import isoloss_fig4, isoloss_toy
+from pipeline.papers.isoloss import gaussian, kernel, losses, modes, numeric, spectra, toy
+from pipeline.papers.isoloss.simulations import fig4 as isoloss_fig4
+from pipeline.papers.isoloss.simulations import toy as isoloss_toy
 
 LAM = np.array([0.5, 1.0, 2.0])
 ZH1 = np.array([[1.0], [2.0], [-1.0]])

@@ -15,9 +15,9 @@ from scipy.stats import ortho_group
 
 from pipeline.artifacts.rows import same
 from pipeline.errors import UserError
+from pipeline.papers.multiview import centroid, contrastive, crops, flow, four, graph, operators
+from pipeline.papers.multiview.information import class_information
 from pipeline.planning import spec, yaml_files
-from pipeline.theory.multiview import centroid, contrastive, crops, flow, four, graph, operators
-from pipeline.theory.multiview.information import class_information
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBABILITIES = (0.5, 0.25, 0.2, 0.05)
@@ -416,7 +416,7 @@ def test_every_cell_has_its_record_and_a_second_run_is_the_same(artifact):
     given = {name: value for name, value in declared.simulation.items() if name != "kind"}
     small = {"fig6abc": {"images": 40}, "fig7": {"images": 40, "samples": 3}, "toyB4": {"long": 20.0, "draws": 50}}
     small[artifact] |= {} if artifact == "fig6abc" else {"replications": 2}
-    module = importlib.import_module(f"pipeline.theory.simulations.multiview_{artifact}")
+    module = importlib.import_module(f"pipeline.papers.multiview.simulations.{artifact}")
     made, again = (module.simulate(**{**given, **small[artifact]}) for _ in range(2))
     axes = declared.axes()
     for values in itertools.product(*axes.values()):

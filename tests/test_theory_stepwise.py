@@ -10,8 +10,12 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import root
 
 from pipeline.errors import UserError
-from pipeline.theory.simulations import stepwise_fig1ab, stepwise_fig2ab, stepwise_fig6, stepwise_fig8, stepwise_fig9
-from pipeline.theory.stepwise import aligned, coefficients, correlation, crops, descent, kernel, modes, start, wide
+from pipeline.papers.stepwise import aligned, coefficients, correlation, crops, descent, kernel, modes, start, wide
+from pipeline.papers.stepwise.simulations import fig1ab as stepwise_fig1ab
+from pipeline.papers.stepwise.simulations import fig2ab as stepwise_fig2ab
+from pipeline.papers.stepwise.simulations import fig6 as stepwise_fig6
+from pipeline.papers.stepwise.simulations import fig8 as stepwise_fig8
+from pipeline.papers.stepwise.simulations import fig9 as stepwise_fig9
 
 few = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

@@ -31,14 +31,16 @@ from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.monitor.report import Report, Screen
 from pipeline.monitor.saver import Saver
+from pipeline.nets import checkpoint
+from pipeline.numerics import saved_tensors
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 from pipeline.provenance import runs
 from pipeline.provenance.live import Live
-from pipeline.training import checkpoint, pretrain, progress, together
-from pipeline.training.capture import Steps
+from pipeline.training import interleave, pretrain
+from pipeline.training.capture import StepRunner
 from pipeline.training.history import History
 from pipeline.work import Work
 
@@ -109,7 +111,7 @@ def test_seeds_that_take_turns_have_the_bytes_of_each_alone(
     expected = alone(spec, wanted, tmp_path / "a", data)
     if captured:
         recorder = type("Fresh", (Notes,), {"log": []})
-        monkeypatch.setattr(pretrain, "Steps", functools.partial(Steps, recorder=recorder))
+        monkeypatch.setattr(pretrain, "Steps", functools.partial(StepRunner, recorder=recorder))
     assert train(of_seeds(spec, wanted, tmp_path / "b", data)) == expected
     assert expected[3] != expected[4]
     if captured:
@@ -129,9 +131,9 @@ def test_any_number_of_seeds_with_any_milestones(seeds: int, data: Path, tmp_pat
 def test_they_take_turns_step_by_step_and_share_their_images(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken, images, real = [], set(), Steps.__call__
+    taken, images, real = [], set(), StepRunner.__call__
 
-    def counting(self: Steps, batch: Any, epoch: int, step: int, number: int) -> Any:
+    def counting(self: StepRunner, batch: Any, epoch: int, step: int, number: int) -> Any:
         taken.append((self.seed, number))
         return real(self, batch, epoch, step, number)
 
@@ -141,7 +143,7 @@ def test_they_take_turns_step_by_step_and_share_their_images(
         images.add(found.data_ptr())
         started(self, found, *args)
 
-    monkeypatch.setattr(Steps, "__call__", counting)
+    monkeypatch.setattr(StepRunner, "__call__", counting)
     monkeypatch.setattr(pretrain.Batches, "__init__", noting)
     train(of_seeds(run_spec(**SHORT), {5: [1], 6: [2], 7: [1]}, tmp_path, data))
     assert taken[:12] == [(seed, number) for number in range(1, 5) for seed in (5, 6, 7)]
@@ -170,12 +172,12 @@ def killed_at(moment: int | None) -> Iterator[list[str]]:
         patch.setattr(place, name, act)
 
     patch.setenv("SSL_PROGRESS_SECONDS", "0")
-    dying(Steps, "__call__")
-    dying(progress, "write")
+    dying(StepRunner, "__call__")
+    dying(saved_tensors, "write")
     dying(pretrain, "collapse_indicators")
     dying(checkpoint, "write_payload")
     dying(Report, "close")
-    dying(progress, "clear")
+    dying(saved_tensors, "clear")
     with contextlib.ExitStack() as stack:
         stack.callback(patch.undo)
         yield happened
@@ -217,23 +219,23 @@ def test_killed_alone_they_go_on_together_from_wherever_each_of_them_is(
     wanted = {seed: [1, 3] for seed in (3, 4, 5, 6)}
     expected = alone(spec, wanted, tmp_path / "a", data)
     monkeypatch.setenv("SSL_PROGRESS_SECONDS", "0")
-    real, taken = Steps.__call__, []
+    real, taken = StepRunner.__call__, []
     for seed, last in ((4, 6), (5, 9)):  # 3 is fresh, 6 at a milestone
 
-        def dying(self: Steps, *args: Any, last: int = last) -> Any:
+        def dying(self: StepRunner, *args: Any, last: int = last) -> Any:
             if args[-1] > last:
                 raise KeyboardInterrupt
             return real(self, *args)
 
-        monkeypatch.setattr(Steps, "__call__", dying)
+        monkeypatch.setattr(StepRunner, "__call__", dying)
         with pytest.raises(KeyboardInterrupt):
             train(of_seeds(spec, {seed: [3]}, tmp_path / "killed", data, tmp_path / "scratch"))
 
-    def counting(self: Steps, *args: Any) -> Any:
+    def counting(self: StepRunner, *args: Any) -> Any:
         taken.append((self.seed, args[-1]))
         return real(self, *args)
 
-    monkeypatch.setattr(Steps, "__call__", counting)
+    monkeypatch.setattr(StepRunner, "__call__", counting)
     works = of_seeds(spec, {3: [1, 3], 4: [3], 5: [3], 6: [3]}, tmp_path / "b", data, tmp_path / "scratch")
     works[-1].resume = tmp_path / "a/6/epoch0001"
     found = train(works)
@@ -248,13 +250,13 @@ def test_killed_alone_they_go_on_together_from_wherever_each_of_them_is(
 
 def spoil(monkeypatch: pytest.MonkeyPatch, seed: int, number: int, act: Callable[[Any], Any]) -> None:
     """From step ``number`` on, do something to the outcome of the steps of one seed."""
-    real = Steps.__call__
+    real = StepRunner.__call__
 
-    def spoilt(self: Steps, *args: Any) -> Any:
+    def spoilt(self: StepRunner, *args: Any) -> Any:
         outcome = real(self, *args)
         return act(outcome) if self.seed == seed and args[-1] >= number else outcome
 
-    monkeypatch.setattr(Steps, "__call__", spoilt)
+    monkeypatch.setattr(StepRunner, "__call__", spoilt)
 
 
 @pytest.mark.parametrize("number", [1, 4, 6])
@@ -277,7 +279,7 @@ def test_one_that_diverges_drops_out_and_the_others_go_on(
 
 
 def refuse(outcome: Any) -> Any:
-    raise UserError("a leaf: it will not do")
+    raise UserError("a param: it will not do")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 8])
@@ -289,12 +291,12 @@ def test_one_that_fails_takes_no_progress_from_the_others(
     monkeypatch.setenv("SSL_PROGRESS_SECONDS", "1000")
     works = of_seeds(spec, wanted, tmp_path / "b", data, tmp_path / "scratch")
     done: dict[int, Bytes] = {seed: {} for seed in wanted}
-    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"^a leaf: it will not do$"):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"^a param: it will not do$"):
         spoil(patch, 4, number, refuse)
         for work in pretrain.execute(works):
             done[work.seed][work.epoch] = content(work.out)
     assert {work.seed for work in works if work.failed} == {4}
-    saved = {seed: progress.read(tmp_path / f"scratch/{seed}/run") for seed in wanted}
+    saved = {seed: saved_tensors.read(tmp_path / f"scratch/{seed}/run") for seed in wanted}
     assert saved[4] is None
     steps = {seed: int(found["state.step"]) for seed, found in saved.items() if found is not None}
     # One step on; but from the last complete minibatch of an epoch on to its end. At the first step 5 had not begun; at
@@ -332,10 +334,10 @@ def test_too_little_memory_for_all_of_them_says_what_to_type(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     spoil(monkeypatch, 4, 2, full)
-    with pytest.raises(UserError, match=r"found too little on the GPU; type .* --config together=1$") as caught:
+    with pytest.raises(UserError, match=r"found too little on the GPU; type .* --config interleave=1$") as caught:
         train(of_seeds(run_spec(**SHORT), {3: [1], 4: [1]}, tmp_path / "b", data, tmp_path / "scratch"))
     assert "\n" not in str(caught.value)
-    assert progress.read(tmp_path / "scratch/3/run") is not None
+    assert saved_tensors.read(tmp_path / "scratch/3/run") is not None
     with pytest.raises(torch.OutOfMemoryError):
         train(of_seeds(run_spec(**SHORT), {4: [1]}, tmp_path / "c", data))
 
@@ -362,21 +364,21 @@ def test_every_turn_is_in_the_lane_of_its_training_and_nothing_else_is() -> None
     log: list[str] = []
 
     @contextlib.contextmanager
-    def lane(name: str) -> Iterator[None]:
+    def stream(name: str) -> Iterator[None]:
         log.append(f"({name}")
         yield
         log.append(f"{name})")
 
     names = {"a": 2, "b": 1}
-    lanes = [functools.partial(lane, name) for name in names]
-    for work in together.in_turns([Counted(name, turns, log) for name, turns in names.items()], lanes):
+    streams = [functools.partial(stream, name) for name in names]
+    for work in interleave.in_turns([Counted(name, turns, log) for name, turns in names.items()], streams):
         log.append(f"done {work.name}")
     assert " ".join(log) == ("(a a a) (b b b) (a a a) (b b) done b (a a) done a (b b) (a a)")
 
 
 def test_a_cpu_and_one_alone_have_no_streams() -> None:
-    assert together.lanes(torch.device("cpu"), 3) == [contextlib.nullcontext] * 3
-    assert together.lanes(torch.device("cuda"), 1) == [contextlib.nullcontext]
+    assert interleave.streams(torch.device("cpu"), 3) == [contextlib.nullcontext] * 3
+    assert interleave.streams(torch.device("cuda"), 1) == [contextlib.nullcontext]
 
 
 @pytest.mark.gpu
@@ -436,7 +438,7 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
 
 
 def _save(folder: Path, disk: SlowDisk) -> None:
-    progress.write(folder, disk.tensors())
+    saved_tensors.write(folder, disk.tensors())
 
 
 def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
@@ -451,12 +453,12 @@ def test_progress_of_all_of_them_costs_no_more_than_that_of_one(
             saver.maybe_save()
     assert 0.1 * len(disk.saves) == pytest.approx(0.02 * 1000, rel=0.05)
     before = len(disk.saves)
-    savers[0].urge()
+    savers[0].request_save()
     for saver in savers:
         saver.maybe_save()
     assert len(disk.saves) == before + 1 and not savers[0].urged
     nowhere = Saver(None)
-    nowhere.urge()
+    nowhere.request_save()
     assert not nowhere.urged
 
 
@@ -497,20 +499,20 @@ def test_every_seed_is_seen_as_running(data: Path, tmp_path: Path) -> None:
 def test_how_many_at_once() -> None:
     assert [Options().at_once(gpu) for gpu in (False, True)] == [1, 4]
     assert Options(device="cpu").at_once(True) == 1
-    assert Options.parse({"together": 3}, {}).at_once(False) == Options(together=3).at_once(True) == 3
+    assert Options.parse({"together": 3}, {}).at_once(False) == Options(interleave=3).at_once(True) == 3
     for wrong in (0, -1, "two", 1.5, True):
-        with pytest.raises(UserError, match="--config together: expected a number of seeds from 1 on, found"):
+        with pytest.raises(UserError, match="--config interleave: expected a number of seeds from 1 on, found"):
             Options.parse({"together": wrong}, {})
 
 
 def test_only_trainings_are_told_and_no_key_is_another(tmp_path: Path) -> None:
     fingerprints = Fingerprints(tmp_path / "fingerprints.json")
     keys = {}
-    for options in (Options(scale="tiny"), Options(scale="tiny", together=3), Options(scale="gpu")):
+    for options in (Options(scale="tiny"), Options(scale="tiny", interleave=3), Options(scale="gpu")):
         catalogue = Catalogue(options)
         plan = Plan(catalogue, [catalogue.request("results/table8.csv")])
         keys[options] = key_files(plan, fingerprints)
-        told = {(key.stage, key.context.get("together")) for key in keys[options].values()}
+        told = {(key.stage, key.context.get("interleave")) for key in keys[options].values()}
         expected = {"tiny": options.together, "gpu": 4}[options.scale]
         assert {together for stage, together in told if stage == "pretrain"} == {expected}
         assert {together for stage, together in told if stage != "pretrain"} == {None}
@@ -549,7 +551,7 @@ def test_what_is_done_one_after_the_other_shares_no_time(monkeypatch: pytest.Mon
     assert clock.taken(Path("b")) == 3.0
 
 
-TOGETHER = ("--config", "seeds=3", "together=2")
+TOGETHER = ("--config", "seeds=3", "interleave=2")
 
 
 def declared(root: Path) -> Project:
@@ -584,8 +586,8 @@ def untrained(project: Project, root: Path, together: int) -> tuple[Project, lis
         shutil.rmtree(root / folder)
     for path in root.glob("keys/pretrain/*.json"):
         found = json.loads(path.read_text())
-        assert found["context"]["together"] == 2
-        found["context"]["together"] = together
+        assert found["context"]["interleave"] == 2
+        found["context"]["interleave"] = together
         path.write_text(json.dumps(found))
     (root / "logs/journal.jsonl").unlink()
     return copy, nodes
@@ -649,7 +651,7 @@ def test_a_process_that_is_killed_again_and_again_ends_in_the_same_receipts(tmp_
     for kills in range(12):
         for path in copy.root.glob("keys/pretrain/*.json"):
             found = json.loads(path.read_text())
-            found["context"]["together"] = 1 + kills % 3
+            found["context"]["interleave"] = 1 + kills % 3
             path.write_text(json.dumps(found))
         before = statuses(copy)
         with subprocess.Popen(command, cwd=copy.root, env=copy.environ, stderr=subprocess.DEVNULL) as running:

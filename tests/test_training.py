@@ -25,22 +25,24 @@ from trainings import SlowDisk, content, execute, files_of, make_works, run_spec
 from pipeline.errors import UserError
 from pipeline.monitor.report import Report
 from pipeline.monitor.saver import Saver
+from pipeline.nets import checkpoint
 from pipeline.nets.network import Network
 from pipeline.nets.predictors import directpred, linear
 from pipeline.nets.predictors import none as no_predictor
 from pipeline.nets.projectors.none import NoProjector
 from pipeline.nets.targets.same import Same
+from pipeline.numerics import saved_tensors
+from pipeline.numerics.device import prepare_device
+from pipeline.numerics.randomness import derived_seed, generator, seeded
 from pipeline.objectives import cosine, euclidean
 from pipeline.planning.composition import prune
-from pipeline.training import checkpoint, pretrain, progress
+from pipeline.training import pretrain
 from pipeline.training.batches import Batches
-from pipeline.training.capture import Steps
-from pipeline.training.device import prepare_device
+from pipeline.training.capture import StepRunner
+from pipeline.training.collapse_metrics import collapse_indicators
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
-from pipeline.training.indicators import collapse_indicators
 from pipeline.training.optimizers import adam, sgd
-from pipeline.training.randomness import derived_seed, generator, seeded
 from pipeline.training.schedules import constant
 from pipeline.training.step import TrainingStep
 
@@ -249,16 +251,16 @@ def two_views(seed: int = 0, n: int = 256, dim: int = 6, noise: float = 0.3) -> 
     return [x + noise * draw(n, dim, seed=seed + i) for i in (1, 2)]
 
 
-def train(network: Network, objective: Any, steps: int, lr: float, **leaves: float) -> Iterator[float]:
+def train(network: Network, objective: Any, steps: int, lr: float, **params: float) -> Iterator[float]:
     predictor = {
-        "lr_multiplier": leaves.pop("lr_multiplier", 1.0),
-        "weight_decay": leaves.pop("predictor_decay", None),
+        "lr_multiplier": params.pop("lr_multiplier", 1.0),
+        "weight_decay": params.pop("predictor_decay", None),
     }
     optimizer = sgd.build(
         parameter_groups(network, predictor),
         lr=lr,
         momentum=0.0,
-        weight_decay=leaves.pop("weight_decay", 0.0),
+        weight_decay=params.pop("weight_decay", 0.0),
     )
     step = TrainingStep(network, objective, optimizer)
     views = two_views()
@@ -327,8 +329,8 @@ def test_balance_of_theorem_1(alpha_p: float, decay: float) -> None:
             predictor.weight.copy_(p)
         network = linear_network(w, predictor)
         steps = round(1.2 / lr)
-        leaves = {"lr_multiplier": alpha_p, "weight_decay": decay, "predictor_decay": decay / alpha_p}
-        for _ in train(network, euclidean.loss, steps=steps, lr=lr, **leaves):
+        params = {"lr_multiplier": alpha_p, "weight_decay": decay, "predictor_decay": decay / alpha_p}
+        for _ in train(network, euclidean.loss, steps=steps, lr=lr, **params):
             pass
         with torch.no_grad():
             now = network.encoder.weight @ network.encoder.weight.T - predictor.weight.T @ predictor.weight / alpha_p
@@ -364,9 +366,9 @@ def test_directpred_that_never_acts_is_plain_sgd_and_one_that_always_acts_ignore
         list(train(network, cosine.loss, steps=20, lr=0.05, lr_multiplier=lr_multiplier))
         return network
 
-    def seeded_build(build: Any, **leaves: Any) -> nn.Module:
+    def seeded_build(build: Any, **params: Any) -> nn.Module:
         torch.manual_seed(0)
-        return build(4, **leaves)
+        return build(4, **params)
 
     plain = final(seeded_build(linear.build))
     idle = final(seeded_build(directpred.build, freq=21))
@@ -504,27 +506,27 @@ def test_a_crash_at_any_step_changes_nothing(
     spec = SPECS["directpred"]
     undisturbed = execute(spec, [3], tmp_path / "a", data)
     monkeypatch.setenv("SSL_PROGRESS_SECONDS", "0")
-    real = Steps.__call__
+    real = StepRunner.__call__
 
-    def failing(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
+    def failing(self: StepRunner, images: Tensor, epoch: int, step: int, number: int) -> Any:
         if number > stop:
             raise KeyboardInterrupt
         return real(self, images, epoch, step, number)
 
-    monkeypatch.setattr(Steps, "__call__", failing)
+    monkeypatch.setattr(StepRunner, "__call__", failing)
     with pytest.raises(KeyboardInterrupt):
         execute(spec, [3], tmp_path / "b", data, scratch=tmp_path / "scratch")
-    saved = progress.read(tmp_path / "scratch")
+    saved = saved_tensors.read(tmp_path / "scratch")
     assert saved is not None
     # not between the last full minibatch and the end of the epoch: the indicators are of that minibatch
     assert int(saved["state.step"]) == (5 if stop == 6 else stop if stop != 13 else 12)
     taken: list[int] = []
 
-    def counting(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
+    def counting(self: StepRunner, images: Tensor, epoch: int, step: int, number: int) -> Any:
         taken.append(number)
         return real(self, images, epoch, step, number)
 
-    monkeypatch.setattr(Steps, "__call__", counting)
+    monkeypatch.setattr(StepRunner, "__call__", counting)
     again = execute(spec, [3], tmp_path / "c", data, scratch=tmp_path / "scratch")
     assert again == undisturbed
     assert taken == list(range(int(saved["state.step"]) + 1, 22))
@@ -536,7 +538,7 @@ def leave_progress(spec: dict[str, Any], epoch: int, data: Path, tmp_path: Path,
     report = Report("x", 98, 7, io.StringIO())
     for _ in range(epoch):
         list(run.train_epoch(Saver(None), report, 99))
-    progress.write(scratch, run.tensors())
+    saved_tensors.write(scratch, run.tensors())
 
 
 def test_progress_of_the_same_run_is_used_up_to_the_goal_and_not_beyond(
@@ -546,13 +548,13 @@ def test_progress_of_the_same_run_is_used_up_to_the_goal_and_not_beyond(
     undisturbed = execute(spec, [1, 3], tmp_path / "a", data)
     leave_progress(spec, 2, data, tmp_path, tmp_path / "scratch")
     taken: list[int] = []
-    real = Steps.__call__
+    real = StepRunner.__call__
 
-    def counting(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
+    def counting(self: StepRunner, images: Tensor, epoch: int, step: int, number: int) -> Any:
         taken.append(number)
         return real(self, images, epoch, step, number)
 
-    monkeypatch.setattr(Steps, "__call__", counting)
+    monkeypatch.setattr(StepRunner, "__call__", counting)
     assert execute(spec, [1, 3], tmp_path / "b", data, scratch=tmp_path / "scratch") == undisturbed
     assert taken == [*range(1, 8), *range(15, 22)]
 
@@ -563,14 +565,14 @@ def test_the_further_of_milestone_and_progress_is_taken(
     spec = SPECS["directpred"]
     undisturbed = execute(spec, [1, 2, 3], tmp_path / "a", data)
     steps: list[int] = []
-    real = Steps.__call__
+    real = StepRunner.__call__
 
-    def counting(self: Steps, images: Tensor, epoch: int, step: int, number: int) -> Any:
+    def counting(self: StepRunner, images: Tensor, epoch: int, step: int, number: int) -> Any:
         steps.append(number)
         return real(self, images, epoch, step, number)
 
     leave_progress(spec, 1, data, tmp_path, tmp_path / "scratch")
-    monkeypatch.setattr(Steps, "__call__", counting)
+    monkeypatch.setattr(StepRunner, "__call__", counting)
     milestone = tmp_path / "a" / "epoch0002"
     assert execute(spec, [3], tmp_path / "b", data, tmp_path / "scratch", milestone)[3] == undisturbed[3]
     assert steps == list(range(15, 22))
@@ -582,7 +584,7 @@ def test_progress_that_is_not_whole_or_of_another_run_is_ignored(damage: str, da
     undisturbed = execute(spec, [2], tmp_path / "a", data)
     left = run_spec(optimizer={"kind": "sgd", "lr": 0.01}) if damage == "other spec" else spec
     leave_progress(left, 1, data, tmp_path, scratch, seed=8 if damage == "other seed" else 3)
-    path = scratch / progress.FILE
+    path = scratch / saved_tensors.FILE
     blob = bytearray(path.read_bytes())
     if damage == "cut":
         blob = blob[:-1]
@@ -616,7 +618,7 @@ def test_progress_is_saved_after_two_seconds_or_fifty_times_the_last_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk.instead(monkeypatch)
-    saver = Saver(lambda: progress.write(tmp_path, disk.tensors()))
+    saver = Saver(lambda: saved_tensors.write(tmp_path, disk.tensors()))
     for _ in range(150):
         disk.now += 0.1
         saver.maybe_save()
@@ -738,14 +740,14 @@ def test_five_kills_leave_the_same_bytes(data: Path, tmp_path: Path) -> None:
             child = start(attempt)
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:  # until the training has moved on
-                saved = progress.read(scratch)
+                saved = saved_tensors.read(scratch)
                 if saved is not None and int(saved["state.step"]) > positions[-1]:
                     break
                 time.sleep(0.005)
             time.sleep(moments.uniform(0.0, 0.1 * duration))
             os.kill(child, signal.SIGKILL)
             assert int(server.stdout.readline()) == -signal.SIGKILL
-            saved = progress.read(scratch)
+            saved = saved_tensors.read(scratch)
             assert saved is not None
             positions.append(int(saved["state.step"]))
         start(5)

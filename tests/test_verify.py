@@ -160,10 +160,12 @@ def test_the_page_must_show_what_the_results_say(packed: Path, tmp_path):
     assert not any(remark.startswith("index.html") for remark in look(packed).remarks)
 
 
-def test_a_leaf_cannot_be_slipped_in_beside_the_receipt(packed: Path, tmp_path):
+def test_a_param_cannot_be_slipped_in_beside_the_receipt(packed: Path, tmp_path):
     """What is in no key must not override what is."""
     members = forging.read(packed)
-    forging.edit(members, "keys/artifact/mini/mini/duel.json", lambda v: v.update(silent={"title": "Another title"}))
+    forging.edit(
+        members, "keys/artifact/mini/mini/duel.json", lambda v: v.update(omitted_defaults={"title": "Another title"})
+    )
     verdict = look(forging.write(tmp_path / "forged.zip", members))
     assert [finding.path for finding in verdict.findings] == ["keys/artifact/mini/mini/duel.json"]
 

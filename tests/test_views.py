@@ -1,4 +1,4 @@
-"""Views: operations against torchvision, distributions against formulas, policies against their leaves."""
+"""Views: operations against torchvision, distributions against formulas, policies against their params."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scipy import stats
 from pipeline import components
 from pipeline.errors import UserError
 from pipeline.views.blur import gaussian_blur, kernel_side
-from pipeline.views.boxes import UNIFORMS, random_boxes
 from pipeline.views.colour import chroma_rotation, grey_and_normalise, jitter, rotate_hue
+from pipeline.views.crop_boxes import UNIFORMS, random_boxes
 from pipeline.views.normalize import normalised
 from pipeline.views.policies import identity, simclr
 from pipeline.views.resample import crop_resize
@@ -274,7 +274,7 @@ def by_torchvision(
 
 
 @pytest.mark.parametrize(
-    ("shape", "leaves", "normalize"),
+    ("shape", "params", "normalize"),
     [
         ((3, 32, 32), CIFAR, NORMALIZE),
         ((3, 96, 96), STL10, None),
@@ -284,12 +284,12 @@ def by_torchvision(
     ],
     ids=["cifar", "stl10", "gentle", "one-channel", "downsized"],
 )
-def test_a_policy_is_the_sequence_of_torchvision_operations(shape, leaves, normalize):
-    policy = simclr.build(shape, normalize, **leaves)
+def test_a_policy_is_the_sequence_of_torchvision_operations(shape, params, normalize):
+    policy = simclr.build(shape, normalize, **params)
     images = pictures(16, *shape)
     drawn = policy.sample(16, rng(20))
     views = policy.apply(images, drawn)
-    assert len(views) == leaves.get("count", 2)
+    assert len(views) == params.get("count", 2)
     for number, view in enumerate(views):
         assert view.shape == (16, shape[0], *policy.size) and view.dtype == torch.float32 and view.is_contiguous()
         for index in range(16):
@@ -300,8 +300,8 @@ def test_a_policy_is_the_sequence_of_torchvision_operations(shape, leaves, norma
 
 def test_sampled_parameters_have_the_policy_s_distributions():
     n = 6000
-    leaves = STL10 | {"blur_probability": 0.5, "flip": 0.3, "jitter_probability": 0.8, "grayscale": 0.2}
-    policy = simclr.build((3, 96, 96), None, **leaves)
+    params = STL10 | {"blur_probability": 0.5, "flip": 0.3, "jitter_probability": 0.8, "grayscale": 0.2}
+    policy = simclr.build((3, 96, 96), None, **params)
     drawn = policy.sample(n, rng(21))
 
     def same_share(events: torch.Tensor, probability: float) -> bool:
@@ -381,7 +381,7 @@ def test_views_carry_no_gradient_graph_and_can_be_trained_on():
 
 
 @pytest.mark.parametrize(
-    ("leaves", "normalize", "word"),
+    ("params", "normalize", "word"),
     [
         ({"count": 0}, None, "views.count"),
         ({"flip": 1.5}, None, "views.flip"),
@@ -396,9 +396,9 @@ def test_views_carry_no_gradient_graph_and_can_be_trained_on():
         ({}, {"mean": [0, 0, 0], "std": [1, 0, 1]}, "normalize.std"),
     ],
 )
-def test_bad_leaves_are_named_in_one_line(leaves, normalize, word):
+def test_bad_params_are_named_in_one_line(params, normalize, word):
     with pytest.raises(UserError) as caught:
-        simclr.build((3, 8, 8), normalize, **leaves)
+        simclr.build((3, 8, 8), normalize, **params)
     assert str(caught.value).startswith(word) and "\n" not in str(caught.value)
 
 
@@ -409,10 +409,10 @@ def test_colours_of_five_channels_are_refused_and_geometry_is_not():
     assert policy(pictures(2, 5, 8, 8), rng())[0].shape == (2, 5, 8, 8)
 
 
-def test_policies_are_components_with_literal_leaves():
+def test_policies_are_components_with_literal_params():
     path = components.find("views", "simclr")
-    leaves = components.resolve("views", {"kind": "simclr", **GENTLE}, "test")
-    policy = components.make(path, leaves, (3, 16, 16), NORMALIZE)
+    params = components.resolve("views", {"kind": "simclr", **GENTLE}, "test")
+    policy = components.make(path, params, (3, 16, 16), NORMALIZE)
     assert policy == simclr.build((3, 16, 16), NORMALIZE, **GENTLE)
     assert {"simclr", "identity"} <= set(components.kinds("views"))
 
@@ -427,8 +427,8 @@ def test_the_hue_space_reaches_the_pixels():
 
 @pytest.mark.gpu
 def test_views_on_a_gpu_equal_those_on_the_cpu():
-    for shape, leaves in (((3, 32, 32), CIFAR), ((3, 96, 96), STL10), ((3, 16, 16), {"hue_space": "yiq"})):
-        policy = simclr.build(shape, NORMALIZE, **leaves)
+    for shape, params in (((3, 32, 32), CIFAR), ((3, 96, 96), STL10), ((3, 16, 16), {"hue_space": "yiq"})):
+        policy = simclr.build(shape, NORMALIZE, **params)
         images, drawn = pictures(16, *shape), policy.sample(16, rng(23))
         on_gpu = simclr.Parameters(**{name: value.cuda() for name, value in vars(drawn).items()})
         for a, b in zip(policy.apply(images, drawn), policy.apply(images.cuda(), on_gpu), strict=True):

@@ -1,4 +1,4 @@
-"""Views: the policies of the five papers, views that differ, and what the leaves say about old runs."""
+"""Views: the policies of the five papers, views that differ, and what the params say about old runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.planning import composition
 from pipeline.training.fusion import compiled
 from pipeline.views.blur import gaussian_blur
 from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
-from pipeline.views.each import Mixed, each_view, together
+from pipeline.views.per_view import Mixed, each_view, together
 from pipeline.views.policies import simclr
 from pipeline.views.resample import crop_resize, cubic_weights
 from pipeline.views.solarize import solarize
@@ -236,8 +236,8 @@ def by_torchvision(policy: simclr.Policy, image: torch.Tensor, drawn: simclr.Par
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_the_policy_of_a_paper_is_the_sequence_of_torchvision_operations(paper):
-    shape, normalize, leaves = PAPERS[paper]
-    policy = simclr.build(shape, normalize, **leaves)
+    shape, normalize, params = PAPERS[paper]
+    policy = simclr.build(shape, normalize, **params)
     images = pictures(8, *shape)
     drawn = policy.sample(8, rng(20))
     views = iter(policy.apply(images, drawn))
@@ -266,14 +266,14 @@ def test_solarisation_and_cubic_resizing_work_without_colours(channels):
 
 
 def test_a_policy_of_several_resolutions_is_its_policies_in_turn():
-    shape, normalize, leaves = PAPERS["multiview-resolutions"]
-    policy = simclr.build(shape, normalize, **leaves)
+    shape, normalize, params = PAPERS["multiview-resolutions"]
+    policy = simclr.build(shape, normalize, **params)
     images = pictures(6, *shape)
     views = policy(images, rng(3))
     assert [tuple(view.shape[2:]) for view in views] == [(64, 64)] * 2 + [(32, 32)] * 6
     source = rng(3)
-    large = simclr.build(shape, normalize, **{**leaves, "count": 2, "size": 64})(images, source)
-    small = simclr.build(shape, normalize, **{**leaves, "count": 6, "size": 32})(images, source)
+    large = simclr.build(shape, normalize, **{**params, "count": 2, "size": 64})(images, source)
+    small = simclr.build(shape, normalize, **{**params, "count": 6, "size": 32})(images, source)
     for ours, alone in zip(views, large + small, strict=True):
         assert torch.equal(ours, alone)
     again = policy(images, rng(3))
@@ -282,8 +282,8 @@ def test_a_policy_of_several_resolutions_is_its_policies_in_turn():
 
 
 def test_views_made_in_parts_are_the_same_views(monkeypatch):
-    shape, normalize, leaves = PAPERS["isoloss-cifar"]
-    policy = simclr.build(shape, normalize, **leaves)
+    shape, normalize, params = PAPERS["isoloss-cifar"]
+    policy = simclr.build(shape, normalize, **params)
     images = pictures(11, *shape)
     drawn = policy.sample(11, rng(5))
     whole = policy.apply(images, drawn)
@@ -291,7 +291,7 @@ def test_views_made_in_parts_are_the_same_views(monkeypatch):
     one_go = simclr.Policy._views
     monkeypatch.setattr(simclr.Policy, "_views", lambda *given: made.append(len(given[1])) or one_go(*given))
     for numbers, sizes in ((4 * 2 * 3 * 32 * 32, [4, 4, 3]), (1, [1] * 11), (10**9, [11])):
-        monkeypatch.setattr(simclr, "AT_ONCE", numbers)
+        monkeypatch.setattr(simclr, "CHUNK", numbers)
         for ours, theirs in zip(policy.apply(images, drawn), whole, strict=True):
             torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
             assert ours.is_contiguous()
@@ -304,8 +304,8 @@ def test_views_made_in_parts_are_the_same_views(monkeypatch):
 
 def test_the_two_views_of_byol_have_their_own_probabilities():
     n = 4000
-    shape, normalize, leaves = PAPERS["isoloss-stl10"]
-    policy = simclr.build(shape, normalize, **leaves, flip=[0.5, 0.3], grayscale=[0.2, 1.0])
+    shape, normalize, params = PAPERS["isoloss-stl10"]
+    policy = simclr.build(shape, normalize, **params, flip=[0.5, 0.3], grayscale=[0.2, 1.0])
     assert isinstance(policy, simclr.Policy)  # one pass, though they differ
     drawn = policy.sample(n, rng(30))
     for view, (blur, solar, flip, grey) in enumerate([(1.0, 0.0, 0.5, 0.2), (0.1, 0.2, 0.3, 1.0)]):
@@ -319,8 +319,8 @@ def test_the_two_views_of_byol_have_their_own_probabilities():
 
 def test_independent_jitter_draws_each_factor_by_itself():
     n = 4000
-    leaves = {"jitter": "independent", "jitter_probability": 0.8, "jitter_order": "fixed"}
-    policy = simclr.build((3, 32, 32), None, **leaves, solarize_probability=0.5)
+    params = {"jitter": "independent", "jitter_probability": 0.8, "jitter_order": "fixed"}
+    policy = simclr.build((3, 32, 32), None, **params, solarize_probability=0.5)
     drawn = policy.sample(n, rng(31))
     unchanged = torch.tensor([1.0, 1, 1, 0])
     changed = (drawn.factors != unchanged).flatten(0, 1)
@@ -349,8 +349,8 @@ def test_jitter_together_is_all_or_nothing_and_its_order_is_fixed_or_random():
 
 
 def test_each_resolution_has_its_own_crops():
-    leaves = {"count": [2, 4], "size": [24, 12], "scale_min": [0.3, 0.05], "scale_max": [1.0, 0.3]}
-    policy = simclr.build((3, 200, 200), None, **leaves, ratio_min=1.0, ratio_max=1.0)
+    params = {"count": [2, 4], "size": [24, 12], "scale_min": [0.3, 0.05], "scale_max": [1.0, 0.3]}
+    policy = simclr.build((3, 200, 200), None, **params, ratio_min=1.0, ratio_max=1.0)
     large, small = policy.sample(1500, rng(34))
     assert large.boxes.shape == (2, 1500, 4) and small.boxes.shape == (4, 1500, 4)
     for drawn, low, high in ((large, 0.3, 1.0), (small, 0.05, 0.3)):
@@ -371,7 +371,7 @@ def test_views_are_independent_of_each_other():
     assert off.abs().max() < 5 / n**0.5
 
 
-def test_what_policies_without_the_later_leaves_draw_has_not_changed():
+def test_what_policies_without_the_later_params_draw_has_not_changed():
     # Comparisons and ranks of the generator's numbers are the same on every machine; bytes of views are not.
     policy = simclr.build((3, 32, 32), None, blur_probability=0.5, count=3)
     drawn = policy.sample(64, rng(40))
@@ -381,28 +381,28 @@ def test_what_policies_without_the_later_leaves_draw_has_not_changed():
     assert hashlib.sha256(bits.numpy().tobytes()).hexdigest()[:16] == "7f5131115de9ee37"
 
 
-# -- leaves
+# -- params
 
 
-def test_later_leaves_rename_no_run():
+def test_later_params_rename_no_run():
     old = {"count": 2, "size": None, "scale_min": 0.08, "scale_max": 1.0, "ratio_min": 0.75, "ratio_max": 4 / 3}
     old |= {"flip": 0.5, "jitter_probability": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
     old |= {"hue_space": "hsv", "grayscale": 0.2, "blur_probability": 0.0, "blur_kernel": 0.1}
     old |= {"blur_sigma_min": 0.1, "blur_sigma_max": 2.0}
     full = components.resolve("views", {"kind": "simclr"}, "test")
-    kept, silent = composition.prune({"views": full})
+    kept, omitted_defaults = composition.prune({"views": full})
     assert kept["views"] == {"kind": "simclr", **old}
-    assert silent["views"] == simclr.ABSENT
+    assert omitted_defaults["views"] == simclr.DEFAULT_BEFORE
     told = components.resolve("views", {"kind": "simclr", "solarize_probability": [0, 0.2]}, "test")
     assert composition.prune({"views": told})[0]["views"]["solarize_probability"] == [0, 0.2]
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_policies_of_the_papers_pass_the_checks_of_the_plan(paper):
-    shape, normalize, leaves = PAPERS[paper]
-    resolved = components.resolve("views", {"kind": "simclr", **leaves}, "test")
+    shape, normalize, params = PAPERS[paper]
+    resolved = components.resolve("views", {"kind": "simclr", **params}, "test")
     policy = components.make(components.find("views", "simclr"), resolved, shape, normalize)
-    assert policy == simclr.build(shape, normalize, **leaves)
+    assert policy == simclr.build(shape, normalize, **params)
 
 
 def test_lists_are_read_view_by_view_or_group_by_group():
@@ -419,9 +419,9 @@ def test_lists_are_read_view_by_view_or_group_by_group():
 def test_a_list_for_any_number_reaches_its_view():
     later = {"count", "size", "interpolation", "jitter", "jitter_order", "hue_space", "solarize_threshold"}
     values = {"scale_min": 0.3, "scale_max": 0.5, "ratio_min": 0.9, "ratio_max": 1.2, "blur_sigma_min": 0.4}
-    for name in set(components.leaves("views", "simclr")) - later:
+    for name in set(components.params("views", "simclr")) - later:
         value = values.get(name, 0.35)
-        default = components.leaves("views", "simclr")[name][1]
+        default = components.params("views", "simclr")[name][1]
         policy = simclr.build((3, 8, 8), None, **{name: [default, value]})
         first, second = (simclr.build((3, 8, 8), None, count=1, **{name: v}) for v in (default, value))
         if isinstance(policy, Mixed):
@@ -431,7 +431,7 @@ def test_a_list_for_any_number_reaches_its_view():
 
 
 @pytest.mark.parametrize(
-    ("leaves", "word"),
+    ("params", "word"),
     [
         ({"interpolation": "nearest"}, "views.interpolation"),
         ({"jitter": "sometimes"}, "views.jitter"),
@@ -450,9 +450,9 @@ def test_a_list_for_any_number_reaches_its_view():
         ({"scale_min": [0.1, 0.9], "scale_max": [1.0, 0.5]}, "views.scale_min"),
     ],
 )
-def test_bad_leaves_are_named_in_one_line(leaves, word):
+def test_bad_params_are_named_in_one_line(params, word):
     with pytest.raises(UserError) as caught:
-        simclr.build((3, 8, 8), None, **leaves)
+        simclr.build((3, 8, 8), None, **params)
     assert str(caught.value).startswith(word) and "\n" not in str(caught.value)
 
 
@@ -474,8 +474,8 @@ class NothingReadBack(TorchDispatchMode):
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_no_policy_waits_for_the_device(paper):
-    shape, normalize, leaves = PAPERS[paper]
-    policy = simclr.build(shape, normalize, **leaves)
+    shape, normalize, params = PAPERS[paper]
+    policy = simclr.build(shape, normalize, **params)
     images = pictures(2, *shape)
     policy(images, rng())  # constants are made here, once
     with NothingReadBack():
@@ -488,8 +488,8 @@ def test_no_policy_waits_for_the_device(paper):
 def test_compiled_for_a_gpu_a_policy_has_nothing_on_the_host(paper):
     from torch._dynamo.backends.common import aot_autograd  # which costs a second to import
 
-    shape, normalize, leaves = PAPERS[paper]
-    policy = simclr.build(shape, normalize, **leaves)
+    shape, normalize, params = PAPERS[paper]
+    policy = simclr.build(shape, normalize, **params)
     drawn, places = policy.sample(4, rng()), []
 
     def look(graph, inputs):
@@ -508,8 +508,8 @@ def test_compiled_for_a_gpu_a_policy_has_nothing_on_the_host(paper):
 @pytest.mark.gpu
 @pytest.mark.parametrize("paper", PAPERS)
 def test_views_on_a_gpu_equal_those_on_the_cpu(paper):
-    shape, normalize, leaves = PAPERS[paper]
-    policy = simclr.build(shape, normalize, **leaves)
+    shape, normalize, params = PAPERS[paper]
+    policy = simclr.build(shape, normalize, **params)
     images, drawn = pictures(8, *shape), policy.sample(8, rng(23))
     ours = policy.apply(images, drawn)
     for one, numbers in parts(policy, drawn):

@@ -1,4 +1,4 @@
-"""Why a stage would execute: the leaf, the function or the input, and what is at the bottom of it."""
+"""Why a stage would execute: the param, the function or the input, and what is at the bottom of it."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def test_the_functions_are_found_in_git_where_the_store_has_none(built):
     assert f"    module: {STEP} changed\n" in why(built)
 
 
-def test_a_changed_leaf_is_at_the_bottom_of_a_stale_table(built):
+def test_a_changed_param_is_at_the_bottom_of_a_stale_table(built):
     built.edit("params/papers/mini.yaml", "rho: 0.3}", "rho: 0.5}")
     text = why(built)
-    assert text.splitlines()[0] == "because: leaf predictor.rho 0.3 -> 0.5 in 1 run"
+    assert text.splitlines()[0] == "because: param predictor.rho 0.3 -> 0.5 in 1 run"
     assert text.count("because:") == 1
-    assert "    leaf: predictor.rho: 0.3 -> 0.5  (against local-shapes-tiny_conv-directpred" in text
+    assert "    param: predictor.rho: 0.3 -> 0.5  (against local-shapes-tiny_conv-directpred" in text
     (table,) = entries(built)["table"]
     (cause,) = table["because"]
     assert (cause["name"], cause["old"], cause["new"], len(cause["nodes"])) == ("predictor.rho", 0.3, 0.5, 2)
@@ -87,7 +87,7 @@ def test_a_changed_leaf_is_at_the_bottom_of_a_stale_table(built):
     # everything is at hand, and only the table reads other runs
     built.edit("params/papers/mini.yaml", "rho: 0.5}", "rho: 0.3}")
     text = why(built)
-    assert text.splitlines()[0] == "because: leaf predictor.rho 0.5 -> 0.3 in 1 run"
+    assert text.splitlines()[0] == "because: param predictor.rho 0.5 -> 0.3 in 1 run"
     assert "pretrain:" not in text
     assert "2 of 4 measurements are others than before" in text
 
@@ -103,17 +103,17 @@ def test_a_table_is_compared_with_its_own_runs_and_not_with_those_that_look_alik
     built.build(DUEL)
     built.edit("params/papers/mini.yaml", "lr: 0.1,", "lr: 0.69,")
     lines = [line for line in why(built).splitlines() if line.startswith("because:")]
-    assert lines == ["because: leaf optimizer.lr 0.1 -> 0.69 in 2 runs"]
+    assert lines == ["because: param optimizer.lr 0.1 -> 0.69 in 2 runs"]
 
 
 def test_a_changed_protocol_and_a_changed_data_set(built):
     built.edit("params/scales/mini.yaml", "{linear_probe: {epochs: 2}}", "{linear_probe: {epochs: 3}}")
-    assert why(built).splitlines()[0] == "because: leaf measure.epochs 2 -> 3 in 4 measurements"
+    assert why(built).splitlines()[0] == "because: param measure.epochs 2 -> 3 in 4 measurements"
     built.edit("params/scales/mini.yaml", "train: 96", "train: 128")
     lines = [line for line in why(built).splitlines() if line.startswith("because:")]
     assert lines == [
-        "because: leaf measure.epochs 2 -> 3 in 4 measurements",
-        "because: leaf source.train 96 -> 128 in 1 data set",
+        "because: param measure.epochs 2 -> 3 in 4 measurements",
+        "because: param source.train 96 -> 128 in 1 data set",
     ]
 
 
@@ -124,7 +124,7 @@ def test_what_is_equal_as_json_is_no_difference_and_lists_are_told_by_element(bu
         "    baselines: false\n  early:",
         f"    baselines: false\n    claims: [{claim}]\n  early:",
     )
-    assert "    leaf: claims[0] is new ({" in why(built)
+    assert "    param: claims[0] is new ({" in why(built)
     assert built.build(DUEL) == {"table": 1}
     assert why(built) == "up to date: no stage would execute\n"
     built.edit("params/papers/mini.yaml", "Direct beats plain", "Direct beats the plain one")
@@ -133,7 +133,7 @@ def test_what_is_equal_as_json_is_no_difference_and_lists_are_told_by_element(bu
         ("claims[0].text", "Direct beats plain", "Direct beats the plain one")
     ]
     assert (
-        why(built).splitlines()[-1] == '    leaf: claims[0].text: "Direct beats plain" -> "Direct beats the plain one"'
+        why(built).splitlines()[-1] == '    param: claims[0].text: "Direct beats plain" -> "Direct beats the plain one"'
     )
     built.edit("params/papers/mini.yaml", "Direct beats the plain one", "Direct beats plain")
     path = built.root / "pipeline/artifacts/table.py"
@@ -158,20 +158,20 @@ def test_nothing_there_yet_is_a_reason_too(project):
     ("old", "new", "lines"),
     [
         ({"a": (1, 2)}, {"a": [1, 2]}, []),
-        ({"a": {"b": 1}}, {"a": {"b": 1.0}}, ["leaf: a.b: 1 -> 1.0"]),
-        ({"a": True}, {"a": 1}, ["leaf: a: true -> 1"]),
-        ({"a": None}, {}, ["leaf: a is gone (null)"]),
-        ({}, {"a": {"b": "x", "c": []}}, ['leaf: a.b is new ("x")', "leaf: a.c is new ([])"]),
-        ({"a": [1, 2]}, {"a": [1, 3]}, ["leaf: a: [1, 2] -> [1, 3]"]),
-        ({"a": "none"}, {"a": {"kind": "x"}}, ['leaf: a: "none" -> {"kind": "x"}']),
-        ({"a": [{"t": 1}, {"t": 2}]}, {"a": [{"t": 0}, {"t": 1}, {"t": 2}]}, ['leaf: a[0] is new ({"t": 0})']),
-        ({"a": [{"t": 1}, {"t": 2}]}, {"a": [{"t": 2}]}, ['leaf: a[0] is gone ({"t": 1})']),
-        ({"a": [{"t": 1, "u": [1]}]}, {"a": [{"t": 1, "u": [2]}]}, ["leaf: a[0].u: [1] -> [2]"]),
+        ({"a": {"b": 1}}, {"a": {"b": 1.0}}, ["param: a.b: 1 -> 1.0"]),
+        ({"a": True}, {"a": 1}, ["param: a: true -> 1"]),
+        ({"a": None}, {}, ["param: a is gone (null)"]),
+        ({}, {"a": {"b": "x", "c": []}}, ['param: a.b is new ("x")', "param: a.c is new ([])"]),
+        ({"a": [1, 2]}, {"a": [1, 3]}, ["param: a: [1, 2] -> [1, 3]"]),
+        ({"a": "none"}, {"a": {"kind": "x"}}, ['param: a: "none" -> {"kind": "x"}']),
+        ({"a": [{"t": 1}, {"t": 2}]}, {"a": [{"t": 0}, {"t": 1}, {"t": 2}]}, ['param: a[0] is new ({"t": 0})']),
+        ({"a": [{"t": 1}, {"t": 2}]}, {"a": [{"t": 2}]}, ['param: a[0] is gone ({"t": 1})']),
+        ({"a": [{"t": 1, "u": [1]}]}, {"a": [{"t": 1, "u": [2]}]}, ["param: a[0].u: [1] -> [2]"]),
         ({"cells": [{"nodes": ["x"], "role": "r"}]}, {"cells": [{"nodes": ["y"], "role": "r"}]}, []),
     ],
 )
-def test_differences_of_leaves(old, new, lines):
-    found = differences.declared({"leaves": old, "code": {}}, {"leaves": new, "code": {}})
+def test_differences_of_params(old, new, lines):
+    found = differences.declared({"params": old, "code": {}}, {"params": new, "code": {}})
     assert [reason.line() for reason in found] == lines
 
 

@@ -68,7 +68,7 @@ def write_noise(folder: Path) -> Path:
 
 
 def run_spec(**changes: Any) -> dict[str, Any]:
-    """Leaves of a run; components and plain leaves can be replaced."""
+    """Params of a run; components and plain params can be replaced."""
     chosen = {
         "views": {"kind": "simclr"},
         "encoder": {"kind": "tiny_conv", "channels": [4, 6], "strides": [2, 1]},
@@ -83,7 +83,7 @@ def run_spec(**changes: Any) -> dict[str, Any]:
     plain = {"normalize": None, "split": "train", "batch_size": 16, "threads": 1, "precision": "fp32"}
     plain |= {name: changes.pop(name) for name in list(changes) if name in plain}
     chosen |= changes
-    return {name: components.resolve(name, leaves, "test") for name, leaves in chosen.items()} | plain
+    return {name: components.resolve(name, params, "test") for name, params in chosen.items()} | plain
 
 
 def files_of(spec: dict[str, Any]) -> dict[str, Path]:

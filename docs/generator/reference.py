@@ -29,7 +29,7 @@ CATEGORIES = {
     "source": "Where images come from. Its entry function is `build(files, writer, *, ...)`.",
     "measure": "What is measured of a checkpoint. Its entry function is `measure(subject, *, ...)`.",
     "simulation": "What a theory says. Its entry function is `simulate(...)`.",
-    "figure": "How a figure is drawn. Its entry function is `draw(rows, leaves, *, ...)`.",
+    "figure": "How a figure is drawn. Its entry function is `draw(rows, params, *, ...)`.",
 }
 
 
@@ -180,8 +180,8 @@ def component(of: signatures.Component) -> str:
         parts.append(f"*Values:* {', '.join(f'`{name}`' for name in of.values)}.\n")
     if of.reads:
         parts.append(f"*Reads of the run:* {', '.join(f'`{name}`' for name in of.reads)}.\n")
-    if of.absent:
-        told = ", ".join(f"`{name}`: {_json(value)}" for name, value in of.absent.items())
+    if of.default_before:
+        told = ", ".join(f"`{name}`: {_json(value)}" for name, value in of.default_before.items())
         parts.append(f"*What the absence of later parameters has meant:* {told}.\n")
     return "\n".join(parts)
 

@@ -183,7 +183,9 @@ def _layer(extend: Path | None, more: Schema | None = None) -> Schema:
         elif name == "normalize":
             properties[name] = {"description": text, "allOf": [{"$ref": "#/$defs/normalize"}]}
         else:
-            own = {key: value for key, value in run["properties"][name].items() if key not in ("title", "absent")}
+            own = {
+                key: value for key, value in run["properties"][name].items() if key not in ("title", "default_before")
+            }
             properties[name] = {"description": text, **own}
     return {"type": "object", "properties": {**properties, **(more or {})}, "additionalProperties": False}
 

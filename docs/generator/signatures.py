@@ -48,7 +48,7 @@ class Component:
     returns: str
     reads: tuple[str, ...]
     values: tuple[str, ...]
-    absent: dict[str, Any]
+    default_before: dict[str, Any]
 
     def parameter(self, name: str) -> Parameter:
         """A parameter by name."""
@@ -135,7 +135,7 @@ def read(category: str, kind: str, extend: Path | None = None) -> Component:
         markdown(doc.get("Returns", "")),
         components.reads(category, kind, extend),
         components.values(category, kind, extend),
-        components.absent(category, kind, extend),
+        components.default_before(category, kind, extend),
     )
 
 

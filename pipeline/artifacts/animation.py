@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.errors import UserError
 
 DPI = 100
-MOST = 48
+MAX_FRAMES = 48
 """Frames: more make a large file, and no motion plainer."""
 
 _COLOURS = 255
@@ -58,8 +58,8 @@ def write(path: Path, animation: Animation, carried: Mapping[str, str]) -> None:
     Raises:
         UserError: It has too many frames, or too few.
     """
-    if not 2 <= animation.count <= MOST:
-        raise UserError(f"{path.name}: Animation.count: expected 2 to {MOST} frames, found {animation.count}")
+    if not 2 <= animation.count <= MAX_FRAMES:
+        raise UserError(f"{path.name}: Animation.count: expected 2 to {MAX_FRAMES} frames, found {animation.count}")
     first, *rest = _reduced(list(_frames(animation)))
     each = max(2, round(100 * animation.seconds / animation.count)) * 10  # the format counts hundredths
     durations = [each] * (animation.count - 1) + [each + round(100 * animation.pause) * 10]

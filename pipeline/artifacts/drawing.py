@@ -38,12 +38,12 @@ _CHARACTERS = 20.5
 """Of the smallest size that fit into an inch."""
 
 
-def remark(figure: Figure, leaves: Mapping[str, Any], rows: Sequence[Row]) -> None:
+def remark(figure: Figure, params: Mapping[str, Any], rows: Sequence[Row]) -> None:
     """Write above a figure on stand-ins what they are, so that it is never taken for the paper's."""
     instead = page.stand_ins(rows, "for")
     if instead:
         width = int(_CHARACTERS * figure.get_size_inches()[0])
-        text = textwrap.fill(f"scale {leaves['scale']['key']}: {instead}", width)
+        text = textwrap.fill(f"scale {params['scale']['key']}: {instead}", width)
         figure.suptitle(text, x=0.01, ha="left", fontsize=style.SMALL, color=style.MUTED)
 
 

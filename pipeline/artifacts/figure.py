@@ -14,36 +14,36 @@ from pipeline.artifacts import animation, claims, formats, page, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read
-from pipeline.theory.curves import read_curves
+from pipeline.simulation.curves import read_curves
 from pipeline.work import Work
 
 
 def execute(works: list[Work]) -> Iterator[Work]:
     """Write ``ARTIFACT.png``, ``.pdf``, ``.csv``, ``.json`` and ``.md`` of each work; ``.gif`` if it has an animation.
 
-    The component in ``work.components["figure"]`` draws: ``draw(rows, leaves, *, ...)``, for a simulation ``draw(rows,
-    leaves, curves, *, ...)``, returns a :class:`~pipeline.artifacts.drawing.Drawing`.
+    The component in ``work.components["figure"]`` draws: ``draw(rows, params, *, ...)``, for a simulation ``draw(rows,
+    params, curves, *, ...)``, returns a :class:`~pipeline.artifacts.drawing.Drawing`.
 
     Raises:
         UserError: A claim's selection, a measure's value or a published row fits no cell, or too many.
     """
     for work in works:
-        leaves = work.spec
+        params = work.spec
         rows, unmatched = read(work)
-        verdicts = claims.judge(leaves["claims"], rows, leaves["scale"]["key"], work.name)
-        options = {name: value for name, value in leaves["figure"].items() if name != "kind"}
-        stem = work.out / leaves["artifact"]
+        verdicts = claims.judge(params["claims"], rows, params["scale"]["key"], work.name)
+        options = {name: value for name, value in params["figure"].items() if name != "kind"}
+        stem = work.out / params["artifact"]
         with style.applied():
             draw = components.load(work.components["figure"]).draw
-            drawing = draw(rows, leaves, *_curves(work), **options)
-            _write_data(stem.with_suffix(".csv"), leaves, drawing)
-            _save(drawing, stem, page.heading(leaves), identity(work))
+            drawing = draw(rows, params, *_curves(work), **options)
+            _write_data(stem.with_suffix(".csv"), params, drawing)
+            _save(drawing, stem, page.heading(params), identity(work))
             moving = _animate(drawing, stem, identity(work))
-        content = {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], **identity(work)}
+        content = {**report(params, rows, verdicts, unmatched), "figure": params["figure"], **identity(work)}
         formats.write_json(stem.with_suffix(".json"), content)
         picture = stem.with_suffix(".png").name
         formats.write_text(
-            stem.with_suffix(".md"), page.render(leaves, rows, verdicts, picture, drawing.caption, moving)
+            stem.with_suffix(".md"), page.render(params, rows, verdicts, picture, drawing.caption, moving)
         )
         yield work
 
@@ -53,13 +53,13 @@ def _curves(work: Work) -> list[Mapping[str, Any]]:
     return [read_curves(folder) for node, folder in work.inputs.items() if node.startswith("simulations/")]
 
 
-def _write_data(path: Path, leaves: Mapping[str, Any], drawing: Drawing) -> None:
+def _write_data(path: Path, params: Mapping[str, Any], drawing: Drawing) -> None:
     """The data in a figure, one row per mark."""
     about = {
-        "paper": leaves["paper"]["key"],
-        "artifact": leaves["artifact"],
-        "scale": leaves["scale"]["key"],
-        "flavour": leaves["flavour"],
+        "paper": params["paper"]["key"],
+        "artifact": params["artifact"],
+        "scale": params["scale"]["key"],
+        "flavour": params["flavour"],
     }
     columns = ["paper", "artifact", *drawing.columns, "quantity", "value", "scale", "flavour"]
     rows = ({**about, **record, "value": formats.number(record["value"])} for record in drawing.records)

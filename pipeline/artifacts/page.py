@@ -19,7 +19,7 @@ _CELL_WIDTH = 32
 
 
 def render(
-    leaves: Mapping[str, Any],
+    params: Mapping[str, Any],
     rows: Sequence[Row],
     verdicts: Sequence[Mapping[str, Any]],
     picture: str | None = None,
@@ -29,37 +29,37 @@ def render(
     """The whole page.
 
     Args:
-        leaves: The artifact's leaves.
+        params: The artifact's params.
         rows: Its rows.
         verdicts: What :func:`pipeline.artifacts.claims.judge` says.
         picture: File name of the figure, if the artifact is one.
         caption: What is in it.
         animation: File name of its animation, if it has one.
     """
-    parts = [f"# {heading(leaves)}", _about(leaves, rows)]
+    parts = [f"# {heading(params)}", _about(params, rows)]
     if picture:
-        parts += [f"![{leaves['title']}]({picture})", _wrap(caption)]
+        parts += [f"![{params['title']}]({picture})", _wrap(caption)]
     if animation:
         parts.append(f"In motion: [{animation}]({animation})")
     if any(row.values for row in rows) or not picture:
-        parts += _tables(leaves, rows)
-    parts += [_remarks(leaves, rows), _verdicts(leaves, verdicts)]
-    if leaves["notes"]:
-        parts.append(_wrap(f"Note: {leaves['notes']}"))
+        parts += _tables(params, rows)
+    parts += [_remarks(params, rows), _verdicts(params, verdicts)]
+    if params["notes"]:
+        parts.append(_wrap(f"Note: {params['notes']}"))
     return "\n\n".join(part for part in parts if part)
 
 
-def heading(leaves: Mapping[str, Any]) -> str:
+def heading(params: Mapping[str, Any]) -> str:
     """``Table 8: DirectPred against the SGD baseline``."""
-    found = re.fullmatch(r"(table|fig)([A-Z]?\d+\w*)", leaves["artifact"])
-    name = f"{'Table' if found[1] == 'table' else 'Figure'} {found[2]}" if found else leaves["artifact"]
-    return f"{name}: {leaves['title']}"
+    found = re.fullmatch(r"(table|fig)([A-Z]?\d+\w*)", params["artifact"])
+    name = f"{'Table' if found[1] == 'table' else 'Figure'} {found[2]}" if found else params["artifact"]
+    return f"{name}: {params['title']}"
 
 
 def replaced(rows: Sequence[Row]) -> tuple[dict[str, str], dict[int, int]]:
     """What was used in place of the paper's data sets and numbers of epochs; these are the keys."""
     used = [row for row in rows if row.role == CELL and not row.missing]
-    data = {row.stands_for: row.dataset for row in used if row.dataset != row.stands_for}
+    data = {row.paper_dataset: row.dataset for row in used if row.dataset != row.paper_dataset}
     epochs = {row.axes["epochs"]: row.trained_epochs for row in used if "epochs" in row.axes}
     return data, {paper: ours for paper, ours in epochs.items() if paper != ours}
 
@@ -93,20 +93,20 @@ def _wrap(text: str, indent: str = "", first: str | None = None) -> str:
     )
 
 
-def _about(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
+def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """What is measured, and how far it can be compared with the paper."""
-    paper, measure, scale = leaves["paper"], leaves["measure"], leaves["scale"]
+    paper, measure, scale = params["paper"], params["measure"], params["scale"]
     unit = f" in {measure['unit']}" if measure["unit"] else ""
     text = f"{measure['title'][:1].upper()}{measure['title'][1:]}{unit}"
-    repeated = "seeds" if any(row.stands_for for row in rows) else "replications"
+    repeated = "seeds" if any(row.paper_dataset for row in rows) else "replications"
     spread = any(row.values and not row.exact for row in rows)
     text += f", mean ± standard deviation ({repeated})." if spread else "."
     text += f' {paper["authors"]} {paper["year"]}, "{paper["title"]}".'
-    flavour = "" if leaves["flavour"] == "paper" else f", flavour {leaves['flavour']}"
+    flavour = "" if params["flavour"] == "paper" else f", flavour {params['flavour']}"
     instead, printed = stand_ins(rows), any(row.published for row in rows)
     if not instead:
         standing = f"Scale {scale['key']} ({scale['title']}){flavour}."
-        if not any(row.stands_for for row in rows):
+        if not any(row.paper_dataset for row in rows):
             standing = f"Theory: the same at every scale but for the number of replications (here: {scale['key']})."
         return _wrap(text) + "\n\n" + _wrap(standing + " In [brackets] the paper's own numbers." * printed)
     standing = f"**Scale {scale['key']}** ({scale['title']}{flavour}): {instead}."
@@ -120,13 +120,13 @@ def _about(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
 # -- tables
 
 
-def _tables(leaves: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
+def _tables(params: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
     """The table as the paper prints it; wide ones in blocks, one per value of the leading column axis."""
-    columns = list(leaves["columns"])
+    columns = list(params["columns"])
     cells = [row for row in rows if row.role == CELL]
     wide = _CELL_WIDTH * len(_places(cells, columns)) > WIDTH
     if not (wide and len([axis for axis in columns if len(axis_values(cells, axis)) > 1]) > 1):
-        return [_table(leaves, rows, columns)]
+        return [_table(params, rows, columns)]
     parts = []
     for value in axis_values(cells, columns[0]):
         block = [row for row in rows if same(row.axes.get(columns[0], value), value)]
@@ -134,7 +134,7 @@ def _tables(leaves: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
         if columns[0] == "dataset":
             used = {row.dataset for row in block if row.dataset and row.dataset != str(value)}
             title += f" ({', '.join(sorted(used))} stands for it)" if used else ""
-        parts += [f"## {title}", _table(leaves, block, columns[1:])]
+        parts += [f"## {title}", _table(params, block, columns[1:])]
     return parts
 
 
@@ -142,21 +142,21 @@ def _places(cells: Sequence[Row], axes: Sequence[str]) -> list[tuple[Any, ...]]:
     return list(itertools.product(*(axis_values(cells, axis) for axis in axes)))
 
 
-def _table(leaves: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str]) -> str:
-    unit = leaves["measure"]["unit"]
+def _table(params: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str]) -> str:
+    unit = params["measure"]["unit"]
     cells = [row for row in rows if row.role == CELL]
-    heads, sides = _places(cells, columns), _places(cells, leaves["rows"])
-    body = [[_at(cells, leaves["rows"], side, columns, head) for head in heads] for side in sides]
+    heads, sides = _places(cells, columns), _places(cells, params["rows"])
+    body = [[_at(cells, params["rows"], side, columns, head) for head in heads] for side in sides]
     best = [_best(column) for column in zip(*body, strict=True)]
     names = [list(map(str, side)) or [""] for side in sides]
     lines = [
         [*names[k], *(_text(row, unit, k in best[j]) for j, row in enumerate(line))] for k, line in enumerate(body)
     ]
-    blank = [""] * (len(leaves["rows"]) - 1)
+    blank = [""] * (len(params["rows"]) - 1)
     for name, found in _baselines(rows, columns, heads):
         lines.append([name, *blank, *(_text(row, unit, False) for row in found)])
-    top = [", ".join(map(place, columns, head)) or leaves["measure"]["title"] for head in heads]
-    return formats.grid([*(leaves["rows"] or [""]), *top], lines)
+    top = [", ".join(map(place, columns, head)) or params["measure"]["title"] for head in heads]
+    return formats.grid([*(params["rows"] or [""]), *top], lines)
 
 
 def _baselines(
@@ -165,7 +165,7 @@ def _baselines(
     """The last lines of a table. A baseline has only a data set, so it stands in every column of that."""
     datasets = axis_values(rows, "dataset")
     for role in dict.fromkeys(row.role for row in rows if row.role != CELL):
-        known = {row.stands_for: row for row in rows if row.role == role}
+        known = {row.paper_dataset: row for row in rows if row.role == role}
         if "dataset" in columns:
             at = list(columns).index("dataset")
             yield role, [known.get(str(head[at])) for head in heads]
@@ -190,8 +190,8 @@ def _best(line: Sequence[Row | None]) -> set[int]:
     """Places in a column with its largest mean, for each data set that has something to compare."""
     means: dict[str, dict[int, float]] = {}
     for number, row in enumerate(line):
-        if row is not None and row.mean is not None and row.stands_for:
-            means.setdefault(row.stands_for, {})[number] = row.mean
+        if row is not None and row.mean is not None and row.paper_dataset:
+            means.setdefault(row.paper_dataset, {})[number] = row.mean
     groups = [group for group in means.values() if len(group) > 1]
     return {number for group in groups for number, mean in group.items() if mean == max(group.values())}
 
@@ -212,7 +212,7 @@ def _text(row: Row | None, unit: str, best: bool) -> str:
     return text
 
 
-def _remarks(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
+def _remarks(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """Why cells are empty, and which lost a seed."""
     missing: dict[str, int] = {}
     for row in rows:
@@ -222,21 +222,21 @@ def _remarks(leaves: Mapping[str, Any], rows: Sequence[Row]) -> str:
     text = "Not measured:\n\n" + "\n".join(lines) if lines else ""
     lost = [row for row in rows if row.diverged]
     if lost:
-        names = [f"{_where(leaves, row)} ({row.diverged} of {len(row.seeds)})" for row in lost]
+        names = [f"{_where(params, row)} ({row.diverged} of {len(row.seeds)})" for row in lost]
         text += "\n\n" * bool(text) + _wrap(f"† Seeds that diverged and are left out of the mean: {'; '.join(names)}.")
     return text
 
 
-def _where(leaves: Mapping[str, Any], row: Row) -> str:
+def _where(params: Mapping[str, Any], row: Row) -> str:
     """The place of a row, without what is the same for all."""
-    text = ", ".join(place(*item) for item in row.axes.items() if item[0] not in leaves["fixed"])
-    return text if row.role == CELL else f"{row.role}, {text or row.stands_for}"
+    text = ", ".join(place(*item) for item in row.axes.items() if item[0] not in params["fixed"])
+    return text if row.role == CELL else f"{row.role}, {text or row.paper_dataset}"
 
 
 # -- claims
 
 
-def _verdicts(leaves: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> str:
+def _verdicts(params: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> str:
     if not verdicts:
         return ""
     lines = ["## Claims", ""]
@@ -244,7 +244,7 @@ def _verdicts(leaves: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) 
         lines.append(_wrap(f"**{verdict['verdict']}**: {verdict['text']}{_shares(verdict)}", "  ", "- "))
         mixed = len({part["verdict"] for part in verdict["parts"]}) > 1
         for part in verdict["parts"]:
-            lines.append(_wrap(detail(verdict, part, leaves["measure"]["unit"], mixed), "    ", "  - "))
+            lines.append(_wrap(detail(verdict, part, params["measure"]["unit"], mixed), "    ", "  - "))
     text = "Claims stand with ± one standard error; a verdict needs two of them beyond the margin."
     compared = [verdict for verdict in verdicts if verdict["check"] == "greater"]
     sides = sorted({tuple(part["n"]) for verdict in compared for part in verdict["parts"]})

@@ -11,7 +11,7 @@ from pipeline.work import Work
 
 
 def report(
-    leaves: Mapping[str, Any],
+    params: Mapping[str, Any],
     rows: Sequence[Row],
     verdicts: Sequence[Mapping[str, Any]],
     unmatched: Sequence[Mapping[str, str]],
@@ -19,7 +19,7 @@ def report(
     """Content of the file.
 
     Args:
-        leaves: The artifact's leaves.
+        params: The artifact's params.
         rows: Its rows.
         verdicts: What :func:`pipeline.artifacts.claims.judge` says.
         unmatched: Published rows that belong to no cell.
@@ -38,7 +38,7 @@ def report(
         "flavour",
     )
     return {
-        **{name: leaves[name] for name in kept},
+        **{name: params[name] for name in kept},
         "cells": [_entry(row) for row in rows],
         "claims": list(verdicts),
         "counts": {
@@ -63,7 +63,7 @@ def _entry(row: Row) -> dict[str, Any]:
         "axes": row.axes,
         "role": row.role,
         "dataset": row.dataset,
-        "stands_for": row.stands_for,
+        "paper_dataset": row.paper_dataset,
         "trained_epochs": None if row.missing else row.trained_epochs,
         "mean": row.mean,
         "std": row.std,

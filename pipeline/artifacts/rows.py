@@ -52,7 +52,7 @@ class Row:
         axes: Axis -> value as the paper has it; a baseline has only its data set.
         role: ``cell`` or the name of a baseline.
         dataset: Data set that was used.
-        stands_for: Data set of the paper.
+        paper_dataset: Data set of the paper.
         trained_epochs: Epochs that were trained.
         seeds: Seed -> value, ``diverged`` where there is none. A value is a number for tables, and whatever
             the measure returns for figures.
@@ -65,7 +65,7 @@ class Row:
     axes: dict[str, Any]
     role: str
     dataset: str
-    stands_for: str
+    paper_dataset: str
     trained_epochs: int
     seeds: dict[int, Any] = field(default_factory=dict)
     nodes: dict[int, str] = field(default_factory=dict)
@@ -112,9 +112,9 @@ class Row:
         return "; ".join(part for part in parts if part)
 
 
-def axis_names(leaves: Mapping[str, Any]) -> list[str]:
+def axis_names(params: Mapping[str, Any]) -> list[str]:
     """All axes of an artifact: rows and columns as declared, then the fixed ones, which have no order."""
-    return [*leaves["rows"], *leaves["columns"], *sorted(leaves["fixed"])]
+    return [*params["rows"], *params["columns"], *sorted(params["fixed"])]
 
 
 def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
@@ -127,10 +127,10 @@ def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
 
 
 def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
-    """Rows of an artifact from its leaves and the scores below it.
+    """Rows of an artifact from its params and the scores below it.
 
     Args:
-        work: ``spec`` holds the artifact's leaves, ``inputs`` the folder of each measurement by its node.
+        work: ``spec`` holds the artifact's params, ``inputs`` the folder of each measurement by its node.
 
     Returns:
         The rows, and the published rows that belong to no cell.
@@ -138,16 +138,16 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
     Raises:
         UserError: A measurement lacks the value, or two published rows fit one cell.
     """
-    leaves = work.spec
-    value = leaves["measure"]["value"]
+    params = work.spec
+    value = params["measure"]["value"]
     known: dict[Any, Any] = {}
     rows = []
-    for cell in leaves["cells"]:
+    for cell in params["cells"]:
         row = Row(
-            axes={name: cell["axes"][name] for name in axis_names(leaves) if name in cell["axes"]},
+            axes={name: cell["axes"][name] for name in axis_names(params) if name in cell["axes"]},
             role=cell["role"],
             dataset=cell["dataset"],
-            stands_for=cell["stands_for"],
+            paper_dataset=cell["paper_dataset"],
             trained_epochs=cell["trained_epochs"],
             missing=cell["missing"],
         )
@@ -163,7 +163,7 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             seed = int(found[1]) if found else number
             row.seeds[seed], row.nodes[seed] = known[node, name], node
         rows.append(row)
-    return rows, _match(rows, leaves, work.name)
+    return rows, _match(rows, params, work.name)
 
 
 def _simulated(row: Row, node: str, work: Work, known: dict[str, Any]) -> None:
@@ -203,11 +203,11 @@ def _value(path: Path, name: str) -> Any:
     return DIVERGED if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _match(rows: Sequence[Row], leaves: Mapping[str, Any], where: str) -> list[dict[str, str]]:
+def _match(rows: Sequence[Row], params: Mapping[str, Any], where: str) -> list[dict[str, str]]:
     """Put the published numbers beside the cells whose axes they name; the rest is returned."""
-    unit = leaves["measure"]["unit"]
+    unit = params["measure"]["unit"]
     left = []
-    for entry in leaves["published"]:
+    for entry in params["published"]:
         named = {name: value for name, value in entry.items() if name not in _PRINTED and value not in ("", None)}
         fitting = [
             row

@@ -70,7 +70,7 @@ def stand(cell: Mapping[str, Any]) -> Standing | None:
         return Standing(NOT_MEASURED)
     difference = cell["mean"] - published
     epochs = cell["axes"].get("epochs")
-    if cell["dataset"] != cell["stands_for"] or not (epochs is None or same(epochs, cell["trained_epochs"])):
+    if cell["dataset"] != cell["paper_dataset"] or not (epochs is None or same(epochs, cell["trained_epochs"])):
         return Standing(NOT_COMPARABLE, difference)
     if cell["std"] is None:
         return Standing(NO_BAND, difference)

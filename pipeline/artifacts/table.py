@@ -18,35 +18,35 @@ def execute(works: list[Work]) -> Iterator[Work]:
         UserError: A claim's selection, a measure's value or a published row fits no cell, or too many.
     """
     for work in works:
-        leaves = work.spec
+        params = work.spec
         rows, unmatched = read(work)
-        verdicts = claims.judge(leaves["claims"], rows, leaves["scale"]["key"], work.name)
-        stem = work.out / leaves["artifact"]
-        formats.write_csv(stem.with_suffix(".csv"), columns(leaves), [line(leaves, row) for row in rows])
-        content = {**report(leaves, rows, verdicts, unmatched), **identity(work)}
+        verdicts = claims.judge(params["claims"], rows, params["scale"]["key"], work.name)
+        stem = work.out / params["artifact"]
+        formats.write_csv(stem.with_suffix(".csv"), columns(params), [line(params, row) for row in rows])
+        content = {**report(params, rows, verdicts, unmatched), **identity(work)}
         formats.write_json(stem.with_suffix(".json"), content)
-        formats.write_text(stem.with_suffix(".md"), page.render(leaves, rows, verdicts))
+        formats.write_text(stem.with_suffix(".md"), page.render(params, rows, verdicts))
         yield work
 
 
-def columns(leaves: Mapping[str, Any]) -> list[str]:
+def columns(params: Mapping[str, Any]) -> list[str]:
     """Columns of the CSV: identity, axes, what was trained, numbers, provenance."""
     return [
-        "paper", "artifact", "role", *axis_names(leaves), "stands_for", "trained_epochs",
+        "paper", "artifact", "role", *axis_names(params), "paper_dataset", "trained_epochs",
         "mean", "std", "n", "unit", "published_mean", "published_std", "scale", "flavour", "note",
     ]  # fmt: skip
 
 
-def line(leaves: Mapping[str, Any], row: Row) -> dict[str, Any]:
-    """One row of the CSV. Column ``dataset`` is what was used, ``stands_for`` the paper's data set."""
-    unit = leaves["measure"]["unit"]
+def line(params: Mapping[str, Any], row: Row) -> dict[str, Any]:
+    """One row of the CSV. Column ``dataset`` is what was used, ``paper_dataset`` the paper's data set."""
+    unit = params["measure"]["unit"]
     return {
-        "paper": leaves["paper"]["key"],
-        "artifact": leaves["artifact"],
+        "paper": params["paper"]["key"],
+        "artifact": params["artifact"],
         "role": row.role,
         **row.axes,
         **({"dataset": row.dataset} if "dataset" in row.axes else {}),
-        "stands_for": row.stands_for,
+        "paper_dataset": row.paper_dataset,
         "trained_epochs": "" if row.missing or "dataset" not in row.axes else row.trained_epochs,
         "mean": formats.number(row.mean, unit),
         "std": formats.number(row.std, unit),
@@ -54,7 +54,7 @@ def line(leaves: Mapping[str, Any], row: Row) -> dict[str, Any]:
         "unit": unit,
         "published_mean": row.published.mean if row.published else "",
         "published_std": row.published.std if row.published else "",
-        "scale": leaves["scale"]["key"],
-        "flavour": leaves["flavour"],
+        "scale": params["scale"]["key"],
+        "flavour": params["flavour"],
         "note": row.note,
     }

@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.mermaid:
         print(views.mermaid(found.chain))
     elif arguments.html:
-        from pipeline.provenance import page
+        from pipeline.site import audit_page
 
-        files.write(Path(arguments.html), page.html(found))
+        files.write(Path(arguments.html), audit_page.html(found))
         print(f"{arguments.html}: {'everything holds' if found.holds else 'not everything holds'}")
     else:
         print(views.text(found))
@@ -114,7 +114,7 @@ def _cells(workspace: Any, node: str, where: list[str]) -> list[dict[str, Any]]:
     from pipeline.ledger.workspace import Node
 
     found = receipt.read(workspace.path(Node(node).receipt))
-    cells = (found or {}).get("leaves", {}).get("cells")
+    cells = (found or {}).get("params", {}).get("cells")
     if not cells:
         raise UserError(f"--where: {node} has no cells; leave --where out")
     shown = (files.read_json(workspace.path(f"{node}.json")) or {}).get("cells", [])
@@ -123,7 +123,7 @@ def _cells(workspace: Any, node: str, where: list[str]) -> list[dict[str, Any]]:
         cells = [cell | more for cell, more in zip(cells, numbers, strict=True)]
     for item in where:
         axis, equals, value = item.partition("=")
-        names = sorted({name for cell in cells for name in cell["axes"]} | {"role", "dataset", "stands_for"})
+        names = sorted({name for cell in cells for name in cell["axes"]} | {"role", "dataset", "paper_dataset"})
         if not equals or axis not in names:
             raise UserError(f"--where {item}: expected AXIS=VALUE with one of: {', '.join(names)}")
         values = {str(_at(cell, axis)) for cell in cells}

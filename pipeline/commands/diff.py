@@ -37,11 +37,12 @@ def run(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from pipeline import files
-    from pipeline.comparing import artifacts, page, words
+    from pipeline.comparing import artifacts, text_report
     from pipeline.comparing.sides import AtRevision, WorkingTree
     from pipeline.ledger.outlines import History
     from pipeline.ledger.sources import git
     from pipeline.ledger.store import Store
+    from pipeline.site import diff_page
 
     root = Path.cwd()
     store = Store(root)
@@ -73,13 +74,13 @@ def run(arguments: argparse.Namespace) -> None:
     if isinstance(second, WorkingTree):
         missing += _outdated([one.stem for one in found], known)
     if arguments.html:
-        files.write(Path(arguments.html), page.render(found, missing, first.title, second.title))
+        files.write(Path(arguments.html), diff_page.render(found, missing, first.title, second.title))
     if arguments.json:
         print(
             json.dumps({"artifacts": [one.data() for one in found], "missing": missing}, indent=1, ensure_ascii=False)
         )
         return
-    print("\n\n\n".join([*missing, *(words.text(one) for one in found)]))
+    print("\n\n\n".join([*missing, *(text_report.text(one) for one in found)]))
 
 
 def _outdated(stems: list[str], known: Catalogue) -> Iterator[str]:

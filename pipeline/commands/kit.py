@@ -58,7 +58,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         return 0
     options = known.options
     config: dict[str, Any] = {"scale": options.scale, "flavour": options.flavour}
-    for name in ("seeds", "together", "device", "memory"):
+    for name in ("seeds", "interleave", "device", "memory"):
         if getattr(options, name) is not None:
             config[name] = getattr(options, name)
     if options.datasets:
@@ -132,14 +132,14 @@ def _enter(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from pipeline.engine.jobs import jobs_of
-    from pipeline.engine.settle import settle
+    from pipeline.engine.sync_key_files import sync_key_files
     from pipeline.kit import returned
     from pipeline.kit.enter import enter
 
     found = returned.read(map(Path, arguments.files))
     config = [f"{name}={_typed(value)}" for name, value in found.config.items()]
     states = _targets.planned(found.targets, _targets.catalogue(config)).states
-    settle(states, jobs_of(states).values())
+    sync_key_files(states, jobs_of(states).values())
     result = enter(states, found)
     for line in result.lines():
         print(line)

@@ -56,7 +56,7 @@ def _collect(workspace: Any, target: str, known: Any, receipts: dict[str, dict[s
     from pathlib import Path
 
     from pipeline.engine.jobs import jobs_of
-    from pipeline.engine.settle import settle
+    from pipeline.engine.sync_key_files import sync_key_files
     from pipeline.ledger.sources import Folder
     from pipeline.ledger.workspace import Node
     from pipeline.provenance.chain import walk
@@ -65,7 +65,7 @@ def _collect(workspace: Any, target: str, known: Any, receipts: dict[str, dict[s
     origin = by_place(workspace, Path(target))
     if origin is None or origin.node.startswith("results/"):
         states = _targets.planned([target if origin is None else f"{origin.node}.csv"], known).states
-        settle(states, jobs_of(states).values())
+        sync_key_files(states, jobs_of(states).values())
         for state in states:
             if state.receipt is None:
                 stale.append(state.node.name)

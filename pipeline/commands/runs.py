@@ -6,7 +6,7 @@ import argparse
 
 from pipeline.commands import _targets
 
-HELP = "every run: how far it is, alive or failed, the leaves that tell it apart, its measurements"
+HELP = "every run: how far it is, alive or failed, the params that tell it apart, its measurements"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="only runs with these leaves (optimizer.lr=0.1), or state=, dataset=, seed=",
+        help="only runs with these params (optimizer.lr=0.1), or state=, dataset=, seed=",
     )
     parser.add_argument(
         "--sort",
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything, for machines")
-    form.add_argument("--csv", action="store_true", help="all leaves and measurements")
+    form.add_argument("--csv", action="store_true", help="all params and measurements")
     _targets.add_config(parser)
 
 

@@ -1,4 +1,4 @@
-"""``why``: the leaf, module, function or input behind each stage that would execute."""
+"""``why``: the param, module, function or input behind each stage that would execute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 
 from pipeline.commands import _targets
 
-HELP = "which leaf, function or input is behind each stage that would execute"
+HELP = "which param, function or input is behind each stage that would execute"
 
 SHOWN = 8
 """Reasons of one node that are printed; ``--json`` has all."""
@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Say what is at the bottom of it, then name the leaf, function or input behind each stage that would execute."""
+    """Say what is at the bottom of it, then name the param, function or input behind each stage that would execute."""
     from pipeline.engine.state import IN_PLACE
     from pipeline.provenance import causes, why
 

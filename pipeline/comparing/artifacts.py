@@ -10,7 +10,7 @@ from pipeline.comparing import cells
 from pipeline.comparing.cells import Cell, Quantity
 from pipeline.comparing.sides import Result
 from pipeline.ledger.outlines import History
-from pipeline.provenance.causes import Lookup, Made, Pairs
+from pipeline.provenance.causes import BuildRecord, Lookup, NodeDiff
 from pipeline.provenance.chain import Chain
 from pipeline.provenance.differences import Reason, declared, dumped
 
@@ -30,7 +30,7 @@ class Cause:
     idle: int = 0
 
     def sentence(self) -> str:
-        """``leaf predictor.rho 0.3 -> 0.5: 6 cells``."""
+        """``param predictor.rho 0.3 -> 0.5: 6 cells``."""
         if not self.cells:
             text = f"{self.idle} cell{'s' * (self.idle != 1)}, all identical" if self.idle else "the artifact itself"
         else:
@@ -103,7 +103,7 @@ def compare(stem: str, old: Result, new: Result, history: History) -> Comparison
 
 def _causes(old: Result, new: Result, found: Iterable[Cell], history: History) -> list[Cause]:
     """Differences between the closures of both sides, each with the cells that were made with it."""
-    pairs = Pairs(_lookup(old.chain), _lookup(new.chain), history)
+    pairs = NodeDiff(_lookup(old.chain), _lookup(new.chain), history)
     before, after = old.link.receipt, new.link.receipt
     causes: dict[Reason, Cause] = {}
     own = declared(before, after, history)
@@ -114,7 +114,7 @@ def _causes(old: Result, new: Result, found: Iterable[Cell], history: History) -
         same = cell.old.nodes.keys() == cell.new.nodes.keys()
         if not same:
             seeds = [dumped(sorted(row.nodes)) for row in (cell.old, cell.new)]
-            reasons.add(Reason("leaf", "seeds", *seeds))
+            reasons.add(Reason("param", "seeds", *seeds))
         for seed in cell.old.nodes.keys() & cell.new.nodes.keys():
             first, second = cell.old.nodes[seed], cell.new.nodes[seed]
             contents = [
@@ -141,8 +141,8 @@ def _weight(cause: Cause) -> tuple[int, int, str]:
 
 
 def _lookup(chain: Chain) -> Lookup:
-    def lookup(name: str) -> Made | None:
+    def lookup(name: str) -> BuildRecord | None:
         link = chain.links.get(name)
-        return None if link is None else Made.of_receipt(link.receipt, link.execution)
+        return None if link is None else BuildRecord.of_receipt(link.receipt, link.execution)
 
     return lookup

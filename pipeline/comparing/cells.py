@@ -87,7 +87,7 @@ def _row(cell: Mapping[str, Any]) -> Row:
         axes=dict(cell["axes"]),
         role=cell["role"],
         dataset=cell["dataset"],
-        stands_for=cell["stands_for"],
+        paper_dataset=cell["paper_dataset"],
         trained_epochs=cell["trained_epochs"] or 0,
         seeds={int(seed): value for seed, value in cell["seeds"].items()},
         nodes={int(seed): node for seed, node in cell["nodes"].items()},

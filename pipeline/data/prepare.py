@@ -18,13 +18,13 @@ DOWNLOADS = Path("data/raw")
 def execute(works: list[Work]) -> Iterator[Work]:
     """Prepare data sets, one per work.
 
-    Reads from ``work.spec``: ``name``; ``source``, its kind and all leaves; ``files`` (see
+    Reads from ``work.spec``: ``name``; ``source``, its kind and all params; ``files`` (see
     :mod:`pipeline.data.raw`); and ``splits``, the number of images that complete files hold. From
     ``work.context``: ``raw_dir``, the user's folder, and ``download_dir`` (default ``data/raw``). Writes
     ``arrays.safetensors`` and ``meta.json``, which depend on the spec alone.
 
     Raises:
-        UserError: A raw file is missing or damaged, a leaf is out of range, an image is missing.
+        UserError: A raw file is missing or damaged, a param is out of range, an image is missing.
     """
     for work in works:
         _prepare(work)

@@ -24,7 +24,7 @@ from pipeline.errors import UserError
 from pipeline.ledger import machine, outlines, receipt
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.journal import Journal
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.monitor import Monitor
@@ -36,7 +36,7 @@ class Task:
     """A node on its way through the executor."""
 
     node: Node
-    key_file: Key
+    key_file: KeyFile
     keys: list[str]
     parts: dict[str, Any]
     started: float = field(default_factory=time.time)
@@ -58,7 +58,7 @@ class Executor:
         self.workspace = workspace
         self.store = Store(workspace.root)
         self.journal = Journal(workspace.journal)
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[str, KeyFile] = {}
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Bring all nodes into place.
@@ -131,9 +131,9 @@ class Executor:
 
     # -- deciding
 
-    def _key(self, node: Node) -> Key:
+    def _key(self, node: Node) -> KeyFile:
         if node.key not in self._keys:
-            self._keys[node.key] = Key.load(self.workspace.path(node.key))
+            self._keys[node.key] = KeyFile.load(self.workspace.path(node.key))
         return self._keys[node.key]
 
     def _task(self, node: Node) -> Task:
@@ -150,7 +150,7 @@ class Executor:
             "stage": key_file.stage,
             "node": node.name,
             "code": key_file.code,
-            "leaves": key_file.leaves,
+            "params": key_file.params,
             "inputs": inputs,
             "seed": node.seed,
             "epoch": node.epoch,
@@ -246,7 +246,7 @@ class Executor:
             return task.key[:16]
         contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
         file = task.key_file
-        return receipt.key_of(file.stage, file.code, file.leaves, contents, task.node.seed)[:16]
+        return receipt.key_of(file.stage, file.code, file.params, contents, task.node.seed)[:16]
 
     def _work(self, task: Task, folder: Path, monitor: Monitor) -> Work:
         node, key_file = task.node, task.key_file
@@ -315,7 +315,7 @@ class Executor:
                 best = self.workspace.payload(node)
         return best
 
-    def _check_code(self, key_files: Iterable[Key]) -> None:
+    def _check_code(self, key_files: Iterable[KeyFile]) -> None:
         """The key file names the code that was read with the Snakefile; it must be the code that runs."""
         fingerprints = Fingerprints(self.workspace.path("keys/.fingerprints.json"))
         for file in key_files:
@@ -338,8 +338,8 @@ class Executor:
         stored = self.store.receipt(task.key)
         files.write(stored.with_suffix(".execution.json"), files.dumps(execution))
         files.write(stored, files.dumps(made))
-        on_disk = Key.load(self.workspace.path(task.node.key))
-        if (on_disk.code, on_disk.leaves) != (task.key_file.code, task.key_file.leaves):
+        on_disk = KeyFile.load(self.workspace.path(task.node.key))
+        if (on_disk.code, on_disk.params) != (task.key_file.code, task.key_file.params):
             raise UserError(
                 f"{task.node.key}: changed while {work.name} was made (kept in the store); type: snakemake again"
             )
@@ -487,7 +487,7 @@ def _batches(tasks: list[Task]) -> list[list[Task]]:
             known = seeds.setdefault(node.config, [])
             if node.seed not in known:
                 known.append(node.seed)
-            place = known.index(node.seed) // task.key_file.context.get("together", 1)
+            place = known.index(node.seed) // task.key_file.context.get("interleave", 1)
         groups.setdefault((node.family, node.config, place), []).append(task)
     return [group for _, group in sorted(groups.items())]
 

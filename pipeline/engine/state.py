@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import files
 from pipeline.ledger import receipt
 from pipeline.ledger.fingerprint import Fingerprints
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.outlines import History
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
@@ -34,7 +34,7 @@ class State:
     """
 
     node: Node
-    key_file: Key
+    key_file: KeyFile
     status: str
     key: str | None = None
     receipt: dict[str, Any] | None = None

@@ -17,8 +17,8 @@ from typing import Any
 
 from pipeline.engine import jobs
 from pipeline.engine.jobs import Job
-from pipeline.engine.settle import settle
 from pipeline.engine.state import States
+from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError, explain
 from pipeline.ledger.workspace import Workspace
 from pipeline.planning.catalogue import Catalogue, Request
@@ -64,7 +64,7 @@ class Workflow:
         self.requests = self._requests(command.targets)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
         self.jobs = jobs.jobs_of(states)
-        self.notices = settle(states, self.jobs.values())
+        self.notices = sync_key_files(states, self.jobs.values())
         self._relink()
 
     def _requests(self, targets: Sequence[str]) -> list[Request]:

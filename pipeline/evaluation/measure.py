@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import components
-from pipeline.evaluation.subject import NotFinite, Subject
-from pipeline.training.checkpoint import read_summary
-from pipeline.training.device import prepare_device
+from pipeline.evaluation.context import EvaluationContext, NotFinite
+from pipeline.nets.checkpoint import read_summary
+from pipeline.numerics.device import prepare_device
 from pipeline.work import Work
 
 SCORES = "scores.json"
@@ -28,13 +28,15 @@ def write_scores(folder: Path, scores: Mapping[str, Any]) -> None:
     (folder / SCORES).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def _subject(work: Work, role: str, known: Mapping[Path, dict[str, Any]], reference: Subject | None = None) -> Subject:
-    """The checkpoint of a role; the reference has leaves and components of its own."""
+def _subject(
+    work: Work, role: str, known: Mapping[Path, dict[str, Any]], reference: EvaluationContext | None = None
+) -> EvaluationContext:
+    """The checkpoint of a role; the reference has params and components of its own."""
     compared = role == "reference"
-    leaves = work.spec["reference"] if compared else work.spec
+    params = work.spec["reference"] if compared else work.spec
     prefix = "reference." if compared else ""
-    return Subject(
-        spec={name: value for name, value in leaves.items() if name not in ("measure", "reference")},
+    return EvaluationContext(
+        spec={name: value for name, value in params.items() if name not in ("measure", "reference")},
         seed=work.seed,
         device=prepare_device(work.spec, work.context),
         checkpoint=work.inputs[role],
@@ -73,14 +75,14 @@ def execute(works: list[Work]) -> Iterator[Work]:
     checkpoint whose training diverged.
 
     Args:
-        works: Their spec has ``measure`` and the leaves in its ``READS``, their inputs are ``checkpoint``, ``data``
-            and that of a measure that compares ``reference``, whose leaves are below ``reference``.
+        works: Their spec has ``measure`` and the params in its ``READS``, their inputs are ``checkpoint``, ``data``
+            and that of a measure that compares ``reference``, whose params are below ``reference``.
 
     Yields:
         Each work, once its payload is complete; those of one checkpoint after each other.
 
     Raises:
-        UserError: A leaf, the data or the checkpoint is bad.
+        UserError: A param, the data or the checkpoint is bad.
     """
     groups: dict[Path, list[Work]] = {}
     for work in works:

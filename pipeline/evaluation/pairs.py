@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.evaluation.subject import Subject
-from pipeline.training.randomness import generator
+from pipeline.evaluation.context import EvaluationContext
+from pipeline.numerics.randomness import generator
 
 _CHUNK = 500
 """Images that are augmented at a time."""
@@ -30,7 +30,7 @@ class Pairs:
 
 
 @torch.no_grad()
-def draw(subject: Subject, count: int) -> Pairs:
+def draw(subject: EvaluationContext, count: int) -> Pairs:
     """Two views of ``count`` random training images.
 
     They depend on the seed, the data and the views' policy alone: networks that share these see the same pairs,

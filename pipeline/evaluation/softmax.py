@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pipeline.training.randomness import generator
+from pipeline.numerics.randomness import generator
 
 ADAM_BETAS, ADAM_EPS = (0.9, 0.999), 1e-8  # defaults of torch.optim.Adam
 

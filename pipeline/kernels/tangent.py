@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
-from pipeline.kernels import checks, gram, layers, saved
-from pipeline.kernels.anatomy import Anatomy, examine, gradients
+from pipeline.kernels import demands, gram, kept_sums, layers
 from pipeline.kernels.capture import deltas
 from pipeline.kernels.memory import Peak
-from pipeline.kernels.plan import Piece, Plan, Size, make
+from pipeline.kernels.parameter_inventory import Anatomy, examine, gradients
+from pipeline.kernels.passes import Piece, Plan, Size, make
 from pipeline.kernels.precision import PRECISIONS, Precision, named, switches
 
 Tick = Callable[[int, int], None]
@@ -131,13 +131,13 @@ class Work:
                 raise UserError(
                     f"inputs: expected the type of {name}, {tensor.dtype}, found {inputs.dtype}; convert one of them"
                 )
-        checks.network(model)
+        demands.network(model)
         self.count = len(inputs) + (0 if queries is None else len(queries))
-        picked = torch.linspace(0, self.count - 1, min(checks.TOGETHER, self.count)).long().tolist()
+        picked = torch.linspace(0, self.count - 1, min(demands.TOGETHER, self.count)).long().tolist()
         self.few = torch.cat([self.samples(index, index + 1) for index in picked])
         self.few_known = [*model.parameters(), *model.buffers(), self.inputs, *([] if queries is None else [queries])]
         with switches(PRECISIONS["fp32"]), Peak(self.few_known) as peak:  # what TF32 rounds is no mixing of samples
-            checks.independent(model, self.few)
+            demands.independent(model, self.few)
             with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
                 self.outputs = model(self.few[:1]).shape[1]
         self.peak = peak.bytes
@@ -169,7 +169,7 @@ class Work:
         number = len(directions)
         blocks = {"scalar": 1, "diagonal": number, "full": number * (number + 1) // 2}[shape]
         entries = rows * columns * (number**2 if shape == "full" else blocks)
-        copies = 1 + (saved.COPIES if self.scratch is not None else 0)
+        copies = 1 + (kept_sums.COPIES if self.scratch is not None else 0)
         size = Size(
             count, rows, columns, number, blocks, 8 * entries * copies,
             max(self.peak, peak.bytes) + self.few.numel() * self.few.element_size(), self._sample(anatomy),
@@ -201,7 +201,7 @@ class Work:
         known = len(self.inputs)
         sides = gram.Sides((0, known) if self.queries is None else (known, self.count), (0, known))
         name = "none" if self.scratch is None else self._identity(directions, shape, plan)
-        progress = saved.Saved(self.scratch, name)
+        progress = kept_sums.Saved(self.scratch, name)
         done = progress.read(kernel)
         for index in range(done, len(plan.passes)):
             _Pass(self, anatomy, plan, directions, index).run(blocks, sides)
@@ -209,7 +209,7 @@ class Work:
             if self.tick is not None:
                 chunks = -(-self.count // plan.samples)
                 self.tick((index + 1) * chunks, len(plan.passes) * chunks)
-        checks.finite(torch.isfinite(kernel.sum()))
+        demands.finite(torch.isfinite(kernel.sum()))
         gram.mirror(blocks, sides, plan.tile)
         if shape == "full":
             for first in range(number):
@@ -224,7 +224,7 @@ class Work:
         tensors += [("inputs", self.inputs), ("directions", directions)]
         if self.queries is not None:
             tensors.append(("queries", self.queries))
-        return saved.identity(tensors, f"{VERSION} {shape} {self.precision} {self.inputs.device.type} {plan}")
+        return kept_sums.identity(tensors, f"{VERSION} {shape} {self.precision} {self.inputs.device.type} {plan}")
 
 
 def _blocks(kernel: Tensor, number: int, shape: str) -> list[gram.Block]:
@@ -271,7 +271,7 @@ class _Pass:
             del batch
             if work.tick is not None and number + 1 < len(chunks):
                 work.tick(self.index * len(chunks) + number + 1, len(self.plan.passes) * len(chunks))
-        checks.finite(good)
+        demands.finite(good)
         for at, piece in enumerate(self.pieces):
             held = self.held[at]
             if piece.form == "gradient":

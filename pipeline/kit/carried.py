@@ -14,7 +14,7 @@ from pipeline.kit import pieces
 from pipeline.kit.parts import ABOUT, Kit, load, pieces_of
 from pipeline.ledger import receipt
 from pipeline.ledger.fingerprint import Fingerprints
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, Workspace, is_node
 
 _AGAIN = "carry that part again"
@@ -142,7 +142,7 @@ def _same_code(workspace: Workspace, kit: Kit) -> None:
     """The executor would refuse other code node by node; here it is told once, with what to do about it."""
     fingerprints = Fingerprints(workspace.path("keys/.fingerprints.json"))
     for path, found in kit.keys.items():
-        key = Key(**{"leaves": {}, "code": {}, **found})
+        key = KeyFile(**{"params": {}, "code": {}, **found})
         roots = [components.PACKAGE.parent / name for name in (key.module, *key.components.values())]
         absent = next((root for root in roots if not root.is_file()), None)
         now = {} if absent is not None else fingerprints.code(roots)

@@ -11,7 +11,7 @@ from pipeline.engine.executor import Executor, is_as_written
 from pipeline.engine.state import States
 from pipeline.kit.returned import Entry, Returned
 from pipeline.ledger import receipt
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node
 
 
@@ -126,13 +126,13 @@ def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -
     return None
 
 
-def _declared(key_file: Key, found: Mapping[str, Any]) -> str | None:
-    """What of a receipt's stage, code or leaves is not as declared now."""
+def _declared(key_file: KeyFile, found: Mapping[str, Any]) -> str | None:
+    """What of a receipt's stage, code or params is not as declared now."""
     if found["stage"] != key_file.stage:
         return f"a stage called {found['stage']}, expected {key_file.stage}"
     codes = [key_file.code, *(earlier["code"] for earlier in key_file.accepted)]
     if found["code"] not in codes:
         return f"made with another {receipt.differing(found['code'], key_file.code)[0]} than the one here"
-    if found["leaves"] != key_file.leaves:
-        return f"made with another {receipt.differing(found['leaves'], key_file.leaves)[0]} than the one declared now"
+    if found["params"] != key_file.params:
+        return f"made with another {receipt.differing(found['params'], key_file.params)[0]} than the one declared now"
     return None

@@ -11,7 +11,7 @@ from pipeline.engine.executor import is_as_written
 from pipeline.engine.jobs import done
 from pipeline.engine.state import EXECUTE, State, States
 from pipeline.errors import UserError
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node
 
 FAMILIES = ("pretrain", "measure")
@@ -30,7 +30,7 @@ class Needs:
     """
 
     jobs: list[list[Node]] = field(default_factory=list)
-    keys: dict[str, Key] = field(default_factory=dict)
+    keys: dict[str, KeyFile] = field(default_factory=dict)
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[tuple[str, str], Path] = field(default_factory=dict)
 
@@ -60,7 +60,7 @@ def needs(states: States, config: list[str]) -> Needs:
     return found
 
 
-def _carried(state: State) -> Key:
+def _carried(state: State) -> KeyFile:
     """A key file without what is true of this machine alone."""
     key = state.key_file
     outside = next((path for path in key.components.values() if Path(path).is_absolute()), None)
@@ -70,7 +70,7 @@ def _carried(state: State) -> Key:
             "move it into its folder below pipeline/, and type the same command again"
         )
     context = {name: value for name, value in key.context.items() if name not in ("raw_dir", "extend")}
-    return dataclasses.replace(key, context=context, noticed=None)
+    return dataclasses.replace(key, context=context, invalidated_at=None)
 
 
 def _take(

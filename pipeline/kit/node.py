@@ -23,7 +23,7 @@ from pipeline.engine.executor import Executor
 from pipeline.errors import UserError, explain
 from pipeline.ledger import receipt
 from pipeline.ledger.journal import Journal
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, Workspace
 
 GRACE = 20.0
@@ -96,7 +96,7 @@ class Runner:
 
     def _readable(self, node: Node) -> bool:
         """Whether all that a node reads is there: it may have failed."""
-        key = Key.load(self.workspace.path(node.key))
+        key = KeyFile.load(self.workspace.path(node.key))
         below = [node.resolve_input(template) for template in key.inputs.values()]
         return all(receipt.read(self.workspace.path(found.receipt)) is not None for found in below)
 

@@ -1,6 +1,6 @@
 """Pieces of a file: each is packed and unpacked alone; images as strips of lossless WebP.
 
-An array of uint8 images is half as long that way, where zlib leaves nine tenths. What is packed is unpacked again at
+An array of uint8 images is half as long that way, where zlib params nine tenths. What is packed is unpacked again at
 once and compared, so that a piece that WebP would change is packed otherwise.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.sharing import content
+from pipeline.sharing import member_checks
 
 LARGEST = 4 << 20
 """Bytes of a file that one piece stands for, at most."""
@@ -97,10 +97,10 @@ def _images(path: Path) -> list[tuple[int, int, tuple[int, int, int]]]:
     with path.open("rb") as file:
         head = file.read(8)
         length = int.from_bytes(head, "little")
-        head += file.read(min(length, content.HEADER))
+        head += file.read(min(length, member_checks.HEADER))
     try:
-        entries = content.safetensors(head, path.stat().st_size)
-    except content.Unfit:
+        entries = member_checks.safetensors(head, path.stat().st_size)
+    except member_checks.Unfit:
         return []
     found = []
     for name, entry in entries.items():

@@ -21,7 +21,7 @@ from pipeline.kit.needs import FAMILIES
 from pipeline.kit.parts import ABOUT, VERSION
 from pipeline.ledger import receipt
 from pipeline.ledger.workspace import Node
-from pipeline.sharing import content, names
+from pipeline.sharing import member_checks, names
 from pipeline.sharing.archive import Refused
 
 LARGEST, TOTAL, MEMBERS = 64 << 20, 1 << 30, 100_000
@@ -33,7 +33,7 @@ _RECORD = {
 """What an execution record may say; see :mod:`pipeline.ledger.machine`."""
 _WORDS = 200
 _WORD = re.compile(r"[\w.+-]+(/[\w.+-]+)*")
-_CONFIG = ("scale", "flavour", "datasets", "seeds", "together", "device", "memory")
+_CONFIG = ("scale", "flavour", "datasets", "seeds", "interleave", "device", "memory")
 """What the plan of a kit may have been made with: no folders."""
 
 
@@ -90,8 +90,8 @@ def read(paths: Iterable[Path]) -> Returned:
             if total > TOTAL:
                 raise _refused(path, name, f"more than {TOTAL >> 30} GiB in all")
             try:
-                value = content.check(name, data, len(data))
-            except content.Unfit as error:
+                value = member_checks.check(name, data, len(data))
+            except member_checks.Unfit as error:
                 raise _refused(path, name, str(error)) from None
             if name == ABOUT:
                 abouts.append(_about(path, value))
@@ -202,7 +202,7 @@ def _receipt(path: Path, name: str, data: bytes) -> dict[str, Any]:
     node = Node.of_receipt(name)
     if not names.is_node(node.name) or node.family not in FAMILIES:
         raise _refused(path, name, "not the receipt of a training or measurement")
-    found = content.strict(content.text(data))
+    found = member_checks.strict(member_checks.text(data))
     fault = receipt.fault(found)
     if fault is None and files.dumps(found).encode() != data:
         fault = "not as the executor writes it: it was edited"
@@ -216,7 +216,7 @@ def _receipt(path: Path, name: str, data: bytes) -> dict[str, Any]:
 
 
 def _execution(path: Path, name: str, data: bytes) -> dict[str, Any]:
-    found = content.strict(content.text(data))
+    found = member_checks.strict(member_checks.text(data))
     whole = isinstance(found, dict) and all(
         isinstance(found[key], kind) for key, kind in _RECORD.items() if key in found
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 
 PRESENT = ("torch", "torchvision", "numpy", "pillow", "scipy", "scikit-learn")
 """Where there is torch there are these: large, and built for the machine."""
@@ -27,7 +27,7 @@ for name, module in list(sys.modules.items()):
 """
 
 
-def needed(keys: Iterable[Key]) -> dict[str, str]:
+def needed(keys: Iterable[KeyFile]) -> dict[str, str]:
     """Packages and their locked versions, found by reading what runs and what that imports.
 
     Raises:
@@ -69,7 +69,7 @@ def download(packages: dict[str, str], python: str, folder: Path) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
-def _sources(keys: Iterable[Key]) -> set[Path]:
+def _sources(keys: Iterable[KeyFile]) -> set[Path]:
     """Modules that run: those of the stages, and of what calls them."""
     root = components.PACKAGE.parent
     done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, cwd=root, check=True)

@@ -17,43 +17,43 @@ from pipeline.ledger import receipt
 
 
 @dataclass
-class Key:
+class KeyFile:
     """What the executor needs to know about the nodes of one config.
 
     Attributes:
         stage: Kind of stage: prepare, pretrain, linear_probe, knn, spectrum, table, figure, ...
         module: Module whose ``execute`` does the work.
         code: Fingerprint, module -> hash.
-        leaves: The leaves of the spec that the stage reads; in the key.
-        silent: Leaves that equal what their absence meant when they were introduced; not in the key.
+        params: The params of the spec that the stage reads; in the key.
+        omitted_defaults: Params that equal what their absence meant when they were introduced; not in the key.
         inputs: Role -> node name, or a template of :meth:`Node.resolve_input`.
         reads: Role -> names of the files that are read; all files where the role is missing.
         components: Category -> source file, relative to the package where it belongs to it.
         context: Where things are on this machine; not in the key.
         accepted: Code that was declared equivalent to ``code``, with the reasons; a receipt made with it is valid.
         tracked: Whether DVC versions the payload.
-        noticed: When a receipt was found that does not match (ns); makes Snakemake look again.
+        invalidated_at: When a receipt was found that does not match (ns); makes Snakemake look again.
     """
 
     stage: str
     module: str
     code: dict[str, str]
-    leaves: dict[str, Any]
-    silent: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any]
+    omitted_defaults: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     reads: dict[str, list[str]] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     accepted: list[dict[str, Any]] = field(default_factory=list)
     tracked: bool = False
-    noticed: int | None = None
+    invalidated_at: int | None = None
 
     def text(self) -> str:
         """The key file's content."""
         return files.dumps({name: value for name, value in asdict(self).items() if value not in ({}, [], None)})
 
     @classmethod
-    def load(cls, path: Path) -> Key:
+    def load(cls, path: Path) -> KeyFile:
         """Read a key file.
 
         Raises:
@@ -61,7 +61,7 @@ class Key:
         """
         found = files.read_json(path)
         try:
-            return cls(**{"leaves": {}, "code": {}, **found})
+            return cls(**{"params": {}, "code": {}, **found})
         except TypeError:
             raise UserError(f"{path}: no readable key file; type: snakemake, which writes it") from None
 
@@ -74,19 +74,19 @@ class Key:
             epoch: Its milestone.
         """
         codes = [self.code, *(earlier["code"] for earlier in self.accepted)]
-        return [receipt.key_of(self.stage, code, self.leaves, inputs, seed, epoch) for code in codes]
+        return [receipt.key_of(self.stage, code, self.params, inputs, seed, epoch) for code in codes]
 
     def reasons(self, code: Mapping[str, str]) -> list[str]:
         """Why ``code`` was accepted as equivalent to today's; empty where it was not, or is the same."""
         return next((list(found["reasons"]) for found in self.accepted if found["code"] == dict(code)), [])
 
     def spec(self) -> dict[str, Any]:
-        """All leaves, those that are not in the key included."""
-        return merged(self.leaves, self.silent)
+        """All params, those that are not in the key included."""
+        return merged(self.params, self.omitted_defaults)
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Two trees of leaves that share no leaf, as one."""
+    """Two trees of params that share no param, as one."""
     result = dict(first)
     for name, value in second.items():
         both = isinstance(value, dict) and isinstance(result.get(name), dict)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import components, files
 from pipeline.errors import UserError
 from pipeline.ledger import fingerprint
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.sources import blobs, git
 from pipeline.ledger.store import Store
 
@@ -20,7 +20,7 @@ VERSIONS = 200
 CHANGED, NEW, GONE = "changed", "is new", "is gone"
 
 
-def keep(store: Store, key_files: Iterable[Key]) -> None:
+def keep(store: Store, key_files: Iterable[KeyFile]) -> None:
     """List the functions of all modules that the given nodes run, so that a later change can be told by function."""
     for key_file in key_files:
         own = {fingerprint.label(path): path for path in map(_component, key_file.components.values())}

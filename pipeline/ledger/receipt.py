@@ -11,7 +11,7 @@ from pipeline import files
 
 VERSION = 1
 
-_FIELDS = {"version", "key", "stage", "node", "code", "leaves", "inputs", "seed", "epoch", "outputs"}
+_FIELDS = {"version", "key", "stage", "node", "code", "params", "inputs", "seed", "epoch", "outputs"}
 _INPUT = {"node", "content", "files"}
 _OUTPUT = {"md5", "sha256", "size"}
 
@@ -38,14 +38,14 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
 def key_of(
     stage: str,
     code: Mapping[str, str],
-    leaves: Mapping[str, Any],
+    params: Mapping[str, Any],
     inputs: Mapping[str, str],
     seed: int | None = None,
     epoch: int | None = None,
 ) -> str:
     """The key of a node: what it is, with which code, which parameters, and what it reads (content hashes by role)."""
     return files.digest(
-        {"stage": stage, "code": code, "leaves": leaves, "inputs": inputs, "seed": seed, "epoch": epoch}
+        {"stage": stage, "code": code, "params": params, "inputs": inputs, "seed": seed, "epoch": epoch}
     )
 
 
@@ -60,11 +60,11 @@ def fault(found: Any) -> str | None:
         return f"not a receipt of version {VERSION}"
     try:
         inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
-        key = key_of(found["stage"], found["code"], found["leaves"], inputs, found.get("seed"), found.get("epoch"))
+        key = key_of(found["stage"], found["code"], found["params"], inputs, found.get("seed"), found.get("epoch"))
         whole = set(found) == _FIELDS and all(set(entry) == _INPUT for entry in found["inputs"].values())
         whole = whole and all(isinstance(name, str) for entry in found["inputs"].values() for name in entry["files"])
         whole = whole and all(isinstance(entry["node"], str) for entry in found["inputs"].values())
-        whole = whole and isinstance(found["node"], str) and isinstance(found["leaves"], dict)
+        whole = whole and isinstance(found["node"], str) and isinstance(found["params"], dict)
         whole = whole and all(isinstance(digest, str) for digest in found["code"].values())
         whole = whole and all(_whole(name, entry) for name, entry in found["outputs"].items())
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):

@@ -33,7 +33,7 @@ class Saver:
         self.last = time.monotonic()
         self.urged = False
 
-    def urge(self) -> None:
+    def request_save(self) -> None:
         """Save at the next moment at which progress can be saved; ``urged`` is true until then."""
         self.urged = self.save is not None
 

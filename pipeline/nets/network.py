@@ -13,7 +13,7 @@ from pipeline import components as parts
 from pipeline.nets.per_view import EmbedViews
 from pipeline.nets.predictor import Predictor
 from pipeline.nets.target import Branch, Target, embed_each
-from pipeline.training.randomness import seeded
+from pipeline.numerics.randomness import seeded
 
 
 class Network(nn.Module):
@@ -91,7 +91,7 @@ def build_network(
     the encoder's spec alone: all methods with the same encoder start from the same one.
 
     Args:
-        spec: Leaves of the run; ``encoder`` and any of ``projector``, ``predictor``, ``target``.
+        spec: Params of the run; ``encoder`` and any of ``projector``, ``predictor``, ``target``.
         image_shape: (channels, height, width).
         components: Source file of each component, by category.
         seed: Seed of the run.

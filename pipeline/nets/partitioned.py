@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.nets import moments
+from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.predictor import Predictor
-from pipeline.nets.spectral import directpred_matrix
 
 
 class PartitionedPredictor(Predictor):

@@ -14,7 +14,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.ledger import accepted
 from pipeline.planning import spec, yaml_files
 from pipeline.planning.options import Options
-from pipeline.planning.params import Leaves
+from pipeline.planning.params import Params
 
 PARAMS = PACKAGE.parent / "params"
 SUFFIXES = ("csv", "json", "md", "pdf", "png")
@@ -110,10 +110,10 @@ class Catalogue:
             ("datasets", found),
             *((f"papers.{key}.datasets", own) for key, own in found.papers.items()),
         ]:
-            for stands_for in group.datasets:
-                self.dataset(stands_for, f"{where}: {place}")
-        for kind, leaves in found.measures.items():
-            self._check_leaves("measure", kind, leaves, f"{where}: measures")
+            for paper_dataset in group.datasets:
+                self.dataset(paper_dataset, f"{where}: {place}")
+        for kind, params in found.measures.items():
+            self._check_params("measure", kind, params, f"{where}: measures")
         for paper in found.papers:
             if paper not in self.paper_keys:
                 raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
@@ -127,20 +127,20 @@ class Catalogue:
                 if category not in components.CATEGORIES:
                     known = list(components.CATEGORIES)
                     raise UserError(f"{place}.kinds: there is no {category!r}; {nearest(category, known)}")
-                for kind, leaves in kinds.items():
-                    self._check_leaves(category, kind, leaves, f"{place}.kinds.{category}")
+                for kind, params in kinds.items():
+                    self._check_params(category, kind, params, f"{place}.kinds.{category}")
             for group, known in (("axes", paper.axes), ("measures", paper.measures)):
                 for key in getattr(flavour, group):
                     if key not in known:
                         raise UserError(f"{place}.{group}: there is no {key!r}; {nearest(key, list(known))}")
 
-    def _check_leaves(self, category: str, kind: str, leaves: Leaves, where: str) -> None:
+    def _check_params(self, category: str, kind: str, params: Params, where: str) -> None:
         try:
-            known = components.leaves(category, kind, self.extend)
+            known = components.params(category, kind, self.extend)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
-        for leaf in leaves.keys() - known.keys():
-            raise UserError(f"{where}.{kind}.{leaf}: no such key; {nearest(leaf, list(known))}")
+        for param in params.keys() - known.keys():
+            raise UserError(f"{where}.{kind}.{param}: no such key; {nearest(param, list(known))}")
 
     @cached_property
     def accepted(self) -> list[accepted.Entry]:

@@ -9,16 +9,16 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError, nearest
-from pipeline.planning import composition, params, spec
+from pipeline.planning import composition, spec
 from pipeline.planning.catalogue import Request
 from pipeline.planning.needs import Needs
-from pipeline.planning.params import Leaves
+from pipeline.planning.params import Params, nested, overlay, paths
 from pipeline.planning.spec import Artifact, Paper, Scale
 
-UNTRAINED: Leaves = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
+UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
 
-PIXELS: Leaves = {**UNTRAINED, "encoder": "pixels"}
+PIXELS: Params = {**UNTRAINED, "encoder": "pixels"}
 """The raw-pixel baseline: nothing is learnt, the probe reads the image."""
 
 
@@ -30,7 +30,7 @@ class Cell:
         axes: Axis -> value, as declared.
         role: ``cell`` or the name of a baseline.
         dataset: Data set that was used.
-        stands_for: Data set of the paper.
+        paper_dataset: Data set of the paper.
         epochs: Epochs of the paper that the cell stands for.
         trained_epochs: Epochs that were trained.
         nodes: Names of the measurement nodes, one per seed.
@@ -41,7 +41,7 @@ class Cell:
     axes: dict[str, Any]
     role: str = "cell"
     dataset: str = ""
-    stands_for: str = ""
+    paper_dataset: str = ""
     epochs: int = 0
     trained_epochs: int = 0
     nodes: list[str] = field(default_factory=list)
@@ -53,8 +53,8 @@ _RESERVED = ("method", "dataset", "epochs")
 
 
 @dataclass
-class Aside:
-    """What methods and axes say beside the leaves of a run.
+class Directives:
+    """What methods and axes say beside the params of a run.
 
     Attributes:
         reads: What comes behind the measure's value to name the one that a cell shows.
@@ -68,7 +68,7 @@ class Aside:
     reference: str | None = None
     axes: list[str] = field(default_factory=list)
 
-    def take(self, layer: Leaves, axis: str) -> Leaves:
+    def take(self, layer: Params, axis: str) -> Params:
         """The layer without what is meant for here."""
         rest = dict(layer)
         for key in ("reads", "reference"):
@@ -82,11 +82,11 @@ class Aside:
         return rest
 
 
-def _keeps_kinds(layer: Leaves) -> bool:
+def _keeps_kinds(layer: Params) -> bool:
     return not any(isinstance(value, dict) and "kind" in value for value in layer.values())
 
 
-class Reader:
+class CellExpander:
     """Turns one declaration into cells, asking for what they need."""
 
     def __init__(
@@ -107,45 +107,45 @@ class Reader:
         axes = self.artifact.axes()
         if "dataset" not in axes or "epochs" not in axes:
             raise UserError(f"{self.where}: rows, columns or fixed need the axes dataset and epochs")
-        first: dict[str, Leaves] = {}
+        first: dict[str, Params] = {}
         for values in itertools.product(*axes.values()):
             chosen = dict(zip(axes, values, strict=True))
-            cell = Cell(chosen, stands_for=str(chosen["dataset"]), epochs=chosen["epochs"])
-            leaves, aside = self._layers(chosen)
+            cell = Cell(chosen, paper_dataset=str(chosen["dataset"]), epochs=chosen["epochs"])
+            params, directives = self._layers(chosen)
             cell.missing = self._left_out(cell)
             if cell.missing is None:
-                first.setdefault(cell.stands_for, leaves)
-                self._fill(cell, leaves, aside)
+                first.setdefault(cell.paper_dataset, params)
+                self._fill(cell, params, directives)
             yield cell
         if self.scale.baselines and self.artifact.baselines:
-            for dataset, leaves in first.items():
+            for dataset, params in first.items():
                 for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
-                    cell = Cell({"dataset": dataset}, role=role, stands_for=dataset)
-                    self._fill(cell, params.overlay(leaves, extra), Aside(), own=tuple(extra))
+                    cell = Cell({"dataset": dataset}, role=role, paper_dataset=dataset)
+                    self._fill(cell, overlay(params, extra), Directives(), own=tuple(extra))
                     yield cell
 
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.needs.catalogue.options.datasets
-        if chosen and cell.stands_for not in chosen:
-            return f"{cell.stands_for}: not among --config datasets={','.join(chosen)}"
+        if chosen and cell.paper_dataset not in chosen:
+            return f"{cell.paper_dataset}: not among --config datasets={','.join(chosen)}"
         if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None
 
-    def _fill(self, cell: Cell, leaves: Leaves, aside: Aside, own: tuple[str, ...] = ()) -> None:
+    def _fill(self, cell: Cell, params: Params, directives: Directives, own: tuple[str, ...] = ()) -> None:
         cell.trained_epochs = self.scale.trained(cell.epochs)
-        compared = aside.reference or self.measure.measure.get("reference")
+        compared = directives.reference or self.measure.measure.get("reference")
         last = self._last() if compared == "last" else None
-        config = self._run(cell, leaves, own, ends=last)
-        protocol = self._protocol(cell, config, compared, last, aside)
-        if aside.reads:
-            cell.value = "_".join([self.value, *aside.reads])
+        config = self._run(cell, params, own, ends=last)
+        protocol = self._protocol(cell, config, compared, last, directives)
+        if directives.reads:
+            cell.value = "_".join([self.value, *directives.reads])
         self._check_value(cell.value or self.value)
         for seed in self.seeds:
             cell.nodes.append(self.needs.want(config, seed, cell.trained_epochs, protocol))
 
-    def _used(self, dataset: str) -> tuple[str, Leaves]:
-        """What the scale uses for a data set of the paper, and the leaves that it sets there."""
+    def _used(self, dataset: str) -> tuple[str, Params]:
+        """What the scale uses for a data set of the paper, and the params that it sets there."""
         given = self.scale.datasets.get(dataset, dataset)
         given = {"name": given} if isinstance(given, str) else dict(given)
         return given.pop("name"), given
@@ -156,18 +156,18 @@ class Reader:
         keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
         return f"params/scales/{self.request.scale}.yaml: {keys}"
 
-    def _run(self, cell: Cell, leaves: Leaves, own: tuple[str, ...] = (), ends: int | None = None) -> str:
-        """Plan the run of a cell, once the scale has set its leaves; returns its identity.
+    def _run(self, cell: Cell, params: Params, own: tuple[str, ...] = (), ends: int | None = None) -> str:
+        """Plan the run of a cell, once the scale has set its params; returns its identity.
 
         A schedule that names no end has that of the training: ``ends``, or the cell's milestone.
         """
-        cell.dataset, given = self._used(cell.stands_for)
+        cell.dataset, given = self._used(cell.paper_dataset)
         data = self.needs.add_data(cell.dataset, given, self.scale.tracked, self.where)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
-        leaves = params.overlay(leaves, composition.only_known(layer, leaves, self._in_scale(), self.needs.extend))
-        leaves.setdefault("normalize", self.needs.catalogue.datasets[cell.dataset].normalize)
-        run = composition.compose(leaves, self.where, self.needs.extend)
+        params = overlay(params, composition.only_known(layer, params, self._in_scale(), self.needs.extend))
+        params.setdefault("normalize", self.needs.catalogue.datasets[cell.dataset].normalize)
+        run = composition.compose(params, self.where, self.needs.extend)
         if run["schedule"].get("epochs", 0) is None:
             run["schedule"]["epochs"] = ends or cell.trained_epochs
         return self.needs.add_run(run, data, cell.dataset, self.scale)
@@ -188,80 +188,80 @@ class Reader:
         trained = [self.scale.trained(epochs) for epochs in self.artifact.axes()["epochs"]]
         return max(epochs for epochs in trained if most is None or epochs <= most)
 
-    def _protocol(self, cell: Cell, config: str, compared: str | None, last: int | None, aside: Aside) -> str:
+    def _protocol(self, cell: Cell, config: str, compared: str | None, last: int | None, directives: Directives) -> str:
         """Plan the measure of a cell; returns its identity.
 
-        A measure with a leaf ``reference`` compares two checkpoints: the other is the same run's last one (``last``) or
-        that of another method with the same seed after as many epochs.
+        A measure with a param ``reference`` compares two checkpoints: the other is the same run's last one (``last``)
+        or that of another method with the same seed after as many epochs.
         """
         declared = self.measure.measure
-        leaves = {**declared, **self.scale.measures.get(declared.get("kind", ""), {})}
+        params = {**declared, **self.scale.measures.get(declared.get("kind", ""), {})}
         if last is not None:
-            leaves["reference"] = f"{{config}}/{{seed}}/epoch{last:04d}"
+            params["reference"] = f"{{config}}/{{seed}}/epoch{last:04d}"
         elif compared is not None:
-            chosen = {axis: value for axis, value in cell.axes.items() if axis not in aside.axes}
+            chosen = {axis: value for axis, value in cell.axes.items() if axis not in directives.axes}
             other = self._run(cell, self._layers({**chosen, "method": compared})[0])
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
-            leaves["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
-        identity = self.needs.add_measure(leaves, self.where)
+            params["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
+        identity = self.needs.add_measure(params, self.where)
         if compared is not None:
             for seed in self.seeds:
-                self.needs.want_reference(config, seed, leaves["reference"])
+                self.needs.want_reference(config, seed, params["reference"])
         return identity
 
-    def _layers(self, chosen: dict[str, Any]) -> tuple[Leaves, Aside]:
-        """Leaves of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
-        leaves = params.overlay({}, self.paper.defaults)
+    def _layers(self, chosen: dict[str, Any]) -> tuple[Params, Directives]:
+        """Params of a cell before the scale: defaults < data set < method < sweeps, and the flavour's."""
+        params = overlay({}, self.paper.defaults)
         dataset = str(chosen["dataset"])
         of_data = dict(self.paper.datasets.get(dataset, {}))
         if self._used(dataset)[0] != dataset:
             of_data.pop("normalize", None)  # statistics of one data set are none of what stands for it
-        leaves = params.overlay(leaves, of_data)
-        aside = Aside(self.where)
+        params = overlay(params, of_data)
+        directives = Directives(self.where)
         if "method" in chosen:
-            leaves = params.overlay(leaves, aside.take(self._method(str(chosen["method"]), ()), "method"))
+            params = overlay(params, directives.take(self._method(str(chosen["method"]), ()), "method"))
         sweeps = []
         for name, value in chosen.items():
             if name not in _RESERVED:
-                layer = aside.take(self._axis(name, value), name)
+                layer = directives.take(self._axis(name, value), name)
                 if (like := layer.pop("like", None)) is not None:
-                    aside.axes.append(name)
-                    leaves = params.overlay(leaves, aside.take(self._method(str(like), ()), name))
+                    directives.axes.append(name)
+                    params = overlay(params, directives.take(self._method(str(like), ()), name))
                 sweeps.append(layer)
-        # A layer that replaces a component comes before those that change its leaves, whatever their order.
+        # A layer that replaces a component comes before those that change its params, whatever their order.
         sweeps.sort(key=_keeps_kinds)
-        swept = set().union(*map(params.paths, sweeps)) if sweeps else set()
+        swept = set().union(*map(paths, sweeps)) if sweeps else set()
         for layer in sweeps:
-            leaves = params.overlay(leaves, layer)
-        clash = sorted(swept & params.paths(self.scale.every_run))
+            params = overlay(params, layer)
+        clash = sorted(swept & paths(self.scale.every_run))
         if clash:
             raise UserError(
-                f"{self._in_scale()}: {clash[0]}: {self.request.paper}/{self.request.artifact} sweeps this leaf; "
+                f"{self._in_scale()}: {clash[0]}: {self.request.paper}/{self.request.artifact} sweeps this param; "
                 "remove it from the scale"
             )
         for part, by_kind in self.flavour.kinds.items():
-            more = by_kind.get((leaves.get(part) or {}).get("kind", ""), {})
-            more = {leaf: value for leaf, value in more.items() if f"{part}.{leaf}" not in swept}
-            leaves = params.overlay(leaves, {part: more} if more else {})
-        return leaves, aside
+            more = by_kind.get((params.get(part) or {}).get("kind", ""), {})
+            more = {param: value for param, value in more.items() if f"{part}.{param}" not in swept}
+            params = overlay(params, {part: more} if more else {})
+        return params, directives
 
-    def _method(self, name: str, seen: tuple[str, ...]) -> Leaves:
+    def _method(self, name: str, seen: tuple[str, ...]) -> Params:
         if name not in self.paper.methods:
             raise UserError(f"{self.where}: there is no method {name!r}; there are: {', '.join(self.paper.methods)}")
         if name in seen:
             raise UserError(f"{self.where}: methods: {' like '.join((*seen, name))}: goes in a circle")
         own = dict(self.paper.methods[name])
         like = own.pop("like", None)
-        return params.overlay(self._method(like, (*seen, name)), own) if like else params.overlay({}, own)
+        return overlay(self._method(like, (*seen, name)), own) if like else overlay({}, own)
 
-    def _axis(self, name: str, value: Any) -> Leaves:
+    def _axis(self, name: str, value: Any) -> Params:
         axis = self.flavour.axes.get(name, self.paper.axes.get(name))
         if axis is None:
             known = ", ".join([*_RESERVED, *self.paper.axes])
             raise UserError(f"{self.where}: {name}: no such axis; declare it under axes, or use one of: {known}")
         if isinstance(axis, str):
-            return params.nested(axis, value)
+            return nested(axis, value)
         if str(value) not in axis:
             raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
-        return params.overlay({}, axis[str(value)])
+        return overlay({}, axis[str(value)])

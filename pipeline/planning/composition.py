@@ -10,43 +10,43 @@ from pydantic import Field
 
 from pipeline import components
 from pipeline.errors import UserError, nearest
-from pipeline.planning.params import PARTS, Leaves
+from pipeline.planning.params import PARTS, Params
 from pipeline.planning.spec import Strict, parse
 
 
-def _leaf(type_: Any, default: Any, **more: Any) -> Any:
-    """A leaf of a run. One that is added later says with ``absent=`` what its absence has meant."""
-    extra = {"absent": more.pop("absent")} if "absent" in more else {}
+def _param(type_: Any, default: Any, **more: Any) -> Any:
+    """A param of a run. One that is added later says with ``default_before=`` what its absence has meant."""
+    extra = {"default_before": more.pop("default_before")} if "default_before" in more else {}
     return Field(default, json_schema_extra=extra, **more)
 
 
 class Run(Strict):
-    """The leaves of a run: a composition of components, and how it is trained.
+    """The params of a run: a composition of components, and how it is trained.
 
-    Its seed and its milestones are not leaves: they are in the name of a node.
+    Its seed and its milestones are not params: they are in the name of a node.
     """
 
-    views: Leaves
-    encoder: Leaves
-    projector: Leaves
-    predictor: Leaves
-    target: Leaves
-    objective: Leaves
-    optimizer: Leaves
-    schedule: Leaves = _leaf(dict, {"kind": "constant"})
-    initialization: Leaves = _leaf(dict, {"kind": "standard"}, absent={"kind": "standard"})
-    normalize: Leaves | None = _leaf(dict, None)
-    split: Literal["train", "train+unlabeled"] = _leaf(str, "train")
-    batch_size: int = _leaf(int, 128, gt=0)
-    precision: Literal["fp32", "tf32", "bf16"] = _leaf(str, "fp32")
-    threads: int = _leaf(int, 1, gt=0)
-    deterministic: bool = _leaf(bool, False, absent=False)
+    views: Params
+    encoder: Params
+    projector: Params
+    predictor: Params
+    target: Params
+    objective: Params
+    optimizer: Params
+    schedule: Params = _param(dict, {"kind": "constant"})
+    initialization: Params = _param(dict, {"kind": "standard"}, default_before={"kind": "standard"})
+    normalize: Params | None = _param(dict, None)
+    split: Literal["train", "train+unlabeled"] = _param(str, "train")
+    batch_size: int = _param(int, 128, gt=0)
+    precision: Literal["fp32", "tf32", "bf16"] = _param(str, "fp32")
+    threads: int = _param(int, 1, gt=0)
+    deterministic: bool = _param(bool, False, default_before=False)
 
 
-def only_known(leaves: Mapping[str, Any], run: Mapping[str, Any], where: str, extend: Path | None) -> Leaves:
-    """The leaves of a scale's layer that the components of this run have; unknown to all kinds is an error."""
-    kept: Leaves = {}
-    for name, value in leaves.items():
+def only_known(params: Mapping[str, Any], run: Mapping[str, Any], where: str, extend: Path | None) -> Params:
+    """The params of a scale's layer that the components of this run have; unknown to all kinds is an error."""
+    kept: Params = {}
+    for name, value in params.items():
         if name not in Run.model_fields:
             hint = nearest(name, Run.model_fields, "the keys here are")
             raise UserError(f"{where}.{name}: unknown key; {hint}")
@@ -54,24 +54,24 @@ def only_known(leaves: Mapping[str, Any], run: Mapping[str, Any], where: str, ex
             kept[name] = value
             continue
         kind = (run.get(name) or {}).get("kind")
-        known = components.leaves(name, kind, extend) if kind else {}
-        for leaf in value:
-            if leaf not in known and not any(
-                leaf in components.leaves(name, k, extend) for k in components.kinds(name, extend)
+        known = components.params(name, kind, extend) if kind else {}
+        for param in value:
+            if param not in known and not any(
+                param in components.params(name, k, extend) for k in components.kinds(name, extend)
             ):
-                raise UserError(f"{where}: {name}.{leaf}: no {name} has such a key")
-        kept[name] = {leaf: set_to for leaf, set_to in value.items() if leaf in known}
+                raise UserError(f"{where}: {name}.{param}: no {name} has such a key")
+        kept[name] = {param: set_to for param, set_to in value.items() if param in known}
     return kept
 
 
-def _contradictions(run: Leaves, where: str) -> None:
+def _contradictions(run: Params, where: str) -> None:
     predictor, target = run["predictor"], run["target"]
     if target["kind"] == "ema" and target.get("stop_gradient") is False:
         raise UserError(f"{where}: target.stop_gradient: an EMA target gets no gradient; use target: {{kind: same}}")
     if predictor["kind"] == "none":
-        for leaf in ("lr_multiplier", "weight_decay"):
-            if leaf in predictor:
-                raise UserError(f"{where}: predictor.{leaf}: there is no predictor; remove {leaf}")
+        for param in ("lr_multiplier", "weight_decay"):
+            if param in predictor:
+                raise UserError(f"{where}: predictor.{param}: there is no predictor; remove {param}")
     if run["projector"]["kind"] == "none" and run["encoder"]["kind"] == "pixels" and run["objective"] is None:
         raise UserError(f"{where}: nothing to train")
 
@@ -88,45 +88,45 @@ _HINTS = {
 }
 
 
-def compose(leaves: Leaves, where: str, extend: Path | None = None) -> Leaves:
-    """The complete spec of a run from the leaves that its layers set.
+def compose(params: Params, where: str, extend: Path | None = None) -> Params:
+    """The complete spec of a run from the params that its layers set.
 
     Raises:
         UserError: Unknown or contradictory keys, wrong types; the message says what to change.
     """
     for part in PARTS:
-        given = leaves.get(part)
+        given = params.get(part)
         if isinstance(given, Mapping):
-            for leaf in given:
-                hint = _HINTS.get((part, str(given.get("kind")), str(leaf)))
+            for param in given:
+                hint = _HINTS.get((part, str(given.get("kind")), str(param)))
                 if hint:
-                    raise UserError(f"{where}: {part}.{leaf}: {hint}")
-    run = parse(Run, leaves, where).model_dump()
+                    raise UserError(f"{where}: {part}.{param}: {hint}")
+    run = parse(Run, params, where).model_dump()
     for part in PARTS:
         run[part] = components.resolve(part, run[part], where, extend)
     _contradictions(run, where)
     return run
 
 
-def prune(run: Leaves, extend: Path | None = None) -> tuple[Leaves, Leaves]:
-    """Split a spec into the leaves that are in its key and those that equal what their absence meant.
+def prune(run: Params, extend: Path | None = None) -> tuple[Params, Params]:
+    """Split a spec into the params that are in its key and those that equal what their absence meant.
 
-    A component says the latter in a module constant, ``ABSENT = {"nesterov": False}``, a field of
-    :class:`Run` in its ``absent``; so a field added later renames no run, and a changed default does.
+    A component says the latter in a module constant, ``DEFAULT_BEFORE = {"nesterov": False}``, a field of
+    :class:`Run` in its ``default_before``; so a field added later renames no run, and a changed default does.
     """
-    kept: Leaves = {}
-    silent: Leaves = {}
+    kept: Params = {}
+    omitted_defaults: Params = {}
     for name, value in run.items():
         extra = Run.model_fields[name].json_schema_extra if name in Run.model_fields else None
-        if isinstance(extra, dict) and "absent" in extra and extra["absent"] == value:
-            silent[name] = value
+        if isinstance(extra, dict) and "default_before" in extra and extra["default_before"] == value:
+            omitted_defaults[name] = value
             continue
         if name in components.CATEGORIES and isinstance(value, dict) and "kind" in value:
-            absent = components.absent(name, value["kind"], extend)
-            quiet = {leaf: v for leaf, v in value.items() if leaf in absent and absent[leaf] == v}
-            kept[name] = {leaf: v for leaf, v in value.items() if leaf not in quiet}
+            default_before = components.default_before(name, value["kind"], extend)
+            quiet = {param: v for param, v in value.items() if param in default_before and default_before[param] == v}
+            kept[name] = {param: v for param, v in value.items() if param not in quiet}
             if quiet:
-                silent[name] = quiet
+                omitted_defaults[name] = quiet
         else:
             kept[name] = value
-    return kept, silent
+    return kept, omitted_defaults

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline import components
 from pipeline.ledger import accepted
 from pipeline.ledger.fingerprint import Fingerprints, label
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.composition import prune
 from pipeline.planning.params import PARTS
@@ -18,7 +18,7 @@ MODULES = {
     "prepare": "pipeline/data/prepare.py",
     "pretrain": "pipeline/training/pretrain.py",
     "measure": "pipeline/evaluation/measure.py",
-    "simulate": "pipeline/theory/simulate.py",
+    "simulate": "pipeline/simulation/stage.py",
     "table": "pipeline/artifacts/table.py",
     "figure": "pipeline/artifacts/figure.py",
 }
@@ -31,96 +31,96 @@ WEIGHTS = ["model.safetensors", "summary.json"]
 """What measurements read of a checkpoint."""
 
 
-def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, Key]:
+def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
     """All key files: path -> content."""
-    found: dict[str, Key] = {}
+    found: dict[str, KeyFile] = {}
     options = plan.catalogue.options
     entries = plan.catalogue.accepted
     context = {name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))}
 
-    def made(stage: str, module: str, parts: dict[str, Path], together: int = 1, **more: Any) -> Key:
+    def made(stage: str, module: str, parts: dict[str, Path], interleave: int = 1, **more: Any) -> KeyFile:
         roots = [components.PACKAGE.parent / module, *parts.values()]
         named = {category: _portable(path) for category, path in parts.items()}
         code = fingerprints.code(roots)
         equal = accepted.earlier(stage, code, entries)
-        here = context | ({"together": together} if together > 1 else {})
-        return Key(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)
+        here = context | ({"interleave": interleave} if interleave > 1 else {})
+        return KeyFile(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)
 
     for identity, data in plan.data.items():
         found[Node(f"data/{identity}").key] = made(
             "prepare",
             MODULES["prepare"],
             {"source": data.source},
-            leaves=data.leaves,
-            silent=data.silent,
+            params=data.params,
+            omitted_defaults=data.omitted_defaults,
             tracked=data.tracked,
         )
     for config, run in plan.runs.items():
-        kept, silent = prune(run.run, plan.extend)
+        kept, omitted_defaults = prune(run.run, plan.extend)
         parts = {part: components.find(part, run.run[part]["kind"], plan.extend) for part in PARTS}
         found[checkpoint(config, 0, 0).key] = made(
             "pretrain",
             MODULES["pretrain"],
             parts,
             options.at_once(run.gpu),
-            leaves=kept,
-            silent=silent,
+            params=kept,
+            omitted_defaults=omitted_defaults,
             inputs={"data": f"data/{run.data}"},
             tracked=run.tracked,
             reads={"data": ARRAYS},
         )
         for measure in run.measures:
-            leaves = plan.measures[measure]
-            kind = leaves["kind"]
+            params = plan.measures[measure]
+            kind = params["kind"]
             read = components.reads("measure", kind, plan.extend)
-            chosen = {"measure": leaves, "threads": run.run["threads"], **{name: run.run[name] for name in read}}
-            kept, silent = prune(chosen, plan.extend)
+            chosen = {"measure": params, "threads": run.run["threads"], **{name: run.run[name] for name in read}}
+            kept, omitted_defaults = prune(chosen, plan.extend)
             named = {"measure": components.find("measure", kind, plan.extend)}
             named |= {part: parts[part] for part in read if part in parts}
             inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
             reads = {"checkpoint": WEIGHTS, "data": ARRAYS}
-            if "reference" in leaves:
-                reference = checkpoint(config, 0, 0).resolve_input(f"checkpoints/{leaves['reference']}")
+            if "reference" in params:
+                reference = checkpoint(config, 0, 0).resolve_input(f"checkpoints/{params['reference']}")
                 other = plan.runs[reference.config].run
                 of_other, quiet = prune({name: other[name] for name in read}, plan.extend)
-                kept["reference"], silent["reference"] = of_other, quiet
+                kept["reference"], omitted_defaults["reference"] = of_other, quiet
                 named |= {
                     f"reference.{part}": components.find(part, other[part]["kind"], plan.extend)
                     for part in read
                     if part in parts
                 }
-                inputs["reference"] = f"checkpoints/{leaves['reference']}"
+                inputs["reference"] = f"checkpoints/{params['reference']}"
                 reads["reference"] = WEIGHTS
             found[measurement(config, 0, 0, measure).key] = made(
                 kind,
                 MODULES["measure"],
                 named,
-                leaves=kept,
-                silent=silent,
+                params=kept,
+                omitted_defaults=omitted_defaults,
                 inputs=inputs,
                 reads=reads,
                 tracked=run.tracked,
             )
     for identity, simulation in plan.simulations.items():
-        kept, silent = prune({"simulation": simulation.leaves}, plan.extend)
+        kept, omitted_defaults = prune({"simulation": simulation.params}, plan.extend)
         found[Node(f"simulations/{identity}").key] = made(
             "simulate",
             MODULES["simulate"],
-            {"simulation": components.find("simulation", simulation.leaves["kind"], plan.extend)},
-            leaves=kept,
-            silent=silent,
+            {"simulation": components.find("simulation", simulation.params["kind"], plan.extend)},
+            params=kept,
+            omitted_defaults=omitted_defaults,
             tracked=simulation.tracked,
         )
     for stem, artifact in plan.artifacts.items():
         kind = artifact.declaration.kind
         parts = {}
-        if "figure" in artifact.leaves:
-            parts["figure"] = components.find("figure", artifact.leaves["figure"]["kind"], plan.extend)
+        if "figure" in artifact.params:
+            parts["figure"] = components.find("figure", artifact.params["figure"]["kind"], plan.extend)
         found[Node(stem).key] = made(
             kind,
             MODULES[kind],
             parts,
-            leaves=artifact.leaves,
+            params=artifact.params,
             inputs={node: node for node in artifact.nodes},
             tracked=plan.catalogue.scale(artifact.request.scale).tracked,
         )

@@ -11,7 +11,7 @@ from pipeline.ledger import naming
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning import composition
 from pipeline.planning.catalogue import Catalogue
-from pipeline.planning.params import Leaves
+from pipeline.planning.params import Params
 from pipeline.planning.spec import Scale
 
 
@@ -19,8 +19,8 @@ from pipeline.planning.spec import Scale
 class DataPlan:
     """A data set to prepare."""
 
-    leaves: Leaves
-    silent: Leaves
+    params: Params
+    omitted_defaults: Params
     source: Path
     tracked: bool
 
@@ -29,7 +29,7 @@ class DataPlan:
 class RunPlan:
     """A run without its seed, and what is wanted of it."""
 
-    run: Leaves
+    run: Params
     data: str
     tracked: bool
     gpu: bool = False
@@ -41,7 +41,7 @@ class RunPlan:
 class SimulationPlan:
     """A simulation to run."""
 
-    leaves: Leaves
+    params: Params
     tracked: bool
 
 
@@ -57,15 +57,15 @@ class Needs:
         self.extend = catalogue.extend
         self.data: dict[str, DataPlan] = {}
         self.runs: dict[str, RunPlan] = {}
-        self.measures: dict[str, Leaves] = {}
+        self.measures: dict[str, Params] = {}
         self.simulations: dict[str, SimulationPlan] = {}
 
-    def add_data(self, name: str, given: Leaves, tracked: bool, where: str) -> str:
+    def add_data(self, name: str, given: Params, tracked: bool, where: str) -> str:
         """Plan a data set; returns its identity, the name of its folder."""
         declared = self.catalogue.dataset(name, where)
         source = {**declared.source, **given}
         resolved = components.resolve("source", source, f"params/datasets.yaml: {name}", self.extend)
-        kept, silent = composition.prune({"source": resolved}, self.extend)
+        kept, omitted_defaults = composition.prune({"source": resolved}, self.extend)
         listed = [file.model_dump(exclude_none=True) for file in declared.files]
         content = {"name": name, "classes": declared.classes, "files": listed, **kept}
         identity = naming.dataset(content, tracked)
@@ -73,29 +73,29 @@ class Needs:
             # What helps to cite a data set or to describe it is no part of the key.
             also = {name: getattr(declared, name) for name in ("title", "homepage", "licence", "image_size", "splits")}
             path = components.find("source", resolved["kind"], self.extend)
-            self.data[identity] = DataPlan(content, {**silent, **also}, path, tracked)
+            self.data[identity] = DataPlan(content, {**omitted_defaults, **also}, path, tracked)
         return identity
 
-    def add_run(self, run: Leaves, data: str, name: str, scale: Scale) -> str:
-        """Plan a run; returns its identity. Runs of the same leaves are one run, whoever asks for them."""
+    def add_run(self, run: Params, data: str, name: str, scale: Scale) -> str:
+        """Plan a run; returns its identity. Runs of the same params are one run, whoever asks for them."""
         kept, _ = composition.prune(run, self.extend)
         identity = naming.run(kept, data, name, scale.tracked)
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
 
-    def add_measure(self, leaves: Leaves, where: str) -> str:
+    def add_measure(self, params: Params, where: str) -> str:
         """Plan a measurement protocol; returns its identity."""
-        resolved = components.resolve("measure", leaves, where, self.extend)
+        resolved = components.resolve("measure", params, where, self.extend)
         kept, _ = composition.prune({"measure": resolved}, self.extend)
         identity = naming.measure(kept["measure"])
         self.measures[identity] = resolved
         return identity
 
-    def add_simulation(self, leaves: Leaves, tracked: bool) -> str:
+    def add_simulation(self, params: Params, tracked: bool) -> str:
         """Plan a simulation; returns its identity."""
-        kept, _ = composition.prune({"simulation": leaves}, self.extend)
+        kept, _ = composition.prune({"simulation": params}, self.extend)
         identity = naming.simulation(kept["simulation"], tracked)
-        self.simulations[identity] = SimulationPlan(leaves, tracked)
+        self.simulations[identity] = SimulationPlan(params, tracked)
         return identity
 
     def want(self, config: str, seed: int, epoch: int, measure: str) -> str:

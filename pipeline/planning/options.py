@@ -25,7 +25,7 @@ class Options:
     extend: str | None = None
     device: str | None = None
     memory: int | None = None
-    together: int | None = None
+    interleave: int | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
@@ -45,10 +45,10 @@ class Options:
                 raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
         if "seeds" in values and (not isinstance(values["seeds"], int) or values["seeds"] < 1):
             raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
-        if "together" in values:
-            found = values["together"]
+        if "interleave" in values:
+            found = values["interleave"]
             if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-                raise UserError(f"--config together: expected a number of seeds from 1 on, found {found!r}")
+                raise UserError(f"--config interleave: expected a number of seeds from 1 on, found {found!r}")
         if "memory" in values:
             values["memory"] = _bytes(values["memory"])
         if "datasets" in values:
@@ -69,10 +69,10 @@ class Options:
         """How many seeds of a run are trained in turns by one process.
 
         Args:
-            gpu: Whether the run's scale wants a GPU, where steps of several runs fill what one of them leaves idle.
+            gpu: Whether the run's scale wants a GPU, where steps of several runs fill what one of them params idle.
         """
         fills = gpu and self.device != "cpu"
-        return self.together or (SEEDS_AT_ONCE if fills else 1)
+        return self.interleave or (SEEDS_AT_ONCE if fills else 1)
 
     def edition(self, scale: str | None = None) -> str:
         """Folder of results: the scale, and the flavour where it is not the paper's text."""

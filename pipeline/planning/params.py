@@ -1,20 +1,20 @@
-"""Leaves of a run in layers: what one layer sets, and what it makes of those below."""
+"""Params of a run in layers: what one layer sets, and what it makes of those below."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-Leaves = dict[str, Any]
+Params = dict[str, Any]
 
 PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule", "initialization")
-"""The leaves of a run that are components."""
+"""The params of a run that are components."""
 
 
-def overlay(base: Leaves, extra: Mapping[str, Any]) -> Leaves:
-    """Leaves of ``base`` with those of ``extra`` on top.
+def overlay(base: Params, extra: Mapping[str, Any]) -> Params:
+    """Params of ``base`` with those of ``extra`` on top.
 
-    A component given by another kind (or by name alone) replaces the one below; leaves without a kind change it.
+    A component given by another kind (or by name alone) replaces the one below; params without a kind change it.
     """
     result = dict(base)
     for name, value in extra.items():
@@ -29,18 +29,18 @@ def overlay(base: Leaves, extra: Mapping[str, Any]) -> Leaves:
     return result
 
 
-def paths(leaves: Mapping[str, Any]) -> set[str]:
-    """Dotted names of the leaves that a layer sets."""
+def paths(params: Mapping[str, Any]) -> set[str]:
+    """Dotted names of the params that a layer sets."""
     found = set()
-    for name, value in leaves.items():
+    for name, value in params.items():
         if name in PARTS and isinstance(value, Mapping):
-            found |= {f"{name}.{leaf}" for leaf in value}
+            found |= {f"{name}.{param}" for param in value}
         else:
             found.add(f"{name}.kind" if name in PARTS else name)
     return found
 
 
-def nested(path: str, value: Any) -> Leaves:
+def nested(path: str, value: Any) -> Params:
     """``optimizer.lr``, 0.1 -> ``{"optimizer": {"lr": 0.1}}``."""
     for part in reversed(path.split(".")):
         value = {part: value}

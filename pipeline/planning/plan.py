@@ -11,9 +11,9 @@ from pipeline import components
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.catalogue import Catalogue, Request, shown
-from pipeline.planning.cells import Cell, Reader
+from pipeline.planning.cells import Cell, CellExpander
 from pipeline.planning.needs import Needs
-from pipeline.planning.params import Leaves
+from pipeline.planning.params import Params
 from pipeline.planning.spec import Artifact, Scale
 
 
@@ -23,7 +23,7 @@ class ArtifactPlan:
 
     request: Request
     declaration: Artifact
-    leaves: Leaves
+    params: Params
     nodes: list[str]
 
 
@@ -61,14 +61,14 @@ class Plan(Needs):
         scale = self.catalogue.scale(request.scale).of(request.paper)
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
         if artifact.simulation is None:
-            reader = Reader(self, request, paper, artifact, scale, where)
+            reader = CellExpander(self, request, paper, artifact, scale, where)
             cells = list(reader.cells())
             measure = reader.measure
             number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
         else:
             cells = list(self._simulated(artifact, scale, where))
             number = {"value": "value", "unit": artifact.unit, "title": artifact.quantity or artifact.title}
-        leaves: Leaves = {
+        params: Params = {
             "paper": {"key": paper.paper, "title": paper.title, "authors": paper.authors, "year": paper.year},
             "artifact": request.artifact,
             "title": artifact.title,
@@ -86,11 +86,11 @@ class Plan(Needs):
         }
         if artifact.draw:
             given = {"kind": artifact.draw} if isinstance(artifact.draw, str) else artifact.draw
-            leaves["figure"] = components.resolve("figure", given, where, self.extend)
+            params["figure"] = components.resolve("figure", given, where, self.extend)
         elif artifact.kind == "figure":
             raise UserError(f"{where}: draw: a figure names the function that draws it; add draw: NAME")
         nodes = sorted({node for cell in cells for node in cell.nodes})
-        return ArtifactPlan(request, artifact, leaves, nodes)
+        return ArtifactPlan(request, artifact, params, nodes)
 
     def _simulated(self, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
         """Cells of an artifact that shows one simulation."""

@@ -1,7 +1,7 @@
 """The files under params/: what they may say.
 
 Precedence of their layers: defaults of the paper < its data set < method < what the artifact sweeps < flavour; the
-scale then sets its own leaves for all methods alike. A swept leaf is left alone by the flavour, and a scale that sets
+scale then sets its own params for all methods alike. A swept param is left alone by the flavour, and a scale that sets
 it is refused.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipeline.errors import UserError, nearest
-from pipeline.planning.params import Leaves, overlay
+from pipeline.planning.params import Params, overlay
 
 
 class Strict(BaseModel):
@@ -44,7 +44,7 @@ class Dataset(Strict):
     """An entry of params/datasets.yaml."""
 
     title: str
-    source: Leaves
+    source: Params
     files: list[RawFile] = []
     licence: str | None = None
     citation: str | None = None
@@ -52,7 +52,7 @@ class Dataset(Strict):
     classes: int
     image_size: int | None = None
     splits: dict[str, int | None] = {}
-    normalize: Leaves | None = None
+    normalize: Params | None = None
     notes: str | None = None
 
 
@@ -66,13 +66,13 @@ class Claim(Strict):
     """
 
     text: str
-    greater: tuple[Leaves | str, Leaves | str] | None = None
+    greater: tuple[Params | str, Params | str] | None = None
     by: float = 0.0
     above: float | None = None
     below: float | None = None
     spread_above: float | None = None
     rising: str | None = None
-    where: Leaves = {}
+    where: Params = {}
     for_each: list[str] = []
     scales: list[str] | None = None
 
@@ -91,7 +91,7 @@ class Published(Strict):
     """Printed numbers: a file in params/published whose key columns are axes, optionally only some rows."""
 
     file: str
-    where: Leaves = {}
+    where: Params = {}
 
 
 class Artifact(Strict):
@@ -103,12 +103,12 @@ class Artifact(Strict):
 
     title: str
     kind: Literal["table", "figure"] = "table"
-    draw: Leaves | str | None = None
+    draw: Params | str | None = None
     rows: dict[str, list] = {}
     columns: dict[str, list] = {}
-    fixed: Leaves = {}
+    fixed: Params = {}
     measure: str | None = None
-    simulation: Leaves | str | None = None
+    simulation: Params | str | None = None
     unit: str = ""
     quantity: str = ""
     seeds: int = 1
@@ -133,18 +133,18 @@ class Artifact(Strict):
 class Measure(Strict):
     """A number (or a set of them) read off a measurement."""
 
-    measure: Leaves
+    measure: Params
     value: str
     unit: str = ""
     title: str | None = None
 
 
 class Flavour(Strict):
-    """What a flavour changes: leaves of components, by category and kind, what an axis sets, and which value a measure
+    """What a flavour changes: params of components, by category and kind, what an axis sets, and which value a measure
     reports."""
 
-    kinds: dict[str, dict[str, Leaves]] = {}
-    axes: dict[str, str | dict[str, Leaves]] = {}
+    kinds: dict[str, dict[str, Params]] = {}
+    axes: dict[str, str | dict[str, Params]] = {}
     measures: dict[str, str] = {}
 
 
@@ -156,11 +156,11 @@ class Paper(Strict):
     authors: str
     year: int
     citation: str | None = None
-    defaults: Leaves = {}
-    datasets: dict[str, Leaves] = {}
+    defaults: Params = {}
+    datasets: dict[str, Params] = {}
     flavours: dict[str, Flavour] = {}
-    methods: dict[str, Leaves] = {}
-    axes: dict[str, str | dict[str, Leaves]] = {}
+    methods: dict[str, Params] = {}
+    axes: dict[str, str | dict[str, Params]] = {}
     measures: dict[str, Measure] = {}
     artifacts: dict[str, Artifact] = {}
 
@@ -177,9 +177,9 @@ class Estimate(Strict):
 class PaperScale(Strict):
     """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike."""
 
-    datasets: dict[str, str | Leaves] = {}
+    datasets: dict[str, str | Params] = {}
     epochs: dict[int, int] = {}
-    every_run: Leaves = {}
+    every_run: Params = {}
     estimate: Estimate | None = None
 
 
@@ -189,14 +189,14 @@ class Scale(Strict):
     title: str
     tracked: bool = False
     gpu: bool = False
-    datasets: dict[str, str | Leaves] = {}
+    datasets: dict[str, str | Params] = {}
     epochs: dict[int, int] = {}
     max_epochs: int | None = None
     seeds: int | None = None
     baselines: bool = False
-    every_run: Leaves = {}
+    every_run: Params = {}
     papers: dict[str, PaperScale] = {}
-    measures: dict[str, Leaves] = {}
+    measures: dict[str, Params] = {}
     replications: int | None = None
     estimate: Estimate
 

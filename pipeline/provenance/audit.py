@@ -76,7 +76,7 @@ def audit(
         path: What was asked for, for messages.
         origin: The node that it belongs to.
         states: What today's declarations ask for; None where they do not know the node.
-        cells: Leaves of the cells that are asked for; the chain then holds what these show. None for all.
+        cells: Params of the cells that are asked for; the chain then holds what these show. None for all.
         expect: Root hash that is known from elsewhere.
         revision: A Git revision whose receipts are to be trusted.
         raw_dir: The user's folder of raw files.
@@ -189,7 +189,7 @@ def _raw(chain: Chain, raw_dir: str | None) -> Iterator[Finding]:
     """Raw files that are at hand must have the checksum that the data set was made with."""
     folders = [Path(raw_dir)] if raw_dir else []
     for link in chain.family("prepare"):
-        for entry in link.receipt["leaves"].get("files", []):
+        for entry in link.receipt["params"].get("files", []):
             for folder in (*folders, Path("data/raw")):
                 path = folder / entry["name"]
                 if path.is_file() and entry.get("sha256") and files.sha256(path) != entry["sha256"]:

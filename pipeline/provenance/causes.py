@@ -29,11 +29,11 @@ _NOUNS = {
 
 
 @dataclass(frozen=True)
-class Made:
+class BuildRecord:
     """What a node was made of, or would be.
 
     Attributes:
-        found: ``leaves`` and ``code``.
+        found: ``params`` and ``code``.
         inputs: Role -> (node, content hash of what is read of it; None where it is not known yet).
         execution: When and where it was made, if it was.
     """
@@ -43,13 +43,13 @@ class Made:
     execution: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of_receipt(cls, found: Mapping[str, Any], execution: Mapping[str, Any] | None = None) -> Made:
+    def of_receipt(cls, found: Mapping[str, Any], execution: Mapping[str, Any] | None = None) -> BuildRecord:
         """From a receipt."""
         inputs = {role: (entry["node"], entry["content"]) for role, entry in found["inputs"].items()}
         return cls(found, inputs, execution or {})
 
     @classmethod
-    def of_state(cls, state: State) -> Made:
+    def of_state(cls, state: State) -> BuildRecord:
         """From what is declared now."""
         inputs = {
             role: (state.node.resolve_input(template).name, state.inputs.get(role))
@@ -58,10 +58,10 @@ class Made:
         return cls(why.wanted(state), inputs)
 
 
-Lookup = Callable[[str], Made | None]
+Lookup = Callable[[str], BuildRecord | None]
 
 
-class Pairs:
+class NodeDiff:
     """Compares nodes of two sides, and all below them.
 
     An input that has the same content on both sides is no cause of anything, whatever it was made of.
@@ -118,9 +118,9 @@ def add(causes: Causes, more: Causes) -> None:
         causes[reason] = causes.get(reason, set()) | nodes
 
 
-def cells(leaves: Mapping[str, Any]) -> dict[str, dict[int | None, str]]:
+def cells(params: Mapping[str, Any]) -> dict[str, dict[int | None, str]]:
     """The measurements of an artifact's cells: identity of the cell -> seed -> node."""
-    return {identity(cell): {Node(name).seed: name for name in cell["nodes"]} for cell in leaves.get("cells", [])}
+    return {identity(cell): {Node(name).seed: name for name in cell["nodes"]} for cell in params.get("cells", [])}
 
 
 def identity(cell: Mapping[str, Any]) -> str:
@@ -139,10 +139,10 @@ def of_artifact(states: States, state: State) -> Causes:
     causes: Causes = {}
     covered: set[str] = set()
     if state.found is not None:
-        pairs = Pairs(_ledger(states), _declared(states), states.history)
+        pairs = NodeDiff(_ledger(states), _declared(states), states.history)
         causes = {reason: {state.node.name} for reason in declared(state.found, why.wanted(state), states.history)}
-        was, now = cells(state.found["leaves"]), cells(state.key_file.leaves)
-        read = Made.of_receipt(state.found).inputs
+        was, now = cells(state.found["params"]), cells(state.key_file.params)
+        read = BuildRecord.of_receipt(state.found).inputs
         for cell in now.keys() & was.keys():
             for seed in now[cell].keys() & was[cell].keys():
                 before, after = was[cell][seed], now[cell][seed]
@@ -183,28 +183,28 @@ def _closure(states: States, name: str) -> set[str]:
         node = waiting.pop()
         if node not in found:
             found.add(node)
-            waiting += [below for below, _ in Made.of_state(states.by_name[node]).inputs.values()]
+            waiting += [below for below, _ in BuildRecord.of_state(states.by_name[node]).inputs.values()]
     return found
 
 
 def _ledger(states: States) -> Lookup:
-    def lookup(name: str) -> Made | None:
+    def lookup(name: str) -> BuildRecord | None:
         found = receipt.read(states.workspace.path(Node(name).receipt))
-        return None if found is None else Made.of_receipt(found)
+        return None if found is None else BuildRecord.of_receipt(found)
 
     return lookup
 
 
 def _declared(states: States) -> Lookup:
-    def lookup(name: str) -> Made | None:
+    def lookup(name: str) -> BuildRecord | None:
         state = states.by_name.get(name)
-        return None if state is None else Made.of_state(state)
+        return None if state is None else BuildRecord.of_state(state)
 
     return lookup
 
 
 def sentences(causes: Causes) -> list[str]:
-    """Causes in words, the ones behind most nodes first: ``leaf predictor.rho 0.3 -> 0.5 in 2 runs``."""
+    """Causes in words, the ones behind most nodes first: ``param predictor.rho 0.3 -> 0.5 in 2 runs``."""
     ordered = sorted(causes.items(), key=_weight)
     texts = {why.NOTHING: "no receipt yet of"}
     return [f"{texts.get(reason) or reason.phrase() + ' in'} {counted(nodes)}" for reason, nodes in ordered]

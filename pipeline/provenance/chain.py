@@ -1,7 +1,7 @@
 """The chain of receipts behind a result: every node with those that it reads, down to the raw data.
 
 Receipts bind each other by content: a reader's receipt holds one hash of the files that it read, and the receipt
-below must list files of just that hash. A name binds the leaves that it was made with. What no receipt can rule out
+below must list files of just that hash. A name binds the params that it was made with. What no receipt can rule out
 is that all of them were forged together: :func:`root` is one hash of the whole chain, to be known from elsewhere.
 """
 

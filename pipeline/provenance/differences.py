@@ -1,4 +1,4 @@
-"""What differs between two nodes, leaf by leaf and module by module, in words and as data."""
+"""What differs between two nodes, param by param and module by module, in words and as data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
 
 ABSENT: Any = object()
-"""Stands for a leaf that one side does not have."""
+"""Stands for a param that one side does not have."""
 
 _WIDTH = 60
 
 _EXACT = (str, int, bool, type(None))
-"""Kinds of values that are the same text where they are equal: most leaves, and those need not be written out."""
+"""Kinds of values that are the same text where they are equal: most params, and those need not be written out."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Reason:
     """One difference.
 
     Attributes:
-        type: ``leaf``, ``module``, ``input``, ``file``, ``receipt``; of finished nodes also ``version``, ``machine``.
+        type: ``param``, ``module``, ``input``, ``file``, ``receipt``; of finished nodes also ``version``, ``machine``.
         name: What differs.
         old: Its former value, as JSON.
         new: Its present value, as JSON.
@@ -46,7 +46,7 @@ class Reason:
         if self.functions:
             return f"{self.name}: " + "; ".join(f"{what} {how}" for what, how in self.functions)
         if self.change:
-            value = {NEW: self.new, GONE: self.old}.get(self.change) if self.type == "leaf" else None
+            value = {NEW: self.new, GONE: self.old}.get(self.change) if self.type == "param" else None
             return f"{self.name} {self.change}" + (f" ({shortened(value, '')[0]})" if value else "")
         return "{}: {} -> {}".format(self.name, *shortened(self.old or "", self.new or "")) if self.new else self.name
 
@@ -72,7 +72,7 @@ class Reason:
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A tree of leaves by dotted names; lists are leaves."""
+    """A tree of params by dotted names; lists are params."""
     if isinstance(tree, Mapping) and tree:
         found: dict[str, Any] = {}
         for name, value in tree.items():
@@ -81,12 +81,12 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: tree}
 
 
-def leaves(old: Any, new: Any) -> Iterator[Reason]:
-    """The leaves in which two trees differ, after both were JSON."""
+def params(old: Any, new: Any) -> Iterator[Reason]:
+    """The params in which two trees differ, after both were JSON."""
     for name, before, after in _changes(_plain(old), _plain(new), ""):
         how = NEW if before is ABSENT else GONE if after is ABSENT else ""
         texts = [None if value is ABSENT else dumped(value) for value in (before, after)]
-        yield Reason("leaf", name, *texts, change=how)
+        yield Reason("param", name, *texts, change=how)
 
 
 def _plain(value: Any) -> Any:
@@ -163,20 +163,20 @@ def code(old: Mapping[str, str], new: Mapping[str, str], history: History | None
 
 
 def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: History | None = None) -> list[Reason]:
-    """Leaves and modules in which a receipt differs from another, or from what is wanted now.
+    """Params and modules in which a receipt differs from another, or from what is wanted now.
 
     Args:
-        found: ``leaves`` and ``code``.
+        found: ``params`` and ``code``.
         wanted: The same, and as ``accepted`` code that counts as equal to it.
         history: Where versions of modules are looked up, to name functions.
     """
     equal = found["code"] in wanted.get("accepted", ())
     changed = [] if equal else code(found["code"], wanted["code"], history)
-    return [*leaves(_own(found["leaves"]), _own(wanted["leaves"])), *changed]
+    return [*params(_own(found["params"]), _own(wanted["params"])), *changed]
 
 
 def _own(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leaves without those that only repeat which runs are read."""
+    """Params without those that only repeat which runs are read."""
     if "cells" not in tree:
         return tree
     return {**tree, "cells": [{k: v for k, v in cell.items() if k != "nodes"} for cell in tree["cells"]]}

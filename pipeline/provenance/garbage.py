@@ -88,7 +88,7 @@ def collect(workspace: Workspace, known: Catalogue) -> list[Garbage]:
 def every_plan(workspace: Workspace, known: Catalogue) -> Iterator[tuple[States, list[str]]]:
     """States of everything that is declared, flavour by flavour, and the artifacts that cannot be planned.
 
-    A paper may be declared for scales of its own: at the others it lacks a leaf.
+    A paper may be declared for scales of its own: at the others it lacks a param.
     """
     flavours = {"paper", *(name for paper in known.papers.values() for name in paper.flavours)}
     for flavour in sorted(flavours):
@@ -141,7 +141,7 @@ def _declared(states: States, needed: Needed) -> None:
             data = states.by_name[state.node.resolve_input(key_file.inputs["data"]).name].receipt
             assert data is not None
             inputs = {"data": receipt.content(data["outputs"], key_file.reads.get("data"))}
-            run = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, inputs, state.node.seed)
+            run = receipt.key_of(key_file.stage, key_file.code, key_file.params, inputs, state.node.seed)
             needed.scratch.add(run[:16])
 
 

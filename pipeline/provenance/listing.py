@@ -31,7 +31,7 @@ class Listing:
         self.runs = list(runs)
         nothing = "no runs: nothing is trained for this; type: python -m pipeline plan"
         self.empty = "no run fits" if self.runs else nothing
-        self.leaves = list(dict.fromkeys(name for run in runs for name in run.leaves))
+        self.params = list(dict.fromkeys(name for run in runs for name in run.params))
         self.scores = sorted({name for run in runs for name in run.scores})
         self.told = sorted({name for run in runs for name in run.told})
 
@@ -72,13 +72,13 @@ class Listing:
         Raises:
             UserError: There is none.
         """
-        names = [*OWN, *self.leaves, *self.scores]
+        names = [*OWN, *self.params, *self.scores]
         if name in names:
             return name
         ending = [known for known in names if known.endswith(f".{name}")]
         if len(ending) == 1:
             return ending[0]
-        raise UserError(f"{option} {name}: no run has such a leaf or measurement; {nearest(name, names)}")
+        raise UserError(f"{option} {name}: no run has such a param or measurement; {nearest(name, names)}")
 
     def value(self, run: Run, column: str) -> Any:
         """What a run has in a column; None where it has nothing."""
@@ -86,14 +86,14 @@ class Listing:
             return run.present[-1] if run.present else 0
         if column in OWN:
             return getattr(run, column)
-        return run.scores[column] if column in run.scores else run.leaves.get(column)
+        return run.scores[column] if column in run.scores else run.params.get(column)
 
     # -- forms
 
     def csv(self) -> str:
-        """All leaves and all measurements, one line per run."""
+        """All params and all measurements, one line per run."""
         out = io.StringIO()
-        columns = [*OWN, "wanted_epochs", "detail", *self.leaves, *self.scores]
+        columns = [*OWN, "wanted_epochs", "detail", *self.params, *self.scores]
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(columns)
         for run in self.runs:
@@ -141,17 +141,17 @@ class Listing:
         return found
 
     def _varying(self) -> tuple[list[str], list[str]]:
-        """Leaves that tell the runs apart, the most telling first; and the others with their values."""
-        leaves = [name for name in self.leaves if any(name in run.leaves for run in self.runs)]
-        groups = {name: [dumped(run.leaves.get(name)) for run in self.runs] for name in leaves}
+        """Params that tell the runs apart, the most telling first; and the others with their values."""
+        params = [name for name in self.params if any(name in run.leaves for run in self.runs)]
+        groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
         constant = [
-            f"{name} {_text(self.runs[0].leaves[name]) or 'null'}" for name in leaves if len(set(groups[name])) == 1
+            f"{name} {_text(self.runs[0].params[name]) or 'null'}" for name in params if len(set(groups[name])) == 1
         ]
-        rest = [name for name in leaves if len(set(groups[name])) > 1]
+        rest = [name for name in params if len(set(groups[name])) > 1]
         ordered: list[str] = []
         told: list[tuple[str, ...]] = [() for _ in self.runs]
         while rest:
-            # The leaf that splits most of what is not yet told apart; kinds before their parameters.
+            # The param that splits most of what is not yet told apart; kinds before their parameters.
             gain = {name: len({(*t, g) for t, g in zip(told, groups[name], strict=True)}) for name in rest}
             kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
             most = max(gain.values())

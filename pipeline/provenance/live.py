@@ -106,11 +106,11 @@ class Live:
 
 
 def goes_on(status: Status, state: State) -> bool:
-    """Whether a training that ended early is one of today's code, leaves and data, with something to go on from."""
+    """Whether a training that ended early is one of today's code, params and data, with something to go on from."""
     key_file = state.key_file
     if state.waiting or not status.resumable:
         return False
-    key = receipt.key_of(key_file.stage, key_file.code, key_file.leaves, state.inputs, state.node.seed)
+    key = receipt.key_of(key_file.stage, key_file.code, key_file.params, state.inputs, state.node.seed)
     return status.folder == key[:16]
 
 

@@ -32,7 +32,7 @@ def refactorings(states: States, stage: str, reason: str) -> dict[Entry, int]:
         made = receipt.read(states.workspace.path(state.node.receipt))
         if made is None or made["code"] == key_file.code or key_file.reasons(made["code"]):
             continue
-        if files.digest(made["leaves"]) != files.digest(key_file.leaves):
+        if files.digest(made["params"]) != files.digest(key_file.params):
             others += 1
             continue
         was = {module: digest for module, digest in made["code"].items() if key_file.code.get(module) != digest}
@@ -40,7 +40,7 @@ def refactorings(states: States, stage: str, reason: str) -> dict[Entry, int]:
         place = (tuple(was.items()), tuple(now.items()))
         found[place] = (Entry(stage, reason, was, now), found.get(place, (None, 0))[1] + 1)
     if not found:
-        more = f" ({others} are stale by their leaves too)" if others else ""
+        more = f" ({others} are stale by their params too)" if others else ""
         raise UserError(
             f"accept {stage}: no stage is stale by its code alone{more}; type: python -m pipeline why TARGET"
         )

@@ -37,7 +37,7 @@ class Run:
         detail: What there is to say about that, in a line.
         wanted: Milestones that are planned.
         present: Milestones that are in place.
-        leaves: Its leaves by dotted names, those of its data set included.
+        params: Its params by dotted names, those of its data set included.
         scores: ``MEASURE.NAME`` -> value, of the latest milestone at which it was measured.
         measured: Measure -> the milestone of these scores.
         told: The scores that an artifact shows.
@@ -51,7 +51,7 @@ class Run:
     detail: str
     wanted: list[int]
     present: list[int]
-    leaves: dict[str, Any]
+    params: dict[str, Any]
     scores: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Run:
 
     def data(self) -> dict[str, Any]:
         """The run for machines."""
-        kept = ("config", "seed", "state", "detail", "wanted", "present", "live", "leaves", "measured", "artifacts")
+        kept = ("config", "seed", "state", "detail", "wanted", "present", "live", "params", "measured", "artifacts")
         return {**{name: getattr(self, name) for name in kept}, "scores": self.scores}
 
 
@@ -77,12 +77,12 @@ def collect(plan: Plan, states: States) -> list[Run]:
     users = _users(plan)
     found = []
     for config, planned in plan.runs.items():
-        leaves = {**_data(plan, planned.data), **flat(planned.run)}
+        params = {**_data(plan, planned.data), **flat(planned.run)}
         worker = live.worker(config)
         busy = any(status.found.get("pid") == worker for name, status in live.statuses.items() if _of(name, config))
         for seed in sorted({seed for seed, _ in planned.milestones}):
             nodes = [states.by_name[checkpoint(config, s, e).name] for s, e in sorted(planned.milestones) if s == seed]
-            run = Run(config, seed, "", "", [node.node.epoch or 0 for node in nodes], [], dict(leaves))
+            run = Run(config, seed, "", "", [node.node.epoch or 0 for node in nodes], [], dict(params))
             run.present = [node.node.epoch or 0 for node in nodes if node.status == IN_PLACE]
             starts = worker is not None and not busy and len(run.present) < len(nodes)
             run.state, run.detail = _state(run, nodes, live, worker, starts, states)
@@ -99,13 +99,13 @@ def _of(name: str, config: str) -> bool:
 
 
 def _data(plan: Plan, identity: str) -> dict[str, Any]:
-    leaves = plan.data[identity].leaves
-    return {"dataset": leaves["name"], **flat(leaves.get("source", {}), "source")}
+    params = plan.data[identity].params
+    return {"dataset": params["name"], **flat(params.get("source", {}), "source")}
 
 
 def _labels(plan: Plan) -> dict[str, str]:
     """Measure -> the name of its columns: its kind, where no other measure is of that kind."""
-    kinds = {identity: leaves["kind"] for identity, leaves in plan.measures.items()}
+    kinds = {identity: params["kind"] for identity, params in plan.measures.items()}
     alone = list(kinds.values())
     return {identity: kind if alone.count(kind) == 1 else identity for identity, kind in kinds.items()}
 
@@ -114,9 +114,9 @@ def _shown(plan: Plan) -> dict[str, set[str]]:
     """Measure -> names of the values that artifacts show."""
     found: dict[str, set[str]] = {}
     for artifact in plan.artifacts.values():
-        for cell in artifact.leaves["cells"]:
+        for cell in artifact.params["cells"]:
             for measure in {name.rsplit("/", 1)[1] for name in cell["nodes"]}:
-                found.setdefault(measure, set()).add(cell.get("value", artifact.leaves["measure"]["value"]))
+                found.setdefault(measure, set()).add(cell.get("value", artifact.params["measure"]["value"]))
     return found
 
 
@@ -186,7 +186,7 @@ def _interrupted(status: Status, nodes: list[State]) -> str:
         return f"{place}; the same snakemake command goes on from there"
     if not status.resumable:
         return f"{place}, before anything was saved; the same snakemake command starts again"
-    return f"{place}, with other code, leaves or data than now; it will start anew"
+    return f"{place}, with other code, params or data than now; it will start anew"
 
 
 # -- measurements

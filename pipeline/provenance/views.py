@@ -18,7 +18,7 @@ def text(found: Audit) -> str:
     top = found.chain.links.get(found.node)
     if top is not None:
         lines.append(f"  {top.receipt['stage']}, receipt {top.receipt['key'][:16]}, {_made(top)}")
-        title = top.receipt["leaves"].get("title")
+        title = top.receipt["params"].get("title")
         lines += [f"  {title}"] if title else []
     for cell in found.cells:
         lines += ["", *_cell(cell, found.chain)]
@@ -110,12 +110,12 @@ def _about(family: str, links: list[Link]) -> str:
 
 def source(link: Link) -> str:
     """Where the raw data of a data set come from: ``cifar10 (cifar-10-python.tar.gz sha256 6d958be0...)``."""
-    leaves = link.receipt["leaves"]
-    listed = leaves.get("files") or []
+    params = link.receipt["params"]
+    listed = params.get("files") or []
     if not listed:
-        return f"{leaves['name']} (no raw file: source {leaves['source']['kind']} makes it)"
+        return f"{params['name']} (no raw file: source {params['source']['kind']} makes it)"
     names = [f"{entry['name']} {_checksum(entry)}".strip() for entry in listed]
-    return f"{leaves['name']} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"
+    return f"{params['name']} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"
 
 
 def _checksum(entry: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ NOTHING = Reason("receipt", "there is none yet")
 def explain(states: States, state: State) -> list[Reason]:
     """Why a node would be executed or restored.
 
-    A node that has no receipt yet is compared with the one that differs least: a changed leaf gives a run a new name,
+    A node that has no receipt yet is compared with the one that differs least: a changed param gives a run a new name,
     so its own receipt is not there.
 
     Args:
@@ -51,7 +51,7 @@ def lines(states: States, state: State) -> list[str]:
 def wanted(state: State) -> dict[str, Any]:
     """What a node is declared to be made of, in the form of a receipt."""
     accepted = [earlier["code"] for earlier in state.key_file.accepted]
-    return {"leaves": state.key_file.leaves, "code": state.key_file.code, "accepted": accepted}
+    return {"params": state.key_file.params, "code": state.key_file.code, "accepted": accepted}
 
 
 def _waiting(state: State) -> list[Reason]:
@@ -130,11 +130,11 @@ def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
         found = states.earlier(path)
         if found is None or found["stage"] != state.key_file.stage:
             continue
-        if _subject(found["leaves"]) == _subject(state.key_file.leaves):
+        if _subject(found["params"]) == _subject(state.key_file.params):
             seen.add(known)
             yield found
 
 
-def _subject(leaves: Mapping[str, Any]) -> tuple[Any, Any]:
+def _subject(params: Mapping[str, Any]) -> tuple[Any, Any]:
     """What two versions have in common: the data set's name, the kind of a simulation. Others are other things."""
-    return leaves.get("name"), (leaves.get("simulation") or {}).get("kind")
+    return params.get("name"), (params.get("simulation") or {}).get("kind")

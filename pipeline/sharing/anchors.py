@@ -10,7 +10,7 @@ from pipeline.errors import UserError
 from pipeline.ledger.sources import Revision
 from pipeline.provenance.findings import FORGED, Finding
 from pipeline.sharing import names, signature
-from pipeline.sharing.contents import Contents
+from pipeline.sharing.bundle_reader import Contents
 
 
 @dataclass

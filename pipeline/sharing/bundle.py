@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Workspace
-from pipeline.sharing import crate, names, page, signature, writer
+from pipeline.sharing import crate, index_page, names, signature, writer
 from pipeline.sharing.collect import collect
 
 
@@ -57,9 +57,9 @@ def bundle(
     """
     names_ = sorted(dict.fromkeys(artifacts))
     found = collect(workspace, states, names_, extend, weights)
-    title = page.title(names_)
+    title = index_page.title(names_)
     members = found.members
-    members[names.PAGE] = page.render(title, found.chain, members)
+    members[names.PAGE] = index_page.render(title, found.chain, members)
     members[names.CRATE] = crate.describe(title, found.chain, members, _licence(workspace.root))
     text = writer.manifest(names_, members).encode()
     members[names.MANIFEST] = text

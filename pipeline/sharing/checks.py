@@ -8,8 +8,8 @@ from typing import Any
 from pipeline import files
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, Finding
-from pipeline.sharing import names, shapes
-from pipeline.sharing.contents import Contents
+from pipeline.sharing import names, schemas
+from pipeline.sharing.bundle_reader import Contents
 
 AGAIN = "ask for the bundle again"
 
@@ -17,7 +17,7 @@ AGAIN = "ask for the bundle again"
 def manifest(contents: Contents) -> Iterator[Finding]:
     """Whether the manifest is one, and speaks of every member and of nothing else."""
     value = contents.values[names.MANIFEST]
-    why = shapes.manifest(value)
+    why = schemas.manifest(value)
     if why is not None:
         yield Finding(FORGED, names.MANIFEST, why, AGAIN)
         return
@@ -43,11 +43,11 @@ def forms(contents: Contents) -> Iterator[Finding]:
     for name, value in contents.values.items():
         why = None
         if name.endswith(".execution.json"):
-            why = shapes.execution(value)
+            why = schemas.execution(value)
         elif name.startswith("receipts/") or name.endswith(".receipt.json"):
-            why = shapes.receipt(value)
+            why = schemas.receipt(value)
         elif name.startswith("keys/"):
-            why = shapes.key(value)
+            why = schemas.key(value)
         if why is not None:
             contents.hidden.add(name)
             yield Finding(FORGED, name, why, AGAIN)
@@ -91,8 +91,8 @@ def _disagreement(link: Link, key: Mapping[str, Any]) -> str | None:
     receipt = link.receipt
     if key["stage"] != receipt["stage"] or key["module"] not in key["code"]:
         return "its stage or module is"
-    if key.get("leaves", {}) != receipt["leaves"] or not _apart(receipt["leaves"], key.get("silent", {})):
-        return "its leaves are"
+    if key.get("params", {}) != receipt["params"] or not _apart(receipt["params"], key.get("omitted_defaults", {})):
+        return "its params are"
     if receipt["code"] != key["code"] and reasons(link, key) is None:
         return "its code is"
     inputs = {role: link.node.resolve_input(template).name for role, template in key.get("inputs", {}).items()}
@@ -106,7 +106,7 @@ def _disagreement(link: Link, key: Mapping[str, Any]) -> str | None:
 
 
 def _apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two trees of leaves share no leaf."""
+    """Whether two trees of params share no param."""
     for name in first.keys() & second.keys():
         one, other = first[name], second[name]
         if not isinstance(one, dict) or not isinstance(other, dict) or not _apart(one, other):
@@ -116,7 +116,7 @@ def _apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
 def reasons(link: Link, key: Mapping[str, Any]) -> list[str] | None:
     """Why the code that has run was taken for equal to that of the key file; None where nothing says so."""
-    for entry in shapes.accepted(dict(key)):
+    for entry in schemas.accepted(dict(key)):
         if entry["code"] == link.receipt["code"]:
             return [names.plain(reason) for reason in entry["reasons"]]
     return None

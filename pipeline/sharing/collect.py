@@ -12,12 +12,12 @@ from pathlib import Path
 from pipeline import files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
-from pipeline.ledger.keys import Key
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Workspace
 from pipeline.provenance.chain import Chain, Link, walk
-from pipeline.sharing import names, shapes
+from pipeline.sharing import names, schemas
 from pipeline.sharing.writer import Content
 
 FOLDERS = {"pipeline": "*.py", "rules": "*.smk", "params": "*.yaml *.csv", "profiles": "*.yaml"}
@@ -109,9 +109,11 @@ def _payload(workspace: Workspace, link: Link, weights: bool) -> Iterator[tuple[
             raise UserError(f"{why}: {inside}: {text}; type: python -m pipeline restore {link.node.name}")
 
 
-def _key(key: Key, extend: Path | None) -> str:
+def _key(key: KeyFile, extend: Path | None) -> str:
     """A key file without what is about this machine."""
-    content = {name: value for name, value in asdict(key).items() if name in shapes.KEY and value not in ({}, [], None)}
+    content = {
+        name: value for name, value in asdict(key).items() if name in schemas.KEY and value not in ({}, [], None)
+    }
     content["components"] = {category: _inside(path, extend) for category, path in key.components.items()}
     return files.dumps({name: value for name, value in content.items() if value not in ({}, [], None)})
 

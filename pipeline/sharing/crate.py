@@ -25,7 +25,7 @@ _STEPS = {
     "prepare": ("pipeline/data/prepare.py", "Raw files to arrays"),
     "pretrain": ("pipeline/training/pretrain.py", "Arrays to networks, one per method and seed"),
     "measure": ("pipeline/evaluation/measure.py", "Networks to scores"),
-    "simulate": ("pipeline/theory/simulate.py", "Equations to curves and numbers"),
+    "simulate": ("pipeline/simulation/stage.py", "Equations to curves and numbers"),
     "artifact": ("pipeline/artifacts", "Scores to tables and figures"),
 }
 """Family of stages -> module that does the work, and what it does."""

@@ -23,7 +23,7 @@ TABLE, FIGURE = "pipeline/artifacts/table.py", "pipeline/artifacts/figure.py"
 
 
 def again(receipt: Mapping[str, Any], key: Mapping[str, Any], read: Callable[[str], bytes | None]) -> dict[str, Any]:
-    """Compute an artifact in a folder of its own; only its leaves and its scores come from the bundle.
+    """Compute an artifact in a folder of its own; only its params and its scores come from the bundle.
 
     Args:
         receipt: The artifact's receipt, which must have been checked.
@@ -34,10 +34,10 @@ def again(receipt: Mapping[str, Any], key: Mapping[str, Any], read: Callable[[st
         ``files``: sha256 of each file that could be made; ``code``: whether this checkout's code is what the receipt
         names; ``note``: what could not be done, and why.
     """
-    leaves = merged(receipt["leaves"], key.get("silent", {}))
+    params = merged(receipt["params"], key.get("omitted_defaults", {}))
     stem = receipt["node"].rsplit("/", 1)[1]
-    if leaves.get("artifact") != stem or leaves.get("kind") not in ("table", "figure"):
-        raise UserError("its leaves are not those of such an artifact")
+    if params.get("artifact") != stem or params.get("kind") not in ("table", "figure"):
+        raise UserError("its params are not those of such an artifact")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
         out.mkdir()
@@ -49,10 +49,10 @@ def again(receipt: Mapping[str, Any], key: Mapping[str, Any], read: Callable[[st
                 content = read(f"{entry['node']}/{name}")
                 if content is not None:
                     (inputs[role] / name).write_bytes(content)
-        work = Work(name=receipt["node"], key=receipt["key"], spec=leaves, out=out, inputs=inputs)
-        figure = leaves["kind"] == "figure"
+        work = Work(name=receipt["node"], key=receipt["key"], spec=params, out=out, inputs=inputs)
+        figure = params["kind"] == "figure"
         with contextlib.suppress(UserError):  # a component of theirs is never imported
-            work.components = {"figure": components.find("figure", leaves["figure"]["kind"])} if figure else {}
+            work.components = {"figure": components.find("figure", params["figure"]["kind"])} if figure else {}
         roots = [components.PACKAGE.parent / (FIGURE if figure else TABLE), *work.components.values()]
         same = Fingerprints().code(roots) == receipt["code"]
         note = _figure(work) if figure else _table(work)
@@ -69,23 +69,23 @@ def _table(work: Work) -> str:
 
 def _figure(work: Work) -> str:
     """With matplotlib all files; without it the JSON file, which has the rows, the claims and their numbers."""
-    leaves = work.spec
+    params = work.spec
     if work.components:
         with contextlib.suppress(ImportError):
             from pipeline.artifacts import figure
 
             list(figure.execute([work]))
             return ""
-    kind = leaves["figure"]["kind"]
+    kind = params["figure"]["kind"]
     lacking = "matplotlib" if work.components else f"its component {kind}, which is not part of this checkout"
     from pipeline.artifacts import claims, formats
     from pipeline.artifacts.report import identity, report
     from pipeline.artifacts.rows import read
 
     rows, unmatched = read(work)
-    verdicts = claims.judge(leaves["claims"], rows, leaves["scale"]["key"], work.name)
-    content = {**report(leaves, rows, verdicts, unmatched), "figure": leaves["figure"], **identity(work)}
-    formats.write_json((work.out / leaves["artifact"]).with_suffix(".json"), content)
+    verdicts = claims.judge(params["claims"], rows, params["scale"]["key"], work.name)
+    content = {**report(params, rows, verdicts, unmatched), "figure": params["figure"], **identity(work)}
+    formats.write_json((work.out / params["artifact"]).with_suffix(".json"), content)
     return f"without {lacking}, only its JSON file could be computed again, not the picture"
 
 

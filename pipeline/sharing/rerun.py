@@ -24,7 +24,7 @@ from pipeline.ledger.keys import merged
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, MISSING, Finding
 from pipeline.sharing import names, tolerances
-from pipeline.sharing.contents import Contents
+from pipeline.sharing.bundle_reader import Contents
 from pipeline.sharing.verify import Verdict
 from pipeline.work import Work
 
@@ -32,7 +32,7 @@ MODULES = {
     "prepare": "pipeline.data.prepare",
     "pretrain": "pipeline.training.pretrain",
     "measure": "pipeline.evaluation.measure",
-    "simulate": "pipeline.theory.simulate",
+    "simulate": "pipeline.simulation.stage",
 }
 """Family -> module that executes it, whatever a bundle says."""
 
@@ -209,7 +209,7 @@ class Again:
 
     def _execute(self, link: Link, inputs: Mapping[str, Path]) -> Path:
         node, key = link.node, self.contents.values[link.node.key]
-        spec = merged(link.receipt["leaves"], key.get("silent", {}))
+        spec = merged(link.receipt["params"], key.get("omitted_defaults", {}))
         if node.family == "prepare" and spec.get("files"):
             spec["files"] = _declared(spec)
         work = Work(
@@ -246,14 +246,14 @@ class Again:
 
 
 def _components(spec: Mapping[str, Any], key: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    """This checkout's own source of each component that a spec names; its leaves must be such as it takes."""
+    """This checkout's own source of each component that a spec names; its params must be such as it takes."""
     for name in key.get("components", {}):
         category = name.removeprefix("reference.")
-        leaves = spec["reference"] if category != name else spec
+        params = spec["reference"] if category != name else spec
         if category not in components.CATEGORIES:
             raise UserError(f"there is no kind of component called {names.plain(category)}")
-        components.resolve(category, leaves[category], "bundle")
-        yield name, components.find(category, leaves[category]["kind"])
+        components.resolve(category, params[category], "bundle")
+        yield name, components.find(category, params[category]["kind"])
 
 
 def _declared(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

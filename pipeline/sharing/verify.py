@@ -16,9 +16,9 @@ from pipeline.ledger.sources import Revision
 from pipeline.ledger.workspace import Node
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FORGED, MISSING, Finding
-from pipeline.sharing import checks, guarded, names, page, recompute, sources
+from pipeline.sharing import checks, index_page, names, recompute, sandbox, sources
 from pipeline.sharing.anchors import anchors
-from pipeline.sharing.contents import Contents
+from pipeline.sharing.bundle_reader import Contents
 
 _STRANGE = (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, MemoryError, OverflowError)
 
@@ -167,8 +167,8 @@ def _sources(contents: Contents, chain: Chain, verdict: Verdict) -> None:
     for reason, nodes in accepted.items():
         verdict.remarks.append(f"{len(nodes)} stages ran with earlier code, declared equivalent: {reason}")
     try:
-        wrong = guarded.call(functools.partial(sources.differing, list(codes.values()), contents.read))
-    except guarded.Failed as error:
+        wrong = sandbox.call(functools.partial(sources.differing, list(codes.values()), contents.read))
+    except sandbox.Failed as error:
         wrong = {"pipeline/": f"its source cannot be looked at ({names.plain(error)})"}
     for name, text in wrong.items():
         missing = text == "missing"
@@ -193,8 +193,8 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
     fix = checks.AGAIN
     commit = names.plain(str(link.execution.get("commit") or "?").removesuffix("-dirty"), 10).removesuffix("...")
     try:
-        found = guarded.call(functools.partial(recompute.again, link.receipt, key, contents.read))
-    except guarded.Failed as error:
+        found = sandbox.call(functools.partial(recompute.again, link.receipt, key, contents.read))
+    except sandbox.Failed as error:
         text = f"it cannot be computed again: {names.plain(error)}"
         verdict.findings.append(Finding(FORGED, link.node.receipt, text, fix))
         return
@@ -243,10 +243,10 @@ def _page(contents: Contents, chain: Chain, verdict: Verdict) -> None:
     members = {name: contents.read(name) or b"" for name in contents.hashes}
     for name in (names.MANIFEST, names.SIGNATURE, names.PAGE, names.CRATE):
         members.pop(name, None)
-    title = page.title(verdict.artifacts)
+    title = index_page.title(verdict.artifacts)
     try:
-        same = guarded.call(functools.partial(_same_page, title, chain, members, shown))
-    except guarded.Failed:
+        same = sandbox.call(functools.partial(_same_page, title, chain, members, shown))
+    except sandbox.Failed:
         same = False
     if not same:
         verdict.remarks.append(
@@ -255,4 +255,4 @@ def _page(contents: Contents, chain: Chain, verdict: Verdict) -> None:
 
 
 def _same_page(title: str, chain: Chain, members: dict[str, bytes], shown: bytes) -> bool:
-    return page.render(title, chain, members) == shown
+    return index_page.render(title, chain, members) == shown

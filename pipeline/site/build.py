@@ -19,7 +19,7 @@ from pipeline import files
 from pipeline.artifacts import claims, formats, page, scorecard
 from pipeline.durations import rough
 from pipeline.planning.catalogue import Catalogue
-from pipeline.site import folder, graph, runs, tables, views
+from pipeline.site import graph, output_dir, runs, tables, views
 from pipeline.site.cost import cost
 from pipeline.site.project import Project, Result, natural, users
 
@@ -129,7 +129,7 @@ class Site:
         Raises:
             UserError: ``target`` is something else than a site.
         """
-        with folder.replacing(target) as out:
+        with output_dir.replacing(target) as out:
             for path in sorted((HERE / "assets").iterdir()):
                 shutil.copyfile(path, out / path.name)
             self._count = 0

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from pipeline.provenance.chain import Chain
 from pipeline.site import layers
-from pipeline.site.fold import Box, count, fold
+from pipeline.site.graph_boxes import Box, count, fold
 
 _WIDE = {
     "raw": 176.0,

@@ -11,8 +11,8 @@ from pipeline.artifacts import formats
 from pipeline.ledger.workspace import LOCAL
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
-from pipeline.site import spark
-from pipeline.site.fold import count, title_of
+from pipeline.site import sparkline
+from pipeline.site.graph_boxes import count, title_of
 from pipeline.site.project import Project, Result, natural
 
 
@@ -23,7 +23,7 @@ class Measured:
     Attributes:
         name: Folder of the measure, an anchor of the page.
         kind: What measures.
-        leaves: Its parameters.
+        params: Its parameters.
         columns: Names of the scores that are numbers.
         rows: Link and the scores as text, by seed and milestone.
         absent: How many have no scores in place.
@@ -31,7 +31,7 @@ class Measured:
 
     name: str
     kind: str
-    leaves: list[tuple[str, str]]
+    params: list[tuple[str, str]]
     columns: list[str]
     rows: list[tuple[Link, list[str]]]
     absent: int
@@ -46,7 +46,7 @@ class Run:
         title: Its predictor and target.
         data: Folder of its data set.
         links: Milestones by seed and epoch.
-        groups: Component -> its leaves, of what the receipts have resolved.
+        groups: Component -> its params, of what the receipts have resolved.
         measured: Its measurements.
         curves: Name, curve, first and last value of what the history has.
         users: Results that are made from it.
@@ -70,13 +70,13 @@ class Run:
 
 @dataclass
 class Data:
-    """One page: a data set, or a simulation, which is made from nothing but its leaves.
+    """One page: a data set, or a simulation, which is made from nothing but its params.
 
     Attributes:
         name: Its folder.
         link: Its receipt.
         files: Raw files as declared, with their checksums.
-        leaves: The rest of its leaves.
+        params: The rest of its params.
         meta: What is in it, if that is in place.
         runs: Runs that are trained or measured on it.
         users: Results that are made from it.
@@ -85,7 +85,7 @@ class Data:
     name: str
     link: Link
     files: list[dict[str, Any]]
-    leaves: list[tuple[str, str]]
+    params: list[tuple[str, str]]
     meta: list[tuple[str, str]]
     runs: list[Run] = field(default_factory=list)
     users: list[Result] = field(default_factory=list)
@@ -107,16 +107,16 @@ def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
     found = []
     for config in sorted(milestones, key=natural):
         links = milestones[config]
-        leaves = links[0].receipt["leaves"]
+        params = links[0].receipt["params"]
         epochs = {link.node.epoch for link in links}
         own = measurements.get(config, [])
         found.append(
             Run(
                 config,
-                title_of(leaves, epochs),
+                title_of(params, epochs),
                 links[0].receipt["inputs"]["data"]["node"].removeprefix("data/"),
                 links,
-                _groups(leaves),
+                _groups(params),
                 [_measured(project, name, own) for name in sorted({_measure(link) for link in own})],
                 _curves(project, links),
                 _union(users.get(link.node.name, []) for link in (*links, *own)),
@@ -129,8 +129,8 @@ def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> 
     """Every data set and every simulation behind a result, sorted by name."""
     made = []
     for link in sorted([*project.chain.family("prepare"), *project.chain.family("simulate")], key=_name):
-        leaves = dict(link.receipt["leaves"])
-        raw = leaves.pop("files", None) or []
+        params = dict(link.receipt["params"])
+        raw = params.pop("files", None) or []
         try:
             meta = json.loads(project.payload(link, "meta.json") or b"{}")
         except ValueError:
@@ -141,7 +141,7 @@ def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> 
                 name,
                 link,
                 raw,
-                pairs(leaves),
+                pairs(params),
                 pairs(meta if isinstance(meta, dict) else {}),
                 [run for run in found if run.data == name],
                 users.get(link.node.name, []),
@@ -150,9 +150,9 @@ def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> 
     return made
 
 
-def pairs(leaves: dict[str, Any]) -> list[tuple[str, str]]:
-    """Leaves as ``predictor.rho`` and text."""
-    found = [(name, text(value)) for name, value in flat(leaves).items()] if leaves else []
+def pairs(params: dict[str, Any]) -> list[tuple[str, str]]:
+    """Params as ``predictor.rho`` and text."""
+    found = [(name, text(value)) for name, value in flat(params).items()] if params else []
     return sorted(found, key=_kind_first)
 
 
@@ -161,7 +161,7 @@ def _kind_first(pair: tuple[str, str]) -> bool:
 
 
 def text(value: Any) -> str:
-    """A leaf for people."""
+    """A param for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -193,10 +193,10 @@ def _measure(link: Link) -> str:
     return link.node.name.rsplit("/", 1)[1]
 
 
-def _groups(leaves: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Components first, each with its leaves; what belongs to none at the end."""
-    components = [(name, pairs(value)) for name, value in leaves.items() if isinstance(value, dict) and "kind" in value]
-    rest = {name: value for name, value in leaves.items() if not (isinstance(value, dict) and "kind" in value)}
+def _groups(params: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Components first, each with its params; what belongs to none at the end."""
+    components = [(name, pairs(value)) for name, value in params.items() if isinstance(value, dict) and "kind" in value]
+    rest = {name: value for name, value in params.items() if not (isinstance(value, dict) and "kind" in value)}
     return [*components, ("training", pairs(rest))] if rest else components
 
 
@@ -206,7 +206,7 @@ def _measured(project: Project, name: str, links: list[Link]) -> Measured:
     rows = [(link, [_score(found.get(column)) for column in columns]) for link, found in own]
     receipt = own[0][0].receipt
     absent = sum(not found for _, found in own)
-    return Measured(name, receipt["stage"], pairs(receipt["leaves"].get("measure", {})), columns, rows, absent)
+    return Measured(name, receipt["stage"], pairs(receipt["params"].get("measure", {})), columns, rows, absent)
 
 
 def _scalar(value: Any) -> bool:
@@ -223,9 +223,9 @@ def _curves(project: Project, links: list[Link]) -> list[tuple[str, str, str, st
     last: dict[int, Link] = {link.node.seed or 0: link for link in links}
     columns: dict[str, dict[int, list[float]]] = {}
     for seed, link in last.items():
-        for name, values in spark.columns(project.payload(link, "history.csv") or b"").items():
+        for name, values in sparkline.columns(project.payload(link, "history.csv") or b"").items():
             columns.setdefault(name, {})[seed] = values
-    return [(name, spark.svg(name, lines), *spark.ends(lines)) for name, lines in columns.items()]
+    return [(name, sparkline.svg(name, lines), *sparkline.ends(lines)) for name, lines in columns.items()]
 
 
 def _union(groups: Iterable[list[Result]]) -> list[Result]:

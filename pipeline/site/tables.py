@@ -202,10 +202,10 @@ def _baselines(
 ):
     """Lines of baselines: one has only a data set, so it stands in every column of that."""
     others = [(number, entry) for number, entry in enumerate(cells) if entry["role"] != CELL]
-    datasets = dict.fromkeys(entry["stands_for"] for _, entry in others)
+    datasets = dict.fromkeys(entry["paper_dataset"] for _, entry in others)
     blank = [""] * (len(rows) - 1)
     for role in dict.fromkeys(entry["role"] for _, entry in others):
-        known = {entry["stands_for"]: cell(number, entry, unit) for number, entry in others if entry["role"] == role}
+        known = {entry["paper_dataset"]: cell(number, entry, unit) for number, entry in others if entry["role"] == role}
         if "dataset" in columns:
             at = list(columns).index("dataset")
             yield [role, *blank], [known.get(str(place[at])) for place in places]

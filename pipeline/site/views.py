@@ -13,7 +13,7 @@ from pipeline.artifacts import claims, formats, page
 from pipeline.ledger.workspace import Node
 from pipeline.site import runs as run_pages
 from pipeline.site import tables
-from pipeline.site.fold import Box
+from pipeline.site.graph_boxes import Box
 from pipeline.site.project import Result, natural
 
 MARKS = {claims.SHOWN: "shown", claims.UNDECIDED: "undecided", claims.NOT_SHOWN: "refuted", claims.UNTESTED: "untested"}

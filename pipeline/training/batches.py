@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.training.randomness import generator
+from pipeline.numerics.randomness import generator
 
 
 class Batches:

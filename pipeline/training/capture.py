@@ -19,8 +19,8 @@ from torch import Tensor
 
 from pipeline.nets.per_view import each, together
 from pipeline.nets.target import embed, embed_each
+from pipeline.numerics.randomness import derived_seed
 from pipeline.training.fusion import Fuse
-from pipeline.training.randomness import derived_seed
 from pipeline.training.step import TrainingStep
 
 CAPTURED = "one CUDA graph per step"
@@ -122,7 +122,7 @@ def refuse_waiting() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode(before)
 
 
-class _Kept:
+class _StateSnapshot:
     """All that a step changes, as it is now; for what a warm-up does not mean to change."""
 
     def __init__(self, step: TrainingStep) -> None:
@@ -165,7 +165,7 @@ class _Way:
     mode: str
 
 
-class Steps:
+class StepRunner:
     """Takes the steps of a run; every one is a function of the run's state, the minibatch and the counters.
 
     There are two kinds of step, those after which the predictor adjusts itself and the others. The first complete
@@ -176,7 +176,7 @@ class Steps:
     from step to step would stand still in a graph, and nothing here would notice.
 
     Attributes:
-        why_eager: Why nothing is captured, or None.
+        eager_reason: Why nothing is captured, or None.
         why_plain: Why what is captured could not be captured in the fastest way, or None.
     """
 
@@ -205,7 +205,7 @@ class Steps:
         self.step, self.seed, self.device, self.batch_size = step, seed, device, batch_size
         self.on_gpu = device.type == "cuda"
         self._recorder = recorder or (CudaGraphs(device) if self.on_gpu else None)
-        self.why_eager = None if self._recorder else "the device is a CPU"
+        self.eager_reason = None if self._recorder else "the device is a CPU"
         self.why_plain: str | None = None
         self._plain = _Way(policy, embed_each, CAPTURED)
         self._ways = [self._plain]  # the first is the fastest
@@ -221,8 +221,8 @@ class Steps:
     @property
     def mode(self) -> str:
         """How steps are taken, for people."""
-        if self.why_eager is not None:
-            return f"eager: {self.why_eager}"
+        if self.eager_reason is not None:
+            return f"eager: {self.eager_reason}"
         if self._refused and not self._recordings:
             return f"eager: {next(iter(self._refused.values()))}"
         mode = self._ways[max((one.way for one in self._recordings.values()), default=self._first)].mode
@@ -235,7 +235,7 @@ class Steps:
     @property
     def to_do(self) -> str | None:
         """What will take a while before the first step, for people, or None."""
-        if self._ways[self._first] is self._plain or self._recordings or self.why_eager is not None:
+        if self._ways[self._first] is self._plain or self._recordings or self.eager_reason is not None:
             return None
         return FUSING
 
@@ -274,13 +274,13 @@ class Steps:
 
     def _recording(self, due: bool, images: Tensor) -> _Recording | None:
         """Of this kind of step, made now if it is the first; None where such steps are eager."""
-        if due not in self._recordings and due not in self._refused and self.why_eager is None:
+        if due not in self._recordings and due not in self._refused and self.eager_reason is None:
             self._capture(due, images)
         return self._recordings.get(due)
 
     def _capture(self, due: bool, images: Tensor) -> None:
         static = images.clone() if self._images is None else self._images.copy_(images)
-        kept = _Kept(self.step)
+        kept = _StateSnapshot(self.step)
         try:
             why_not = []
             for way in range(self._first, len(self._ways)):
@@ -293,7 +293,7 @@ class Steps:
             # what is wrong with the step and not with its capture will be raised by the eager step
             self._refused[due] = why_not[-1]
         except BrokenCapture as error:
-            self.why_eager = str(error)
+            self.eager_reason = str(error)
             self.forget()
         finally:
             kept.restore()

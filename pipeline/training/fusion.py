@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 Fuse = Callable[[Callable[..., Any]], Callable[..., Any]]
-WORTHWHILE = 10_000
+MIN_STEPS_TO_COMPILE = 10_000
 """Steps to the last milestone that is asked for, from which on the half minute of compiling is regained: a step of
 ResNet-18 takes some 5 ms. (Counted from the start, so that a run that was interrupted goes on as it began.)"""
 
@@ -26,7 +26,7 @@ def fuser(device: torch.device, deterministic: bool, steps: int) -> Fuse | None:
         deterministic: Whether it is to be repeatable bitwise.
         steps: Its steps, from the start to the last milestone that is asked for.
     """
-    if device.type != "cuda" or deterministic or steps < WORTHWHILE:
+    if device.type != "cuda" or deterministic or steps < MIN_STEPS_TO_COMPILE:
         return None
     return compiled
 

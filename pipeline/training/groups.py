@@ -17,7 +17,7 @@ def parameter_groups(network: Network, predictor: Mapping[str, Any]) -> list[dic
 
     Args:
         network: The network; parameters that need no gradient are left out.
-        predictor: Leaves of the predictor: ``lr_multiplier`` and ``weight_decay``, both optional.
+        predictor: Params of the predictor: ``lr_multiplier`` and ``weight_decay``, both optional.
 
     Returns:
         Dicts with ``params`` and ``lr_multiplier``, and ``weight_decay`` where it is set. Groups without

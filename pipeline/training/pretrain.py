@@ -17,16 +17,18 @@ from torch import Tensor
 from pipeline import components
 from pipeline.data.arrays import Arrays
 from pipeline.errors import UserError
+from pipeline.nets import checkpoint
 from pipeline.nets.network import build_network
-from pipeline.training import checkpoint, progress, together
-from pipeline.training.arithmetic import forward_context
+from pipeline.numerics import saved_tensors
+from pipeline.numerics.arithmetic import forward_context
+from pipeline.numerics.device import WORKSPACE, prepare_device
+from pipeline.training import interleave
 from pipeline.training.batches import Batches
-from pipeline.training.capture import Steps
-from pipeline.training.device import WORKSPACE, prepare_device
+from pipeline.training.capture import StepRunner
+from pipeline.training.collapse_metrics import collapse_indicators
 from pipeline.training.fusion import fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History
-from pipeline.training.indicators import collapse_indicators
 from pipeline.training.step import TrainingStep
 from pipeline.work import Work
 
@@ -79,14 +81,14 @@ class Run:
             for group in self.optimizer.param_groups:
                 group["lr"] = torch.zeros((), device=self.device)
         self.schedule = components.make(files["schedule"], spec["schedule"])
-        leaves = {name: value for name, value in spec["objective"].items() if name != "kind"}
-        objective = functools.partial(components.load(files["objective"]).loss, **leaves)
+        params = {name: value for name, value in spec["objective"].items() if name != "kind"}
+        objective = functools.partial(components.load(files["objective"]).loss, **params)
         forward = functools.partial(forward_context, spec["precision"], self.device)
         step = TrainingStep(self.network, objective, self.optimizer, forward)
         fuse = fuser(self.device, bool(spec.get("deterministic")), (epochs or work.epoch) * self.batches.steps)
-        self.steps = Steps(step, policy, self.seed, self.device, self.batches.batch_size, fuse)
+        self.steps = StepRunner(step, policy, self.seed, self.device, self.batches.batch_size, fuse)
         if not self.batches.full:
-            self.steps.why_eager = "no minibatch is complete"
+            self.steps.eager_reason = "no minibatch is complete"
         self.position = 0
         self.history = History()
         self.diverged: int | None = None
@@ -225,7 +227,7 @@ class Run:
 
 def _usable_progress(run: Run, scratch: Path | None) -> dict[str, Tensor] | None:
     """Progress of this very run, or None."""
-    saved = progress.read(scratch) if scratch is not None else None
+    saved = saved_tensors.read(scratch) if scratch is not None else None
     if saved is None or not torch.equal(saved.get("run.identity", torch.empty(0)), run.identity):
         return None
     return saved
@@ -261,7 +263,7 @@ class Training:
             None after every step; each work, once its payload is complete.
 
         Raises:
-            UserError: A leaf, the data or a checkpoint to resume from is bad.
+            UserError: A param, the data or a checkpoint to resume from is bad.
         """
         works = self.works
         run = Run(works[0], self.images, works[-1].epoch)
@@ -269,7 +271,7 @@ class Training:
         steps = run.batches.steps
         name = works[0].name.rsplit("/", 1)[0]
         report = self.monitor.training(name, len(run.batches.images), steps, scratch)
-        save = None if scratch is None else lambda: progress.write(scratch, run.tensors())
+        save = None if scratch is None else lambda: saved_tensors.write(scratch, run.tensors())
         self.saver = saver = self.monitor.saver(save, self.among)
         saved = _usable_progress(run, scratch)
         last_step = works[-1].epoch * steps
@@ -279,14 +281,14 @@ class Training:
                 run.restore_payload(work.resume)
             if saved is not None and run.diverged is None and run.position < int(saved["state.step"]) <= goal:
                 assert scratch is not None
-                run.restore_progress(saved, scratch / progress.FILE)
+                run.restore_progress(saved, scratch / saved_tensors.FILE)
             while run.diverged is None and run.position < goal:
                 yield from run.train_epoch(saver, report, last_step)
             run.write(work.out, work.epoch)
             yield work
         report.close()
         if scratch is not None:
-            progress.clear(scratch)
+            saved_tensors.clear(scratch)
 
 
 def execute(works: list[Work]) -> Iterator[Work]:
@@ -302,7 +304,7 @@ def execute(works: list[Work]) -> Iterator[Work]:
         Each work, once its payload is complete.
 
     Raises:
-        UserError: A leaf, the data or a checkpoint to resume from is bad; or there is no memory for all of the seeds.
+        UserError: A param, the data or a checkpoint to resume from is bad; or there is no memory for all of the seeds.
     """
     seeds: dict[int, list[Work]] = {}
     for work in works:
@@ -311,4 +313,4 @@ def execute(works: list[Work]) -> Iterator[Work]:
     device = prepare_device(spec, works[0].context)
     images = Arrays.open(works[0].inputs["data"]).images(spec["split"]).to(device)
     trainings = [Training(of_seed, images, works[0].monitor, len(seeds)) for of_seed in seeds.values()]
-    yield from together.in_turns(trainings, together.lanes(device, len(trainings)))
+    yield from interleave.in_turns(trainings, interleave.streams(device, len(trainings)))

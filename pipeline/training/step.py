@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.nets.network import Network
 from pipeline.nets.per_view import EmbedViews
 from pipeline.nets.target import embed_each
-from pipeline.training.arithmetic import widened
+from pipeline.numerics.arithmetic import upcast
 
 Objective = Callable[[list[Tensor], list[Tensor]], Tensor]
 
@@ -29,7 +29,7 @@ class TrainingStep:
         objective: Predictions and targets, at least in float32, to the loss.
         optimizer: Its optimiser.
         forward_context: Makes the context of the forward pass (see
-            :func:`pipeline.training.arithmetic.forward_context`).
+            :func:`pipeline.numerics.arithmetic.forward_context`).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class TrainingStep:
         network = self.network
         with self.forward_context():
             outputs = network(views, embed_views)
-        embeddings, predictions, targets = widened(*outputs)
+        embeddings, predictions, targets = upcast(*outputs)
         loss = self.objective(predictions, targets)
         self.optimizer.zero_grad()
         if loss.requires_grad:

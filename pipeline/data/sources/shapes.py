@@ -72,7 +72,7 @@ def build(
         noise: Standard deviation of the pixel noise, in the same units.
 
     Raises:
-        UserError: A leaf out of its range.
+        UserError: A param out of its range.
     """
     _check(size, train, test, classes, smallest, largest)
     counts = {"train": train, "test": test}
@@ -119,7 +119,7 @@ def draw_factors(
     contrast: float,
     texture: float,
 ) -> dict[str, NDArray[np.float32]]:
-    """Nuisance factors by name, float32 of shape (n,) each; the leaves are those of :func:`build`."""
+    """Nuisance factors by name, float32 of shape (n,) each; the params are those of :func:`build`."""
 
     def between(name: str, low: float, high: float) -> Array:
         return low + (high - low) * uniform(stream, name, n)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pipeline.errors import UserError
+from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.neighbours import votes
-from pipeline.evaluation.subject import Subject
 
 READS = ("encoder", "normalize")
 VALUES = ("top1", "k", "n_train", "n_test")
 
 
-def measure(subject: Subject, *, k: int = 200, temperature: float = 0.1) -> dict[str, float | int]:
+def measure(subject: EvaluationContext, *, k: int = 200, temperature: float = 0.1) -> dict[str, float | int]:
     """Weighted k-NN classification of ``test`` by the features of ``train``, by cosine similarity.
 
     The defaults are those of Wu et al. 2018 with the temperature that self-supervised codes commonly use.
@@ -24,7 +24,7 @@ def measure(subject: Subject, *, k: int = 200, temperature: float = 0.1) -> dict
         ``top1`` in percent of ``test``, the ``k`` that was used, ``n_train``, ``n_test``.
 
     Raises:
-        UserError: A leaf out of its range.
+        UserError: A param out of its range.
     """
     if k < 1:
         raise UserError(f"knn.k: expected at least 1, found {k}; 200 is the usual choice")

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pipeline.errors import UserError
 from pipeline.evaluation import softmax
-from pipeline.evaluation.subject import Subject
+from pipeline.evaluation.context import EvaluationContext
 
 READS = ("encoder", "normalize")
 VALUES = ("top1_last", "top1_best", "best_epoch", "train_loss", "n_train", "n_test", "top5")
 
 
 def measure(
-    subject: Subject,
+    subject: EvaluationContext,
     *,
     standardize: bool = True,
     optimizer: Literal["adam", "sgd"] = "adam",
@@ -45,7 +45,7 @@ def measure(
         (``None`` if not finite), ``n_train``, ``n_test``.
 
     Raises:
-        UserError: A leaf out of its range.
+        UserError: A param out of its range.
     """
     if epochs < 1 or batch_size < 1:
         name, value = ("epochs", epochs) if epochs < 1 else ("batch_size", batch_size)

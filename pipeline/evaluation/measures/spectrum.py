@@ -12,16 +12,16 @@ from torch import Tensor
 from pipeline import components
 from pipeline.errors import UserError
 from pipeline.evaluation import spectra
-from pipeline.evaluation.subject import NotFinite, Subject
+from pipeline.evaluation.context import EvaluationContext, NotFinite
 from pipeline.nets.predictor import MatrixPredictor
-from pipeline.training.randomness import generator
+from pipeline.numerics.randomness import generator
 
 READS = ("encoder", "projector", "predictor", "views", "normalize", "batch_size", "split")
 VALUES = ("spectrum", "f_effective_rank", "samples", "smallest_eigenvalue", "asymmetry")
 
 
 @torch.no_grad()
-def predictor_input(subject: Subject, samples: int) -> tuple[Tensor, int]:
+def predictor_input(subject: EvaluationContext, samples: int) -> tuple[Tensor, int]:
     """``F = E[f f^T]`` of the predictor's input f as training sees it: augmented, in batches, not centred.
 
     BatchNorm takes the statistics of each batch and view; the running statistics stay as they are.
@@ -62,7 +62,7 @@ def predictor_input(subject: Subject, samples: int) -> tuple[Tensor, int]:
     return (total / rows).cpu(), batches * batch_size
 
 
-def measure(subject: Subject, *, samples: int = 2048) -> dict[str, Any]:
+def measure(subject: EvaluationContext, *, samples: int = 2048) -> dict[str, Any]:
     """Eigenvalues of F and of W_p, and the quantities of Fig. 2 of Tian 2021.
 
     F is that of the checkpoint's weights on fresh views, for every predictor alike; it is not the moving

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.nets import moments
+from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.partitioned import PartitionedPredictor
 from pipeline.nets.predictor import MatrixPredictor, Predictor
-from pipeline.nets.spectral import directpred_matrix
 
 
 class DirectPred(MatrixPredictor):
@@ -66,7 +66,7 @@ def build(
             released code counts from 0 and sets it after the first step too.) The optimiser's momentum runs
             on across an overwrite.
         epsilon_mode: ``literal`` or ``normalized``, the two readings of Eq. 18; see
-            :func:`pipeline.nets.spectral.directpred_matrix`.
+            :func:`pipeline.nets.directpred_rule.directpred_matrix`.
         offset: ``c_j`` of Table 7, below the root; in units of the largest eigenvalue if normalised.
         floor: Smallest eigenvalue of ``W_p``.
         partitions: 1 for one ``F``; more for the feature-dependent variant, see

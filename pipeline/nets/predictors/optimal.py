@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.nets import moments, roots
+from pipeline.nets import matrix_sqrt, moments
 from pipeline.nets.predictor import MatrixPredictor
 
 
@@ -25,8 +25,8 @@ def optimal_matrix(
         correlation: ``F``, shape (dim, dim).
         cross: ``C``, rows for the target, shape (dim, dim).
         regularizer: ``F`` is replaced by ``F + regularizer tr(F)/dim I``.
-        method: ``solve``, the linear system, or ``products`` (:mod:`pipeline.nets.roots`), which a GPU computes without
-            telling the host anything. Both in float64. None is ``solve`` on the CPU and ``products`` elsewhere.
+        method: ``solve``, the linear system, or ``products``
+            (:mod:`pipeline.nets.matrix_sqrt`), which a GPU computes without telling the host anything. Both in float64. None is ``solve`` on the CPU and ``products`` elsewhere.
 
     Returns:
         ``W``, shape (dim, dim), dtype of ``F``.
@@ -42,7 +42,7 @@ def optimal_matrix(
     if method == "solve":
         return torch.linalg.solve(ridged, symmetric).T.to(correlation.dtype)
     trace_over_smallest = len(f) * (1 + regularizer) / regularizer
-    return (symmetric @ roots.inverse(ridged, trace_over_smallest)).to(correlation.dtype)
+    return (symmetric @ matrix_sqrt.inverse(ridged, trace_over_smallest)).to(correlation.dtype)
 
 
 def rank_one_matrix(correlation: Tensor, cross: Tensor, regularizer: float) -> Tensor:

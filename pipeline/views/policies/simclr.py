@@ -1,6 +1,6 @@
 """The SimCLR family of augmentations (Chen 2020, appendix A): crop, flip, colour jitter, grayscale, blur, solarisation.
 
-The policies of all five papers are choices of leaves. Their texts print next to none; what follows is what the
+The policies of all five papers are choices of params. Their texts print next to none; what follows is what the
 released codes have, the defaults aside:
 
 * DirectPred (Tian 2021), CIFAR: the defaults. STL-10: ``brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2,
@@ -23,23 +23,23 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.views import boxes
+from pipeline.views import crop_boxes
 from pipeline.views.blur import gaussian_blur, kernel_side
 from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
 from pipeline.views.constants import constant
-from pipeline.views.each import Mixed, each_view, together
 from pipeline.views.normalize import Statistics, statistics
+from pipeline.views.per_view import Mixed, each_view, together
 from pipeline.views.resample import WEIGHTS, crop_resize
 from pipeline.views.solarize import solarize
 
-ABSENT = {
+DEFAULT_BEFORE = {
     "interpolation": "bilinear",
     "jitter": "together",
     "jitter_order": "random",
     "solarize_probability": 0.0,
     "solarize_threshold": 0.5,
 }
-AT_ONCE = 2**20
+CHUNK = 2**20
 """Numbers in the views that a CPU makes at a time. Beyond its allocator asks the system for fresh memory at every
 operation, which costs more than the operation."""
 PROBABILITIES = ("flip", "jitter_probability", "grayscale", "blur_probability", "solarize_probability")
@@ -108,23 +108,23 @@ class Policy:
     @torch.no_grad()
     def sample(self, batch: int, generator: torch.Generator) -> Parameters:
         """Draw the parameters of all views of ``batch`` images, with one call of the generator."""
-        # Columns of the later leaves stand last and only where they are used, so that without them a generator
+        # Columns of the later params stand last and only where they are used, so that without them a generator
         # gives what it has always given.
         independent, solarizes = self.jitter == "independent", any(self.solarize_probability)
         uniforms = torch.rand(
             self.count,
             batch,
-            boxes.UNIFORMS + 13 + 3 * independent + solarizes,
+            crop_boxes.UNIFORMS + 13 + 3 * independent + solarizes,
             generator=generator,
             device=generator.device,
         )
         for_box, tone, keys, (flip, apply, grey, blurred, width) = (
-            uniforms[..., : boxes.UNIFORMS],
-            uniforms[..., boxes.UNIFORMS : boxes.UNIFORMS + 4],
-            uniforms[..., boxes.UNIFORMS + 4 : boxes.UNIFORMS + 8],
-            uniforms[..., boxes.UNIFORMS + 8 : boxes.UNIFORMS + 13].unbind(-1),
+            uniforms[..., : crop_boxes.UNIFORMS],
+            uniforms[..., crop_boxes.UNIFORMS : crop_boxes.UNIFORMS + 4],
+            uniforms[..., crop_boxes.UNIFORMS + 4 : crop_boxes.UNIFORMS + 8],
+            uniforms[..., crop_boxes.UNIFORMS + 8 : crop_boxes.UNIFORMS + 13].unbind(-1),
         )
-        more = uniforms[..., boxes.UNIFORMS + 13 :]
+        more = uniforms[..., crop_boxes.UNIFORMS + 13 :]
         apply = torch.cat((apply[..., None], more[..., :3]), -1) if independent else apply[..., None]
 
         def below(probabilities: tuple[float, ...]) -> Tensor:
@@ -138,7 +138,7 @@ class Policy:
         fixed = self.jitter_order == "fixed"
         low, high = self.blur_sigma
         return Parameters(
-            boxes=boxes.random_boxes(for_box, self.image_size, self.scale, self.ratio),
+            boxes=crop_boxes.random_boxes(for_box, self.image_size, self.scale, self.ratio),
             flips=flip < below(self.flip),
             factors=torch.where(jittered, factors, unchanged),
             order=torch.arange(4, device=keys.device).expand(keys.shape) if fixed else keys.argsort(-1),
@@ -163,7 +163,7 @@ class Policy:
         Returns:
             V tensors (N, C, h, w).
         """
-        step = max(1, AT_ONCE // (self.count * images.shape[1] * self.size[0] * self.size[1]))
+        step = max(1, CHUNK // (self.count * images.shape[1] * self.size[0] * self.size[1]))
         if images.device.type != "cpu" or len(images) <= step:
             return list(self._views(images, drawn).unbind(0))
         parts = [self._views(*part) for part in zip(images.split(step), drawn.split(step), strict=True)]
@@ -212,31 +212,31 @@ def _one_of(name: str, value: str, words: tuple[str, ...]) -> None:
         raise UserError(f"views.{name}: expected {' or '.join(words)}, found {value!r}")
 
 
-def _check(leaves: dict[str, Any], channels: int) -> None:
-    """Refuse leaves of a view that are out of their ranges."""
-    size = leaves["size"]
+def _check(params: dict[str, Any], channels: int) -> None:
+    """Refuse params of a view that are out of their ranges."""
+    size = params["size"]
     if size is not None and (not isinstance(size, int) or size < 1):
         raise UserError(f"views.size: expected a side in pixels, or null for the images' own, found {size}")
-    for name, value in leaves.items():
+    for name, value in params.items():
         if value is None and name != "size":
             raise UserError(f"views.{name}: expected a number, found null")
     for name in (*PROBABILITIES, "blur_kernel", "solarize_threshold"):
-        _within(name, leaves[name], 0, 1)
-    _within("hue", leaves["hue"], 0, 0.5)
-    _one_of("hue_space", leaves["hue_space"], ("hsv", "yiq"))
-    _one_of("interpolation", leaves["interpolation"], tuple(WEIGHTS))
-    _one_of("jitter", leaves["jitter"], ("together", "independent"))
-    _one_of("jitter_order", leaves["jitter_order"], ("random", "fixed"))
+        _within(name, params[name], 0, 1)
+    _within("hue", params["hue"], 0, 0.5)
+    _one_of("hue_space", params["hue_space"], ("hsv", "yiq"))
+    _one_of("interpolation", params["interpolation"], tuple(WEIGHTS))
+    _one_of("jitter", params["jitter"], ("together", "independent"))
+    _one_of("jitter_order", params["jitter_order"], ("random", "fixed"))
     for name in ("brightness", "contrast", "saturation"):
-        _within(name, leaves[name], 0, float("inf"))
+        _within(name, params[name], 0, float("inf"))
     for name in ("scale", "ratio", "blur_sigma"):
-        low, high = leaves[f"{name}_min"], leaves[f"{name}_max"]
+        low, high = params[f"{name}_min"], params[f"{name}_max"]
         if not 0 < low <= high:
             expected = f"expected 0 < {name}_min <= {name}_max"
             raise UserError(f"views.{name}_min: {expected}, found {low} and {high}")
-    _within("scale_max", leaves["scale_max"], 0, 1)
-    strengths = any(leaves[name] for name in ("brightness", "contrast", "saturation", "hue"))
-    if channels not in (1, 3) and ((leaves["jitter_probability"] and strengths) or leaves["grayscale"]):
+    _within("scale_max", params["scale_max"], 0, 1)
+    strengths = any(params[name] for name in ("brightness", "contrast", "saturation", "hue"))
+    if channels not in (1, 3) and ((params["jitter_probability"] and strengths) or params["grayscale"]):
         raise UserError(
             f"views.jitter_probability: colours need images of 1 or 3 channels, these have {channels}; "
             "set views.jitter_probability: 0 and views.grayscale: 0"
@@ -299,7 +299,7 @@ def build(
 
     Every image of every view has its own parameters, the order of the four jitter operations included. Views may
     differ: a list in place of a number has one value per view, or per group of views where ``count`` is a list of
-    their sizes (see :func:`pipeline.views.each.each_view`).
+    their sizes (see :func:`pipeline.views.per_view.each_view`).
 
     Resizing is antialiased. Colours stay floats throughout; PIL images, on which the released codes work, are
     rounded to grey levels after each operation.
@@ -322,7 +322,7 @@ def build(
         contrast: Likewise.
         saturation: Likewise.
         hue: Shift from ``+- hue`` turns of the colour circle; 0.5 is the full circle.
-        hue_space: ``hsv``, as torchvision and PIL rotate hues; ``yiq`` keeps the luma of each pixel, which leaves
+        hue_space: ``hsv``, as torchvision and PIL rotate hues; ``yiq`` keeps the luma of each pixel, which params
             shapes visible where the full circle is used.
         grayscale: Probability of grayscale.
         blur_probability: Probability of a Gaussian blur.
@@ -336,11 +336,11 @@ def build(
         The policy: ``policy(images, generator)`` gives one float32 tensor (N, C, h, w) per view.
 
     Raises:
-        UserError: A leaf out of its range, lists that don't fit, or colours asked of images without one or three
+        UserError: A param out of its range, lists that don't fit, or colours asked of images without one or three
             channels.
     """
     channels, *image_size = image_shape
-    leaves = {
+    params = {
         "size": size,
         "interpolation": interpolation,
         "scale_min": scale_min,
@@ -364,7 +364,7 @@ def build(
         "solarize_probability": solarize_probability,
         "solarize_threshold": solarize_threshold,
     }
-    views = each_view(leaves, count)
+    views = each_view(params, count)
     for view in views:
         _check(view, channels)
     mean, std = statistics(normalize, channels)

@@ -1,0 +1,1 @@
+"""What several rooms of the science share: randomness, devices, arithmetic, saved tensors."""

@@ -1,0 +1,1 @@
+"""What draws the figures of directpred, one file each."""

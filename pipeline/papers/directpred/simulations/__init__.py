@@ -1,0 +1,1 @@
+"""Simulations of the artifacts of directpred, one file each."""

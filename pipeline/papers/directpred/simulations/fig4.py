@@ -1,0 +1,50 @@
+"""Figure 4 of Tian 2021: equilibria of a mode on the parabola, by the size of the weight decay."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.papers.directpred.equilibria import (
+    HALF_STABLE,
+    STABLE,
+    UNSTABLE,
+    caption_velocity,
+    on_parabola,
+    parabola_velocity,
+    threshold,
+)
+from pipeline.papers.directpred.modes import Rates
+from pipeline.simulation.records import Simulation
+
+
+def simulate(
+    *,
+    decays: dict = {"none": 0.0, "weak": 0.6, "strong": 1.4},  # noqa: B006 (a literal that is read, never written)
+    tau: float = 1.0,
+    variance: float = 0.1,
+    p_range: list = [-0.35, 1.05],  # noqa: B006
+    nodes: int = 141,
+) -> Simulation:
+    """Eq. 16 and its equilibria.
+
+    Args:
+        decays: Panel -> weight decay as a multiple of the threshold tau^2 / (4 (1 + sigma^2)).
+        tau: Ratio of target to online weight, constant.
+        variance: sigma^2 of the augmentation.
+        p_range: Abscissa.
+        nodes: Points of each curve.
+    """
+    made = Simulation()
+    p = np.linspace(*p_range, nodes)
+    made.curves["p"] = p
+    for name, multiple in decays.items():
+        rates = Rates(1.0, multiple * threshold(tau, variance), variance)
+        points = on_parabola(tau, rates)
+        made.curves[f"{name}.flow"] = parabola_velocity(p, tau, rates)
+        made.curves[f"{name}.caption"] = caption_velocity(p, tau, rates)
+        signs = {STABLE: 1.0, UNSTABLE: -1.0}
+        made.curves[f"{name}.points"] = np.array([[q.p, signs.get(q.stability, 0.0)] for q in points])
+        for stability in (STABLE, UNSTABLE, HALF_STABLE):
+            made.add(sum(q.stability == stability for q in points), decay=name, quantity=stability)
+        made.add(points[-1].p, decay=name, quantity="largest p")
+    return made

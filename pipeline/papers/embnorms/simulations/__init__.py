@@ -1,0 +1,1 @@
+"""Simulations of the artifacts of embnorms, one file each."""

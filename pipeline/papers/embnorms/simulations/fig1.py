@@ -1,0 +1,79 @@
+"""Figure 1 of Draganov 2025: embeddings off the sphere, the field of the cosine loss, growth of the norm in a step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.papers.embnorms import plane
+from pipeline.papers.embnorms.steps import growth, ratio
+from pipeline.simulation.records import Simulation
+
+
+def simulate(
+    *,
+    radii: list = [0.5, 1.0, 2.0],  # noqa: B006 - params are literals
+    angle: float = 60.0,
+    grid: int = 11,
+    extent: float = 2.25,
+    start_angle: float = 172.0,
+    start_radius: float = 0.6,
+    rate: float = 0.12,
+    steps: int = 60,
+    clusters: int = 4,
+    points: int = 14,
+    seed: int = 3,
+) -> Simulation:
+    """Numbers of the field at some radii, and what the three panels show.
+
+    Args:
+        radii: Norms at which the arrows are measured.
+        angle: Of these arrows from the target direction, degrees.
+        grid: Arrows per side of the field.
+        extent: The field is drawn from minus this to this.
+        start_angle: Of the descent from the target direction, degrees.
+        start_radius: Norm where the descent begins.
+        rate: Learning rate of the descent.
+        steps: Of the descent.
+        clusters: Groups of embeddings in the schematic panel.
+        points: Embeddings per group.
+        seed: Of the schematic panel.
+    """
+    made = Simulation()
+    phi = np.radians(angle)
+    for radius in radii:
+        z = plane.polar(radius, phi)
+        arrow = plane.field(z)
+        path = np.linalg.norm(plane.trajectory(z, rate, steps), axis=1)
+        differences = [-plane.slope(lambda p: -plane.similarity(p), z, axis) for axis in np.eye(2)]
+        found = {
+            "length": np.linalg.norm(arrow),
+            "length / (sin(phi) / r) - 1": abs(np.linalg.norm(arrow) * radius / np.sin(phi) - 1.0),
+            "difference from -d loss / dz": np.abs(arrow - differences).max(),
+            "radial part": abs(arrow @ z) / radius,
+            "growth in one step": path[1] / path[0] - 1.0,
+            "growth beyond Corollary 3.3": abs(path[1] / path[0] - growth(phi, ratio(rate, radius))),
+            "least growth along a descent": np.diff(path).min(),
+        }
+        for quantity, value in found.items():
+            made.add(value, radius=radius, quantity=quantity)
+
+    rng = np.random.default_rng(seed)
+    centres = np.linspace(20.0, 340.0, clusters, endpoint=False)
+    angles = np.radians(centres[:, None] + 13.0 * rng.standard_normal((clusters, points)))
+    norms = np.exp(0.1 + 0.33 * rng.standard_normal((clusters, points)))
+    places = np.linspace(-extent, extent, grid)
+    mesh = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
+    mesh = mesh[np.linalg.norm(mesh, axis=1) > 0.45]
+    special = plane.polar(np.array(radii)[:, None], np.array([phi, -phi])).reshape(-1, 2)
+    z = plane.polar(1.2, np.radians(75.0))
+    made.curves = {
+        "embeddings": plane.polar(norms, angles).reshape(-1, 2),
+        "mesh": mesh,
+        "arrows": plane.field(mesh),
+        "special": special,
+        "special_arrows": plane.field(special),
+        "descent": plane.trajectory(plane.polar(start_radius, np.radians(start_angle)), rate, steps),
+        "tangent": np.stack([z, z + plane.field(z)]),
+        "radii": np.array(radii, dtype=np.float64),
+    }
+    return made

@@ -1,0 +1,167 @@
+"""Figures 2 and 5 of Halvagal 2023: paths of embeddings and eigenvalues of toy networks under all losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pipeline.artifacts import style
+from pipeline.artifacts.drawing import Drawing
+from pipeline.artifacts.rows import Row
+
+_COLUMNS = (
+    ("nosg", "no stop-gradient"),
+    ("nosg, published", "the same, as published"),
+    ("nopred", "no predictor"),
+    ("", "with predictor"),
+    ("iso", "IsoLoss"),
+)
+
+_THIN = 3
+"""Paths are drawn with each so many of the recorded steps, which at their size makes no difference."""
+
+_CAPTION = (
+    "Upper two lines: paths of {shown} samples in the plane of two pre-activations W x, from grey to a dot at the end. "
+    "Lower two lines: eigenvalues of W W^T of ten neurons, dark to light by their rank at the start. {theory} The "
+    "cosine loss without stop-gradient stands twice. With its exact gradient rank is lost, and the eigenvalues "
+    "{exact}. The published panel comes from an update whose second norm has a wrong exponent, as the printed gradient "
+    "of Appendix C.2 has: with it the largest modes run away. {stopped}"
+)
+
+
+def draw(
+    rows: Sequence[Row],
+    params: Mapping[str, Any],
+    curves: Mapping[str, Any],
+    *,
+    width: float = 7.0,
+    height: float = 6.2,
+    relu: bool = False,
+    bottom: float = 1e-2,
+    top: float = 10.0,
+    reach: float = 3.9,
+    cosine_reach: float = 2.9,
+) -> Drawing:
+    """Five columns of losses; Euclidean and cosine paths, then Euclidean and cosine eigenvalues.
+
+    Args:
+        rows: The artifact's rows; the figure is drawn from the curves.
+        params: The artifact's params.
+        curves: Per setting ``step``, ``trained``, ``theory``, ``stopped``, ``path`` and ``path_theory``.
+        width: Inches.
+        height: Inches.
+        relu: Whether embeddings are relu(W x): the dashed lines are then another network's.
+        bottom: Lower end of the axes of eigenvalues.
+        top: Their upper end.
+        reach: Half the side of the planes of W x under the Euclidean loss.
+        cosine_reach: The same under the cosine loss.
+    """
+    figure = Figure(figsize=(width, height))
+    grid = figure.subplots(4, len(_COLUMNS))
+    records: list[dict[str, Any]] = []
+    stopped = []
+    for line, metric in enumerate(("euclidean", "cosine")):
+        for column, (variant, title) in enumerate(_COLUMNS):
+            name = f"{metric} {variant}".strip()
+            paths, values = grid[line][column], grid[line + 2][column]
+            if f"{name}/trained" not in curves:
+                values.set_axis_off()
+                _key(paths, relu)
+                continue
+            half = reach if metric == "euclidean" else cosine_reach
+            _paths(paths, curves, name, half, theory=not relu and variant != "nosg, published")
+            _values(values, curves, name, bottom, top)
+            (last,) = curves[f"{name}/stopped"]
+            if last:
+                stopped.append(f"The eigenvalues of {name!r} are not followed beyond step {last}.")
+            records += _records(curves, name)
+            if line == 0 or column == 1:
+                paths.set_title(title)
+        grid[line][0].set_ylabel(f"{metric.capitalize()} loss\n$(W x)_2$")
+        grid[line + 2][0].set_ylabel(f"{metric.capitalize()} loss\neigenvalue of $W W^\\top$")
+    for axes in grid[1]:
+        axes.set_xlabel("$(W x)_1$")
+    for axes in grid[3]:
+        axes.set_xlabel("step")
+    for line in grid:
+        for axes in line[1:]:
+            axes.tick_params(labelleft=False)
+    theory = "Dashed: the theory of the network without ReLU." if relu else "Dashed: theory, with the same start."
+    exact = "grow in sum only by finite steps at embeddings near zero" if relu else "keep their sum"
+    shown = curves["euclidean/path"].shape[1]
+    caption = _CAPTION.format(shown=shown, theory=theory, exact=exact, stopped=" ".join(stopped))
+    return Drawing(figure, ["setting", "step", "index"], records, caption.strip())
+
+
+def _paths(axes: Axes, curves: Mapping[str, Any], name: str, reach: float, theory: bool) -> None:
+    path = curves[f"{name}/path"]
+    curve = path[::_THIN]
+    segments = np.stack([curve[:-1], curve[1:]], axis=2).reshape(-1, 2, 2)
+    colours = style.RANKS.reversed()(np.repeat(np.linspace(0, 1, len(curve) - 1), path.shape[1]))
+    axes.add_collection(LineCollection(list(segments), colors=colours, linewidths=0.7))
+    axes.plot(*path[0].T, ".", color="0.6", markersize=2)
+    axes.plot(*path[-1].T, "o", color=style.COLOURS[1], markersize=1.8)
+    if theory:
+        axes.plot(
+            *curves[f"{name}/path_theory"][::_THIN].transpose(2, 0, 1), color="black", linewidth=0.4, dashes=(3, 3)
+        )
+    axes.axhline(0, color="0.8", linewidth=0.4, zorder=0)
+    axes.axvline(0, color="0.8", linewidth=0.4, zorder=0)
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+
+
+def _values(axes: Axes, curves: Mapping[str, Any], name: str, bottom: float, top: float) -> None:
+    step, trained = curves[f"{name}/step"], curves[f"{name}/trained"]
+    colours = style.RANKS(np.linspace(0, 1, trained.shape[1]))
+    for mode in range(trained.shape[1]):
+        axes.plot(step, np.maximum(trained[:, mode], 1e-30), color=colours[mode], linewidth=1.1)
+        theory = np.maximum(curves[f"{name}/theory"][:, mode], 1e-30)
+        axes.plot(step, theory, color="black", linewidth=0.5, dashes=(4, 3))
+    axes.set_yscale("log")
+    axes.set_ylim(bottom, top)
+    axes.set_xlim(0, step[-1])
+    axes.set_xticks([0, step[-1] // 2, step[-1]], labels=[_short(s) for s in (0, step[-1] // 2, step[-1])])
+
+
+def _short(step: int) -> str:
+    return f"{step // 1000}k" if step >= 10000 else str(step)
+
+
+def _key(axes: Axes, relu: bool) -> None:
+    """The place of a panel that the Euclidean loss does not have holds the key."""
+    axes.set_axis_off()
+    axes.legend(
+        handles=[
+            Line2D([], [], color=style.RANKS(0.3), label="trained"),
+            Line2D([], [], color="0.6", marker=".", markersize=4, linestyle="none", label="start"),
+            Line2D([], [], color=style.COLOURS[1], marker="o", linestyle="none", label="end"),
+            Line2D([], [], color="black", linewidth=0.6, dashes=(4, 3), label="linear theory" if relu else "theory"),
+        ],
+        loc="center",
+        handlelength=1.8,
+    )
+
+
+def _records(curves: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Every tenth recorded step of what is drawn."""
+    found = []
+    for quantity in ("trained", "theory"):
+        for step, values in list(zip(curves[f"{name}/step"], curves[f"{name}/{quantity}"], strict=True))[::10]:
+            for index, value in enumerate(values, 1):
+                at = {"setting": name, "step": int(step), "index": index}
+                found.append({**at, "quantity": f"eigenvalue, {quantity}", "value": float(value)})
+    path = curves[f"{name}/path"]
+    for number in range(0, len(path), 10):
+        for index, point in enumerate(path[number], 1):
+            for axis, value in enumerate(point, 1):
+                at = {"setting": name, "step": 10 * number, "index": index}
+                found.append({**at, "quantity": f"path, coordinate {axis}", "value": float(value)})
+    return found

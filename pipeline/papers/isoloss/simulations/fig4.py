@@ -1,0 +1,59 @@
+"""Figure 4 of Halvagal 2023: two neurons, their eigenvalues from three initialisations, trained and predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.papers.isoloss import spectra, toy
+from pipeline.simulation.records import Simulation
+
+
+def simulate(
+    *,
+    starts: list = [[0.08, 0.39], [0.32, 1.56], [0.55, 1.9]],  # noqa: B006 - params are literals
+    inputs: int = 6,
+    lr: float = 0.01,
+    steps: int = 1500,
+    every: int = 10,
+    samples: int = 4000,
+    sigma: float = 0.1,
+    seed: int = 2,
+) -> Simulation:
+    """Eigenvalues of W W^T after the last step, their common value by theory, and how far theory is off on the way.
+
+    Args:
+        starts: Eigenvalues of W W^T at step 0, one pair per initialisation. The second is that of twice the weights.
+        inputs: Input dimension.
+        lr: Learning rate.
+        steps: Of gradient descent.
+        every: Record each so many.
+        samples: Pairs of views per step.
+        sigma: Standard deviation of the noise on view 2.
+        seed: Of weights and inputs.
+    """
+    made = Simulation()
+    made.curves["step"] = np.arange(0, steps + 1, every, dtype=np.int64)
+    metrics = ("euclidean", "cosine")
+    for number, start in enumerate(starts, 1):
+        rng = np.random.default_rng([seed, number])
+        weights = toy.initial(start, inputs, rng)
+        settings = [toy.Setting(metric, "plain", lr) for metric in metrics]
+        tracks = toy.train(
+            weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rng=rng
+        )
+        for metric, track in zip(metrics, tracks, strict=True):
+            found = track.eigenvalues
+            theory = spectra.flow(np.array(start), metric, "plain", lr * made.curves["step"], sigma=sigma)
+            told = {
+                "smaller at the end": found[-1, 0],
+                "larger at the end": found[-1, 1],
+                "smaller over larger": found[-1, 0] / found[-1, 1],
+                "common value by theory": spectra.limit(np.array(start), metric, "plain"),
+                "larger minus theory": abs(found[-1, 1] - spectra.limit(np.array(start), metric, "plain")),
+                "largest distance from theory": np.abs(found - np.sort(theory, axis=1)).max(),
+            }
+            for quantity, value in told.items():
+                made.add(float(value), loss=metric, start=number, quantity=quantity)
+            made.curves[f"{metric}/{number}/trained"] = found
+            made.curves[f"{metric}/{number}/theory"] = np.sort(theory, axis=1)
+    return made

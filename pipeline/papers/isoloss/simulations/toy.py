@@ -1,0 +1,152 @@
+"""Figures 2 and 5 of Halvagal 2023: toy networks under all losses, trained, and the theory of the linear one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.papers.isoloss import spectra, toy
+from pipeline.simulation.records import Simulation
+
+_SETTINGS = {
+    "euclidean nosg": ("euclidean", "nosg", 0.01),
+    "euclidean nopred": ("euclidean", "nopred", 0.1),
+    "euclidean": ("euclidean", "plain", 0.01),
+    "euclidean iso": ("euclidean", "iso", 0.01),
+    "cosine nosg": ("cosine", "nosg", 0.1),
+    "cosine nosg, published": ("cosine", "published", 0.1),
+    "cosine nopred": ("cosine", "nopred", 0.1),
+    "cosine": ("cosine", "plain", 0.1),
+    "cosine iso": ("cosine", "iso", 0.1),
+}
+"""Metric, variant and learning rate of the eigenvalue panels; trajectories have one rate for all."""
+
+
+def simulate(
+    *,
+    relu: bool = False,
+    modes: int = 10,
+    inputs: int = 15,
+    scale: float = 0.25,
+    seed: int = 12,
+    steps: int = 1500,
+    steps_without_predictor: int = 100000,
+    stretch: int = 20,
+    samples: int = 2000,
+    samples_without_predictor: int = 600,
+    sigma: float = 0.1,
+    start: list = [0.08, 0.39],  # noqa: B006 - params are literals
+    path_inputs: int = 6,
+    path_lr: float = 0.01,
+    shown: int = 20,
+    drawn_from: int = 5000,
+) -> Simulation:
+    """Eigenvalues of W W^T of ten neurons, and paths of W x of two neurons for some inputs.
+
+    Args:
+        relu: Embeddings are relu(W x); W_P stays W W^T. The theory beside it is that of the linear network.
+        modes: Neurons of the eigenvalue panels.
+        inputs: Their input dimension.
+        scale: Standard deviation of their initial weights.
+        seed: Of everything. 12 starts from a smallest eigenvalue of 0.02, as the published panels do.
+        steps: Of gradient descent.
+        steps_without_predictor: The same for the two losses without predictor, in the eigenvalue panels.
+        stretch: These are taken in steps so many times as long, so many times fewer.
+        samples: Pairs of views per step.
+        samples_without_predictor: The same for the losses without predictor in the eigenvalue panels.
+        sigma: Standard deviation of the noise on view 2.
+        start: Eigenvalues of the two neurons at step 0.
+        path_inputs: Their input dimension.
+        path_lr: Their learning rate.
+        shown: Inputs whose paths are recorded: those of the longest embeddings ...
+        drawn_from: ... of so many.
+    """
+    made = Simulation()
+    rng = np.random.default_rng(seed)
+    weights = scale * rng.standard_normal((modes, inputs))
+    common = {"sigma": sigma, "relu": relu}
+    short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
+    long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
+    tracks = dict(
+        zip(
+            short,
+            toy.train(weights, [*short.values()], steps=steps, every=10, samples=samples, rng=rng, **common),
+            strict=True,
+        )
+    )
+    few = steps_without_predictor // stretch
+    found = toy.train(
+        weights,
+        [*long.values()],
+        steps=few,
+        every=max(few // 200, 1),
+        samples=samples_without_predictor,
+        rng=rng,
+        **common,
+    )
+    tracks.update(zip(long, found, strict=True))
+    rng = np.random.default_rng([seed, 2])  # paths do not depend on how much the other network has drawn
+    paths = _paths(rng, start, path_inputs, path_lr, steps, samples, shown, drawn_from, common)
+    for name, (metric, variant, lr) in _SETTINGS.items():
+        track = tracks[name]
+        every = max(few // 200, 1) * stretch if variant == "nopred" else 10
+        step = every * np.arange(len(track.weights))
+        s = track.eigenvalues
+        theory = np.sort(spectra.flow(s[0], metric, variant, lr * step, sigma=sigma), axis=1)
+        wanted = spectra.limit(s[0], metric, variant if variant in ("plain", "iso", "nopred") else "plain")
+        recruited = np.flatnonzero(s[:, 0] >= 0.5 * wanted)
+        path, beside = paths[name]
+        told = {
+            "smallest at the end": s[-1, 0],
+            "largest at the end": s[-1, -1],
+            "smallest over largest": s[-1, 0] / s[-1, -1],
+            "sum, end over start": s[-1].sum() / s[0].sum(),
+            "participation, end over start": spectra.participation(s[-1]) / spectra.participation(s[0]),
+            "step of recruitment": step[recruited[0]] if recruited.size else step[-1],
+            "distance from theory": np.abs(s - theory).max() / theory.max(),
+            "path: length over way": _straight(path),
+            "path: embedding, end over start": np.linalg.norm(path[-1]) / np.linalg.norm(path[0]),
+        }
+        for quantity, value in told.items():
+            made.add(float(value), setting=name, quantity=quantity)
+        made.curves[f"{name}/step"] = step.astype(np.int64)
+        made.curves[f"{name}/trained"] = s
+        made.curves[f"{name}/theory"] = theory
+        made.curves[f"{name}/stopped"] = np.array([track.stopped], dtype=np.int64)
+        made.curves[f"{name}/path"] = path
+        if variant != "published":
+            made.curves[f"{name}/path_theory"] = beside
+    return made
+
+
+def _paths(
+    rng: np.random.Generator, start: list, inputs: int, lr: float, steps: int, samples: int, shown: int, drawn: int,
+    common: dict,
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """Per setting W x of the chosen inputs after each recorded step (T, inputs, 2), trained and by linear theory."""
+    weights = toy.initial(start, inputs, rng)
+    x = rng.standard_normal((inputs, drawn))
+    x = x[:, np.argsort(-np.linalg.norm(weights @ x, axis=0), kind="stable")[:shown]]
+    settings = [toy.Setting(metric, variant, lr) for metric, variant, _ in _SETTINGS.values()]
+    tracks = toy.train(weights, settings, steps=steps, every=10, samples=samples, rng=rng, **common)
+    s0, left = np.linalg.eigh(weights @ weights.T)
+    time = lr * 10 * np.arange(steps // 10 + 1)
+    found = {}
+    for name, setting, track in zip(_SETTINGS, settings, tracks, strict=True):
+        # the published update has no mean flow for two neurons: rare embeddings near zero give it steps without bound
+        variant = "plain" if setting.variant == "published" else setting.variant
+        s = spectra.flow(s0, setting.metric, variant, time, sigma=common["sigma"])
+        theory = np.einsum("am,tm,mi->tia", left, np.sqrt(s / s0), left.T @ weights @ x)
+        found[name] = ((track.weights @ x).transpose(0, 2, 1), theory)
+    return found
+
+
+def _straight(path: np.ndarray) -> float:
+    """Distance from start to end over the length of the way between, mean over inputs: 1 for a straight path.
+
+    The way is followed in strides of ten records, over the jitter of sampling; what does not move goes straight.
+    """
+    strides = path[::10]
+    way = np.linalg.norm(np.diff(strides, axis=0), axis=2).sum(0)
+    direct = np.linalg.norm(strides[-1] - strides[0], axis=1)
+    moves = way > 1e-9
+    return float(np.where(moves, direct / np.where(moves, way, 1.0), 1.0).mean())

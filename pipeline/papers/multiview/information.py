@@ -1,0 +1,32 @@
+"""How much of the classes the leading functions of the images tell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.papers.multiview.graph import Array
+
+_TIE = 1e-9
+
+
+def class_information(vectors: Array, values: Array, labels: NDArray[np.int64]) -> float:
+    """Share of the variance of the class indicators that a linear read-out of classes - 1 functions explains.
+
+    The functions are the leading ones but the first, which is constant. Where the last of them ties with others, any
+    rotation of the tied ones would do: the mean over rotations is returned.
+
+    Args:
+        vectors: Orthonormal functions of equally probable images as columns, leading first, shape (images, n).
+        values: Their eigenvalues, descending, shape (n,).
+        labels: Shape (images,).
+    """
+    kinds = np.unique(labels)
+    indicators = (labels[:, None] == kinds).astype(np.float64)
+    indicators -= indicators.mean(0)
+    wanted = len(kinds) - 1
+    told = ((vectors[:, 1:].T @ indicators) ** 2).sum(1) / (indicators**2).sum()
+    values = values[1 : len(told) + 1]
+    last = values[wanted - 1]
+    above, tied = values > last + _TIE, np.abs(values - last) <= _TIE
+    return float(told[above].sum() + told[tied].mean() * (wanted - above.sum()))

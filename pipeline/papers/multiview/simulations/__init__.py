@@ -1,0 +1,1 @@
+"""Simulations of the artifacts of multiview, one file each."""

@@ -1,0 +1,66 @@
+"""Figure 6 of Ghosh 2024: the augmentation graph of four instances, and Theorem 3.1 on finite graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.papers.multiview import crops, four, graph, operators
+from pipeline.simulation.records import Simulation
+
+_DIGITS = 12
+"""Decimals of a distance that should be zero; what is below differs from one linear algebra library to the next."""
+
+
+def simulate(
+    *,
+    rho: float = 0.5,
+    mu: float = 0.25,
+    nu: float = 0.2,
+    delta: float = 0.05,
+    images: int = 300,
+    crop: int = 3,
+    seed: int = 0,
+) -> Simulation:
+    """Edge weights of the four-instance graph, its eigenvalues, and how far the two operators' spans are apart.
+
+    Args:
+        rho: Probability that an augmentation keeps the instance.
+        mu: That it keeps the class only.
+        nu: That it keeps the look only.
+        delta: That it keeps neither.
+        images: Images of digits and of shapes in their graphs.
+        crop: Side of their crops, pixels of 8.
+        seed: Of the images.
+    """
+    made = Simulation()
+    law = four.transitions(rho, mu, nu, delta)
+    found = graph.edges(law)
+    expected = four.weights(rho, mu, nu, delta)
+    for name, value in zip(("rho", "mu", "nu", "delta"), expected, strict=True):
+        made.add(value, quantity=name)
+    eigenvalues = four.eigenvalues(rho, mu, nu, delta)
+    for name, value in zip(("constant", "class", "pixels", "neither"), eigenvalues, strict=True):
+        made.add(value, quantity=f"eigenvalue, {name}")
+    distance = round(float(np.abs(found - four.pattern(*expected)).max()), _DIGITS)
+    made.add(distance, quantity="distance of the graph from Eq. 46")
+    made.add(_apart(law, 2), quantity="distance of the spans, four instances")
+    for source in ("digits", "shapes"):
+        ink, labels = crops.images(source, images, seed)
+        distance = _apart(crops.crop_law(ink, crop), len(np.unique(labels)))
+        made.add(distance, quantity=f"distance of the spans, {source}")
+    made.curves = {
+        "transitions": law,
+        "edges": found,
+        "modes": four.MODES,
+        "eigenvalues": eigenvalues,
+        "probabilities": np.array([rho, mu, nu, delta]),
+        "weights": expected,
+    }
+    return made
+
+
+def _apart(law: graph.Array, d: int) -> float:
+    """Sine of the largest angle between the leading d eigenfunctions of T_k and the d most invariant functions."""
+    _, leading = operators.eigenfunctions(law, d)
+    _, invariant = operators.invariance_minimisers(law, d)
+    return round(operators.span_distance(leading, invariant, graph.marginal(law)), _DIGITS)

@@ -1,0 +1,140 @@
+"""Figure 7 of Ghosh 2024: what few sampled augmentations do to the eigenvalues of an augmentation graph."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.papers.multiview import crops, four, graph
+from pipeline.papers.multiview.graph import Array
+from pipeline.papers.multiview.information import class_information
+from pipeline.simulation.records import Simulation
+
+_FOUR_LABELS = np.array([0, 0, 1, 1])
+_KEPT = 12
+_PER_IMAGE_GRAPH = 20
+"""Recorded samples of the small graphs for one of the graphs of images, which take so much longer."""
+
+_DIGITS = 12
+"""Decimals of a record; what is below differs from one linear algebra library to the next."""
+
+_QUANTITIES = ("eigenvalue gap", "form gap", "fourth eigenvalue", "fourth form", "class information")
+
+
+def simulate(
+    *,
+    rho: float = 0.5,
+    mu: float = 0.25,
+    nu: float = 0.2,
+    delta: float = 0.05,
+    augmentations: list = [2, 8, 32, 128],  # noqa: B006
+    samples: int = 1000,
+    replications: int = 200,
+    images: int = 300,
+    crop: int = 3,
+    seed: int = 0,
+) -> Simulation:
+    """Population and sampled graphs: four instances, the same by the paper's ansatz, digits, shapes.
+
+    Eigenvalues are those of a graph's own normalised weights, in descending order. Forms are ||T_M f||^2 of the
+    population's eigenfunctions f, in the population's order, by the sampled T_M. A gap is (a - b)/(a + b) of the second
+    and the third; of the four instances' forms these are the class and the pixels.
+
+    Args:
+        rho: Probability that an augmentation keeps the instance.
+        mu: That it keeps the class only.
+        nu: That it keeps the look only.
+        delta: That it keeps neither.
+        augmentations: Draws per image.
+        samples: Sampled graphs of four instances behind the figure.
+        replications: How many of them, the first, stand in the records. Graphs of images: a twentieth, two or more.
+        images: Images of digits and of shapes.
+        crop: Side of their crops, pixels of 8.
+        seed: Of samples and images.
+    """
+    made = Simulation()
+    rng = np.random.default_rng(seed)
+    few = max(2, replications // _PER_IMAGE_GRAPH)
+    cases = [
+        (
+            "four instances",
+            four.transitions(rho, mu, nu, delta),
+            _FOUR_LABELS,
+            four.MODES.T,
+            max(samples, replications),
+        ),
+        (
+            "ansatz",
+            four.transitions(*four.ansatz(rho, mu, nu, delta)),
+            _FOUR_LABELS,
+            four.MODES.T,
+            max(samples, replications),
+        ),
+    ]
+    for source in ("digits", "shapes"):
+        ink, labels = crops.images(source, images, seed)
+        cases.append((source, crops.crop_law(ink, crop), labels, None, few))
+    made.curves["augmentations"] = np.array(augmentations, dtype=np.int64)
+    for name, law, labels, modes, count in cases:
+        _case(made, name, law, labels, modes, augmentations, count, replications, rng)
+    return made
+
+
+def _case(
+    made: Simulation,
+    name: str,
+    law: Array,
+    labels: NDArray[np.int64],
+    modes: Array | None,
+    augmentations: list,
+    count: int,
+    recorded: int,
+    rng: np.random.Generator,
+) -> None:
+    """Numbers and curves of one graph."""
+    if modes is None:
+        modes = np.linalg.svd(graph.factor(law), full_matrices=False)[2][:_KEPT].T
+    functions = modes / np.sqrt(graph.marginal(law))[:, None]
+    population = _read(law, functions, labels)
+    for quantity, value in zip(_QUANTITIES, _numbers(*population), strict=True):
+        made.add(value, graph=name, quantity=quantity, augmentations="population")
+    slug = name.replace(" ", "_")
+    made.curves[f"{slug}_eigenvalues"], made.curves[f"{slug}_forms"] = population[:2]
+    spectra, forms, told = [], [], []
+    for draws in augmentations:
+        found = [_read(sample, functions, labels) for sample in graph.sampled(law, int(draws), rng, count)]
+        numbers = np.array([_numbers(*one) for one in found]).T
+        for quantity, values in zip(_QUANTITIES, numbers, strict=True):
+            made.add(values[:recorded].tolist(), graph=name, quantity=quantity, augmentations=int(draws))
+        spectra.append([one[0] for one in found])
+        forms.append([one[1] for one in found])
+        told.append([one[2] for one in found])
+    for kind, values in (("eigenvalues", np.array(spectra)), ("forms", np.array(forms)), ("information", told)):
+        values = np.asarray(values, dtype=np.float64)
+        made.curves[f"{slug}_sampled_{kind}"] = np.stack([values.mean(1), values.std(1, ddof=1)])
+    made.curves[f"{slug}_information"] = np.array([population[2]])
+    if len(law) == 4:
+        behind = np.array(forms)[..., 2] - np.array(forms)[..., 1]
+        # sampled forms are multiples of 1 / draws^2: ties are common and count half
+        wins = np.where(np.abs(behind) < 1e-12, 0.5, behind > 0)
+        made.curves[f"{slug}_behind"] = wins.mean(1)
+
+
+def _read(law: Array, functions: Array, labels: NDArray[np.int64]) -> tuple[Array, Array, float]:
+    """Eigenvalues, forms and class information of a law."""
+    forms = ((law @ functions) ** 2).mean(0)
+    left, values, _ = np.linalg.svd(graph.factor(graph.seen(law)), full_matrices=False)
+    spectrum = np.zeros(len(law))
+    spectrum[: len(values)] = values**2
+    return spectrum[:_KEPT], forms, class_information(left, spectrum, labels)
+
+
+def _numbers(spectrum: Array, forms: Array, told: float) -> tuple[float, ...]:
+    numbers = _gap(spectrum[1], spectrum[2]), _gap(forms[1], forms[2]), spectrum[3], forms[3], told
+    return tuple(round(float(number), _DIGITS) for number in numbers)
+
+
+def _gap(first: float, second: float) -> float:
+    """Relative difference; both are zero where every image's draws balance."""
+    total = first + second
+    return float((first - second) / total) if total > 0 else 0.0

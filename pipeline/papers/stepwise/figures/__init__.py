@@ -1,0 +1,1 @@
+"""What draws the figures of stepwise, one file each."""

@@ -1,0 +1,1 @@
+"""Measures of stepwise, one file each; any paper may use them."""

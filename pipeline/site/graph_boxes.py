@@ -1,0 +1,152 @@
+"""The boxes of a provenance graph: a chain of receipts with seeds, milestones and measurements folded together."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.ledger.workspace import LOCAL, Node
+from pipeline.provenance.chain import Chain, Link
+from pipeline.provenance.differences import flat
+
+WRAP = 31
+"""Letters of a line that tells in which params a run differs from others."""
+
+_NAME = re.compile(
+    r"(data|simulations)/[^/]+|checkpoints/[^/]+/seed\d+/epoch\d+|measurements/[^/]+/seed\d+/epoch\d+/[^/]+|results(/[^/]+){3}"
+)
+
+
+@dataclass
+class Box:
+    """What is drawn as one box.
+
+    Attributes:
+        id: ``raw/DATASET``, ``data/DATASET``, ``checkpoints/CONFIG``, ``measurements/CONFIG/MEASURE``,
+            ``simulations/SIMULATION`` or the name of an artifact.
+        lines: What stands in it.
+        names: The nodes in it.
+        below: Ids of the boxes that it reads.
+        bad: Findings about its nodes.
+    """
+
+    id: str
+    lines: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    below: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """raw, data, checkpoints, measurements, simulations or results."""
+        return self.id.split("/", 1)[0]
+
+
+def fold(chain: Chain, tops: Iterable[str] = ()) -> dict[str, Box]:
+    """The boxes of a chain by id. A node without a valid receipt has one too, and is ``bad``."""
+    known = {name: [below for below in link.below if _NAME.fullmatch(below)] for name, link in chain.links.items()}
+    boxes: dict[str, Box] = {}
+    for name in dict.fromkeys([*known, *(below for others in known.values() for below in others), *tops]):
+        box = boxes.setdefault(box_of(name), Box(box_of(name)))
+        box.names.append(name)
+        box.below += map(box_of, known.get(name, []))
+    for box in [box for box in boxes.values() if box.kind == "data" and box.names[0] in known]:
+        lines = _raw(chain.links[box.names[0]].receipt["params"])
+        raw = boxes[f"raw/{box.id.removeprefix('data/')}"] = Box(f"raw/{box.id.removeprefix('data/')}", lines)
+        box.below.append(raw.id)
+    apart = differing(chain)
+    for box in boxes.values():
+        box.below = [other for other in dict.fromkeys(box.below) if other != box.id]
+        if box.kind != "raw":
+            box.lines = _lines(box, [chain.links[name] for name in box.names if name in known], apart)
+            box.bad = [finding.line() for finding in chain.findings if any(_about(finding.path, n) for n in box.names)]
+            missing = [name for name in box.names if name not in known]
+            box.bad += [f"no valid receipt: {name}" for name in missing if not box.bad]
+    return {box.id: box for box in sorted(boxes.values(), key=_order)}
+
+
+def box_of(name: str) -> str:
+    """Id of the box in which a node is."""
+    node = Node(name)
+    if node.family == "pretrain":
+        return f"checkpoints/{node.config}"
+    return f"measurements/{node.config}/{name.rsplit('/', 1)[1]}" if node.family == "measure" else name
+
+
+def title_of(params: dict[str, Any], epochs: set[int | None]) -> str:
+    """What a run is, in a word or two."""
+    if params["encoder"]["kind"] == "pixels":
+        return "raw pixels"
+    if epochs == {0}:
+        return f"{params['encoder']['kind']}, untrained"
+    return f"{params['predictor']['kind']}, {params['target']['kind']}"
+
+
+def differing(chain: Chain) -> dict[str, str]:
+    """Config -> the params that tell it from the chain's other runs with the same components on the same data."""
+    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    for link in chain.family("pretrain"):
+        group = groups.setdefault(link.node.config.rpartition("-")[0], {})
+        group.setdefault(link.node.config, flat(link.receipt["params"]))
+    found = {}
+    for group in groups.values():
+        names = dict.fromkeys(name for params in group.values() for name in params)
+        apart = [name for name in names if len({str(params.get(name)) for params in group.values()}) > 1]
+        for config, params in group.items() if apart else ():
+            found[config] = ", ".join(f"{_short(name, apart)} {_word(params.get(name))}" for name in apart)
+    return found
+
+
+def count(number: int, word: str) -> str:
+    """``3 seeds``, ``1 seed``."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def _order(box: Box) -> tuple[bool, str, list[str], str]:
+    """Runs of the same components stand together, in the order of what tells them apart; results come last."""
+    return box.kind == "results", box.id.rpartition("-")[0], box.lines, box.id
+
+
+def _about(path: str, name: str) -> bool:
+    return path in (Node(name).receipt, name) or path.startswith((f"{name}/", f"{name}."))
+
+
+def _raw(params: dict[str, Any]) -> list[str]:
+    files = params.get("files") or []
+    if not files:
+        return [f"source {params.get('source', {}).get('kind', '?')}", "no raw file is read"]
+    kind = "sha256" if files[0].get("sha256") else "md5"
+    more = f", and {len(files) - 1} more" if files[1:] else ""
+    return [files[0]["name"], f"{kind} {(files[0].get(kind) or 'unknown')[:8]}{more}"]
+
+
+def _lines(box: Box, links: list[Link], apart: dict[str, str]) -> list[str]:
+    node = Node(box.names[0])
+    short, _, digest = node.config.removeprefix(LOCAL).rpartition("-")
+    if node.family == "artifact":
+        edition, paper, artifact = node.config.split("/")
+        return [artifact, f"{paper}, {edition}"]
+    if node.family == "prepare":
+        return [short, f"data set {digest}"]
+    if node.family == "simulate":
+        return [short, f"simulation {digest}"]
+    if node.family == "measure":
+        return [box.id.rsplit("/", 1)[1].rpartition("-")[0], count(len(box.names), "measurement")]
+    seeds, epochs = {Node(name).seed for name in box.names}, {Node(name).epoch for name in box.names}
+    words = f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}, {digest[:6]}"
+    if not links:
+        return [short, words]
+    return [title_of(links[0].receipt["params"], epochs), *textwrap.wrap(apart.get(node.config, ""), WRAP)[:4], words]
+
+
+def _short(name: str, others: list[str]) -> str:
+    """``weight_decay``; ``predictor.weight_decay`` where two components have one."""
+    last = name.rpartition(".")[2]
+    return name if sum(other.rpartition(".")[2] == last for other in others) > 1 else last
+
+
+def _word(value: Any) -> str:
+    return "off" if value is False else "on" if value is True else "unset" if value is None else str(value)
