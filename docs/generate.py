@@ -3,6 +3,7 @@
 python docs/generate.py                                     docs/schemas/*.json and docs/reference/ (committed)
 python docs/generate.py --check                             whether these are what the source says
 python docs/generate.py --api                               docs/api/ as well (not committed; `make docs` does this)
+python docs/generate.py --graphs                            docs/_static/*.svg (committed; needs Graphviz)
 python docs/generate.py --extend theirs -o theirs/schemas   schemas that know the components of your folder
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from generator import api, reference, schemas
+from generator import api, graphs, reference, schemas
 
 from pipeline import components
 from pipeline.errors import UserError
@@ -86,6 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 if something is out of date")
     parser.add_argument("--api", action="store_true", help="also write docs/api/")
+    parser.add_argument("--graphs", action="store_true", help="only draw Snakemake's graphs; needs Graphviz")
     parser.add_argument("--extend", type=Path, metavar="FOLDER", help="a folder with components of your own")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where schemas go, with --extend")
     arguments = parser.parse_args()
@@ -98,6 +100,9 @@ def main() -> int:
                 )
             )
             return 1 if found else 0
+        if arguments.graphs:
+            _write(DOCS, graphs.pictures(DOCS.parent))
+            return 0
         if arguments.extend:
             made = written(arguments.extend.resolve())
             output = arguments.output or arguments.extend / "schemas"

@@ -3,8 +3,12 @@
 A component of a category is one Python file in the category's folder; the function that the category names
 (``build``, or ``loss`` for objectives) takes its parameters as keyword-only arguments with literal defaults.
 Those arguments *are* the params of the spec: their names, types and defaults are read from the source with
-``ast``, so that the plan can validate a spec without importing torch. A folder given by the user
-(``--config extend=FOLDER``) is searched after the package, with the same layout.
+``ast``, so that the plan can validate a spec without importing torch.
+
+Three places are searched: the library's own folder of the category; the folder of every paper (``papers/KEY/``), for
+what a paper brings along; and a folder given by the user (``--config extend=FOLDER``), which has the layout of a
+paper's. What a paper simulates and draws is its own and named for it: ``stepwise/fig1ab``. What it measures is for
+all: ``ntk``.
 """
 
 from __future__ import annotations
@@ -27,11 +31,20 @@ PACKAGE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Category:
-    """A place in a run that one of several components fills."""
+    """A place in a run, or in an artifact, that one of several components fills.
+
+    Args:
+        folder: Of the library; the last part of it is its name in a paper's folder and in one of the user's.
+        entry: Name of the function that is called.
+        common: Params that every kind but ``none`` accepts: name, type, default.
+        owned: Whether a paper's folder holds such components under the paper's name (True) or for all (False); papers
+            have none of a category where it is None.
+    """
 
     folder: str
     entry: str = "build"
-    common: tuple[tuple[str, str, Any], ...] = ()  # leaves that every kind but `none` accepts: name, type, default
+    common: tuple[tuple[str, str, Any], ...] = ()
+    owned: bool | None = None
 
 
 CATEGORIES: dict[str, Category] = {
@@ -47,26 +60,38 @@ CATEGORIES: dict[str, Category] = {
     "schedule": Category("training/schedules"),
     "initialization": Category("nets/initializations"),
     "source": Category("data/sources"),
-    "measure": Category("evaluation/measures", entry="measure"),
-    "simulation": Category("simulations", entry="simulate"),
-    "figure": Category("artifacts/figures", entry="draw"),
+    "measure": Category("evaluation/measures", entry="measure", owned=False),
+    "simulation": Category("simulations", entry="simulate", owned=True),
+    "figure": Category("figures", entry="draw", owned=True),
 }
 
 
-def _folders(category: str, extend: Path | None) -> list[Path]:
-    folder = CATEGORIES[category].folder
-    return [PACKAGE / folder] + ([extend / folder.split("/")[-1]] if extend else [])
+@functools.cache
+def papers() -> list[str]:
+    """Keys of the papers that have a folder in the package."""
+    return sorted(path.name for path in (PACKAGE / "papers").iterdir() if (path / "__init__.py").is_file())
+
+
+def _places(category: str, extend: Path | None) -> list[tuple[str, Path]]:
+    """Folders of a category in the order in which they are searched, each with what stands before its names."""
+    found = CATEGORIES[category]
+    name = found.folder.rpartition("/")[2]
+    places = [("", PACKAGE / found.folder)]
+    if found.owned is not None:
+        places += [(f"{paper}/" if found.owned else "", PACKAGE / "papers" / paper / name) for paper in papers()]
+    return places + ([("", extend / name)] if extend else [])
 
 
 def kinds(category: str, extend: Path | None = None) -> list[str]:
     """Names of all components of a category."""
-    found = {
-        path.stem
-        for folder in _folders(category, extend)
-        for path in folder.glob("*.py")
-        if not path.name.startswith("_")
-    }
-    return sorted(found)
+    return sorted(
+        {
+            prefix + path.stem
+            for prefix, folder in _places(category, extend)
+            for path in folder.glob("*.py")
+            if not path.name.startswith("_")
+        }
+    )
 
 
 def find(category: str, kind: str, extend: Path | None = None) -> Path:
@@ -75,10 +100,11 @@ def find(category: str, kind: str, extend: Path | None = None) -> Path:
     Raises:
         UserError: No such component; the message lists those that exist.
     """
-    for folder in _folders(category, extend):
-        path = folder / f"{kind}.py"
-        if kind.isidentifier() and not kind.startswith("_") and path.is_file():
-            return path
+    owner, slash, name = kind.rpartition("/")
+    if name.isidentifier() and not name.startswith("_"):
+        for prefix, folder in _places(category, extend):
+            if prefix == owner + slash and (path := folder / f"{name}.py").is_file():
+                return path
     known = kinds(category, extend)
     raise UserError(f"{category}: there is no {category} called {kind!r}; {nearest(kind, known, 'choose one of')}")
 

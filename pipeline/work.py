@@ -20,7 +20,7 @@ class Work:
 
     Attributes:
         name: The node, for messages and progress lines (``checkpoints/shapes-sgd-1a2b3c4d/seed0/epoch0008``).
-        spec: The leaves that this stage reads, nested plain data, complete (every default filled in).
+        spec: The params that this stage reads, nested plain data, complete (every default filled in).
         out: Where the payload goes.
         inputs: Payload folders of the nodes below, by role (``data``, ``checkpoint``), verified. A table has
             one per measurement, by the name of its node.

@@ -146,7 +146,7 @@ artifacts:
   bars:
     title: The first column as bars
     kind: figure
-    draw: mini_bars
+    draw: mini/bars
     rows: {method: [plain, direct]}
     fixed: {dataset: cifar10, epochs: 100}
     measure: probe
@@ -192,7 +192,10 @@ def add_mini(project: Project) -> Project:
     """Declare a paper of two runs, and a scale of its own that no edit of ours will change."""
     (project.root / "params/papers/mini.yaml").write_text(MINI)
     (project.root / "params/scales/mini.yaml").write_text(MINI_SCALE)
-    (project.root / "pipeline/artifacts/figures/mini_bars.py").write_text(PICTURE)
+    figures = project.root / "pipeline/papers/mini/figures"
+    figures.mkdir(parents=True)
+    (figures.parent / "__init__.py").write_text("")
+    (figures / "bars.py").write_text(PICTURE)
     return project
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from conftest import Project, copy_project
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pipeline import components
 from pipeline.artifacts import animation, style
 from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.rows import CELL, Row
@@ -21,7 +23,6 @@ from pipeline.papers.directpred.figures import fig3 as directpred_fig3
 from pipeline.papers.multiview.figures import toyB4 as multiview_toyB4
 from pipeline.papers.stepwise.figures import fig1ab as stepwise_fig1ab
 from pipeline.provenance import audit, identify
-from pipeline.theory import simulations
 
 CARRIED = {identify.ARTIFACT: "results/quick/theirs/decay", identify.KEY: "0123456789abcdef" * 4}
 
@@ -95,18 +96,18 @@ def test_too_few_and_too_many_frames_are_refused(tmp_path, count):
 # -- those of the papers
 
 COMPONENTS = {
-    "directpred_fig3": (directpred_fig3, {}),
-    "multiview_toyB4": (multiview_toyB4, {"replications": 2, "draws": 20, "long": 30.0}),
-    "stepwise_fig1ab": (stepwise_fig1ab, {}),
+    "directpred/fig3": (directpred_fig3, {}),
+    "multiview/toyB4": (multiview_toyB4, {"replications": 2, "draws": 20, "long": 30.0}),
+    "stepwise/fig1ab": (stepwise_fig1ab, {}),
 }
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_animations_of_the_papers_are_small_and_go_somewhere(tmp_path, name):
     component, options = COMPONENTS[name]
-    module = __import__(f"{simulations.__name__}.{name}", fromlist=["simulate"])
+    module = components.load(components.find("simulation", name))
     curves = module.simulate(**options).curves
-    rows = [Row({"eta": eta}, CELL, "", "", 0) for eta in (0.0, 0.01, 1.0)] if name == "directpred_fig3" else []
+    rows = [Row({"eta": eta}, CELL, "", "", 0) for eta in (0.0, 0.01, 1.0)] if name == "directpred/fig3" else []
     with style.applied():
         moving = component.draw(rows, {}, curves).animation
         animation.write(tmp_path / "a.gif", moving, CARRIED)
@@ -255,9 +256,14 @@ def test_its_path_as_a_target_is_told_what_to_type(theirs):
 
 def test_a_bundle_carries_it_and_verify_draws_it_again(theirs):
     """Components of somebody's own are never run by verify: this one is made part of the checkout."""
-    kept = {"figures": "artifacts/figures", "simulations": "simulations"}
-    for category, name in (("figures", "moving"), ("figures", "still"), ("simulations", "decay")):
-        shutil.move(theirs.root / f"theirs/{category}/{name}.py", theirs.root / f"pipeline/{kept[category]}/{name}.py")
+    paper = theirs.root / "pipeline/papers/theirs"
+    paper.mkdir()
+    (paper / "__init__.py").touch()
+    for category in ("figures", "simulations"):
+        shutil.move(theirs.root / "theirs" / category, paper / category)
+    declared = theirs.root / "theirs/papers/theirs.yaml"
+    for name in ("moving", "still", "decay"):
+        declared.write_text(re.sub(rf"(draw|simulation|kind): {name}\b", rf"\1: theirs/{name}", declared.read_text()))
     theirs.snakemake(f"{MOVING}.csv", *CONFIG)
     theirs.pipeline("bundle", f"{MOVING}.csv", "-o", "moving.zip", *CONFIG)
     told = theirs.pipeline("verify", "moving.zip").stdout

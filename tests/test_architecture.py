@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline import components
 from pipeline.components import PACKAGE
 from pipeline.ledger import fingerprint
 from pipeline.ledger.fingerprint import Fingerprints
+from pipeline.ledger.keys import KeyFile
+from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
 SHARED = ("errors", "files", "work", "components", "durations", "sizes", "monitor")
-LIBRARY = ("data", "views", "nets", "objectives", "training", "evaluation", "kernels", "theory", "artifacts")
+LIBRARY = (
+    *(
+        "numerics",
+        "data",
+        "views",
+        "nets",
+        "objectives",
+        "training",
+        "evaluation",
+        "kernels",
+        "simulation",
+        "artifacts",
+    ),
+)
 READERS = ("provenance", "comparing", "sharing", "site", "kit")
 MAY: dict[str, tuple[str, ...]] = {
     "shared": ("shared",),
     "library": ("shared", "library"),
+    "papers": ("shared", "library", "papers"),
     "ledger": ("shared", "ledger"),
     "planning": ("shared", "ledger", "planning"),
     "engine": ("shared", "ledger", "planning", "engine"),
-    "reader": ("shared", "ledger", "planning", "engine", "library", "reader"),
-    "commands": ("shared", "ledger", "planning", "engine", "library", "reader", "commands"),
+    "reader": ("shared", "ledger", "planning", "engine", "library", "papers", "reader"),
+    "commands": ("shared", "ledger", "planning", "engine", "library", "papers", "reader", "commands"),
     "__main__": ("shared", "commands"),
 }
 """Storey -> the storeys that it may import: arrows go down only."""
@@ -109,6 +127,45 @@ def test_arrows_go_down_only(arrows: dict[str, set[str]]) -> None:
     assert climbing(arrows) == []
 
 
+def strangers(arrows: dict[str, set[str]]) -> list[str]:
+    """Imports of one paper from another."""
+    owner = re.compile(r"pipeline\.papers\.(\w+)")
+    pairs = [(name, other) for name, others in arrows.items() for other in sorted(others)]
+    found = [(name, other, owner.match(name), owner.match(other)) for name, other in pairs]
+    return [f"{name} -> {other}" for name, other, a, b in found if a and b and a[1] != b[1]]
+
+
+def test_papers_do_not_know_each_other(arrows: dict[str, set[str]]) -> None:
+    assert strangers(arrows) == []
+    assert strangers({"pipeline.papers.a.x": {"pipeline.papers.a.y", "pipeline.papers.b"}}) == [
+        "pipeline.papers.a.x -> pipeline.papers.b"
+    ]
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    known = Catalogue(Options(scale="quick"))
+    return Plan(known, known.built())
+
+
+@pytest.fixture(scope="module")
+def keys(plan: Plan) -> dict[str, KeyFile]:
+    return key_files(plan, Fingerprints())
+
+
+@pytest.mark.parametrize("paper", components.papers())
+def test_an_edit_in_a_papers_folder_touches_that_papers_artifacts_only(
+    paper: str, plan: Plan, keys: dict[str, KeyFile]
+) -> None:
+    touched = {name for name, key in keys.items() if any(f"papers/{paper}/" in module for module in key.code)}
+    owners = {
+        artifact.request.paper
+        for stem, artifact in plan.artifacts.items()
+        if {Node(name).key for name in (stem, *artifact.nodes)} & touched
+    }
+    assert touched and owners == {paper}
+
+
 def test_no_modules_import_each_other_in_a_circle(arrows: dict[str, set[str]]) -> None:
     assert circle(arrows) == []
 
@@ -133,7 +190,7 @@ def test_a_climb_and_a_circle_would_be_found() -> None:
 def test_what_decides_is_told_by_folder_and_imports_none_of_what_computes(arrows: dict[str, set[str]]) -> None:
     for name in arrows:
         label = name.replace(".", "/") + ".py"
-        assert fingerprint.decides(label) is (storey(name) != "library") or (
+        assert fingerprint.decides(label) is (storey(name) not in ("library", "papers")) or (
             PACKAGE.parent.joinpath(*name.split("."), "__init__.py").is_file()
         ), name
 
@@ -154,10 +211,9 @@ def test_the_package_is_where_it_is_looked_for() -> None:
     assert fingerprint.PACKAGE == PACKAGE and Path(fingerprint.__file__).parent.parent == PACKAGE
 
 
-def test_what_people_see_is_in_no_key(arrows: dict[str, set[str]]) -> None:
+def test_what_people_see_is_in_no_key(arrows: dict[str, set[str]], keys: dict[str, KeyFile]) -> None:
     """An edit of a progress line, an estimate or of when progress is saved makes nothing stale."""
-    known = Catalogue(Options(scale="quick"))
-    codes = [key.code for key in key_files(Plan(known, known.built()), Fingerprints()).values()]
+    codes = [key.code for key in keys.values()]
     assert codes and not [name for code in codes for name in code if "monitor" in name or "durations" in name]
-    library = {name: others for name, others in arrows.items() if storey(name) == "library"}
+    library = {name: others for name, others in arrows.items() if storey(name) in ("library", "papers")}
     assert not [name for name, others in library.items() if any(one.startswith("pipeline.monitor") for one in others)]

@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
 import generate  # noqa: E402
-from generator import schemas, signatures  # noqa: E402
+from generator import graphs, schemas, signatures  # noqa: E402
 
 PAGES = [*ROOT.glob("*.md"), *(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
 
@@ -49,6 +49,14 @@ def declared() -> list[tuple[str, Path]]:
 
 def test_what_is_generated_is_what_the_source_says() -> None:
     assert generate.drift() == [], "type: make reference"
+
+
+def test_the_picture_of_the_rules_is_that_of_todays_rules() -> None:
+    """The picture of jobs changes with every parameter and is not held to that."""
+    drawn = re.search(r"drawn from (\w+)", (DOCS / "_static/rulegraph.svg").read_text())
+    text = graphs.dot(ROOT, "rulegraph")
+    assert '"pretrain"' in text and '"short_name' not in text and '"all"' not in text
+    assert drawn is not None and drawn[1] == graphs.digest(text), "type: python docs/generate.py --graphs"
 
 
 @pytest.mark.parametrize(("schema", "path"), declared(), ids=lambda value: getattr(value, "name", ""))

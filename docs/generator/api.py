@@ -9,8 +9,10 @@ from pipeline import components
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "The library: what is computed": (
-        "data", "views", "nets", "objectives", "training", "evaluation", "kernels", "theory", "artifacts",
+        "data", "views", "nets", "objectives", "training", "evaluation", "kernels", "simulation", "artifacts",
+        "numerics",
     ),
+    "Papers: equations, and what is a paper's own": ("papers",),
     "Planning: declarations → what has to be computed": ("planning",),
     "Ledger: what was computed": ("ledger",),
     "Engine: what is computed now": ("engine",),

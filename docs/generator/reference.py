@@ -189,10 +189,14 @@ def component(of: signatures.Component) -> str:
 def category(name: str) -> str:
     """All components of a category."""
     known = signatures.all_of(name)
-    folder = components.CATEGORIES[name].folder
+    place = components.CATEGORIES[name]
+    short = place.folder.rpartition("/")[2]
+    of_papers = f"`pipeline/papers/<paper>/{short}/`"
+    of_library = f"`pipeline/{place.folder}/`"
+    where = {True: of_papers, False: f"{of_library} or {of_papers}", None: of_library}[place.owned]
     head = (
-        f"# {name}\n\n{CATEGORIES[name]} {len(known)} kinds, one file each in `pipeline/{folder}/`; yours go to "
-        f"`{folder.rpartition('/')[2]}/` of a folder given with `--config extend=FOLDER`.\n"
+        f"# {name}\n\n{CATEGORIES[name]} {len(known)} kinds, one file each in {where}; yours go to `{short}/` of a "
+        "folder given with `--config extend=FOLDER`.\n"
     )
     return NOTE + "\n".join([head, *map(component, known)])
 

@@ -26,7 +26,7 @@ class NotFinite(Exception):
 
 
 @dataclass
-class Subject:
+class EvaluationContext:
     """A checkpoint to be measured. Nothing is read or built before it is asked for.
 
     Attributes:
@@ -51,7 +51,7 @@ class Subject:
     components: Mapping[str, Path]
     progress: Progress
     known: MutableMapping[str, Any] = field(default_factory=dict)
-    reference: Subject | None = None
+    reference: EvaluationContext | None = None
     memory: int | None = None
     scratch: Path | None = None
 

@@ -31,7 +31,7 @@ def measure(params: Mapping[str, Any]) -> str:
 
 def simulation(params: Mapping[str, Any], tracked: bool) -> str:
     """Folder of a simulation, from its params."""
-    return f"{'' if tracked else LOCAL}{params['kind']}-{files.digest({'simulation': params})[:8]}"
+    return f"{'' if tracked else LOCAL}{params['kind'].replace('/', '-')}-{files.digest({'simulation': params})[:8]}"
 
 
 def contradiction(found: Mapping[str, Any]) -> str | None:

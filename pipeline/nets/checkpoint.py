@@ -14,13 +14,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from pipeline.nets.network import Network, build_network
+from pipeline.numerics.saved_tensors import plain
 
 MODEL, STATE, HISTORY, SUMMARY = "model.safetensors", "state.safetensors", "history.csv", "summary.json"
-
-
-def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as safetensors wants them: on the CPU, contiguous, each with memory of its own."""
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def write_payload(

@@ -37,10 +37,11 @@ def directpred_matrix(
         normalized: Which of the two readings.
         offset: ``c``, the same for all eigenvalues.
         floor: Smallest eigenvalue of the result; the text has 0, the released code 1e-4 (normalised).
-        method: ``eigh``, the eigendecomposition, or ``products``
-            (:mod:`pipeline.nets.matrix_sqrt`), which a GPU computes without telling the host anything. Both in float64; they agree within ``3.5e-4 sqrt(m + |c|)`` where an
-            eigenvalue vanishes, about what the rounding of ``F`` to float32 does to its root, and to ten digits where
-            it is above a hundredth. None is ``eigh`` on the CPU, where it is faster, and ``products`` elsewhere.
+        method: ``eigh``, the eigendecomposition, or ``products`` (:mod:`pipeline.nets.matrix_sqrt`), which a GPU
+            computes without telling the host anything. Both in float64; they agree within ``3.5e-4 sqrt(m + |c|)``
+            where an eigenvalue vanishes, about what the rounding of ``F`` to float32 does to its root, and to ten
+            digits where it is above a hundredth. None is ``eigh`` on the CPU, where it is faster, and ``products``
+            elsewhere.
 
     Returns:
         ``W_p``, symmetric, commuting with ``F``, shape (..., dim, dim), dtype of ``F``.

@@ -1,4 +1,4 @@
-"""Crash-safe progress of a training: one file that is either whole or ignored."""
+"""Tensors on disk while something is computed: one file that is either whole or ignored."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pipeline.nets.checkpoint import plain
-
 FILE = "progress.bin"
 DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors wants them: on the CPU, contiguous, each with memory of its own."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor]) -> None:

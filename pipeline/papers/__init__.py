@@ -1,1 +1,4 @@
-"""Simulations, one file each: ``simulate`` turns parameters into numbers and curves."""
+"""The papers, a folder each: equations in float64, and what is the paper's own: simulations, figures, measures.
+
+They use the library and never each other. A folder that a user gives (``--config extend=FOLDER``) has the same layout.
+"""

@@ -41,13 +41,13 @@ class Catalogue:
 
     Args:
         options: What the user said.
-        params: Folder of the declarations.
+        folder: Of the declarations.
     """
 
-    def __init__(self, options: Options, params: Path = PARAMS) -> None:
+    def __init__(self, options: Options, folder: Path = PARAMS) -> None:
         self.options = options
         self.extend = Path(options.extend) if options.extend else None
-        self.folders = [params] + ([self.extend] if self.extend else [])
+        self.folders = [folder] + ([self.extend] if self.extend else [])
         for name in options.datasets:
             self.dataset(name, "--config datasets")
 
@@ -55,10 +55,16 @@ class Catalogue:
         return {path.stem: path for folder in self.folders for path in sorted(folder.glob(pattern))}
 
     @cached_property
+    def _papers(self) -> list[Path]:
+        """Files that declare a paper: those below ``papers/``, and the ``paper.yaml`` of a folder that is one paper."""
+        alone = [path for folder in self.folders[1:] if (path := folder / "paper.yaml").is_file()]
+        return [*self._files("papers/*.yaml").values(), *alone]
+
+    @cached_property
     def papers(self) -> dict[str, spec.Paper]:
         """Declared papers by key."""
         found = {}
-        for path in self._files("papers/*.yaml").values():
+        for path in self._papers:
             paper = spec.parse(spec.Paper, yaml_files.load(path), shown(path))
             if paper.paper in found:
                 raise UserError(f"{shown(path)}: paper: {paper.paper} is declared already; choose another key")
@@ -69,7 +75,7 @@ class Catalogue:
     @cached_property
     def paths(self) -> dict[str, Path]:
         """File of each paper, for messages."""
-        return {yaml_files.load(path).get("paper", path.stem): path for path in self._files("papers/*.yaml").values()}
+        return {yaml_files.load(path).get("paper", path.stem): path for path in self._papers}
 
     @cached_property
     def datasets(self) -> dict[str, spec.Dataset]:

@@ -27,7 +27,7 @@ def again(receipt: Mapping[str, Any], key: Mapping[str, Any], read: Callable[[st
 
     Args:
         receipt: The artifact's receipt, which must have been checked.
-        key: Its key file, for leaves that are in no key.
+        key: Its key file, for params that are in no key.
         read: Content of a member of the bundle by its name.
 
     Returns:

@@ -1,1 +1,1 @@
-"""The five papers' theory as code: flows, closed forms and toy networks, in float64, without torch where it can be."""
+"""Stage ``simulate``: what a paper's simulation gives, as records and curves. The simulations are the papers' own."""

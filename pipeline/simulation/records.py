@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,7 @@ class Simulation:
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
-    curves: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    curves: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def add(self, value: float | list[float], **axes: Any) -> None:
         """Add one number, or the replications of one."""

@@ -25,8 +25,8 @@ def optimal_matrix(
         correlation: ``F``, shape (dim, dim).
         cross: ``C``, rows for the target, shape (dim, dim).
         regularizer: ``F`` is replaced by ``F + regularizer tr(F)/dim I``.
-        method: ``solve``, the linear system, or ``products``
-            (:mod:`pipeline.nets.matrix_sqrt`), which a GPU computes without telling the host anything. Both in float64. None is ``solve`` on the CPU and ``products`` elsewhere.
+        method: ``solve``, the linear system, or ``products`` (:mod:`pipeline.nets.matrix_sqrt`), which a GPU computes
+            without telling the host anything. Both in float64. None is ``solve`` on the CPU and ``products`` elsewhere.
 
     Returns:
         ``W``, shape (dim, dim), dtype of ``F``.
