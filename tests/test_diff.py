@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import DUEL, Project, add_mini, copy_project
 
-from pipeline.comparing import cells
+from pipeline.comparing import cells, series
 from pipeline.provenance import differences
 from pipeline.provenance.causes import BuildRecord, NodeDiff
 
@@ -224,7 +224,7 @@ def test_series_are_compared_value_by_value():
     head = "paper,artifact,x,quantity,value\n"
     old = head + "p,a,1,mean,10\np,a,2,mean,20\np,a,3,std,1\n"
     new = head + "p,a,1,mean,10\np,a,2,mean,25\np,a,4,std,1\n"
-    mean, std = cells.series(old.encode(), new.encode())
+    mean, std = series.compare(old.encode(), new.encode())
     assert (mean.values, mean.changed, mean.largest, mean.at) == (2, 1, 0.2, "x 2: 20 -> 25")
     assert (std.values, std.only) == (0, [1, 1])
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.comparing import cells
-from pipeline.comparing.cells import Cell, Quantity
+from pipeline.comparing import cells, series
+from pipeline.comparing.cells import Cell
+from pipeline.comparing.series import Quantity
 from pipeline.comparing.sides import Result
 from pipeline.ledger.outlines import History
 from pipeline.provenance.causes import BuildRecord, Lookup, NodeDiff
@@ -90,7 +91,7 @@ def compare(stem: str, old: Result, new: Result, history: History) -> Comparison
     """Compare an artifact of two sides."""
     found = cells.compare(old.report, new.report)
     figure = "figure" in (old.report.get("kind"), new.report.get("kind"))
-    quantities = cells.series(old.outputs.get("csv", b""), new.outputs.get("csv", b"")) if figure else []
+    quantities = series.compare(old.outputs.get("csv", b""), new.outputs.get("csv", b"")) if figure else []
     causes = _causes(old, new, found, history)
     notes = [*old.notes, *new.notes]
     told = {name for cause in causes for name in cause.cells}

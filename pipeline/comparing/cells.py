@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.artifacts.claims import ERRORS, difference
@@ -117,73 +114,3 @@ def judge(value: float, error: float | None) -> str:
     if error is None:
         return UNKNOWN
     return BEYOND if abs(value) > ERRORS * error else WITHIN
-
-
-# -- the data of a figure
-
-
-@dataclass
-class Quantity:
-    """Values of one quantity in a figure's CSV on both sides.
-
-    Attributes:
-        name: The quantity.
-        values: How many values both sides have.
-        changed: How many of them differ.
-        only: How many values only A has, and only B.
-        largest: The greatest difference, relative to the larger of the two values.
-        at: Where it is, with both values.
-    """
-
-    name: str
-    values: int = 0
-    changed: int = 0
-    only: list[int] = field(default_factory=lambda: [0, 0])
-    largest: float = 0.0
-    at: str = ""
-
-
-def series(old: bytes, new: bytes) -> list[Quantity]:
-    """Compare two CSV files of a figure, value by value."""
-    places = [{k: v for k, v in row.items() if k not in ("quantity", "value")} for row in _lines(old) + _lines(new)]
-    told = _telling(places)
-    before, after = _values(old, told), _values(new, told)
-    found: dict[str, Quantity] = {}
-    for key in dict.fromkeys((*after, *before)):
-        quantity = found.setdefault(key[0], Quantity(key[0]))
-        if key not in before or key not in after:
-            quantity.only[key in after] += 1
-            continue
-        quantity.values += 1
-        a, b = before[key], after[key]
-        if a == b:
-            continue
-        quantity.changed += 1
-        far = _relative(a, b)
-        if far > quantity.largest or not quantity.at:
-            quantity.largest, quantity.at = far, f"{key[1]}: {a} -> {b}"
-    return list(found.values())
-
-
-def _values(content: bytes, told: Sequence[str]) -> dict[tuple[str, str, int], str]:
-    """(quantity, the columns ``told``, how many times these came before) -> value."""
-    found: dict[tuple[str, str, int], str] = {}
-    for row in _lines(content):
-        place = ", ".join(f"{name} {row[name]}" for name in told if row.get(name))
-        quantity, count = row.get("quantity") or "value", 0
-        while (quantity, place, count) in found:
-            count += 1
-        found[quantity, place, count] = row.get("value") or ""
-    return found
-
-
-def _lines(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8", "replace"))))
-
-
-def _relative(old: str, new: str) -> float:
-    try:
-        a, b = float(old), float(new)
-    except ValueError:
-        return math.inf
-    return abs(b - a) / max(abs(a), abs(b)) if a != b else 0.0
