@@ -2,8 +2,8 @@
 
 A component of a category is one Python file in the category's folder; the function that the category names
 (``build``, or ``loss`` for objectives) takes its parameters as keyword-only arguments with literal defaults.
-Those arguments *are* the params of the spec: their names, types and defaults are read from the source with
-``ast``, so that the plan can validate a spec without importing torch.
+Those arguments *are* the params of the spec: their names, types with ranges, and defaults are read from the source
+with ``ast``, so that the plan can validate a spec without importing torch (:mod:`pipeline.annotations` does).
 
 Three places are searched: the library's own folder of the category; the folder of every paper (``papers/KEY/``), for
 what a paper brings along; and a folder given by the user (``--config extend=FOLDER``), which has the layout of a
@@ -17,14 +17,16 @@ import ast
 import functools
 import importlib
 import importlib.util
+import json
+import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.errors import UserError, nearest
+from pipeline.errors import UserError, brief, nearest
 
 PACKAGE = Path(__file__).parent
 
@@ -52,7 +54,7 @@ CATEGORIES: dict[str, Category] = {
     "encoder": Category("nets/encoders"),
     "projector": Category("nets/projectors"),
     "predictor": Category(
-        "nets/predictors", common=(("lr_multiplier", "float", 1.0), ("weight_decay", "float | None", None))
+        "nets/predictors", common=(("lr_multiplier", "NonNegative", 1.0), ("weight_decay", "NonNegative | None", None))
     ),
     "target": Category("nets/targets"),
     "objective": Category("objectives", entry="loss"),
@@ -72,26 +74,31 @@ def papers() -> list[str]:
     return sorted(path.name for path in (PACKAGE / "papers").iterdir() if (path / "__init__.py").is_file())
 
 
-def _places(category: str, extend: Path | None) -> list[tuple[str, Path]]:
-    """Folders of a category in the order in which they are searched, each with what stands before its names."""
+def _known(places: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Components in folders, each folder with what stands before its names."""
+    found: dict[str, Path] = {}
+    for prefix, folder in places:
+        for path in folder.glob("*.py"):
+            if not path.name.startswith(("_", ".")):
+                found.setdefault(prefix + path.stem, path)
+    return found
+
+
+@functools.cache
+def _ours(category: str) -> dict[str, Path]:
+    """Components of the library and of the papers by name: a plan asks for them thousands of times."""
     found = CATEGORIES[category]
     name = found.folder.rpartition("/")[2]
     places = [("", PACKAGE / found.folder)]
     if found.owned is not None:
         places += [(f"{paper}/" if found.owned else "", PACKAGE / "papers" / paper / name) for paper in papers()]
-    return places + ([("", extend / name)] if extend else [])
+    return _known(places)
 
 
 def kinds(category: str, extend: Path | None = None) -> list[str]:
-    """Names of all components of a category."""
-    return sorted(
-        {
-            prefix + path.stem
-            for prefix, folder in _places(category, extend)
-            for path in folder.glob("*.py")
-            if not path.name.startswith("_")
-        }
-    )
+    """Names of all components of a category; what an editor leaves beside a file (``.#mine.py``) is none."""
+    theirs = _known([("", extend / CATEGORIES[category].folder.rpartition("/")[2])]) if extend else {}
+    return sorted({*_ours(category), *theirs})
 
 
 def find(category: str, kind: str, extend: Path | None = None) -> Path:
@@ -100,19 +107,32 @@ def find(category: str, kind: str, extend: Path | None = None) -> Path:
     Raises:
         UserError: No such component; the message lists those that exist.
     """
-    owner, slash, name = kind.rpartition("/")
-    if name.isidentifier() and not name.startswith("_"):
-        for prefix, folder in _places(category, extend):
-            if prefix == owner + slash and (path := folder / f"{name}.py").is_file():
-                return path
+    if len(kind) < 100 and (path := _ours(category).get(kind)) is not None:
+        return path
+    if extend and kind.isidentifier() and len(kind) < 100 and not kind.startswith("_"):
+        path = extend / CATEGORIES[category].folder.rpartition("/")[2] / f"{kind}.py"
+        if path.is_file():
+            return path
     known = kinds(category, extend)
-    raise UserError(f"{category}: there is no {category} called {kind!r}; {nearest(kind, known, 'choose one of')}")
+    raise UserError(f"{category}: there is no {category} called {brief(kind)}; {nearest(kind, known, 'choose one of')}")
+
+
+def find_from(where: str, category: str, kind: str, extend: Path | None = None) -> Path:
+    """The same, with the file and entry that name the component in the message."""
+    try:
+        return find(category, kind, extend)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+@functools.cache
+def _body(path: Path, mtime_ns: int) -> list[ast.stmt]:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body
 
 
 @functools.cache
 def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, bool], ...]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    for node in tree.body:
+    for node in _body(path, mtime_ns):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == entry:
             break
     else:
@@ -143,7 +163,7 @@ def params(category: str, kind: str, extend: Path | None = None) -> dict[str, tu
 
 @functools.cache
 def _constant(path: Path, mtime_ns: int, name: str) -> Any:
-    for node in ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body:
+    for node in _body(path, mtime_ns):
         targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
             try:
@@ -165,40 +185,63 @@ def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ..
     return tuple(_constant(path, path.stat().st_mtime_ns, "READS") or ())
 
 
+def relations(category: str, kind: str, extend: Path | None = None) -> tuple[tuple[str, str, str], ...]:
+    """What must hold between two params of a component: its module constant ``RELATIONS``, such as ``("a", "<", "b")``.
+
+    The word between them is one of :data:`HOLDS`. Of lists with a value per view every pair is compared.
+    """
+    path = find(category, kind, extend)
+    return tuple(_constant(path, path.stat().st_mtime_ns, "RELATIONS") or ())
+
+
+HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "as many as": lambda one, other: len(one) == len(other),
+}
+
+
+def check_relations(
+    category: str, spec: Mapping[str, Any], where: str, extend: Path | None = None, mapped: bool = True
+) -> None:
+    """Refuse params of a component that contradict each other.
+
+    Args:
+        category: One of :data:`CATEGORIES`.
+        spec: ``kind`` and all params, each in its range. Where one of a pair is null, nothing is compared.
+        where: File and entry, for messages.
+        extend: Folder of the user's own components.
+        mapped: Whether what counts epochs of the training counts those of the scale already; else it is not compared.
+
+    Raises:
+        UserError: A relation does not hold.
+    """
+    related = relations(category, spec["kind"], extend)
+    later = of_training(category, spec["kind"], extend) if related and not mapped else ()
+    for one, word, other in related:
+        left, right = spec[one], spec[other]
+        if left is None or right is None or one in later or other in later:
+            continue
+        if word != "as many as":
+            count = max(len(value) if isinstance(value, list) else 1 for value in (left, right))
+            pairs = list(zip(_each(left, count), _each(right, count), strict=False))
+        else:
+            pairs = [(left, right)]
+        if not all(HOLDS[word](*pair) for pair in pairs):
+            raise UserError(
+                f"{where}: {category}.{one}: expected {word} {other}, found {one}: {brief(left)} and {other}: "
+                f"{brief(right)}; change one of them"
+            )
+
+
+def _each(value: Any, count: int) -> list[Any]:
+    return value if isinstance(value, list) else [value] * count
+
+
 def values(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:
     """Names of the values that a measure returns: its module constant ``VALUES``; empty where it does not say."""
     path = find(category, kind, extend)
     return tuple(_constant(path, path.stat().st_mtime_ns, "VALUES") or ())
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (float, int),
-    "bool": (bool,),
-    "str": (str,),
-    "None": (type(None),),
-}
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    for part in annotation.split("|"):
-        part = part.strip()
-        if part == "Any":
-            return True
-        base = part.split("[")[0]
-        if base in ("list", "tuple", "dict"):
-            if isinstance(value, dict if base == "dict" else (list, tuple)):
-                return True
-            continue
-        if base == "Literal":
-            if value in ast.literal_eval(part[len("Literal") :]) or [value] == ast.literal_eval(part[7:]):
-                return True
-            continue
-        if isinstance(value, bool) and base != "bool":
-            continue
-        if isinstance(value, _TYPES.get(base, ())):
-            return True
-    return False
 
 
 def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | None = None) -> dict[str, Any]:
@@ -214,36 +257,68 @@ def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | 
         ``{"kind": ..., param: value, ...}`` with every param of the component.
 
     Raises:
-        UserError: Unknown kind, unknown param, wrong type, missing param.
+        UserError: Unknown kind, unknown param, missing param, a value of the wrong type or out of its range.
     """
     kind = given.get("kind")
     if not isinstance(kind, str):
         raise UserError(f"{where}: {category}: expected a kind; choose one of: {', '.join(kinds(category, extend))}")
-    try:
-        known = params(category, kind, extend)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+    find_from(where, category, kind, extend)
+    known = params(category, kind, extend)
     for name in given:
         if name != "kind" and name not in known:
             others = [k for k in kinds(category, extend) if k != kind and name in params(category, k, extend)]
             hint = nearest(name, known, "its keys are")
             if others:
                 hint += f"; {name} belongs to kind: {' or '.join(others)}"
-            raise UserError(f"{where}: {category}.{name}: {kind} has no such key; {hint}")
+            raise UserError(f"{where}: {category}.{brief(name, str)}: {kind} has no such key; {hint}")
     resolved: dict[str, Any] = {"kind": kind}
     for name, (annotation, default, required) in known.items():
-        if name not in given:
-            if required:
-                raise UserError(f"{where}: {category}.{name}: {kind} needs this key ({annotation})")
-            resolved[name] = default
-            continue
-        value = given[name]
-        if not _fits(value, annotation):
-            raise UserError(f"{where}: {category}.{name}: expected {annotation}, found {value!r}")
-        if isinstance(value, int) and not isinstance(value, bool) and "float" in annotation and "int" not in annotation:
-            value = float(value)
-        resolved[name] = list(value) if isinstance(value, tuple) else value
+        if name in given:
+            resolved[name] = _checked(category, kind, name, known[name], given[name], where, extend)
+        elif required:
+            raise UserError(f"{where}: {category}.{name}: {kind} needs this key ({_told(annotation)})")
+        else:
+            resolved[name] = list(default) if isinstance(default, tuple) else default
+    check_relations(category, resolved, where, extend, mapped=False)
     return resolved
+
+
+def check(category: str, kind: str, name: str, value: Any, where: str, extend: Path | None = None) -> Any:
+    """The value of one param as its type has it: a whole number becomes a float where one is wanted.
+
+    Raises:
+        UserError: The value has another type, is out of its range or not finite.
+    """
+    return _checked(category, kind, name, params(category, kind, extend)[name], value, where, extend)
+
+
+def _checked(
+    category: str, kind: str, name: str, param: tuple[str, Any, bool], value: Any, where: str, extend: Path | None
+) -> Any:
+    from pipeline import annotations  # needs pydantic, which who executes a stage may lack
+
+    annotation, default, required = param
+    try:
+        return annotations.checked(value, annotation)
+    except ValueError as error:
+        such = "" if required or default is None else f"; type for instance {name}: {brief(default, json.dumps)}"
+        raise UserError(f"{where}: {category}.{name}: expected {error}, found {brief(value)}{such}") from None
+    except UserError as error:
+        raise UserError(f"{find(category, kind, extend)}: {name}: {error}") from None
+
+
+def of_training(category: str, kind: str, extend: Path | None = None) -> list[str]:
+    """The params of a component that count epochs of the training."""
+    from pipeline import annotations
+
+    known = params(category, kind, extend)
+    return [name for name, (annotation, *_) in known.items() if annotations.of_training(annotation)]
+
+
+def _told(annotation: str) -> str:
+    from pipeline import annotations
+
+    return annotations.told(annotation)
 
 
 def load(path: Path) -> ModuleType:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class UserError(Exception):
@@ -12,6 +13,15 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(str(message).split()))
+
+
+def brief(value: Any, said: Callable[[Any], str] = repr, most: int = 60) -> str:
+    """A value as it was typed, of long ones the beginning: a message is one line."""
+    try:
+        text = said(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
@@ -26,7 +36,7 @@ def nearest(name: str, known: Iterable[str], otherwise: str = "there are") -> st
     inner = [known for known in names if known.rpartition(".")[2] == str(name)]
     if len(inner) > 1:
         return f"did you mean {' or '.join(inner)}?"
-    close = inner or difflib.get_close_matches(str(name), names, n=1)
+    close = inner or difflib.get_close_matches(str(name)[:100], names, n=1)
     if close:
         return f"did you mean {close[0]}?"
     return f"{otherwise}: {', '.join(names[:24]) or 'none'}{', ...' if len(names) > 24 else ''}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -101,6 +102,21 @@ def copy_project(root: Path) -> Project:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     return Project(root, environ)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A user's own folder with a paper that is right."""
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "scales").mkdir()
+    paper = yaml.safe_load(
+        (ROOT / "params" / "papers/directpred.yaml").read_text().replace("paper: directpred", "paper: mine")
+    )
+    paper["artifacts"] = {"t": paper["artifacts"]["table8"]}
+    (tmp_path / "papers/mine.yaml").write_text(yaml.safe_dump(paper, sort_keys=False))
+    scale = yaml.safe_load((ROOT / "params" / "scales/tiny.yaml").read_text())
+    (tmp_path / "scales/small.yaml").write_text(yaml.safe_dump(scale))
+    return tmp_path
 
 
 @pytest.fixture

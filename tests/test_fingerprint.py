@@ -39,7 +39,7 @@ CASES = {
 }
 
 GOLDEN = {
-    "everything": "6bfbbc2799c3ec9d",
+    "everything": "e6543c1ec750868f",
     "match": "740dd838efd4bcc5",
     "fstring": "ef284f57884ad159",
     "try": "f337a8fbe78de8fe",
@@ -91,10 +91,17 @@ def test_golden_hashes_on_other_pythons(interpreter):
         "def f(x):\n    return x + 1\n",
         '"""Module."""\ndef f(x):\n    """Doc."""\n    # comment\n    return (x\n            + 1)\n',
         "def f(x):\n    pass\n    'a bare string'\n    return x + 0x1\n",
+        "from pipeline.ranges import Positive\ndef f(x: Positive):\n    return x + 1\n",
+        "def f(x: int | None):\n    return x + 1\n",
     ],
 )
 def test_what_computes_the_same_by_its_text_has_one_fingerprint(same):
     assert canonical(same) == canonical("def f(x):\n    return x + 1")
+
+
+def test_what_a_decorator_may_read_is_seen():
+    one, two = (canonical(f"@dispatch\ndef f(x: {kind}): ...") for kind in ("int", "str"))
+    assert one != two
 
 
 @pytest.mark.parametrize(
@@ -107,6 +114,8 @@ def test_what_computes_the_same_by_its_text_has_one_fingerprint(same):
         "def g(x):\n    return x + 1",
         "def f(x):\n    return x + True",
         "@cache\ndef f(x):\n    return x + 1",
+        "from pipeline.other import Positive\ndef f(x: Positive):\n    return x + 1\n",
+        "def f(x) -> int:\n    return x + 1",
     ],
 )
 def test_what_computes_something_else_has_another(other):

@@ -201,5 +201,7 @@ def test_params_are_found() -> None:
     }  # fmt: skip
     with pytest.raises(UserError, match=r"initialization\.alpha: small needs this key"):
         components.resolve("initialization", {"kind": "small"}, "test")
-    with pytest.raises(UserError, match=r"initialization\.parts: expected Literal"):
+    with pytest.raises(
+        UserError, match=r"initialization\.parts: expected all or weights or projector or readout, found 'half'"
+    ):
         components.resolve("initialization", {"kind": "small", "alpha": 0.1, "parts": "half"}, "test")

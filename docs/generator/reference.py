@@ -7,9 +7,10 @@ import dataclasses
 import importlib
 import inspect
 import json
+import re
 from typing import Any
 
-from pipeline import commands, components
+from pipeline import annotations, commands, components
 from pipeline.planning import composition, options, spec
 
 from . import schemas, signatures
@@ -48,27 +49,13 @@ def _json(value: Any) -> str:
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
-def _words(schema: dict[str, Any]) -> str:
-    """A field's type in words."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if "anyOf" in schema:
-        return " or ".join(_words(one) for one in schema["anyOf"])
-    if "const" in schema:
-        return _json(schema["const"])
-    if "enum" in schema:
-        return " or ".join(_json(value) for value in schema["enum"])
-    kind = schema.get("type", "anything")
-    if kind == "array":
-        if "prefixItems" in schema:
-            inner = schema["prefixItems"]
-            return f"list of {len(inner)}: {_words(inner[0])}"
-        return f"list of {_words(schema['items'])}" if schema.get("items") else "list"
-    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return f"name → {_words(schema['additionalProperties'])}"
-    names = {"object": "mapping", "string": "text", "integer": "whole number", "boolean": "true or false"}
-    return {"null": "nothing", **names}.get(kind, kind)
+def _told(of: type[spec.Strict], key: str) -> str:
+    """What a field of a model takes, in words; other models are links."""
+    text = annotations.words(annotations.field(of, key))
+    for inner in schemas.MODELS:
+        page = "datasets.md" if inner is spec.Normalize and of is not spec.Dataset else ""
+        text = re.sub(rf"\b{inner.__name__}\b", f"[{inner.__name__}]({page}#{inner.__name__.lower()})", text)
+    return text
 
 
 def model(of: type[spec.Strict], level: int = 2) -> str:
@@ -80,7 +67,7 @@ def model(of: type[spec.Strict], level: int = 2) -> str:
         own = schema["properties"][key]
         inside = schemas.INSIDE.get((name, key))
         default = "needed" if field.is_required() else _json(own.get("default", _default(field)))
-        rows.append([f"`{key}`", schemas.FIELDS[name][key], inside[0] if inside else _words(own), default])
+        rows.append([f"`{key}`", schemas.FIELDS[name][key], inside[0] if inside else _told(of, key), default])
     text = signatures.markdown(inspect.cleandoc(of.__doc__ or ""))
     return f"{'#' * level} {name}\n\n{text}\n\n{table(['key', 'meaning', 'what it takes', 'default'], rows)}"
 
@@ -105,11 +92,7 @@ def papers() -> str:
         if key in components.CATEGORIES:
             what = f"[{key}](components/{key}.md), or its name"
         else:
-            what = (
-                schemas.INSIDE["Dataset", "normalize"][0]
-                if key == "normalize"
-                else _words(composition.Run.model_json_schema()["properties"][key])
-            )
+            what = _told(composition.Run, key)
         default = "needed" if field.is_required() else _json(_default(field))
         run.append([f"`{key}`", schemas.FIELDS["Run"][key], what, default])
     body = [
@@ -151,7 +134,7 @@ def datasets() -> str:
         "One entry per data set in `params/datasets.yaml`, or in `datasets.yaml` of a folder given with `--config "
         "extend=FOLDER`. Sources are [components](components/source.md).\n",
         _modeline("datasets.schema.json", "../"),
-        *(model(of) for of in (spec.Dataset, spec.RawFile)),
+        *(model(of) for of in (spec.Dataset, spec.Normalize, spec.RawFile)),
     ]
     return NOTE + "\n".join(body)
 
@@ -166,14 +149,16 @@ def component(of: signatures.Component) -> str:
             [
                 f"`{one.name}`",
                 one.text,
-                f"`{one.annotation}`",
+                annotations.told(one.annotation),
                 "needed" if one.default is signatures.REQUIRED else _json(one.default),
             ]
             for one in of.parameters
         ]
-        parts.append(table(["parameter", "meaning", "type", "default"], rows))
+        parts.append(table(["parameter", "meaning", "what it takes", "default"], rows))
     else:
         parts.append("It has no parameters.\n")
+    if of.relations:
+        parts.append(f"*Checked:* {', '.join(f'`{one}` {word} `{other}`' for one, word, other in of.relations)}.\n")
     if of.returns:
         parts.append(f"*Returns*{chr(10) * 2 if of.returns[0] in '-*' else ' '}{of.returns}\n")
     if of.values:
@@ -221,6 +206,7 @@ def configuration() -> str:
     rows = [
         [
             f"`{field.name}`",
+            annotations.needed(str(field.type)),
             "" if field.default in (None, ()) else f"`{field.default}`",
             schemas.FIELDS["Options"][field.name],
         ]
@@ -230,7 +216,7 @@ def configuration() -> str:
         f"{NOTE}# --config\n\nWhat snakemake and every command take as `--config KEY=VALUE ...`. `make` has some of "
         "them as variables: `SCALE`, `FLAVOUR`, `RAW_DIR`, `DATASETS`, `EXTEND`, and `CORES` for snakemake's "
         "`--cores`.\n\n"
-        f"{table(['key', 'default', 'meaning'], rows)}"
+        f"{table(['key', 'what it takes', 'default', 'meaning'], rows)}"
     )
 
 

@@ -9,14 +9,13 @@ Draft 7, which the YAML extensions of editors read.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
-from pipeline import components
+from pipeline import annotations, components
 from pipeline.planning import composition, spec
 
 from . import signatures
@@ -37,6 +36,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     spec.PaperScale,
     spec.Estimate,
     spec.Dataset,
+    spec.Normalize,
     spec.RawFile,
 )
 
@@ -65,54 +65,13 @@ INSIDE: dict[tuple[str, str], tuple[str, Schema]] = {
     ),
     ("Scale", "measures"): ("kind of measure → parameters", {"$ref": "#/$defs/measures"}),
     ("Dataset", "source"): ("a source, with its parameters", {"$ref": "#/$defs/source"}),
-    ("Dataset", "normalize"): ("`{mean: [...], std: [...]}` or null", {"$ref": "#/$defs/normalize"}),
 }
 """Fields whose values the models take as plain data: in words, and as a schema."""
 
-_NORMALIZE: Schema = {
-    "anyOf": [
-        {"type": "null"},
-        {
-            "type": "object",
-            "properties": {name: {"type": "array", "items": {"type": "number"}} for name in ("mean", "std")},
-            "required": ["mean", "std"],
-            "additionalProperties": False,
-        },
-    ]
-}
-
-
-def _split(annotation: str) -> list[str]:
-    """``list[int | str] | None`` -> its two alternatives."""
-    parts, depth = [""], 0
-    for letter in annotation:
-        depth += {"[": 1, "]": -1}.get(letter, 0)
-        if letter == "|" and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts]
-
 
 def of_type(annotation: str) -> Schema:
-    """The schema of an annotation as a component writes it; an empty one where nothing is checked."""
-    simple = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "None": "null"}
-    found: list[Schema] = []
-    for part in _split(annotation):
-        base, _, inner = part.partition("[")
-        inner = inner.removesuffix("]")
-        if base in simple:
-            found.append({"type": simple[base]})
-        elif base in ("list", "tuple"):
-            item = of_type(inner.split(",")[0]) if inner else {}
-            found.append({"type": "array", **({"items": item} if item else {})})
-        elif base in ("dict", "Mapping"):
-            found.append({"type": "object"})
-        elif base == "Literal":
-            found.append({"enum": list(re.findall(r"['\"]([^'\"]*)['\"]", inner))})
-        else:
-            return {}
-    return found[0] if len(found) == 1 else {"anyOf": found}
+    """The schema of an annotation as a component writes it, with its range; an empty one where nothing is checked."""
+    return _plain(annotations.schema(annotation))
 
 
 def _parameters(known: list[signatures.Component]) -> Schema:
@@ -180,8 +139,6 @@ def _layer(extend: Path | None, more: Schema | None = None) -> Schema:
         text = FIELDS["Run"][name]
         if name in components.CATEGORIES:
             properties[name] = {"description": text, "allOf": [{"$ref": f"#/$defs/{name}"}]}
-        elif name == "normalize":
-            properties[name] = {"description": text, "allOf": [{"$ref": "#/$defs/normalize"}]}
         else:
             own = {
                 key: value for key, value in run["properties"][name].items() if key not in ("title", "default_before")
@@ -223,7 +180,7 @@ def _inner(extend: Path | None) -> Schema:
             "properties": {name: _by_kind(name, extend) for name in components.CATEGORIES},
             "additionalProperties": False,
         },
-        "normalize": _NORMALIZE,
+        "Normalize": _dressed(spec.Normalize),
     }
 
 
@@ -259,6 +216,12 @@ def _dress(schema: Schema, model: str) -> None:
     }.get(model)
     if one_of:
         schema["oneOf"] = [{"required": [name]} for name in one_of]
+
+
+def _dressed(model: type[BaseModel]) -> Schema:
+    schema = _plain(model.model_json_schema())
+    _dress(schema, model.__name__)
+    return schema
 
 
 def _reached(schema: Any, definitions: Schema, found: set[str]) -> set[str]:

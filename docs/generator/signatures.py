@@ -49,6 +49,7 @@ class Component:
     reads: tuple[str, ...]
     values: tuple[str, ...]
     default_before: dict[str, Any]
+    relations: tuple[tuple[str, str, str], ...]
 
     def parameter(self, name: str) -> Parameter:
         """A parameter by name."""
@@ -136,6 +137,7 @@ def read(category: str, kind: str, extend: Path | None = None) -> Component:
         components.reads(category, kind, extend),
         components.values(category, kind, extend),
         components.default_before(category, kind, extend),
+        components.relations(category, kind, extend),
     )
 
 

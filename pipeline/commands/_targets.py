@@ -38,8 +38,7 @@ def catalogue(config: Sequence[str]) -> Catalogue:
     Raises:
         UserError: An item is not KEY=VALUE, or a key or value is wrong.
     """
-    import yaml
-
+    from pipeline.planning import yaml_files
     from pipeline.planning.catalogue import Catalogue
     from pipeline.planning.options import Options
 
@@ -48,7 +47,7 @@ def catalogue(config: Sequence[str]) -> Catalogue:
         name, equals, value = item.partition("=")
         if not equals:
             raise UserError(f"--config {item}: expected KEY=VALUE")
-        given[name] = yaml.safe_load(value)
+        given[name] = yaml_files.parse(value, f"--config {name}")
     return Catalogue(Options.parse(given, dict(os.environ)))
 
 

@@ -23,6 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Say what the targets need, how much of it is there, and how long the rest will take."""
     from pipeline.engine.estimate import Estimate
+    from pipeline.planning import overridden
 
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
     plan, states = found.plan, found.states
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
                       for config, run in plan.runs.items()},
             "datasets": {identity: data.params for identity, data in plan.data.items()},
             "measures": plan.measures,
+            "overridden": [vars(override) for override in sorted(plan.overridden)],
         }  # fmt: skip
         print(json.dumps(shown, indent=1, default=sorted))
         return
@@ -54,6 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{stage:<16}{sum(count.values()):>8}{row}")
     amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
     print(f"about {amount} ({basis})")
+    for line in [*overridden.summaries(plan), *overridden.lines(plan)]:
+        print(line)
     if arguments.specs:
         import yaml
 

@@ -23,29 +23,33 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Say what is at the bottom of it, then name the param, function or input behind each stage that would execute."""
     from pipeline.engine.state import IN_PLACE
+    from pipeline.planning import overridden
     from pipeline.provenance import causes, why
 
-    states = _targets.planned(arguments.targets, _targets.catalogue(arguments.config)).states
+    found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
+    states = found.states
     stale = [state for state in states if state.status != IN_PLACE]
     reasons = {state.node.name: why.explain(states, state) for state in stale}
     bottom = {s.node.name: causes.of_artifact(states, s) for s in stale if s.node.family == "artifact"}
     if arguments.json:
-        found = []
+        told = []
         for state in stale:
             name = state.node.name
             entry = {"node": name, "stage": state.key_file.stage, "status": state.status}
             entry["reasons"] = [reason.data() for reason in reasons[name]]
             if name in bottom:
                 entry["because"] = [{**reason.data(), "nodes": sorted(nodes)} for reason, nodes in bottom[name].items()]
-            found.append(entry)
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+            told.append(entry)
+        print(json.dumps(told, indent=1, ensure_ascii=False))
         return
+    for sentence in overridden.lines(found.plan):
+        print(sentence)
     if not stale:
         print("up to date: no stage would execute")
         return
     together: causes.Causes = {}
-    for found in bottom.values():
-        causes.add(together, found)
+    for cause in bottom.values():
+        causes.add(together, cause)
     for sentence in causes.sentences(together):
         print(f"because: {sentence}")
     # Nodes that are stale for the same reason are told once.

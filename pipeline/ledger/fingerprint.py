@@ -1,4 +1,4 @@
-"""Which code a stage runs, as hashes that comments, docstrings and formatting do not change.
+"""Which code a stage runs, as hashes that comments, docstrings, ranges of parameters and formatting do not change.
 
 The canonical form of a module is its syntax tree written out by this file, not by ``ast.dump`` or
 ``ast.unparse``, whose output differs between Python versions. Absent and empty fields are left out, so a field
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import functools
 import hashlib
 import json
@@ -18,21 +19,25 @@ from pathlib import Path
 from pipeline.files import write_if_different
 
 PACKAGE = Path(__file__).parent.parent
-VERSION = 2
+VERSION = 3
 """Of the canonical form; part of every fingerprint's cache entry."""
 
 DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
-SHARED = ("__init__", "__main__", "components", "durations", "errors", "files", "sizes", "work")
+SHARED = (
+    "__init__", "__main__", "annotations", "components", "durations", "errors", "files", "ranges", "sizes", "work",
+)  # fmt: skip
 """Modules at the top of the package of which the same is true."""
 
 _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
 
 def _is_inert(node: ast.AST) -> bool:
-    """A docstring or another bare string, or ``pass``: statements that compute nothing."""
+    """A docstring or another bare string, ``pass``, or an import of ranges: statements that compute nothing."""
     if isinstance(node, ast.Pass):
         return True
+    if isinstance(node, ast.ImportFrom):
+        return node.module == f"{PACKAGE.name}.ranges"
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -51,7 +56,26 @@ def _joined(values: list[ast.expr]) -> Iterator[ast.expr | str]:
         yield text
 
 
+def _unannotated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    """A function without the types of its arguments, which compute nothing unless a decorator reads them.
+
+    So a parameter's range, which stands there, is in no key: who widens one trains nothing again.
+    """
+    if function.decorator_list or not any(
+        argument.annotation for argument in ast.walk(function.args) if isinstance(argument, ast.arg)
+    ):
+        return function
+    function = copy.copy(function)
+    function.args = copy.deepcopy(function.args)
+    for argument in ast.walk(function.args):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    return function
+
+
 def _write(node: object, out: list[str]) -> None:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        node = _unannotated(node)
     if isinstance(node, ast.Constant):
         # ascii() and not repr(): what counts as printable depends on Python's Unicode tables.
         out.append(f"({type(node.value).__name__} {node.value!a})")

@@ -7,13 +7,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.objectives._pairs import full_precision, mean_over_pairs
+from pipeline.ranges import NonNegative
 
 
 def loss(
     predictions: list[Tensor],
     targets: list[Tensor],
     *,
-    weight: float = 0.0051,
+    weight: NonNegative = 0.0051,
     standardize: bool = True,
     symmetrize: bool = False,
 ) -> Tensor:

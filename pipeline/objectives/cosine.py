@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.ranges import Positive
 
-def loss(predictions: list[Tensor], targets: list[Tensor], *, scale: float = 2.0) -> Tensor:
+
+def loss(predictions: list[Tensor], targets: list[Tensor], *, scale: Positive = 2.0) -> Tensor:
     """Sum over ordered pairs of different views of ``-scale mean(cos(p_i, z_j))``.
 
     The image experiments of Tian 2021: the squared distance of Eq. 1 between l2-normalised outputs is

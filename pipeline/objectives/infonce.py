@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.objectives._pairs import full_precision
+from pipeline.ranges import Positive
 
 
-def loss(predictions: list[Tensor], targets: list[Tensor], *, temperature: float = 0.2) -> Tensor:
+def loss(predictions: list[Tensor], targets: list[Tensor], *, temperature: Positive = 0.2) -> Tensor:
     """Mean over ordered pairs of different views and over images of the contrastive loss (NT-Xent).
 
     Chen 2020 (SimCLR), Eq. 1. The anchor is a *prediction*, and everything that it is compared with is a

@@ -7,16 +7,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.objectives._pairs import full_precision, mean_over_pairs
+from pipeline.ranges import NonNegative
 
 
 def loss(
     predictions: list[Tensor],
     targets: list[Tensor],
     *,
-    invariance: float = 25.0,
-    variance: float = 25.0,
-    covariance: float = 1.0,
-    epsilon: float = 1e-4,
+    invariance: NonNegative = 25.0,
+    variance: NonNegative = 25.0,
+    covariance: NonNegative = 1.0,
+    epsilon: NonNegative = 1e-4,
 ) -> Tensor:
     """Mean over ordered pairs of different views of invariance, variance and covariance term.
 

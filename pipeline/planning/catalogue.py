@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +9,15 @@ from pathlib import Path
 
 from pipeline import components
 from pipeline.components import PACKAGE
-from pipeline.errors import UserError, nearest
+from pipeline.errors import UserError, brief, nearest
 from pipeline.ledger import accepted
-from pipeline.planning import spec, yaml_files
+from pipeline.planning import composition, csv_files, spec, yaml_files
 from pipeline.planning.options import Options
 from pipeline.planning.params import Params
 
 PARAMS = PACKAGE.parent / "params"
+PRINTED = ("value", "std", "unit", "source", "note")
+"""Columns of a file of published numbers that are no axes."""
 SUFFIXES = ("csv", "json", "md", "pdf", "png")
 
 
@@ -48,11 +49,14 @@ class Catalogue:
         self.options = options
         self.extend = Path(options.extend) if options.extend else None
         self.folders = [folder] + ([self.extend] if self.extend else [])
+        self._scales: dict[str, spec.Scale] = {}
         for name in options.datasets:
             self.dataset(name, "--config datasets")
 
     def _files(self, pattern: str) -> dict[str, Path]:
-        return {path.stem: path for folder in self.folders for path in sorted(folder.glob(pattern))}
+        """Files by stem; those that editors leave (``.#tiny.yaml``) are none."""
+        found = (path for folder in self.folders for path in sorted(folder.glob(pattern)))
+        return {path.stem: path for path in found if not path.name.startswith(".")}
 
     @cached_property
     def _papers(self) -> list[Path]:
@@ -69,8 +73,15 @@ class Catalogue:
             if paper.paper in found:
                 raise UserError(f"{shown(path)}: paper: {paper.paper} is declared already; choose another key")
             self._check_flavours(paper, shown(path))
+            self._check_layers(paper, shown(path))
             found[paper.paper] = paper
         return found
+
+    def with_paper(self, paper: spec.Paper) -> Catalogue:
+        """The same declarations with another version of one paper."""
+        other = Catalogue(self.options, self.folders[0])
+        other.papers = {**self.papers, paper.paper: paper}
+        return other
 
     @cached_property
     def paths(self) -> dict[str, Path]:
@@ -88,7 +99,9 @@ class Catalogue:
                 if not isinstance(declared, dict):
                     raise UserError(f"{shown(path)}: expected one entry per data set (name: {{title: ...}})")
                 for name, entry in declared.items():
-                    found[name] = spec.parse(spec.Dataset, entry, f"{shown(path)}: {name}")
+                    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,99}", str(name)):
+                        raise UserError(f"{shown(path)}: {brief(name)}: a name has letters, digits and _ only")
+                    found[str(name)] = spec.parse(spec.Dataset, entry, f"{shown(path)}: {name}")
         return found
 
     def dataset(self, name: str, where: str) -> spec.Dataset:
@@ -107,7 +120,9 @@ class Catalogue:
         Raises:
             UserError: There is none of this name.
         """
-        known = self._files("scales/*.yaml")
+        if name in self._scales:
+            return self._scales[name]
+        known = self._scale_files
         if name not in known:
             raise UserError(f"--config scale={name}: there is no such scale; {nearest(name, list(known))}")
         where = shown(known[name])
@@ -116,14 +131,29 @@ class Catalogue:
             ("datasets", found),
             *((f"papers.{key}.datasets", own) for key, own in found.papers.items()),
         ]:
-            for paper_dataset in group.datasets:
+            for paper_dataset, used in group.datasets.items():
                 self.dataset(paper_dataset, f"{where}: {place}")
+                self.dataset(used if isinstance(used, str) else used["name"], f"{where}: {place}.{paper_dataset}")
+        for place, layer in [
+            ("every_run", found.every_run),
+            *((f"papers.{key}.every_run", own.every_run) for key, own in found.papers.items()),
+        ]:
+            composition.check_values(layer, f"{where}: {place}", self.extend)
         for kind, params in found.measures.items():
             self._check_params("measure", kind, params, f"{where}: measures")
         for paper in found.papers:
             if paper not in self.paper_keys:
                 raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
+        self._scales[name] = found
         return found
+
+    def scale_path(self, name: str) -> Path:
+        """File of a scale, for messages."""
+        return self._scale_files[name]
+
+    @cached_property
+    def _scale_files(self) -> dict[str, Path]:
+        return self._files("scales/*.yaml")
 
     def _check_flavours(self, paper: spec.Paper, where: str) -> None:
         """Names in the flavours of a paper must be names of something: what they change would else change nothing."""
@@ -140,13 +170,29 @@ class Catalogue:
                     if key not in known:
                         raise UserError(f"{place}.{group}: there is no {key!r}; {nearest(key, list(known))}")
 
+    def _check_layers(self, paper: spec.Paper, where: str) -> None:
+        """Values that fit no run are told where they stand, used or not."""
+        layers = {"defaults": paper.defaults}
+        layers |= {f"datasets.{name}": layer for name, layer in paper.datasets.items()}
+        layers |= {f"methods.{name}": layer for name, layer in paper.methods.items()}
+        for place, axes in [("axes", paper.axes), *((f"flavours.{n}.axes", f.axes) for n, f in paper.flavours.items())]:
+            for axis, values in axes.items():
+                if not isinstance(values, str):
+                    layers |= {f"{place}.{axis}.{value}": layer for value, layer in values.items()}
+        for place, layer in layers.items():
+            composition.check_values(layer, f"{where}: {place}", self.extend)
+        for name, measure in paper.measures.items():
+            given = dict(measure.measure)
+            if isinstance(kind := given.pop("kind", None), str):
+                self._check_params("measure", kind, given, f"{where}: measures.{name}")
+
     def _check_params(self, category: str, kind: str, params: Params, where: str) -> None:
-        try:
-            known = components.params(category, kind, self.extend)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from None
+        components.find_from(where, category, kind, self.extend)
+        known = components.params(category, kind, self.extend)
         for param in params.keys() - known.keys():
             raise UserError(f"{where}.{kind}.{param}: no such key; {nearest(param, list(known))}")
+        for param, value in params.items():
+            components.check(category, kind, param, value, where, self.extend)
 
     @cached_property
     def accepted(self) -> list[accepted.Entry]:
@@ -156,7 +202,7 @@ class Catalogue:
     @cached_property
     def scales(self) -> list[str]:
         """Names of all scales."""
-        return sorted(self._files("scales/*.yaml"))
+        return sorted(self._scale_files)
 
     @cached_property
     def registry(self) -> dict[tuple[str, str], dict[str, str]]:
@@ -165,8 +211,8 @@ class Catalogue:
         for folder in self.folders:
             path = folder / "artifacts.csv"
             if path.is_file():
-                with path.open(encoding="utf-8", newline="") as file:
-                    found |= {(row["paper"], row["artifact"]): row for row in csv.DictReader(file)}
+                rows = csv_files.load(path, shown(path), ("paper", "artifact", "kind", "title"))
+                found |= {(row["paper"], row["artifact"]): row for row in rows}
         for key, paper in self.papers.items():
             for name, artifact in paper.artifacts.items():
                 found.setdefault(
@@ -174,18 +220,24 @@ class Catalogue:
                 )
         return found
 
-    def published(self, name: str, where: str) -> list[dict[str, str]]:
-        """Rows of a file of published numbers.
+    def published(self, declared: spec.Published, artifact: spec.Artifact, where: str) -> list[dict[str, str]]:
+        """Printed numbers of an artifact: the rows of a file that ``where`` selects.
+
+        Its columns are the axes along which the artifact has several values, and may be those with one; what ``where``
+        names; and :data:`PRINTED`.
 
         Raises:
-            UserError: There is no such file.
+            UserError: There is no such file, or it lacks a column, has one that is no axis, or holds no numbers.
         """
         for folder in reversed(self.folders):
-            path = folder / "published" / name
+            path = folder / "published" / declared.file
             if path.is_file():
-                with path.open(encoding="utf-8", newline="") as file:
-                    return list(csv.DictReader(file))
-        raise UserError(f"{where}: published.file: there is no file published/{name}")
+                axes = artifact.axes()
+                several = [axis for axis, values in axes.items() if len(values) > 1]
+                also = [*axes, *declared.where, *PRINTED[1:]]
+                rows = csv_files.load(path, shown(path), ["value", *several], also, ("value", "std"))
+                return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
+        raise UserError(f"{where}: published.file: there is no file published/{declared.file}")
 
     # -- names of targets
 

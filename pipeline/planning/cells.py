@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError, nearest
-from pipeline.planning import composition, spec
-from pipeline.planning.catalogue import Request
+from pipeline.planning import composition, overridden, params, spec
+from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import Params, nested, overlay, paths
 from pipeline.planning.spec import Artifact, Paper, Scale
@@ -61,12 +61,14 @@ class Directives:
         reference: The method (or ``last``) with whose checkpoint a cell's is compared.
         axes: The axes that name methods: those of what is compared, and none of what it is compared with.
         where: File and entry, for messages.
+        swept: What the axes set, which a scale leaves alone.
     """
 
     where: str = ""
     reads: list[str] = field(default_factory=list)
     reference: str | None = None
     axes: list[str] = field(default_factory=list)
+    swept: list[Params] = field(default_factory=list)
 
     def take(self, layer: Params, axis: str) -> Params:
         """The layer without what is meant for here."""
@@ -100,7 +102,10 @@ class CellExpander:
             raise UserError(f"{where}: measure: {artifact.measure} is none of: {', '.join(paper.measures)}")
         self.measure = paper.measures[artifact.measure]
         self.value = self.flavour.measures.get(artifact.measure, self.measure.value)
-        self.seeds = range(needs.catalogue.options.seeds or min(artifact.seeds, scale.seeds or artifact.seeds))
+        most = scale.seeds or artifact.seeds
+        if most < artifact.seeds and not needs.catalogue.options.seeds:
+            needs.overridden.add(overridden.single(paper.paper, request.scale, "seeds", artifact.seeds, most))
+        self.seeds = range(needs.catalogue.options.seeds or min(artifact.seeds, most))
 
     def cells(self) -> Iterator[Cell]:
         """All cells in the order of the declaration, then the baselines."""
@@ -136,7 +141,7 @@ class CellExpander:
         cell.trained_epochs = self.scale.trained(cell.epochs)
         compared = directives.reference or self.measure.measure.get("reference")
         last = self._last() if compared == "last" else None
-        config = self._run(cell, params, own, ends=last)
+        config = self._run(cell, params, own, ends=last, swept=directives.swept)
         protocol = self._protocol(cell, config, compared, last, directives)
         if directives.reads:
             cell.value = "_".join([self.value, *directives.reads])
@@ -154,23 +159,55 @@ class CellExpander:
         """Where the scale says what it changes, for messages."""
         own = self.request.paper in self.needs.catalogue.scale(self.request.scale).papers
         keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
-        return f"params/scales/{self.request.scale}.yaml: {keys}"
+        return f"{self._scale_file()}: {keys}"
 
-    def _run(self, cell: Cell, params: Params, own: tuple[str, ...] = (), ends: int | None = None) -> str:
+    def _scale_file(self) -> str:
+        return shown(self.needs.catalogue.scale_path(self.request.scale))
+
+    def _run(
+        self,
+        cell: Cell,
+        params: Params,
+        own: tuple[str, ...] = (),
+        ends: int | None = None,
+        swept: Sequence[Params] = (),
+    ) -> str:
         """Plan the run of a cell, once the scale has set its params; returns its identity.
 
-        A schedule that names no end has that of the training: ``ends``, or the cell's milestone.
+        A schedule that names no end has that of the training: ``ends``, or the cell's milestone. Params that count
+        epochs of the training are mapped as these are, unless the scale says them itself. What the artifact sweeps is
+        laid over what the scale sets.
         """
         cell.dataset, given = self._used(cell.paper_dataset)
-        data = self.needs.add_data(cell.dataset, given, self.scale.tracked, self.where)
+        said = f"{self._scale_file()}: datasets.{cell.paper_dataset}"
+        data = self.needs.add_data(cell.dataset, given, self.scale.tracked, self.where, said)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
-        params = overlay(params, composition.only_known(layer, params, self._in_scale(), self.needs.extend))
-        params.setdefault("normalize", self.needs.catalogue.datasets[cell.dataset].normalize)
+        layer = composition.only_known(layer, params, self._in_scale(), self.needs.extend)
+        layer = composition.below(layer, swept, self.needs.extend)
+        if not own:
+            self.needs.overridden |= set(overridden.compared(self.paper.paper, self.request.scale, params, layer))
+        params = overlay(params, layer)
+        for sweep in swept:
+            params = overlay(params, sweep)
+        statistics = self.needs.catalogue.datasets[cell.dataset].normalize
+        params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
+        self._map_epochs(run, paths(layer))
         if run["schedule"].get("epochs", 0) is None:
             run["schedule"]["epochs"] = ends or cell.trained_epochs
+        if cell.trained_epochs:
+            components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
+
+    def _map_epochs(self, run: Params, said: set[str]) -> None:
+        """Map leaves that count epochs of the paper's training, where the scale has not ``said`` them, to its own."""
+        for part in params.PARTS:
+            for param in components.of_training(part, run[part]["kind"], self.needs.extend):
+                value = run[part][param]
+                if value is not None and f"{part}.{param}" not in said:
+                    mapped = self.scale.mapped(value)
+                    run[part][param] = max(round(mapped), 1) if isinstance(value, int) else mapped
 
     def _check_value(self, name: str) -> None:
         """A measure may say which values it has; a wrong name would else be found when everything is measured."""
@@ -195,12 +232,20 @@ class CellExpander:
         or that of another method with the same seed after as many epochs.
         """
         declared = self.measure.measure
-        params = {**declared, **self.scale.measures.get(declared.get("kind", ""), {})}
+        kind = declared.get("kind", "")
+        own = self.scale.measures.get(kind, {})
+        self.needs.overridden |= {
+            overridden.single(self.paper.paper, self.request.scale, f"{kind}.{param}", declared[param], value)
+            for param, value in own.items()
+            if declared.get(param, value) != value
+        }
+        params = {**declared, **own}
         if last is not None:
             params["reference"] = f"{{config}}/{{seed}}/epoch{last:04d}"
         elif compared is not None:
             chosen = {axis: value for axis, value in cell.axes.items() if axis not in directives.axes}
-            other = self._run(cell, self._layers({**chosen, "method": compared})[0])
+            below, beside = self._layers({**chosen, "method": compared})
+            other = self._run(cell, below, swept=beside.swept)
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
             params["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
@@ -234,12 +279,7 @@ class CellExpander:
         swept = set().union(*map(paths, sweeps)) if sweeps else set()
         for layer in sweeps:
             params = overlay(params, layer)
-        clash = sorted(swept & paths(self.scale.every_run))
-        if clash:
-            raise UserError(
-                f"{self._in_scale()}: {clash[0]}: {self.request.paper}/{self.request.artifact} sweeps this param; "
-                "remove it from the scale"
-            )
+        directives.swept = sweeps
         for part, by_kind in self.flavour.kinds.items():
             more = by_kind.get((params.get(part) or {}).get("kind", ""), {})
             more = {param: value for param, value in more.items() if f"{part}.{param}" not in swept}
@@ -261,7 +301,10 @@ class CellExpander:
             known = ", ".join([*_RESERVED, *self.paper.axes])
             raise UserError(f"{self.where}: {name}: no such axis; declare it under axes, or use one of: {known}")
         if isinstance(axis, str):
-            return nested(axis, value)
+            try:
+                return params.shaped(nested(axis, value))
+            except ValueError as error:
+                raise UserError(f"{self.where}: {name}: {error}") from None
         if str(value) not in axis:
             raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
         return overlay({}, axis[str(value)])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from pipeline import components
+from pipeline import annotations, components
 from pipeline.errors import UserError, nearest
-from pipeline.planning.params import PARTS, Params
-from pipeline.planning.spec import Strict, parse
+from pipeline.planning.params import PARTS, Params, overlay
+from pipeline.planning.spec import Normalize, Strict, parse
+from pipeline.ranges import Count, Interval
 
 
 def _param(type_: Any, default: Any, **more: Any) -> Any:
@@ -35,12 +36,57 @@ class Run(Strict):
     optimizer: Params
     schedule: Params = _param(dict, {"kind": "constant"})
     initialization: Params = _param(dict, {"kind": "standard"}, default_before={"kind": "standard"})
-    normalize: Params | None = _param(dict, None)
+    normalize: Normalize | None = _param(dict, None)
     split: Literal["train", "train+unlabeled"] = _param(str, "train")
-    batch_size: int = _param(int, 128, gt=0)
+    batch_size: Count = _param(int, 128)
     precision: Literal["fp32", "tf32", "bf16"] = _param(str, "fp32")
-    threads: int = _param(int, 1, gt=0)
+    threads: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1)
     deterministic: bool = _param(bool, False, default_before=False)
+
+
+_PLAIN = create_model(
+    "Plain",
+    __base__=Strict,
+    **{name: (annotations.field(Run, name), None) for name in Run.model_fields if name not in PARTS},
+)
+"""The params of a run that are no components, none of which a layer has to have."""
+
+
+def check_values(layer: Mapping[str, Any], where: str, extend: Path | None = None) -> None:
+    """Refuse values that would fit no run, whatever the layers below say.
+
+    Args:
+        layer: Params that one layer sets. Unknown ones are for :func:`compose`, which knows their kinds.
+        where: File and entry, for messages.
+        extend: Folder of the user's own components.
+
+    Raises:
+        UserError: A component that does not exist, a value of the wrong type or out of its range.
+    """
+    for name, value in layer.items():
+        if name in PARTS:
+            value = value if isinstance(value, Mapping) else {"kind": value}
+            kinds = [value["kind"]] if "kind" in value else components.kinds(name, extend)
+            if "kind" in value:
+                components.find_from(where, name, value["kind"], extend)
+            for param, set_to in value.items():
+                _check_value(name, kinds, param, set_to, where, extend)
+        elif name in _PLAIN.model_fields:
+            parse(_PLAIN, {name: value}, where)
+
+
+def _check_value(part: str, kinds: list[str], param: str, value: Any, where: str, extend: Path | None) -> None:
+    """Refuse a param's value that none of the kinds which have the param would take."""
+    refused = None
+    for kind in kinds:
+        if param in components.params(part, kind, extend):
+            try:
+                components.check(part, kind, param, value, where, extend)
+                return
+            except UserError as error:
+                refused = refused or error
+    if refused is not None:
+        raise refused
 
 
 def only_known(params: Mapping[str, Any], run: Mapping[str, Any], where: str, extend: Path | None) -> Params:
@@ -74,6 +120,30 @@ def _contradictions(run: Params, where: str) -> None:
                 raise UserError(f"{where}: predictor.{param}: there is no predictor; remove {param}")
     if run["projector"]["kind"] == "none" and run["encoder"]["kind"] == "pixels" and run["objective"] is None:
         raise UserError(f"{where}: nothing to train")
+
+
+def below(layer: Mapping[str, Any], swept: Iterable[Mapping[str, Any]], extend: Path | None = None) -> Params:
+    """What is left of a scale's layer below what an artifact sweeps.
+
+    A component of the scale is left out where the artifact sweeps its kind, or a param that only the paper's kind has.
+    """
+    above: Params = {}
+    for sweep in swept:
+        above = overlay(above, sweep)
+    kept: Params = {}
+    for name, value in layer.items():
+        if name not in above:
+            kept[name] = value
+        elif name in PARTS:
+            value = {"kind": value} if isinstance(value, str) else value
+            kind = value.get("kind")
+            wanted = {"kind": kind, **above[name]}
+            if kind is not None and (
+                wanted.pop("kind") != kind or not wanted.keys() <= components.params(name, kind, extend).keys()
+            ):
+                continue
+            kept[name] = {param: set_to for param, set_to in value.items() if param not in above[name]}
+    return {name: value for name, value in kept.items() if value != {}}
 
 
 _HINTS = {

@@ -11,6 +11,7 @@ from pipeline.ledger import naming
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning import composition
 from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.overridden import Override
 from pipeline.planning.params import Params
 from pipeline.planning.spec import Scale
 
@@ -59,12 +60,21 @@ class Needs:
         self.runs: dict[str, RunPlan] = {}
         self.measures: dict[str, Params] = {}
         self.simulations: dict[str, SimulationPlan] = {}
+        self.overridden: set[Override] = set()
 
-    def add_data(self, name: str, given: Params, tracked: bool, where: str) -> str:
-        """Plan a data set; returns its identity, the name of its folder."""
+    def add_data(self, name: str, given: Params, tracked: bool, where: str, said: str) -> str:
+        """Plan a data set; returns its identity, the name of its folder.
+
+        Args:
+            name: Which one.
+            given: Params of its source that a scale sets.
+            tracked: Whether the scale's runs are.
+            where: Entry that asks for it, for messages.
+            said: Entry that says what is ``given``, for messages.
+        """
         declared = self.catalogue.dataset(name, where)
         source = {**declared.source, **given}
-        resolved = components.resolve("source", source, f"params/datasets.yaml: {name}", self.extend)
+        resolved = components.resolve("source", source, said if given else f"params/datasets.yaml: {name}", self.extend)
         kept, omitted_defaults = composition.prune({"source": resolved}, self.extend)
         listed = [file.model_dump(exclude_none=True) for file in declared.files]
         content = {"name": name, "classes": declared.classes, "files": listed, **kept}

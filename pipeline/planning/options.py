@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pipeline import sizes
-from pipeline.errors import UserError, nearest
+from pipeline import annotations, sizes
+from pipeline.errors import UserError, brief, nearest
+from pipeline.ranges import Interval, Seeds
 
 SEEDS_AT_ONCE = 4
 """Trained in turns by one process on a GPU, where the user says nothing."""
@@ -21,11 +22,11 @@ class Options:
     flavour: str = "paper"
     raw_dir: str | None = None
     datasets: tuple[str, ...] = ()
-    seeds: int | None = None
+    seeds: Seeds | None = None
     extend: str | None = None
     device: str | None = None
-    memory: int | None = None
-    interleave: int | None = None
+    memory: Annotated[int, Interval(ge=1, le=1_000_000_000_000_000)] | None = None
+    interleave: Annotated[int, Interval(ge=1, le=64)] | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
@@ -43,14 +44,15 @@ class Options:
         for name in ("scale", "flavour", "raw_dir", "extend", "device"):
             if name in values and not isinstance(values[name], str):
                 raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
-        if "seeds" in values and (not isinstance(values["seeds"], int) or values["seeds"] < 1):
-            raise UserError(f"--config seeds: expected a number from 1 on, found {values['seeds']!r}")
-        if "interleave" in values:
-            found = values["interleave"]
-            if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-                raise UserError(f"--config interleave: expected a number of seeds from 1 on, found {found!r}")
         if "memory" in values:
             values["memory"] = _bytes(values["memory"])
+        for name in ("seeds", "memory", "interleave"):
+            if name in values:
+                annotation = str(cls.__dataclass_fields__[name].type).removesuffix(" | None")
+                try:
+                    annotations.checked(values[name], annotation)
+                except ValueError as error:
+                    raise UserError(f"--config {name}: expected {error}, found {brief(values[name])}") from None
         if "datasets" in values:
             found = values["datasets"]
             if not isinstance(found, str | list | tuple) or not found:

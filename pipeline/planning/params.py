@@ -5,10 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.errors import brief
+
 Params = dict[str, Any]
 
 PARTS = ("views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule", "initialization")
 """The params of a run that are components."""
+
+
+NAMES = ("like", "reads", "reference")
+"""What a layer may say beside params: names of other things."""
+
+
+def shaped(layer: Params) -> Params:
+    """A layer as it was given.
+
+    Raises:
+        ValueError: A component is neither a name nor a mapping with text as its keys, or a name is no text.
+    """
+    for name, value in layer.items():
+        kind = value.get("kind", "") if isinstance(value, Mapping) else value
+        if name in PARTS and (not isinstance(kind, str) or kind == "" != value == ""):
+            raise ValueError(f"{name}: expected the name of one, or its keys {{kind: ..., ...}}, found {brief(value)}")
+        if name in NAMES and not isinstance(value, str):
+            raise ValueError(f"{name}: expected a name, found {brief(value)}")
+    return layer
 
 
 def overlay(base: Params, extra: Mapping[str, Any]) -> Params:
@@ -29,15 +50,20 @@ def overlay(base: Params, extra: Mapping[str, Any]) -> Params:
     return result
 
 
-def paths(params: Mapping[str, Any]) -> set[str]:
-    """Dotted names of the params that a layer sets."""
-    found = set()
+def values(params: Mapping[str, Any]) -> Params:
+    """Dotted names of params with their values."""
+    found: Params = {}
     for name, value in params.items():
         if name in PARTS and isinstance(value, Mapping):
-            found |= {f"{name}.{param}" for param in value}
+            found |= {f"{name}.{param}": set_to for param, set_to in value.items()}
         else:
-            found.add(f"{name}.kind" if name in PARTS else name)
+            found[f"{name}.kind" if name in PARTS else name] = value
     return found
+
+
+def paths(params: Mapping[str, Any]) -> set[str]:
+    """Dotted names of the params that a layer sets."""
+    return set(values(params))
 
 
 def nested(path: str, value: Any) -> Params:

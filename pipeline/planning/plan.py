@@ -13,6 +13,7 @@ from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.catalogue import Catalogue, Request, shown
 from pipeline.planning.cells import Cell, CellExpander
 from pipeline.planning.needs import Needs
+from pipeline.planning.overridden import single
 from pipeline.planning.params import Params
 from pipeline.planning.spec import Artifact, Scale
 
@@ -66,7 +67,7 @@ class Plan(Needs):
             measure = reader.measure
             number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
         else:
-            cells = list(self._simulated(artifact, scale, where))
+            cells = list(self._simulated(request, artifact, scale, where))
             number = {"value": "value", "unit": artifact.unit, "title": artifact.quantity or artifact.title}
         params: Params = {
             "paper": {"key": paper.paper, "title": paper.title, "authors": paper.authors, "year": paper.year},
@@ -92,13 +93,16 @@ class Plan(Needs):
         nodes = sorted({node for cell in cells for node in cell.nodes})
         return ArtifactPlan(request, artifact, params, nodes)
 
-    def _simulated(self, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
+    def _simulated(self, request: Request, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
         """Cells of an artifact that shows one simulation."""
         assert artifact.simulation is not None
         given = {"kind": artifact.simulation} if isinstance(artifact.simulation, str) else artifact.simulation
         resolved = components.resolve("simulation", given, where, self.extend)
-        if scale.replications is not None and "replications" in resolved:
-            resolved["replications"] = min(resolved["replications"], scale.replications)
+        most = scale.replications
+        if most is not None and resolved.get("replications", most) > most:
+            path = f"{resolved['kind']}.replications"
+            self.overridden.add(single(request.paper, request.scale, path, resolved["replications"], most))
+            resolved["replications"] = most
         identity = self.add_simulation(resolved, scale.tracked)
         axes = artifact.axes()
         for values in itertools.product(*axes.values()):
@@ -106,11 +110,7 @@ class Plan(Needs):
 
     def _published(self, artifact: Artifact, where: str) -> list[dict[str, Any]]:
         """Rows of printed numbers that belong to an artifact."""
-        declared = artifact.published
-        if declared is None:
-            return []
-        rows = self.catalogue.published(declared.file, where)
-        return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
+        return self.catalogue.published(artifact.published, artifact, where) if artifact.published else []
 
     def nodes(self) -> Iterator[Node]:
         """All nodes, every one after those that it reads."""

@@ -1,26 +1,45 @@
 """The files under params/: what they may say.
 
-Precedence of their layers: defaults of the paper < its data set < method < what the artifact sweeps < flavour; the
-scale then sets its own params for all methods alike. A swept param is left alone by the flavour, and a scale that sets
-it is refused.
+Precedence of their layers: defaults of the paper < its data set < method < flavour < the scale, which sets its own
+leaves for all methods alike < what the artifact sweeps. So what an artifact sweeps has in it the values that it says,
+at every scale.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import UserError, nearest
-from pipeline.planning.params import Params, overlay
+from pipeline import annotations
+from pipeline.errors import UserError, brief, nearest
+from pipeline.planning.params import Params, overlay, shaped
+from pipeline.ranges import (
+    Epochs,
+    Fraction,
+    Interval,
+    Len,
+    NonNegative,
+    PositiveFraction,
+    Real,
+    Replications,
+    Seeds,
+    Side,
+)  # fmt: skip
+
+Layer = Annotated[Params, AfterValidator(shaped)]
+"""Params of a run, as one layer sets them."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+"""A name that becomes that of a file."""
+Images = Annotated[int, Interval(ge=1, le=1_000_000_000)]
+"""How many images."""
 
 
 class Strict(BaseModel):
     """Plain data without keys that nobody knows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class RawFile(Strict):
@@ -31,13 +50,37 @@ class RawFile(Strict):
     md5: str | None = None
     sha256: str | None = None
     checksum: Literal["unpublished"] | None = None
-    bytes: int | None = None
+    bytes: Annotated[int, Interval(ge=0, le=10**15)] | None = None
     folder: str | list[str] | None = None
     contents: dict[str, str | None] | None = None
     unpack: bool | None = None
     optional: bool | None = None
     page: str | None = None
     layout: str | None = None
+
+
+class Normalize(Strict):
+    """What is subtracted from every channel, and what it is divided by."""
+
+    mean: Annotated[list[Fraction], Len(1, 64)]
+    std: Annotated[list[PositiveFraction], Len(1, 64)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_intensities(cls, found: Any) -> Any:
+        for name, values in found.items() if isinstance(found, dict) else ():
+            numbers = [value for value in values if isinstance(value, int | float)] if isinstance(values, list) else []
+            if max(numbers, default=0) > 1:
+                raise ValueError(f"{name}: expected intensities from 0 to 1, found {brief(values)}; divide them by 255")
+        return found
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Normalize:
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"expected one std per channel, as many as mean has: {len(self.mean)}, not {len(self.std)}"
+            )
+        return self
 
 
 class Dataset(Strict):
@@ -49,10 +92,10 @@ class Dataset(Strict):
     licence: str | None = None
     citation: str | None = None
     homepage: str | None = None
-    classes: int
-    image_size: int | None = None
-    splits: dict[str, int | None] = {}
-    normalize: Params | None = None
+    classes: Annotated[int, Interval(ge=1, le=1_000_000)]
+    image_size: Side | None = None
+    splits: dict[str, Images | None] = {}
+    normalize: Normalize | None = None
     notes: str | None = None
 
 
@@ -66,11 +109,11 @@ class Claim(Strict):
     """
 
     text: str
-    greater: tuple[Params | str, Params | str] | None = None
-    by: float = 0.0
-    above: float | None = None
-    below: float | None = None
-    spread_above: float | None = None
+    greater: Annotated[tuple[Params | str, Params | str], Field(strict=False)] | None = None
+    by: NonNegative = 0.0
+    above: Real | None = None
+    below: Real | None = None
+    spread_above: NonNegative | None = None
     rising: str | None = None
     where: Params = {}
     for_each: list[str] = []
@@ -90,8 +133,12 @@ class Claim(Strict):
 class Published(Strict):
     """Printed numbers: a file in params/published whose key columns are axes, optionally only some rows."""
 
-    file: str
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}\.csv$")]
     where: Params = {}
+
+
+Axis = Annotated[list[str | int | float | bool], Len(1, 10_000)]
+"""Values of an axis."""
 
 
 class Artifact(Strict):
@@ -104,14 +151,14 @@ class Artifact(Strict):
     title: str
     kind: Literal["table", "figure"] = "table"
     draw: Params | str | None = None
-    rows: dict[str, list] = {}
-    columns: dict[str, list] = {}
-    fixed: Params = {}
+    rows: dict[str, Axis] = {}
+    columns: dict[str, Axis] = {}
+    fixed: dict[str, str | int | float | bool] = {}
     measure: str | None = None
     simulation: Params | str | None = None
     unit: str = ""
     quantity: str = ""
-    seeds: int = 1
+    seeds: Seeds = 1
     published: Published | None = None
     claims: list[Claim] = []
     baselines: bool = True
@@ -123,6 +170,15 @@ class Artifact(Strict):
             raise ValueError("expected measure or simulation, one of them")
         if self.measure is not None and (self.unit or self.quantity):
             raise ValueError("unit and quantity go with simulation; a measure has its own")
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_are_numbers(self) -> Artifact:
+        for value in self.axes().get("epochs", []) if self.measure is not None else []:
+            try:
+                annotations.checked(value, "Epochs")
+            except ValueError as error:
+                raise ValueError(f"epochs: expected {error}, found {brief(value)}") from None
         return self
 
     def axes(self) -> dict[str, list]:
@@ -144,42 +200,55 @@ class Flavour(Strict):
     reports."""
 
     kinds: dict[str, dict[str, Params]] = {}
-    axes: dict[str, str | dict[str, Params]] = {}
+    axes: dict[str, str | dict[str, Layer]] = {}
     measures: dict[str, str] = {}
 
 
 class Paper(Strict):
     """A file of params/papers."""
 
-    paper: str
+    paper: Name
     title: str
     authors: str
-    year: int
+    year: Annotated[int, Interval(ge=1900, le=2200)]
     citation: str | None = None
-    defaults: Params = {}
-    datasets: dict[str, Params] = {}
-    flavours: dict[str, Flavour] = {}
-    methods: dict[str, Params] = {}
-    axes: dict[str, str | dict[str, Params]] = {}
+    defaults: Layer = {}
+    datasets: dict[str, Layer] = {}
+    flavours: dict[Name, Flavour] = {}
+    methods: dict[str, Layer] = {}
+    axes: dict[str, str | dict[str, Layer]] = {}
     measures: dict[str, Measure] = {}
-    artifacts: dict[str, Artifact] = {}
+    artifacts: dict[Name, Artifact] = {}
 
 
 class Estimate(Strict):
     """Guess at durations for a machine that has no receipts yet (seconds)."""
 
-    epoch: float
-    measurement: float
-    start: float = 5.0
+    epoch: NonNegative
+    measurement: NonNegative
+    start: NonNegative = 5.0
     basis: str
+
+
+def _named(used: Params) -> Params:
+    """What stands for a data set says which one it is."""
+    if not isinstance(used.get("name"), str):
+        raise ValueError("expected a data set with its name, such as {name: shapes, train: 192}")
+    return used
+
+
+Used = str | Annotated[Params, AfterValidator(_named)]
+"""What stands for a data set: its name, or that and params of its source."""
+Points = dict[Annotated[int, Interval(ge=1, le=100_000)], Epochs]
+"""Epochs of the paper and those that are trained for them."""
 
 
 class PaperScale(Strict):
     """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike."""
 
-    datasets: dict[str, str | Params] = {}
-    epochs: dict[int, int] = {}
-    every_run: Params = {}
+    datasets: dict[str, Used] = {}
+    epochs: Points = {}
+    every_run: Layer = {}
     estimate: Estimate | None = None
 
 
@@ -189,15 +258,15 @@ class Scale(Strict):
     title: str
     tracked: bool = False
     gpu: bool = False
-    datasets: dict[str, str | Params] = {}
-    epochs: dict[int, int] = {}
-    max_epochs: int | None = None
-    seeds: int | None = None
+    datasets: dict[str, Used] = {}
+    epochs: Points = {}
+    max_epochs: Epochs | None = None
+    seeds: Seeds | None = None
     baselines: bool = False
-    every_run: Params = {}
+    every_run: Layer = {}
     papers: dict[str, PaperScale] = {}
     measures: dict[str, Params] = {}
-    replications: int | None = None
+    replications: Replications | None = None
     estimate: Estimate
 
     def of(self, paper: str) -> Scale:
@@ -213,49 +282,88 @@ class Scale(Strict):
         )
 
     def trained(self, epochs: int) -> int:
-        """Epochs that stand for the paper's ``epochs``: linear between the given points, at least 1 from 1 on."""
+        """Epochs that stand for the paper's ``epochs``, at least 1 from 1 on."""
+        return max(round(self.mapped(epochs)), 1) if epochs else 0
+
+    def mapped(self, epochs: float) -> float:
+        """When in a training is what the paper has after ``epochs``: linear between the given points."""
         if not self.epochs:
             return epochs
         points = sorted({0: 0, **self.epochs}.items())
         for (left, low), (right, high) in itertools.pairwise(points):
             if epochs <= right:
-                between = low + (high - low) * (epochs - left) / (right - left)
-                return max(round(between), 1) if epochs else 0
+                return low + (high - low) * (epochs - left) / (right - left)
         left, low = points[-1]
-        return round(low * epochs / left)
+        return low * epochs / left
 
 
-def _oneline(error: ValidationError, where: str) -> UserError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+def _place(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[str], Any]:
+    """Where in a file an error is, and the type that is expected there (None for what can be no key)."""
+    keys: list[str] = []
+    of: Any = model
+    for at, part in enumerate(loc):
+        of, rest = annotations.unwrapped(of), loc[at:]
+        if isinstance(of, type) and issubclass(of, BaseModel):
+            if part not in of.model_fields:
+                return [*keys, *map(str, rest)], None
+            of = annotations.field(of, str(part))
+        elif annotations.alternatives(of):
+            # pydantic names the alternative that it tried; what was expected is any of them
+            inside = [one for one in annotations.alternatives(of) if annotations.inner(one) is not None]
+            if len(rest) == 1 or not inside:
+                return keys, of
+            of = inside[0]
+            continue
+        elif part == "[key]":
+            return keys, str
+        elif (found := annotations.inner(of, part)) is not None:
+            of = found
+        else:
+            return [*keys, *map(str, rest)], None
+        keys.append(str(part))
+    return keys, of
+
+
+def _oneline(model: type[BaseModel], error: ValidationError, where: str) -> UserError:
+    """One line for a validation error: the key, what is expected, what was found, and of unknown keys the nearest."""
+    errors = error.errors()
+    first = errors[0]
+    # of a union pydantic tells what each alternative says: the word of a validator of ours is the one to hear
+    first = next((e for e in errors if e["type"] == "value_error" and e["loc"][:-1] == first["loc"][:-1]), first)
+    keys, of = _place(model, first["loc"])
+    place = ": ".join([where, *([".".join(brief(key, str) for key in keys)] if keys else [])])
     if first["type"] == "extra_forbidden":
-        return UserError(f"{where}: {key}: unknown key")
+        known = _fields(model, first["loc"][:-1])
+        return UserError(f"{place}: unknown key; {nearest(first['loc'][-1], known, 'the keys here are')}")
     if first["type"] == "missing":
-        return UserError(f"{where}: {key}: this key is needed")
-    found = f", found {first['input']!r}" if not isinstance(first["input"], dict) else ""
-    return UserError(f"{where}: {key}: {first['msg']}{found}")
+        return UserError(f"{place}: this key is needed")
+    found = f", found {brief(first['input'])}" if not isinstance(first["input"], BaseModel) else ""
+    if first["type"] == "value_error":
+        return UserError(f"{place}: {first['msg'].removeprefix('Value error, ')}")
+    if first["type"] == "string_pattern_mismatch":
+        wanted = (
+            "a name of letters, digits, - and _" if r"\." not in str(first["ctx"]) else "the name of a file, NAME.csv"
+        )
+        return UserError(f"{place}: expected {wanted}{found}")
+    if of is None or annotations.models(of):
+        wanted = (
+            "a mapping (key: value, ...)"
+            if "dictionary" in first["msg"]
+            else "a list"
+            if "list" in first["msg"]
+            else "text"
+        )
+        return UserError(f"{place}: expected {wanted}{found}")
+    return UserError(f"{place}: expected {annotations.words(of)}{found}")
 
 
-def _suggest(model: type[BaseModel], error: ValidationError, where: str) -> UserError:
-    """One line for a validation error, with the nearest key that exists or the list of them."""
-    first = error.errors()[0]
-    if first["type"] != "extra_forbidden":
-        return _oneline(error, where)
-    known: list[str] = list(model.model_fields)
-    kind: Any = model
-    for part in first["loc"][:-1]:
-        field = kind.model_fields.get(part) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-        found = [] if field is None else list(_models(field.annotation))
-        if found:
-            kind, known = found[0], list(found[0].model_fields)
-    return UserError(f"{_oneline(error, where)}; {nearest(first['loc'][-1], known, 'the keys here are')}")
-
-
-def _models(annotation: Any) -> Iterable[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _models(inner)
+def _fields(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """Keys of the model at a place."""
+    kind = model
+    for part in loc:
+        field = kind.model_fields.get(str(part))
+        kind = next(iter(annotations.models(field.annotation)), kind) if field is not None else kind
+    return list(kind.model_fields)
 
 
 def parse(model: type[Strict], data: Any, where: str) -> Any:
@@ -267,4 +375,6 @@ def parse(model: type[Strict], data: Any, where: str) -> Any:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _suggest(model, error, where) from None
+        raise _oneline(model, error, where) from None
+    except RecursionError:
+        raise UserError(f"{where}: nested too deeply; write it with fewer levels") from None

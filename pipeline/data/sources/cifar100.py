@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.data import cifar
+from pipeline.ranges import Count
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -16,8 +17,8 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> None:
     """Write the images in the authors' order.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.ranges import Count, Seed, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -25,10 +26,10 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    size: int = 8,
-    train: int = 1297,
-    test: int = 500,
-    seed: int = 0,
+    size: Side = 8,
+    train: Count = 1297,
+    test: Count = 500,
+    seed: Seed = 0,
 ) -> None:
     """Write the digits, grey repeated to three channels so that colour policies apply.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.data.images import ImageSet, write
 from pipeline.errors import UserError
+from pipeline.ranges import Count, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -20,12 +21,12 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    size: int = 128,
-    fit: str = "squash",
-    train: str = "test",
-    test: str = "val",
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    size: Side = 128,
+    fit: Literal["squash", "crop"] = "squash",
+    train: Literal["train", "val", "test"] = "test",
+    test: Literal["train", "val", "test"] = "val",
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> None:
     """Write two of the three official splits.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.data import imagenet, images
+from pipeline.ranges import Count, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -16,10 +17,10 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    size: int = 224,
-    fit: str = "crop",
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    size: Side = 224,
+    fit: Literal["squash", "crop"] = "crop",
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> None:
     """Write training and validation images at one size, classes in the order of their WordNet ids.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.data import imagenet, images
 from pipeline.errors import UserError
+from pipeline.ranges import Count, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -30,11 +31,11 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    size: int = 224,
-    fit: str = "crop",
-    subset: str = "cmc",
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    size: Side = 224,
+    fit: Literal["squash", "crop"] = "crop",
+    subset: Literal["cmc", "folder"] = "cmc",
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> None:
     """Write 100 classes of ImageNet at one size, in the order of their WordNet ids.
 

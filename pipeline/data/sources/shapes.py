@@ -13,15 +13,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.ranges import Count, Fraction, Interval, PositiveFraction, Seed, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
+
+RELATIONS = (("smallest", "<=", "largest"),)
 
 Array = NDArray[np.float64]
 FACTORS = (
@@ -38,18 +41,18 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    size: int = 16,
-    train: int = 2000,
-    test: int = 1000,
-    classes: int = 8,
-    seed: int = 0,
-    position: float = 0.2,
-    smallest: float = 0.6,
-    largest: float = 0.85,
-    rotation: float = 22.0,
-    contrast: float = 0.25,
-    texture: float = 0.06,
-    noise: float = 0.03,
+    size: Side = 16,
+    train: Count = 2000,
+    test: Count = 1000,
+    classes: Annotated[int, Interval(ge=2, le=8)] = 8,
+    seed: Seed = 0,
+    position: Fraction = 0.2,
+    smallest: PositiveFraction = 0.6,
+    largest: PositiveFraction = 0.85,
+    rotation: Annotated[float, Interval(ge=0, le=180)] = 22.0,
+    contrast: Fraction = 0.25,
+    texture: Fraction = 0.06,
+    noise: Fraction = 0.03,
 ) -> None:
     """Draw the images and write them with their factors.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.data.splits import balanced
 from pipeline.errors import UserError
+from pipeline.ranges import Count, Natural
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -22,9 +23,9 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    limit_train: int | None = None,
-    limit_test: int | None = None,
-    limit_unlabeled: int | None = None,
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
+    limit_unlabeled: Natural | None = None,
 ) -> None:
     """Write the three splits in the authors' order.
 

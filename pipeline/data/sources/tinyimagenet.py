@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.data.images import ImageSet, write
 from pipeline.errors import UserError
+from pipeline.ranges import Count, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
@@ -19,10 +20,10 @@ def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
-    size: int = 64,
-    fit: str = "crop",
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    size: Side = 64,
+    fit: Literal["squash", "crop"] = "crop",
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> None:
     """Write training and validation images, classes in the order of their WordNet ids.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pipeline.errors import UserError
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.neighbours import votes
+from pipeline.ranges import Count, Positive
 
 READS = ("encoder", "normalize")
 VALUES = ("top1", "k", "n_train", "n_test")
 
 
-def measure(subject: EvaluationContext, *, k: int = 200, temperature: float = 0.1) -> dict[str, float | int]:
+def measure(subject: EvaluationContext, *, k: Count = 200, temperature: Positive = 0.1) -> dict[str, float | int]:
     """Weighted k-NN classification of ``test`` by the features of ``train``, by cosine similarity.
 
     The defaults are those of Wu et al. 2018 with the temperature that self-supervised codes commonly use.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pipeline.errors import UserError
 from pipeline.evaluation import softmax
 from pipeline.evaluation.context import EvaluationContext
+from pipeline.ranges import Count, Interval, Momentum, NonNegative, Positive
 
 READS = ("encoder", "normalize")
 VALUES = ("top1_last", "top1_best", "best_epoch", "train_loss", "n_train", "n_test", "top5")
@@ -18,11 +19,11 @@ def measure(
     *,
     standardize: bool = True,
     optimizer: Literal["adam", "sgd"] = "adam",
-    lr: float = 3e-4,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-3,
-    batch_size: int = 128,
-    epochs: int = 50,
+    lr: Positive = 3e-4,
+    momentum: Momentum = 0.9,
+    weight_decay: NonNegative = 1e-3,
+    batch_size: Count = 128,
+    epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
 ) -> dict[str, float | int | None]:
     """Train a softmax layer on the features of ``train``, test it on ``test``.
 

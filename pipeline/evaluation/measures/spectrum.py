@@ -15,6 +15,7 @@ from pipeline.evaluation import spectra
 from pipeline.evaluation.context import EvaluationContext, NotFinite
 from pipeline.nets.predictor import MatrixPredictor
 from pipeline.numerics.randomness import generator
+from pipeline.ranges import Count
 
 READS = ("encoder", "projector", "predictor", "views", "normalize", "batch_size", "split")
 VALUES = ("spectrum", "f_effective_rank", "samples", "smallest_eigenvalue", "asymmetry")
@@ -62,7 +63,7 @@ def predictor_input(subject: EvaluationContext, samples: int) -> tuple[Tensor, i
     return (total / rows).cpu(), batches * batch_size
 
 
-def measure(subject: EvaluationContext, *, samples: int = 2048) -> dict[str, Any]:
+def measure(subject: EvaluationContext, *, samples: Count = 2048) -> dict[str, Any]:
     """Eigenvalues of F and of W_p, and the quantities of Fig. 2 of Tian 2021.
 
     F is that of the checkpoint's weights on fresh views, for every predictor alike; it is not the moving

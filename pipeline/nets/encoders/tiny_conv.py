@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import UserError
 from pipeline.nets.per_view import separable
+from pipeline.ranges import Interval, Some, Width
+
+RELATIONS = (("strides", "as many as", "channels"),)
 
 
 class TinyConv(nn.Module):
@@ -40,8 +45,8 @@ class TinyConv(nn.Module):
 def build(
     image_shape: tuple[int, int, int],
     *,
-    channels: list[int] = [8, 16, 32, 32],  # noqa: B006, the plan reads defaults as literals
-    strides: list[int] = [1, 2, 2, 1],  # noqa: B006
+    channels: Some[Width] = [8, 16, 32, 32],  # noqa: B006, the plan reads defaults as literals
+    strides: Some[Annotated[int, Interval(ge=1, le=64)]] = [1, 2, 2, 1],  # noqa: B006
 ) -> TinyConv:
     """An encoder that learns something in seconds on a CPU (no paper's; ours for small images).
 

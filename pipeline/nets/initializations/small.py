@@ -11,6 +11,7 @@ from torch import nn
 
 from pipeline.errors import UserError
 from pipeline.nets.network import Network
+from pipeline.ranges import Positive
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -38,7 +39,7 @@ def _scaled(encoder: nn.Module, projector: nn.Module | None, parts: str) -> list
 
 
 def build(
-    *, alpha: float, parts: Literal["all", "weights", "projector", "readout"] = "all"
+    *, alpha: Positive, parts: Literal["all", "weights", "projector", "readout"] = "all"
 ) -> Callable[[Network], None]:
     """Multiply initial parameters by ``alpha`` (Simon 2023, App. D: "all initial weights").
 

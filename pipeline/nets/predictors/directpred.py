@@ -12,6 +12,7 @@ from pipeline.nets import moments
 from pipeline.nets.directpred_rule import directpred_matrix
 from pipeline.nets.partitioned import PartitionedPredictor
 from pipeline.nets.predictor import MatrixPredictor, Predictor
+from pipeline.ranges import Count, Momentum, NonNegative, Real, Width
 
 
 class DirectPred(MatrixPredictor):
@@ -46,13 +47,13 @@ class DirectPred(MatrixPredictor):
 def build(
     features: int,
     *,
-    epsilon: float = 0.1,
-    rho: float = 0.3,
-    freq: int = 1,
+    epsilon: Real = 0.1,
+    rho: Momentum = 0.3,
+    freq: Count = 1,
     epsilon_mode: Literal["literal", "normalized"] = "normalized",
-    offset: float = 0.0,
-    floor: float = 0.0,
-    partitions: int = 1,
+    offset: Real = 0.0,
+    floor: NonNegative = 0.0,
+    partitions: Width = 1,
 ) -> Predictor:
     """DirectPred (Tian 2021, Sec. 4, Eqs. 18 and 19; Tables 6 to 8).
 

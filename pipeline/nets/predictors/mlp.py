@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pipeline.nets.mlp import Mlp
 from pipeline.nets.predictor import Predictor
+from pipeline.ranges import Width
 
 
 class MlpPredictor(Predictor):
@@ -37,7 +38,7 @@ class TiedPredictor(MlpPredictor):
 
 
 def build(
-    features: int, *, hidden: int = 512, bias: bool = True, affine: bool = False, symmetric: bool = False
+    features: int, *, hidden: Width = 512, bias: bool = True, affine: bool = False, symmetric: bool = False
 ) -> MlpPredictor:
     """Two-layer predictor (Tian 2021, Table 3).
 

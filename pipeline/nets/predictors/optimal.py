@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.nets import matrix_sqrt, moments
 from pipeline.nets.predictor import MatrixPredictor
+from pipeline.ranges import Count, Momentum, NonNegative
 
 
 def optimal_matrix(
@@ -97,9 +98,9 @@ class OptimalPredictor(MatrixPredictor):
 def build(
     features: int,
     *,
-    every: int = 1,
-    rho: float = 0.3,
-    regularizer: float = 0.01,
+    every: Count = 1,
+    rho: Momentum = 0.3,
+    regularizer: NonNegative = 0.01,
     inverse: Literal["matrix", "rank_one"] = "matrix",
 ) -> OptimalPredictor:
     """The optimal predictor plugged in every few minibatches (Tian 2021, Table 1).

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pipeline.nets.mlp import Mlp
+from pipeline.ranges import Width
 
 
-def build(features: int, *, hidden: int = 512, out: int = 128, bias: bool = True, affine: bool = False) -> Mlp:
+def build(features: int, *, hidden: Width = 512, out: Width = 128, bias: bool = True, affine: bool = False) -> Mlp:
     """Linear, BatchNorm, ReLU, Linear (Tian 2021, Sec. 5; widths and BatchNorm from the released code).
 
     Args:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.nets.target import Branch, Target
+from pipeline.ranges import Fraction
 
 
 class Ema(Target):
@@ -44,7 +45,7 @@ class Ema(Target):
             torch._foreach_lerp_(target, online, 1.0 - self.momentum)
 
 
-def build(*, momentum: float = 0.996, init: Literal["independent", "copy"] = "independent") -> Ema:
+def build(*, momentum: Fraction = 0.996, init: Literal["independent", "copy"] = "independent") -> Ema:
     """EMA target (Tian 2021, Eq. 4, with ``momentum = 1 - alpha beta``).
 
     Args:

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 
+from pipeline.ranges import Momentum, NonNegative
+
 
 def build(
     groups: list[dict[str, Any]],
     *,
-    lr: float = 1e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    weight_decay: float = 0.0,
+    lr: NonNegative = 1e-3,
+    beta1: Momentum = 0.9,
+    beta2: Momentum = 0.999,
+    weight_decay: NonNegative = 0.0,
 ) -> torch.optim.Optimizer:
     """Adam with the decay added to the gradient (Kingma and Ba 2015).
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.ranges import Momentum, NonNegative, Positive
 from pipeline.training.optimizers.sgd import Sgd
 
 
@@ -35,11 +36,11 @@ def _trust_ratios(parameters: list[Tensor], update: list[Tensor], trust: float) 
 def build(
     groups: list[dict[str, Any]],
     *,
-    lr: float = 0.2,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-6,
-    trust: float = 0.001,
-    bias_lr: float | None = None,
+    lr: NonNegative = 0.2,
+    momentum: Momentum = 0.9,
+    weight_decay: NonNegative = 1e-6,
+    trust: Positive = 0.001,
+    bias_lr: NonNegative | None = None,
 ) -> Lars:
     """LARS (You 2017) in the form of the released code of Barlow Twins and VICReg.
 

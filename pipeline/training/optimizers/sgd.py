@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.ranges import Momentum, NonNegative
+
 
 def descend(parameters: list[Tensor], update: list[Tensor], rate: float | Tensor) -> None:
     """``w <- w - rate update``, in place.
@@ -90,7 +92,9 @@ class Sgd:
         }
 
 
-def build(groups: list[dict[str, Any]], *, lr: float = 0.03, momentum: float = 0.9, weight_decay: float = 4e-4) -> Sgd:
+def build(
+    groups: list[dict[str, Any]], *, lr: NonNegative = 0.03, momentum: Momentum = 0.9, weight_decay: NonNegative = 4e-4
+) -> Sgd:
     """SGD (Tian 2021, Sec. 5: learning rate 0.03, momentum 0.9, weight decay 4e-4).
 
     Weight decay is added to the gradient and falls on all parameters, those of BatchNorm and the biases

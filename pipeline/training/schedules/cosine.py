@@ -6,9 +6,14 @@ import math
 from collections.abc import Callable
 
 from pipeline.errors import UserError
+from pipeline.ranges import NonNegative, TrainingEpochs, TrainingTime
+
+RELATIONS = (("warmup", "<", "epochs"),)
 
 
-def build(*, epochs: int | None = None, warmup: float = 10.0, final: float = 0.001) -> Callable[[float], float]:
+def build(
+    *, epochs: TrainingEpochs | None = None, warmup: TrainingTime = 10.0, final: NonNegative = 0.001
+) -> Callable[[float], float]:
     """Linear warm-up from 0 to 1, then a cosine from 1 to ``final`` (released code of Barlow Twins and VICReg).
 
     With ``x`` the part of the way from the end of the warm-up to the last epoch::

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.ranges import Interval
 from pipeline.views.normalize import Statistics, normalised, statistics
 
 
@@ -15,7 +17,7 @@ def build(
     image_shape: tuple[int, int, int],
     normalize: Statistics | None,
     *,
-    count: int = 2,
+    count: Annotated[int, Interval(ge=2, le=64)] = 2,
 ) -> Callable[[Tensor, torch.Generator], list[Tensor]]:
     """Views without augmentation, for baselines and tests.
 

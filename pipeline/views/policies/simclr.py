@@ -17,12 +17,13 @@ released codes have, the defaults aside:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.ranges import Fraction, Interval, Len, NonNegative, PerView, Positive, PositiveFraction, Side, Views
 from pipeline.views import crop_boxes
 from pipeline.views.blur import gaussian_blur, kernel_side
 from pipeline.views.colour import grey_and_normalise, jitter, jitter_in_order
@@ -31,6 +32,12 @@ from pipeline.views.normalize import Statistics, statistics
 from pipeline.views.per_view import Mixed, each_view, together
 from pipeline.views.resample import WEIGHTS, crop_resize
 from pipeline.views.solarize import solarize
+
+RELATIONS = (
+    ("scale_min", "<=", "scale_max"),
+    ("ratio_min", "<=", "ratio_max"),
+    ("blur_sigma_min", "<=", "blur_sigma_max"),
+)
 
 DEFAULT_BEFORE = {
     "interpolation": "bilinear",
@@ -271,29 +278,29 @@ def build(
     image_shape: tuple[int, int, int],
     normalize: Statistics | None,
     *,
-    count: int | list = 2,
-    size: int | list | None = None,
+    count: Views = 2,
+    size: Side | Annotated[list[Side | None], Len(1, 64)] | None = None,
     interpolation: Literal["bilinear", "bicubic"] = "bilinear",
-    scale_min: float | list = 0.08,
-    scale_max: float | list = 1.0,
-    ratio_min: float | list = 0.75,
-    ratio_max: float | list = 1.3333333333333333,
-    flip: float | list = 0.5,
+    scale_min: PerView[PositiveFraction] = 0.08,
+    scale_max: PerView[PositiveFraction] = 1.0,
+    ratio_min: PerView[Positive] = 0.75,
+    ratio_max: PerView[Positive] = 1.3333333333333333,
+    flip: PerView[Fraction] = 0.5,
     jitter: Literal["together", "independent"] = "together",
-    jitter_probability: float | list = 0.8,
+    jitter_probability: PerView[Fraction] = 0.8,
     jitter_order: Literal["random", "fixed"] = "random",
-    brightness: float | list = 0.4,
-    contrast: float | list = 0.4,
-    saturation: float | list = 0.4,
-    hue: float | list = 0.1,
+    brightness: PerView[NonNegative] = 0.4,
+    contrast: PerView[NonNegative] = 0.4,
+    saturation: PerView[NonNegative] = 0.4,
+    hue: PerView[Annotated[float, Interval(ge=0, le=0.5)]] = 0.1,
     hue_space: Literal["hsv", "yiq"] = "hsv",
-    grayscale: float | list = 0.2,
-    blur_probability: float | list = 0.0,
-    blur_kernel: float | list = 0.1,
-    blur_sigma_min: float | list = 0.1,
-    blur_sigma_max: float | list = 2.0,
-    solarize_probability: float | list = 0.0,
-    solarize_threshold: float = 0.5,
+    grayscale: PerView[Fraction] = 0.2,
+    blur_probability: PerView[Fraction] = 0.0,
+    blur_kernel: PerView[PositiveFraction] = 0.1,
+    blur_sigma_min: PerView[Positive] = 0.1,
+    blur_sigma_max: PerView[Positive] = 2.0,
+    solarize_probability: PerView[Fraction] = 0.0,
+    solarize_threshold: Fraction = 0.5,
 ) -> Policy | Mixed:
     """Views by random resized crop, flip, colour jitter, grayscale, blur, solarisation, normalisation, in this order.
 

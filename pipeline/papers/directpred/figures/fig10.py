@@ -13,6 +13,7 @@ from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row, axis_values
 from pipeline.papers.directpred.figures import _equilibria
+from pipeline.ranges import Inches
 
 _AXES = {"held target": ("$w$", "$w_p$"), "tied weights": ("$w = w_p$", "$w_a$"), "no predictor": ("$w$", "$w_a$")}
 _GREEN, _BLUE, _RED = style.COLOURS[2], style.COLOURS[0], style.COLOURS[1]
@@ -23,8 +24,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.6,
+    width: Inches = 7.0,
+    height: Inches = 2.6,
 ) -> Drawing:
     """One panel per system: directions, nullclines, equilibria, and a run from small positive weights.
 

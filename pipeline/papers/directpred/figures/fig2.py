@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.ranges import Inches, Interval, Width
 
 _PANELS = (
     ("f_eigenvalue", "eigenvalues of $F$", "$s_j$"),
@@ -35,11 +36,11 @@ def draw(
     rows: Sequence[Row],
     params: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 3.6,
+    width: Inches = 7.0,
+    height: Inches = 3.6,
     regime: str = "wp",
-    leading: int = 10,
-    decades: float = 9.0,
+    leading: Width = 10,
+    decades: Annotated[float, Interval(gt=0, le=40)] = 9.0,
 ) -> Drawing:
     """One line of panels per regime, everything against the epoch.
 

@@ -16,6 +16,7 @@ from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row, axis_values
 from pipeline.papers.directpred.figures import _equilibria
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "Flow of an eigenvalue p of Wp and the eigenvalue s of F of the same eigenvector (Eqs. 11 and 12, "
@@ -36,8 +37,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.45,
+    width: Inches = 7.0,
+    height: Inches = 2.45,
 ) -> Drawing:
     """One panel per weight decay.
 

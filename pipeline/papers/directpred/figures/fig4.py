@@ -13,6 +13,7 @@ from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row, axis_values
 from pipeline.papers.directpred.figures import _equilibria
+from pipeline.ranges import Inches
 
 _TITLES = {
     "none": r"(a) $\eta = 0$",
@@ -26,8 +27,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.2,
+    width: Inches = 7.0,
+    height: Inches = 2.2,
 ) -> Drawing:
     """One panel per weight decay; an arrow between equilibria says where p goes.
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Count, Inches, NonNegative
 
 _PANELS = (
     ("k", "eigenvalue of $K$", (-0.125, 0.31)),
@@ -25,11 +26,11 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 3.6,
-    beta: float = 0.4,
-    eta: float = 0.04,
-    last: int = 8000,
+    width: Inches = 7.0,
+    height: Inches = 3.6,
+    beta: NonNegative = 0.4,
+    eta: NonNegative = 0.04,
+    last: Count = 8000,
 ) -> Drawing:
     """Upper panels: several weight decays at one beta. Lower panels: several betas at one weight decay.
 

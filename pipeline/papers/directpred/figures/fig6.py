@@ -11,14 +11,15 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.ranges import Inches
 
 
 def draw(
     rows: Sequence[Row],
     params: Mapping[str, Any],
     *,
-    width: float = 3.3,
-    height: float = 2.4,
+    width: Inches = 3.3,
+    height: Inches = 2.4,
     along: str = "alpha_p",
     label: str = r"relative learning rate of the predictor, $\alpha_p$",
 ) -> Drawing:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 
 def draw(
@@ -18,8 +19,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.1,
+    width: Inches = 7.0,
+    height: Inches = 2.1,
 ) -> Drawing:
     """One panel per weight decay, one line per momentum.
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _PARTS = (("symmetric", r"symmetric part, $|A|_F$"), ("skew", r"skew part, $|B|_F$"))
 
@@ -19,8 +20,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 3.5,
+    width: Inches = 7.0,
+    height: Inches = 3.5,
 ) -> Drawing:
     """A column of panels per weight decay, one line per tau.
 

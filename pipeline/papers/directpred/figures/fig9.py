@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches, Positive
 
 
 def draw(
@@ -17,9 +18,9 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 3.6,
-    lowest: float = 0.01,
+    width: Inches = 7.0,
+    height: Inches = 3.6,
+    lowest: Positive = 0.01,
 ) -> Drawing:
     """Panels by weight decay and tau, a line per random start.
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.directpred.scalars import Weights, bare_velocity, integrate, tied_velocity, velocity
+from pipeline.ranges import Interval, NonNegative, Pair, Positive, Real, Some
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    same: float = 1.0,
-    different: float = 0.5,
-    alpha_p: float = 1.0,
-    beta: float = 1.0,
-    target: float = 1.0,
-    p_range: list = [-1.5, 1.5],  # noqa: B006 (a literal that is read, never written)
-    w_range: list = [-0.3, 1.0],  # noqa: B006
-    nodes: int = 17,
-    start: list = [0.05, 0.1, 0.2],  # noqa: B006
-    until: float = 400.0,
+    same: Real = 1.0,
+    different: Real = 0.5,
+    alpha_p: Positive = 1.0,
+    beta: NonNegative = 1.0,
+    target: Real = 1.0,
+    p_range: Pair[Real] = [-1.5, 1.5],  # noqa: B006 (a literal that is read, never written)
+    w_range: Pair[Real] = [-0.3, 1.0],  # noqa: B006
+    nodes: Annotated[int, Interval(ge=2, le=1_000)] = 17,
+    start: Some[Real] = [0.05, 0.1, 0.2],  # noqa: B006
+    until: Positive = 400.0,
 ) -> Simulation:
     """Vector fields, and where small positive weights go.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.papers.directpred.equilibria import STABLE, UNSTABLE, collapses_without_decay, on_parabola
 from pipeline.papers.directpred.modes import Rates, integrate, offset
+from pipeline.ranges import Count, NonNegative, Pair, Positive, Real, Some, Width
 from pipeline.simulation.records import Simulation
 
 _CLOUD, _MOMENTS = 12, 40
@@ -14,16 +15,16 @@ _CLOUD, _MOMENTS = 12, 40
 
 def simulate(
     *,
-    etas: list = [0.0, 0.01, 1.0],  # noqa: B006 (a literal that is read, never written)
-    tau: float = 1.0,
-    alpha_p: float = 1.0,
-    variance: float = 0.1,
-    p_range: list = [-1.0, 1.5],  # noqa: B006
-    s_range: list = [0.0, 1.5],  # noqa: B006
-    marks: int = 70,
-    starts: int = 24,
-    until: float = 1000.0,
-    soon: float = 200.0,
+    etas: Some[NonNegative] = [0.0, 0.01, 1.0],  # noqa: B006 (a literal that is read, never written)
+    tau: NonNegative = 1.0,
+    alpha_p: Positive = 1.0,
+    variance: NonNegative = 0.1,
+    p_range: Pair[Real] = [-1.0, 1.5],  # noqa: B006
+    s_range: Pair[Real] = [0.0, 1.5],  # noqa: B006
+    marks: Count = 70,
+    starts: Width = 24,
+    until: Positive = 1000.0,
+    soon: Positive = 200.0,
 ) -> Simulation:
     """Orbits, equilibria, and the fate of a grid of starts.
 

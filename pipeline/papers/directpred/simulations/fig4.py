@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.directpred.equilibria import (
@@ -14,16 +16,17 @@ from pipeline.papers.directpred.equilibria import (
     threshold,
 )
 from pipeline.papers.directpred.modes import Rates
+from pipeline.ranges import Interval, NonNegative, Pair, Real
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    decays: dict = {"none": 0.0, "weak": 0.6, "strong": 1.4},  # noqa: B006 (a literal that is read, never written)
-    tau: float = 1.0,
-    variance: float = 0.1,
-    p_range: list = [-0.35, 1.05],  # noqa: B006
-    nodes: int = 141,
+    decays: dict[str, NonNegative] = {"none": 0.0, "weak": 0.6, "strong": 1.4},  # noqa: B006 (a literal that is read, never written)
+    tau: NonNegative = 1.0,
+    variance: NonNegative = 0.1,
+    p_range: Pair[Real] = [-0.35, 1.05],  # noqa: B006
+    nodes: Annotated[int, Interval(ge=2, le=100_000)] = 141,
 ) -> Simulation:
     """Eq. 16 and its equilibria.
 

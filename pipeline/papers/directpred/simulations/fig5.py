@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.directpred.modes import Rates, alignment_rate, euler
+from pipeline.ranges import Count, Fraction, NonNegative, Positive, Real, Some
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    etas: list = [0.0, 0.01, 0.04, 0.08, 0.1, 0.2],  # noqa: B006 (a literal that is read, never written)
-    betas: list = [0.1, 0.2, 0.4, 0.8],  # noqa: B006
-    alpha: float = 0.01,
-    steps: int = 12000,
-    p: float = 0.3,
-    tau: float = 0.0,
-    alpha_p: float = 1.0,
-    variance: float = 9.0e-4,
-    near: float = 0.95,
-    points: int = 180,
+    etas: Some[NonNegative] = [0.0, 0.01, 0.04, 0.08, 0.1, 0.2],  # noqa: B006 (a literal that is read, never written)
+    betas: Some[NonNegative] = [0.1, 0.2, 0.4, 0.8],  # noqa: B006
+    alpha: Positive = 0.01,
+    steps: Count = 12000,
+    p: Real = 0.3,
+    tau: NonNegative = 0.0,
+    alpha_p: Positive = 1.0,
+    variance: NonNegative = 9.0e-4,
+    near: Fraction = 0.95,
+    points: Count = 180,
 ) -> Simulation:
     """All pairs of weight decay and moving average from one start on the parabola, by gradient descent.
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.directpred.flow import isotropic, velocity
+from pipeline.ranges import Count, Fraction, NonNegative, Positive, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    etas: list = [0.0, 0.01, 0.1],  # noqa: B006 (a literal that is read, never written)
-    momenta: list = [0.9, 0.99, 0.996, 0.999],  # noqa: B006
-    size: int = 10,
-    init: float = 0.3,
-    sigma: float = 0.03,
-    alpha: float = 0.01,
-    alpha_p: float = 1.0,
-    steps: int = 6000,
-    points: int = 120,
-    replications: int = 10,
-    seed: int = 0,
+    etas: Some[NonNegative] = [0.0, 0.01, 0.1],  # noqa: B006 (a literal that is read, never written)
+    momenta: Some[Fraction] = [0.9, 0.99, 0.996, 0.999],  # noqa: B006
+    size: Width = 10,
+    init: NonNegative = 0.3,
+    sigma: NonNegative = 0.03,
+    alpha: Positive = 0.01,
+    alpha_p: Positive = 1.0,
+    steps: Count = 6000,
+    points: Count = 120,
+    replications: Replications = 10,
+    seed: Seed = 0,
 ) -> Simulation:
     """Gradient descent on the linear model from random weights and a target of zero.
 

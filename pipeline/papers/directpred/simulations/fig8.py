@@ -6,20 +6,21 @@ import numpy as np
 
 from pipeline.papers.directpred.alignment import balanced_velocity, integrate
 from pipeline.papers.directpred.modes import Rates
+from pipeline.ranges import Count, NonNegative, Positive, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    etas: list = [0.001, 0.01, 0.05],  # noqa: B006 (a literal that is read, never written)
-    taus: list = [0.1, 0.3, 0.6, 1.0],  # noqa: B006
-    size: int = 8,
-    init: float = 0.2,
-    variance: float = 9.0e-4,
-    until: float = 2000.0,
-    points: int = 120,
-    replications: int = 10,
-    seed: int = 0,
+    etas: Some[NonNegative] = [0.001, 0.01, 0.05],  # noqa: B006 (a literal that is read, never written)
+    taus: Some[NonNegative] = [0.1, 0.3, 0.6, 1.0],  # noqa: B006
+    size: Width = 8,
+    init: NonNegative = 0.2,
+    variance: NonNegative = 9.0e-4,
+    until: Positive = 2000.0,
+    points: Count = 120,
+    replications: Replications = 10,
+    seed: Seed = 0,
 ) -> Simulation:
     """Eq. 62 on the invariant F = Wp^T Wp of Theorem 1, from random Wp.
 

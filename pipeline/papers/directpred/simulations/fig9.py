@@ -6,20 +6,21 @@ import numpy as np
 
 from pipeline.papers.directpred.alignment import commutator, integrate, symmetrised_velocity
 from pipeline.papers.directpred.modes import Rates
+from pipeline.ranges import Count, NonNegative, Positive, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    etas: list = [0.0, 0.01, 0.02, 0.05],  # noqa: B006 (a literal that is read, never written)
-    taus: list = [0.2, 0.6, 1.0],  # noqa: B006
-    size: int = 6,
-    init: float = 0.02,
-    variance: float = 9.0e-4,
-    until: float = 1000.0,
-    points: int = 160,
-    replications: int = 10,
-    seed: int = 0,
+    etas: Some[NonNegative] = [0.0, 0.01, 0.02, 0.05],  # noqa: B006 (a literal that is read, never written)
+    taus: Some[NonNegative] = [0.2, 0.6, 1.0],  # noqa: B006
+    size: Width = 6,
+    init: NonNegative = 0.02,
+    variance: NonNegative = 9.0e-4,
+    until: Positive = 1000.0,
+    points: Count = 160,
+    replications: Replications = 10,
+    seed: Seed = 0,
 ) -> Simulation:
     """Eq. 7 from a small random symmetric Wp and a random F = W W^T.
 

@@ -8,19 +8,20 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from pipeline.papers.directpred.modes import Rates, alignment_rate, integrate, offset
+from pipeline.ranges import Count, NonNegative, Positive, Some
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    alpha_ps: list = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0],  # noqa: B006 (a literal that is read, never written)
-    etas: list = [0.0, 0.02, 0.04, 0.06, 0.08, 0.1],  # noqa: B006
-    strong_etas: list = [0.05, 0.1, 0.2, 0.25, 0.3],  # noqa: B006
-    betas: list = [0.1, 0.2, 0.4, 0.8, 1.6],  # noqa: B006
-    eta: float = 0.04,
-    variance: float = 0.1,
-    until: float = 600.0,
-    starts: int = 400,
+    alpha_ps: Some[Positive] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0],  # noqa: B006 (a literal that is read, never written)
+    etas: Some[NonNegative] = [0.0, 0.02, 0.04, 0.06, 0.08, 0.1],  # noqa: B006
+    strong_etas: Some[NonNegative] = [0.05, 0.1, 0.2, 0.25, 0.3],  # noqa: B006
+    betas: Some[NonNegative] = [0.1, 0.2, 0.4, 0.8, 1.6],  # noqa: B006
+    eta: NonNegative = 0.04,
+    variance: NonNegative = 0.1,
+    until: Positive = 600.0,
+    starts: Count = 400,
 ) -> Simulation:
     """The response of each observation to its factor: at the factor's ends, and its rank correlation with it.
 

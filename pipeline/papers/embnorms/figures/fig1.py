@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches, Positive
 
 _REACH = 2.6
 """Of the first two panels, to every side."""
@@ -30,9 +31,9 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.55,
-    shortened: float = 0.32,
+    width: Inches = 7.0,
+    height: Inches = 2.55,
+    shortened: Positive = 0.32,
 ) -> Drawing:
     """Three panels of the plane.
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches, Natural, Some
 
 _CAPTION = (
     "Top: gradient steps until the mean cosine of 500 pairs exceeds 0.999; dots: simulation, mean of the draws; "
@@ -30,9 +31,9 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 4.9,
-    drawn: list = [0, 2, 6, 9, 11],  # noqa: B006 - params are literals
+    width: Inches = 7.0,
+    height: Inches = 4.9,
+    drawn: Some[Natural] = [0, 2, 6, 9, 11],  # noqa: B006 - params are literals
 ) -> Drawing:
     """Steps against angle and norm, and two bounds.
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row, same
+from pipeline.ranges import Count, Inches
 
 _CAPTION = (
     "Norm of an embedding against the cosine distance to its 10th nearest neighbour, large where the space is "
@@ -25,9 +26,9 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.6,
-    every: int = 2,
+    width: Inches = 7.0,
+    height: Inches = 2.6,
+    every: Count = 2,
 ) -> Drawing:
     """Two scatters: before and after training.
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "Mean norm of four classes over training, of which the first is drawn most often. Upper line of panels: "
@@ -25,8 +26,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 4.4,
+    width: Inches = 7.0,
+    height: Inches = 4.4,
 ) -> Drawing:
     """One line per class.
 

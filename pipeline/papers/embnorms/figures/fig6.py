@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row, axis_values
+from pipeline.ranges import Inches, Positive, Real, Some
 
 _CAPTION = (
     "Arrows: the step direction under GradScale with power p for embeddings that are drawn north; their lengths "
@@ -28,10 +29,10 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.75,
-    shown: list = [0.0, 1.0],  # noqa: B006 - params are literals
-    shortened: float = 0.26,
+    width: Inches = 7.0,
+    height: Inches = 2.75,
+    shown: Some[Real] = [0.0, 1.0],  # noqa: B006 - params are literals
+    shortened: Positive = 0.26,
 ) -> Drawing:
     """One field per power, and how far a step turns.
 

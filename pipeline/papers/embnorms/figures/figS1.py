@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "Cosine of the angle between a point of the plane and the direction north, as a surface and from above. It is"
@@ -24,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.6,
+    width: Inches = 7.0,
+    height: Inches = 2.6,
 ) -> Drawing:
     """Surface, top view, and slopes along the circles.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Degrees, Inches, Some
 
 _CAPTIONS = {
     "latent": (
@@ -30,11 +31,11 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 3.2,
-    space: str = "latent",
-    elevations: list = [18.0, 18.0],  # noqa: B006 - params are literals
-    azimuths: list = [30.0, 120.0],  # noqa: B006 - params are literals
+    width: Inches = 7.0,
+    height: Inches = 3.2,
+    space: Literal["latent", "learned"] = "latent",
+    elevations: Some[Degrees] = [18.0, 18.0],  # noqa: B006 - params are literals
+    azimuths: Some[Degrees] = [30.0, 120.0],  # noqa: B006 - params are literals
 ) -> Drawing:
     """One space from several sides.
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.embnorms import plane
 from pipeline.papers.embnorms.steps import growth, ratio
+from pipeline.ranges import Count, Degrees, Interval, Positive, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    radii: list = [0.5, 1.0, 2.0],  # noqa: B006 - params are literals
-    angle: float = 60.0,
-    grid: int = 11,
-    extent: float = 2.25,
-    start_angle: float = 172.0,
-    start_radius: float = 0.6,
-    rate: float = 0.12,
-    steps: int = 60,
-    clusters: int = 4,
-    points: int = 14,
-    seed: int = 3,
+    radii: Some[Positive] = [0.5, 1.0, 2.0],  # noqa: B006 - params are literals
+    angle: Degrees = 60.0,
+    grid: Annotated[int, Interval(ge=2, le=1_000)] = 11,
+    extent: Positive = 2.25,
+    start_angle: Degrees = 172.0,
+    start_radius: Positive = 0.6,
+    rate: Positive = 0.12,
+    steps: Count = 60,
+    clusters: Width = 4,
+    points: Width = 14,
+    seed: Seed = 3,
 ) -> Simulation:
     """Numbers of the field at some radii, and what the three panels show.
 

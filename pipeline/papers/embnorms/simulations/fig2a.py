@@ -7,30 +7,33 @@ the published numbers come with both moving, in half the steps.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.embnorms import opposite, steps
 from pipeline.papers.embnorms.pairs import interpolated, steps_to_converge, time_to_converge
+from pipeline.ranges import Cosine, Count, Interval, Positive, Real, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    pairs: int = 500,
-    dimension: int = 20,
-    rate: float = 10.0,
-    until: float = 0.999,
-    moving: int = 2,
+    pairs: Count = 500,
+    dimension: Width = 20,
+    rate: Positive = 10.0,
+    until: Cosine = 0.999,
+    moving: Annotated[int, Interval(ge=1, le=2)] = 2,
     renormalize: bool = True,
-    norms: list = [0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0],  # noqa: B006 - params are literals
-    alphas: list = [-0.96, -0.9, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.9],  # noqa: B006 - params are literals
-    powers: list = [0.0, 1.0, 2.0],  # noqa: B006 - params are literals
-    ratios: list = [0.03, 0.3, 1.0],  # noqa: B006 - params are literals
-    dimensions: list = [3, 5, 10, 20, 50, 128, 256],  # noqa: B006 - params are literals
-    cosine: float = 0.5,
-    samples: int = 40000,
-    replications: int = 2,
-    seed: int = 0,
+    norms: Some[Positive] = [0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0],  # noqa: B006 - params are literals
+    alphas: Some[Cosine] = [-0.96, -0.9, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.9],  # noqa: B006 - params are literals
+    powers: Some[Real] = [0.0, 1.0, 2.0],  # noqa: B006 - params are literals
+    ratios: Some[Positive] = [0.03, 0.3, 1.0],  # noqa: B006 - params are literals
+    dimensions: Some[Width] = [3, 5, 10, 20, 50, 128, 256],  # noqa: B006 - params are literals
+    cosine: Cosine = 0.5,
+    samples: Count = 40000,
+    replications: Replications = 2,
+    seed: Seed = 0,
 ) -> Simulation:
     """Steps over norms and angles; gains of one step against their bounds; nearness of random directions.
 

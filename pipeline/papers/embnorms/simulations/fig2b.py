@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from pipeline.papers.embnorms import network
 from pipeline.papers.embnorms.classes import draw_classes, neighbour_distance
+from pipeline.ranges import Count, Interval, NonNegative, Positive, PositiveFraction, Replications, Seed, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    classes: int = 4,
-    members: int = 1000,
-    latent: int = 11,
-    observed: int = 64,
-    variance: float = 0.1,
-    gain: float = 10.0,
-    hidden: int = 64,
-    epochs: int = 50,
-    rate: float = 0.01,
-    batch: int = 128,
+    classes: Width = 4,
+    members: Count = 1000,
+    latent: Width = 11,
+    observed: Width = 64,
+    variance: NonNegative = 0.1,
+    gain: Positive = 10.0,
+    hidden: Width = 64,
+    epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
+    rate: Positive = 0.01,
+    batch: Count = 128,
     masked: bool = False,
-    rank: int = 10,
-    corner: float = 0.25,
-    replications: int = 6,
-    seed: int = 0,
+    rank: Count = 10,
+    corner: PositiveFraction = 0.25,
+    replications: Replications = 6,
+    seed: Seed = 0,
 ) -> Simulation:
     """Train networks on latent classes; the untrained ones are the control.
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.embnorms import network
 from pipeline.papers.embnorms.classes import draw_classes
+from pipeline.ranges import Count, Interval, NonNegative, Positive, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    odds: list = [8.0, 4.0, 2.0, 1.0],  # noqa: B006 - params are literals
-    members: int = 1000,
-    latent: int = 11,
-    observed: int = 64,
-    variances: list = [0.1, 1.0],  # noqa: B006 - params are literals
-    gain: float = 10.0,
-    hidden: int = 64,
-    epochs: int = 50,
-    rate: float = 0.01,
-    batch: int = 128,
+    odds: Some[Positive] = [8.0, 4.0, 2.0, 1.0],  # noqa: B006 - params are literals
+    members: Count = 1000,
+    latent: Width = 11,
+    observed: Width = 64,
+    variances: Some[NonNegative] = [0.1, 1.0],  # noqa: B006 - params are literals
+    gain: Positive = 10.0,
+    hidden: Width = 64,
+    epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
+    rate: Positive = 0.01,
+    batch: Count = 128,
     masked: bool = False,
-    every: int = 4,
-    replications: int = 12,
-    seed: int = 0,
+    every: Count = 4,
+    replications: Replications = 12,
+    seed: Seed = 0,
 ) -> Simulation:
     """Train networks on latent classes of unequal frequency; norms are measured on as many members of each.
 

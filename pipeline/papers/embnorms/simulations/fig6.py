@@ -6,19 +6,22 @@ import numpy as np
 
 from pipeline.papers.embnorms import plane
 from pipeline.papers.embnorms.steps import ratio, turn
+from pipeline.ranges import Degrees, Positive, Real, Some, Width
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("near", "<", "far"),)
 
 
 def simulate(
     *,
-    powers: list = [0.0, 1.0, 2.0],  # noqa: B006 - params are literals
-    near: float = 0.5,
-    far: float = 2.0,
-    angle: float = 60.0,
-    rate: float = 0.01,
-    circles: int = 5,
-    per_circle: int = 20,
-    extent: float = 2.5,
+    powers: Some[Real] = [0.0, 1.0, 2.0],  # noqa: B006 - params are literals
+    near: Positive = 0.5,
+    far: Positive = 2.0,
+    angle: Degrees = 60.0,
+    rate: Positive = 0.01,
+    circles: Width = 5,
+    per_circle: Width = 20,
+    extent: Positive = 2.5,
 ) -> Simulation:
     """Lengths of arrows and angles of steps at two norms, and the fields.
 

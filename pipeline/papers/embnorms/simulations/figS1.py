@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.embnorms import plane
+from pipeline.ranges import Degrees, Interval, Positive, Some
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("inner", "<", "extent"),)
 
 
 def simulate(
     *,
-    radii: list = [0.5, 1.0, 2.0],  # noqa: B006 - params are literals
-    angle: float = 60.0,
-    inner: float = 0.05,
-    extent: float = 2.4,
-    rings: int = 25,
-    rays: int = 121,
+    radii: Some[Positive] = [0.5, 1.0, 2.0],  # noqa: B006 - params are literals
+    angle: Degrees = 60.0,
+    inner: Positive = 0.05,
+    extent: Positive = 2.4,
+    rings: Annotated[int, Interval(ge=2, le=10_000)] = 25,
+    rays: Annotated[int, Interval(ge=2, le=10_000)] = 121,
 ) -> Simulation:
     """Slopes on circles, and the surface.
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.embnorms import network
 from pipeline.papers.embnorms.classes import draw_classes
 from pipeline.papers.embnorms.gradients import unit
+from pipeline.ranges import Count, Interval, NonNegative, Positive, Replications, Seed, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    classes: int = 8,
-    members: int = 1000,
-    latent: int = 3,
-    observed: int = 64,
-    variance: float = 0.1,
-    gain: float = 10.0,
-    hidden: int = 64,
-    epochs: int = 50,
-    rate: float = 0.01,
-    batch: int = 128,
+    classes: Width = 8,
+    members: Count = 1000,
+    latent: Width = 3,
+    observed: Width = 64,
+    variance: NonNegative = 0.1,
+    gain: Positive = 10.0,
+    hidden: Width = 64,
+    epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
+    rate: Positive = 0.01,
+    batch: Count = 128,
     masked: bool = False,
-    kept: int = 150,
-    replications: int = 4,
-    seed: int = 0,
+    kept: Count = 150,
+    replications: Replications = 4,
+    seed: Seed = 0,
 ) -> Simulation:
     """Train networks with three outputs; the latents and the learned embeddings, not normalised.
 

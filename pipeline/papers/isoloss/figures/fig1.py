@@ -13,6 +13,7 @@ from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "Left: two views of one input, one network; the predictor acts on the first view, and no gradient goes through the "
@@ -28,8 +29,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.3,
+    width: Inches = 7.0,
+    height: Inches = 2.3,
 ) -> Drawing:
     """A sketch and two computed panels.
 

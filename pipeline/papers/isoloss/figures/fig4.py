@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row, axis_values
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "Both eigenvalues of W W^T of a linear network with two neurons, from three initialisations (colours), trained on "
@@ -24,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.6,
+    width: Inches = 7.0,
+    height: Inches = 2.6,
 ) -> Drawing:
     """Two panels that share the axis of eigenvalues; a pair of lines per initialisation.
 

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches, Positive
 
 _COLUMNS = (
     ("nosg", "no stop-gradient"),
@@ -40,13 +41,13 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 6.2,
+    width: Inches = 7.0,
+    height: Inches = 6.2,
     relu: bool = False,
-    bottom: float = 1e-2,
-    top: float = 10.0,
-    reach: float = 3.9,
-    cosine_reach: float = 2.9,
+    bottom: Positive = 1e-2,
+    top: Positive = 10.0,
+    reach: Positive = 3.9,
+    cosine_reach: Positive = 2.9,
 ) -> Drawing:
     """Five columns of losses; Euclidean and cosine paths, then Euclidean and cosine eigenvalues.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import losses, modes, numeric, spectra
+from pipeline.ranges import Count, NonNegative, Positive, Seed, Some
 from pipeline.simulation.records import Simulation
 
 _FLOWS = {
@@ -22,11 +23,11 @@ _FLOWS = {
 
 def simulate(
     *,
-    start: list = [0.1, 0.3, 0.6, 1.2, 2.0],  # noqa: B006 - params are literals
-    sigma: float = 0.1,
-    until: float = 100.0,
-    pairs: int = 200,
-    seed: int = 0,
+    start: Some[Positive] = [0.1, 0.3, 0.6, 1.2, 2.0],  # noqa: B006 - params are literals
+    sigma: NonNegative = 0.1,
+    until: Positive = 100.0,
+    pairs: Count = 200,
+    seed: Seed = 0,
 ) -> Simulation:
     """Per variant: relative errors of the printed and the corrected right-hand side, and the ends of its flow.
 

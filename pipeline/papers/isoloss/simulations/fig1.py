@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.isoloss import gaussian, spectra
+from pipeline.ranges import Interval, Pair, Positive
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    euclidean_start: list = [0.15, 2.0],  # noqa: B006 - params are literals
-    cosine_start: list = [0.15, 2.0],  # noqa: B006
-    euclidean_until: float = 5.0,
-    cosine_until: float = 9.0,
-    stages: int = 4,
-    angles: int = 181,
+    euclidean_start: Pair[Positive] = [0.15, 2.0],  # noqa: B006 - params are literals
+    cosine_start: Pair[Positive] = [0.15, 2.0],  # noqa: B006
+    euclidean_until: Positive = 5.0,
+    cosine_until: Positive = 9.0,
+    stages: Annotated[int, Interval(ge=2, le=1_000)] = 4,
+    angles: Annotated[int, Interval(ge=2, le=100_000)] = 181,
 ) -> Simulation:
     """Eigenvalues of two modes at some stages, and the density of the embeddings' direction under the cosine loss.
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import spectra, toy
+from pipeline.ranges import Count, NonNegative, Pair, Positive, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    starts: list = [[0.08, 0.39], [0.32, 1.56], [0.55, 1.9]],  # noqa: B006 - params are literals
-    inputs: int = 6,
-    lr: float = 0.01,
-    steps: int = 1500,
-    every: int = 10,
-    samples: int = 4000,
-    sigma: float = 0.1,
-    seed: int = 2,
+    starts: Some[Pair[Positive]] = [[0.08, 0.39], [0.32, 1.56], [0.55, 1.9]],  # noqa: B006 - params are literals
+    inputs: Width = 6,
+    lr: Positive = 0.01,
+    steps: Count = 1500,
+    every: Count = 10,
+    samples: Count = 4000,
+    sigma: NonNegative = 0.1,
+    seed: Seed = 2,
 ) -> Simulation:
     """Eigenvalues of W W^T after the last step, their common value by theory, and how far theory is off on the way.
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import kernel, losses, modes, numeric, spectra, toy
+from pipeline.ranges import Count, Positive, Seed, Some, Width
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("modes_count", "<=", "inputs"),)
 
 
 def simulate(
     *,
-    modes_count: int = 5,
-    inputs: int = 8,
-    pairs: int = 12,
-    dimension: int = 1000,
-    start: list = [0.05, 0.3, 0.8, 1.6],  # noqa: B006 - params are literals
-    until: float = 12.0,
-    rates: list = [0.02, 0.01, 0.005],  # noqa: B006
-    seed: int = 0,
+    modes_count: Width = 5,
+    inputs: Width = 8,
+    pairs: Count = 12,
+    dimension: Width = 1000,
+    start: Some[Positive] = [0.05, 0.3, 0.8, 1.6],  # noqa: B006 - params are literals
+    until: Positive = 12.0,
+    rates: Some[Positive] = [0.02, 0.01, 0.005],  # noqa: B006
+    seed: Seed = 0,
 ) -> Simulation:
     """Relative errors of the identities; those of the linear network per learning rate.
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import gaussian, losses, modes, numeric, spectra
+from pipeline.ranges import Count, NonNegative, Positive, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    eps: float = 1e-3,
-    many: int = 64,
-    spread: float = 0.2,
-    samples: int = 20000,
-    start: list = [0.1, 0.4, 0.9, 2.0],  # noqa: B006 - params are literals
-    alpha: float = 0.5,
-    until: float = 400.0,
-    seed: int = 0,
+    eps: Positive = 1e-3,
+    many: Width = 64,
+    spread: NonNegative = 0.2,
+    samples: Count = 20000,
+    start: Some[Positive] = [0.1, 0.4, 0.9, 2.0],  # noqa: B006 - params are literals
+    alpha: Positive = 0.5,
+    until: Positive = 400.0,
+    seed: Seed = 0,
 ) -> Simulation:
     """What is predicted, what is measured, and their difference; rates are in units of the learning rate.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import spectra, toy
+from pipeline.ranges import Count, NonNegative, Pair, Positive, Seed, Width
 from pipeline.simulation.records import Simulation
 
 _SETTINGS = {
@@ -24,21 +25,21 @@ _SETTINGS = {
 def simulate(
     *,
     relu: bool = False,
-    modes: int = 10,
-    inputs: int = 15,
-    scale: float = 0.25,
-    seed: int = 12,
-    steps: int = 1500,
-    steps_without_predictor: int = 100000,
-    stretch: int = 20,
-    samples: int = 2000,
-    samples_without_predictor: int = 600,
-    sigma: float = 0.1,
-    start: list = [0.08, 0.39],  # noqa: B006 - params are literals
-    path_inputs: int = 6,
-    path_lr: float = 0.01,
-    shown: int = 20,
-    drawn_from: int = 5000,
+    modes: Width = 10,
+    inputs: Width = 15,
+    scale: Positive = 0.25,
+    seed: Seed = 12,
+    steps: Count = 1500,
+    steps_without_predictor: Count = 100000,
+    stretch: Count = 20,
+    samples: Count = 2000,
+    samples_without_predictor: Count = 600,
+    sigma: NonNegative = 0.1,
+    start: Pair[Positive] = [0.08, 0.39],  # noqa: B006 - params are literals
+    path_inputs: Width = 6,
+    path_lr: Positive = 0.01,
+    shown: Count = 20,
+    drawn_from: Count = 5000,
 ) -> Simulation:
     """Eigenvalues of W W^T of ten neurons, and paths of W x of two neurons for some inputs.
 

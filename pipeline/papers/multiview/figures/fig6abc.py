@@ -13,6 +13,7 @@ from matplotlib.patches import Ellipse, FancyArrowPatch
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _PLACES = ((0.0, 1.0), (0.0, 0.0), (1.0, 1.0), (1.0, 0.0))
 _MARKERS = ("o", "o", "s", "s")
@@ -35,8 +36,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 2.0,
+    width: Inches = 7.0,
+    height: Inches = 2.0,
 ) -> Drawing:
     """Four panels from left to right.
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Count, Inches
 
 _MODE_NAMES = ("const.", "class", "pixel", "neither")
 _GRAPHS = (("four_instances", "four instances"), ("digits", "digits"), ("shapes", "shapes"))
@@ -36,9 +37,9 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 4.5,
-    shown: int = 3,
+    width: Inches = 7.0,
+    height: Inches = 4.5,
+    shown: Count = 3,
 ) -> Drawing:
     """Two lines of three panels.
 

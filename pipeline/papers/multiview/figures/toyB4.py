@@ -15,6 +15,7 @@ from pipeline.artifacts import drawing, style
 from pipeline.artifacts.animation import Animation
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _WEAK, _STRONG = style.COLOURS[0], style.COLOURS[1]
 _COLOUR = {"weak": _WEAK, "strong": _STRONG}
@@ -40,8 +41,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: float = 7.0,
-    height: float = 4.6,
+    width: Inches = 7.0,
+    height: Inches = 4.6,
 ) -> Drawing:
     """Two lines of three panels.
 

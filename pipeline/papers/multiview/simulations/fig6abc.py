@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.papers.multiview import crops, four, graph, operators
+from pipeline.ranges import Count, Fraction, Interval, Seed
 from pipeline.simulation.records import Simulation
 
 _DIGITS = 12
@@ -13,13 +16,13 @@ _DIGITS = 12
 
 def simulate(
     *,
-    rho: float = 0.5,
-    mu: float = 0.25,
-    nu: float = 0.2,
-    delta: float = 0.05,
-    images: int = 300,
-    crop: int = 3,
-    seed: int = 0,
+    rho: Fraction = 0.5,
+    mu: Fraction = 0.25,
+    nu: Fraction = 0.2,
+    delta: Fraction = 0.05,
+    images: Count = 300,
+    crop: Annotated[int, Interval(ge=1, le=8)] = 3,
+    seed: Seed = 0,
 ) -> Simulation:
     """Edge weights of the four-instance graph, its eigenvalues, and how far the two operators' spans are apart.
 

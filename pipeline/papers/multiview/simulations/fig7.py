@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.papers.multiview import crops, four, graph
 from pipeline.papers.multiview.graph import Array
 from pipeline.papers.multiview.information import class_information
+from pipeline.ranges import Count, Fraction, Interval, Replications, Seed, Some
 from pipeline.simulation.records import Simulation
 
 _FOUR_LABELS = np.array([0, 0, 1, 1])
@@ -23,16 +26,16 @@ _QUANTITIES = ("eigenvalue gap", "form gap", "fourth eigenvalue", "fourth form",
 
 def simulate(
     *,
-    rho: float = 0.5,
-    mu: float = 0.25,
-    nu: float = 0.2,
-    delta: float = 0.05,
-    augmentations: list = [2, 8, 32, 128],  # noqa: B006
-    samples: int = 1000,
-    replications: int = 200,
-    images: int = 300,
-    crop: int = 3,
-    seed: int = 0,
+    rho: Fraction = 0.5,
+    mu: Fraction = 0.25,
+    nu: Fraction = 0.2,
+    delta: Fraction = 0.05,
+    augmentations: Some[Count] = [2, 8, 32, 128],  # noqa: B006
+    samples: Count = 1000,
+    replications: Replications = 200,
+    images: Count = 300,
+    crop: Annotated[int, Interval(ge=1, le=8)] = 3,
+    seed: Seed = 0,
 ) -> Simulation:
     """Population and sampled graphs: four instances, the same by the paper's ansatz, digits, shapes.
 

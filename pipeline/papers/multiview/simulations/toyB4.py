@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.papers.multiview import flow
 from pipeline.papers.multiview.graph import Array
+from pipeline.ranges import Count, Pair, Positive, Replications, Seed, Some
 from pipeline.simulation.records import Simulation
 
 _SCALES = np.geomspace(1e-4, 0.5, 13)
@@ -14,16 +15,16 @@ _COMPARED = (1.0, 0.1, 0.01, 0.001, 0.0)
 
 def simulate(
     *,
-    rates: list = [1.0, 0.5],  # noqa: B006
-    weak: float = 1e-3,
-    strong: float = 1.0,
-    scales: list = [0.3, 0.01, 0.0001],  # noqa: B006
-    shown_scale: float = 0.01,
-    until: float = 12.0,
-    long: float = 3000.0,
-    replications: int = 100,
-    draws: int = 4000,
-    seed: int = 0,
+    rates: Pair[Positive] = [1.0, 0.5],  # noqa: B006
+    weak: Positive = 1e-3,
+    strong: Positive = 1.0,
+    scales: Some[Positive] = [0.3, 0.01, 0.0001],  # noqa: B006
+    shown_scale: Positive = 0.01,
+    until: Positive = 12.0,
+    long: Positive = 3000.0,
+    replications: Replications = 100,
+    draws: Count = 4000,
+    seed: Seed = 0,
 ) -> Simulation:
     """Flows from Gaussian initialisations of several scales, read at one time, and their courses.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
 from pipeline.papers.stepwise.figures._staircase import growing, marks, staircase
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "A: loss of the linear model against t = learning rate x step, measured; dashed: the predicted times tau_j of the "
@@ -24,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: float = 7.0,
-    height: float = 2.7,
+    width: Inches = 7.0,
+    height: Inches = 2.7,
     data: str = "",
 ) -> Drawing:
     """Two panels over one logarithmic axis of time.

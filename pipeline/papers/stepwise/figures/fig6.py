@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing, label_ends
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _DASHED = (0, (3, 2))
 _KINDS = {"s": style.COLOURS[1], "above": style.COLOURS[0], "below": style.COLOURS[2]}
@@ -32,8 +33,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: float = 7.0,
-    height: float = 3.2,
+    width: Inches = 7.0,
+    height: Inches = 3.2,
 ) -> Drawing:
     """The paper's panel, and beside it the ratio that a logarithmic axis of twelve decades hides.
 

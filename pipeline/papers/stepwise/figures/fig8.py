@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _CAPTION = (
     "A: loss of a mode of self-supervised learning, (1 - sbar^2)^2, with a maximum at 0 between two minima. B: loss of "
@@ -27,8 +28,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: float = 7.0,
-    height: float = 4.0,
+    width: Inches = 7.0,
+    height: Inches = 4.0,
 ) -> Drawing:
     """Losses above, trajectories below; self-supervised on the left.
 

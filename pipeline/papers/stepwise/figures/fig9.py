@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
+from pipeline.ranges import Inches
 
 _TITLES = {
     "A": r"A  $(1-\bar s^2)^2$",
@@ -32,8 +33,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: float = 7.0,
-    height: float = 3.4,
+    width: Inches = 7.0,
+    height: Inches = 3.4,
 ) -> Drawing:
     """Four losses, and below each what descent on it does.
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.ranges import Inches
 
 _KERNELS = {
     "distance to the final kernel": "distance to\n$K_{end}$",
@@ -32,7 +33,7 @@ _CAPTION = (
 )
 
 
-def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: float = 7.0, height: float = 4.2) -> Drawing:
+def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 7.0, height: Inches = 4.2) -> Drawing:
     """One column of panels per method, everything against the epoch.
 
     Args:

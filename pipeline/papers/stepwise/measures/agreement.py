@@ -10,6 +10,7 @@ from pipeline.evaluation.context import EvaluationContext
 from pipeline.kernels import subspaces
 from pipeline.numerics.randomness import derived_seed
 from pipeline.papers.stepwise.measures import _kernels
+from pipeline.ranges import Count
 
 READS = ("encoder", "projector", "views", "normalize", "split")
 VALUES = (
@@ -17,7 +18,7 @@ VALUES = (
 )  # fmt: skip
 
 
-def measure(subject: EvaluationContext, *, reference: str, pairs: int = 1000, draws: int = 32) -> dict[str, Any]:
+def measure(subject: EvaluationContext, *, reference: str, pairs: Count = 1000, draws: Count = 32) -> dict[str, Any]:
     """Alignment of the embeddings of two checkpoints on the same augmented pairs.
 
     Args:

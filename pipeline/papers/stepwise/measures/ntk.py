@@ -12,6 +12,7 @@ from pipeline.kernels import subspaces
 from pipeline.numerics.randomness import derived_seed
 from pipeline.papers.stepwise.kernel import pair_correlation
 from pipeline.papers.stepwise.measures import _kernels
+from pipeline.ranges import Count
 
 READS = ("encoder", "projector", "views", "normalize", "split")
 VALUES = (
@@ -24,9 +25,9 @@ VALUES = (
 def measure(
     subject: EvaluationContext,
     *,
-    pairs: int = 1000,
+    pairs: Count = 1000,
     precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32",
-    draws: int = 32,
+    draws: Count = 32,
 ) -> dict[str, Any]:
     """Alignment of the embeddings with those that the tangent kernel predicts, and with its leading eigenvectors.
 

@@ -9,6 +9,7 @@ from pipeline.evaluation import pairs as positive
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.kernels import similarity, subspaces
 from pipeline.papers.stepwise.measures import _kernels
+from pipeline.ranges import Count
 
 READS = ("encoder", "projector", "views", "normalize", "split")
 VALUES = (
@@ -24,7 +25,7 @@ def measure(
     subject: EvaluationContext,
     *,
     reference: str,
-    pairs: int = 1000,
+    pairs: Count = 1000,
     precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32",
 ) -> dict[str, Any]:
     """Compares the kernel of one milestone with that of the run's last one, with the labels, and with the embeddings.

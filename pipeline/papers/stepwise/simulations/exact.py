@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels import subspaces
 from pipeline.papers.stepwise import aligned, correlation, crops, kernel, start, wide
 from pipeline.papers.stepwise.descent import descend
+from pipeline.ranges import Count, Positive, Seed, Side, Width
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("crop", "<=", "size"),)
 
 _BEYOND = 1.5
 """How long the linear model is trained, in units of its last step's time."""
@@ -16,18 +21,18 @@ _BEYOND = 1.5
 
 def simulate(
     *,
-    images: str = "photographs",
-    pairs: int = 50,
-    size: int = 32,
-    crop: int = 20,
-    outputs: int = 10,
-    alpha_linear: float = 1.0e-7,
-    hidden: int = 2048,
-    alpha: float = 1.0e-4,
-    rate: float = 3.0e-4,
-    steps: int = 6500,
-    draws: int = 32,
-    seed: int = 0,
+    images: Literal["photographs", "shapes"] = "photographs",
+    pairs: Count = 50,
+    size: Side = 32,
+    crop: Side = 20,
+    outputs: Width = 10,
+    alpha_linear: Positive = 1.0e-7,
+    hidden: Width = 2048,
+    alpha: Positive = 1.0e-4,
+    rate: Positive = 3.0e-4,
+    steps: Count = 6500,
+    draws: Count = 32,
+    seed: Seed = 0,
 ) -> Simulation:
     """Full-batch descent on |C - I|^2 (Eqs. 1 and 2) to the end, and the row spaces that kernels predict (Eq. 49).
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from pipeline.papers.stepwise import aligned, correlation, crops, start
 from pipeline.papers.stepwise.descent import crossings, descend
+from pipeline.ranges import Count, Positive, Seed, Side, Width
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("crop", "<=", "size"),)
 
 _SAMPLES = 500
 
 
 def simulate(
     *,
-    images: str = "photographs",
-    pairs: int = 500,
-    size: int = 32,
-    crop: int = 20,
-    outputs: int = 10,
-    alpha: float = 1.0e-7,
-    rate: float = 5.0e-5,
-    beyond: float = 1.3,
-    seed: int = 0,
+    images: Literal["photographs", "shapes"] = "photographs",
+    pairs: Count = 500,
+    size: Side = 32,
+    crop: Side = 20,
+    outputs: Width = 10,
+    alpha: Positive = 1.0e-7,
+    rate: Positive = 5.0e-5,
+    beyond: Positive = 1.3,
+    seed: Seed = 0,
 ) -> Simulation:
     """Loss and eigenvalues of C during full-batch gradient descent from W(0) ~ N(0, alpha^2).
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from pipeline.papers.stepwise import aligned, crops, kernel, wide
 from pipeline.papers.stepwise.descent import crossings
+from pipeline.ranges import Count, Positive, Seed, Side, Width
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("crop", "<=", "size"),)
 
 _EVERY = 5
 """Steps between two that are kept."""
@@ -14,16 +19,16 @@ _EVERY = 5
 
 def simulate(
     *,
-    images: str = "photographs",
-    pairs: int = 50,
-    size: int = 32,
-    crop: int = 20,
-    hidden: int = 2048,
-    outputs: int = 10,
-    alpha: float = 1.0e-4,
-    rate: float = 1.0e-4,
-    steps: int = 7000,
-    seed: int = 0,
+    images: Literal["photographs", "shapes"] = "photographs",
+    pairs: Count = 50,
+    size: Side = 32,
+    crop: Side = 20,
+    hidden: Width = 2048,
+    outputs: Width = 10,
+    alpha: Positive = 1.0e-4,
+    rate: Positive = 1.0e-4,
+    steps: Count = 7000,
+    seed: Seed = 0,
 ) -> Simulation:
     """Loss and eigenvalues of C during full-batch descent, and what the tangent kernel at initialisation predicts.
 

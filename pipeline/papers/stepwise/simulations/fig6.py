@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.stepwise import coefficients
+from pipeline.ranges import Interval, Positive, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 _SAMPLES = 1001
@@ -13,11 +16,11 @@ _SAMPLES = 1001
 
 def simulate(
     *,
-    rows: int = 3,
-    modes: int = 5,
-    alphas: list = [1.0e-3, 1.0e-6, 1.0e-9],  # noqa: B006 (a literal that is read, never written)
-    until: float = 220.0,
-    seed: int = 0,
+    rows: Width = 3,
+    modes: Annotated[int, Interval(ge=1, le=1_000)] = 5,
+    alphas: Some[Positive] = [1.0e-3, 1.0e-6, 1.0e-9],  # noqa: B006 (a literal that is read, never written)
+    until: Positive = 220.0,
+    seed: Seed = 0,
 ) -> Simulation:
     """A(t') from one upper triangular start at several scales, by Eq. 45 and by Eqs. 47 and 48.
 

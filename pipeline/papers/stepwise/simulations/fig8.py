@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.stepwise import modes
+from pipeline.ranges import Pair, Positive, Some
 from pipeline.simulation.records import Simulation
 
 _SAMPLES = 601
@@ -13,9 +14,9 @@ _SAMPLES = 601
 
 def simulate(
     *,
-    gammas: list = [1.0, 0.5, 0.25],  # noqa: B006 (a literal that is read, never written)
-    starts: list = [1.0e-2, 1.0e-4],  # noqa: B006
-    until: float = 12.0,
+    gammas: Some[Positive] = [1.0, 0.5, 0.25],  # noqa: B006 (a literal that is read, never written)
+    starts: Pair[Positive] = [1.0e-2, 1.0e-4],  # noqa: B006
+    until: Positive = 12.0,
 ) -> Simulation:
     """Losses of one mode, and its value in time for several gamma, from both sides of 0 and from two distances to it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.stepwise import modes
+from pipeline.ranges import Count, NonNegative, Positive
 from pipeline.simulation.records import Simulation
 
 _BESIDE = 1e-6
@@ -13,12 +14,12 @@ _BESIDE = 1e-6
 
 def simulate(
     *,
-    slope: float = 0.1,
-    rate: float = 0.5,
-    start: float = 0.01,
-    fast: float = 1.0,
-    slow: float = 0.02,
-    steps: int = 60,
+    slope: NonNegative = 0.1,
+    rate: Positive = 0.5,
+    start: Positive = 0.01,
+    fast: Positive = 1.0,
+    slow: Positive = 0.02,
+    steps: Count = 60,
 ) -> Simulation:
     """The four losses over sbar, and gradient descent of a fast and a slow mode at one learning rate.
 
