@@ -142,7 +142,9 @@ def test_views_do_not_wait_either() -> None:
     # constants are made at the first call, and on an imagined GPU they must not be remembered
     from pipeline.views import constants
 
-    policy = components.make(components.find("views", "simclr"), {"blur_probability": 0.5}, (3, 8, 8), None)
+    policy = components.make(
+        components.find("views", "simclr"), {"blur_probability": 0.5, "blur_kernel": 0.3}, (3, 8, 8), None
+    )
     drawn = policy.sample(4, torch.Generator().manual_seed(0))
     known, constants.constant.__globals__["_made"] = constants._made, lambda *a: torch.zeros(len(a[0]))
     try:
@@ -616,7 +618,12 @@ def test_nothing_that_is_fused_makes_a_tensor_of_numbers_on_the_host() -> None:
         return graph.forward
 
     torch._dynamo.reset()
-    params = {"blur_probability": 0.5, "solarize_probability": [0.0, 0.2], "interpolation": "bicubic"}
+    params = {
+        "blur_probability": 0.5,
+        "blur_kernel": 0.3,
+        "solarize_probability": [0.0, 0.2],
+        "interpolation": "bicubic",
+    }
     normalize = {"mean": [0.5] * 3, "std": [0.2] * 3}
     policy = components.make(components.find("views", "simclr"), params, (3, 8, 8), normalize)
     images, source = torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.Generator()

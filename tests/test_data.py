@@ -7,19 +7,26 @@ import io
 import json
 import os
 import pickle
+import shutil
+import struct
 import tarfile
 import tracemalloc
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from pipeline import components
 from pipeline.data import cifar, imagenet, prepare, raw
+from pipeline.data import images as decoding
 from pipeline.data.arrays import Arrays
 from pipeline.data.images import fitted
 from pipeline.data.splits import balanced
@@ -625,7 +632,7 @@ def test_tinyimagenet(tmp_path):
     assert "8 train images, expected 9" in text
     broken = tmp_path / "raw/tiny-imagenet-200/train/n01/images/n01_1.JPEG"
     broken.write_bytes(broken.read_bytes()[:5000])
-    text = refused(tmp_path / "e/out", source, tmp_path / "raw", files=[file], splits=splits)
+    text = refused(tmp_path / "e/out", source, tmp_path / "raw", files=[file], splits={"train": 8, "test": 3})
     assert f"{broken}: cannot be read as an image" in text
 
 
@@ -737,3 +744,261 @@ def test_images_are_brought_to_one_size(side):
     assert np.array_equal(np.asarray(fitted(image, 24, "crop")), np.asarray(crop))
     squash = image.resize((24, 24), Image.Resampling.BICUBIC)
     assert np.array_equal(np.asarray(fitted(image, 24, "squash")), np.asarray(squash))
+
+
+# ---- folders of images
+
+
+@pytest.fixture
+def sorted_images(tmp_path: Path) -> Path:
+    """Tiny ImageNet of three classes, the validation images in folders: 9 and 3 images."""
+    put = tiny_imagenet(tmp_path / "raw")
+    val = tmp_path / "raw/tiny-imagenet-200/val"
+    shutil.rmtree(val)
+    for id_, image in zip(("n01", "n02", "n10"), put["test"], strict=True):
+        (val / id_).mkdir(parents=True)
+        (val / id_ / "a.JPEG").write_bytes(png(image))
+    return tmp_path / "raw/tiny-imagenet-200"
+
+
+SORTED = {
+    "files": [
+        {
+            "name": "tiny-imagenet-200.zip",
+            "checksum": "unpublished",
+            "contents": {"tiny-imagenet-200/train/": None, "tiny-imagenet-200/val/": None},
+        }
+    ],
+    "splits": {"train": 9, "test": 3},
+    "classes": 3,
+}
+
+
+def folders(root: Path, out: str, **source: object) -> Arrays:
+    return prepared(root.parents[1] / out, {"kind": "tinyimagenet", **source}, root.parent, **SORTED)
+
+
+def refused_folders(root: Path, **source: object) -> str:
+    out = root.parents[1] / f"refused{len(list(root.parents[1].iterdir()))}"
+    return refused(out, {"kind": "tinyimagenet", **source}, root.parent, **SORTED)
+
+
+def test_names_that_start_with_a_dot_are_no_classes_and_no_images(sorted_images):
+    folders(sorted_images, "before/out")
+    for split in ("train", "val"):
+        (sorted_images / split / ".ipynb_checkpoints").mkdir()
+        (sorted_images / split / ".ipynb_checkpoints/a.JPEG").write_bytes(png(pictures(1)[0]))
+        (sorted_images / split / "n01/.thumbnails").mkdir()
+        (sorted_images / split / "n01/.thumbnails/a.JPEG").write_bytes(png(pictures(1)[0]))
+        (sorted_images / split / "n01/._a.JPEG").write_bytes(b"of macOS")
+        (sorted_images / split / ".DS_Store").write_bytes(b"of macOS")
+        (sorted_images / split / "n01/notes.txt").write_text("no image")
+    folders(sorted_images, "after/out")
+    home = sorted_images.parents[1]
+    assert payload(home / "before/out") == payload(home / "after/out")
+
+
+def test_dots_in_archives_are_no_classes_either(tmp_path):
+    ids = ["n00000001", "n00000002", "n00000003"]
+    files = image_net(tmp_path, ids)
+    path = tmp_path / "archives/imagenet" / imagenet.TRAIN
+    with tarfile.open(path, "a") as outer:
+        add(outer, "._n00000001.tar", b"of macOS")
+    (at,) = [number for number, file in enumerate(files) if file["name"] == imagenet.TRAIN]
+    files[at] = {**files[at], "md5": md5(path.read_bytes()), "bytes": path.stat().st_size}
+    source, declared = {"kind": "imagenet", "size": 8}, {"splits": {"train": 6, "test": 4}, "classes": 3}
+    assert prepared(tmp_path / "a", source, tmp_path / "archives", files=files, **declared).classes == ids
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_class_that_one_split_has_is_refused(sorted_images, split):
+    (sorted_images / split / "n03").mkdir()
+    (sorted_images / split / "n03/a.JPEG").write_bytes(png(pictures(1)[0]))
+    text = refused_folders(sorted_images)
+    assert "n03" in text and ("without training images" in text or "one folder of images" in text or "of this" in text)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_class_of_imagenet_that_one_split_has_is_refused(tmp_path, split):
+    files = image_net(tmp_path, ["n00000001", "n00000002", "n00000003"])
+    extra = tmp_path / "folders/imagenet" / split / "n00000004"
+    extra.mkdir()
+    (extra / "a.JPEG").write_bytes(png(pictures(1)[0]))
+    text = refused(tmp_path / "x", {"kind": "imagenet", "size": 8}, tmp_path / "folders", files=files)
+    assert "n00000004" in text
+
+
+def test_a_class_without_validation_images_is_refused(tmp_path):
+    tiny_imagenet(tmp_path / "raw")
+    annotations = tmp_path / "raw/tiny-imagenet-200/val/val_annotations.txt"
+    annotations.write_text("\n".join(annotations.read_text().splitlines()[:2]) + "\n")
+    text = refused_folders(tmp_path / "raw/tiny-imagenet-200")
+    assert str(annotations) in text and "n10" in text
+
+
+def test_the_number_of_classes_is_compared_with_the_declared_one(sorted_images):
+    for split in ("train", "val"):
+        (sorted_images / split / "n03").mkdir()
+        (sorted_images / split / "n03/a.JPEG").write_bytes(png(pictures(1)[0]))
+    text = refused_folders(sorted_images)
+    assert "4 classes, expected 3" in text and "correct classes in params/datasets.yaml" in text
+
+
+def test_a_limit_does_not_hide_what_is_missing(sorted_images):
+    found = folders(sorted_images, "a/out", limit_train=3, limit_test=2)
+    assert found.meta["counts"] == {"train": 3, "test": 2} and found.labels("train").tolist() == [0, 1, 2]
+    (sorted_images / "train/n01/images/n01_2.JPEG").unlink()
+    (sorted_images / "train/n01/images/n01_1.JPEG").write_bytes(b"no image")  # it is not decoded any more
+    for limits in ({"limit_train": 3, "limit_test": 2}, {}):
+        assert "8 train images, expected 9" in refused_folders(sorted_images, **limits)
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+def test_a_limit_of_cifar_does_not_hide_what_is_missing(tmp_path, dataset):
+    file, put = cifar_folder(tmp_path / "raw", dataset)
+    count = {split: len(put[split][1]) for split in ("train", "test")}
+    source = {"kind": dataset, "limit_train": 10}
+    splits = {**count, "train": count["train"] + 1}
+    text = refused(tmp_path / "x", source, tmp_path / "raw", files=[file], splits=splits)
+    assert f"{count['train']} train images, expected {splits['train']}" in text
+
+
+def test_images_of_formats_that_are_not_declared_are_refused(sorted_images):
+    name = sorted_images / "train/n01/images/n01_3.tif"
+    pictures(1)[0].save(name)
+    text = refused_folders(sorted_images)
+    assert str(name) in text and "add TIFF to source.formats" in text
+    name.rename(sorted_images / "train/n01/images/n01_2.JPEG")  # whatever a file is called
+    text = refused_folders(sorted_images)
+    assert "n01_2.JPEG" in text and "source.formats declares: JPEG, PNG" in text
+    folders(sorted_images, "a/out", formats=["JPEG", "PNG", "TIFF"])
+
+
+@pytest.mark.parametrize("formats", [[], ["EPS"], ["JPG"], ["PNG", "PDF"]])
+@pytest.mark.parametrize("kind", ["tinyimagenet", "imagenet", "imagenet100"])
+def test_formats_are_bitmaps(sorted_images, formats, kind):
+    names = ["tiny-imagenet-200.zip"] if kind == "tinyimagenet" else [imagenet.TRAIN, imagenet.VAL]
+    with pytest.raises(UserError, match=r"^source\.formats: expected some of BMP, GIF, JPEG"):
+        components.load(components.find("source", kind)).build(
+            dict.fromkeys(names, sorted_images.parent), None, formats=formats
+        )
+
+
+def test_every_source_of_image_files_declares_its_formats():
+    reading = [kind for kind in components.kinds("source") if "fit" in components.params("source", kind)]
+    assert sorted(reading) == ["flowers102", "imagenet", "imagenet100", "tinyimagenet"]
+    for kind in reading:
+        default = components.params("source", kind)["formats"][1]
+        assert default == ["JPEG", "PNG"] and components.absent("source", kind) == {"formats": default}
+
+
+# ---- image files
+
+
+def decoded(path: Path, size: int = 6, formats: tuple[str, ...] = decoding.FORMATS) -> np.ndarray:
+    (found,) = decoding._decoded([path], size, "squash", formats)
+    return found
+
+
+def test_sixteen_bits_are_scaled_by_their_range(tmp_path):
+    values = np.linspace(0, 65535, 36).round().astype(np.uint16).reshape(6, 6)
+    expected = np.rint(values / 65535 * 255).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    (tmp_path / "a.pgm").write_bytes(b"P5 6 6 65535\n" + values.astype(">u2").tobytes())
+    for name in ("a.png", "a.pgm"):
+        found = decoded(tmp_path / name)
+        assert all(np.array_equal(channel, expected) for channel in found), name
+
+
+@pytest.mark.parametrize(
+    ("values", "mode"),
+    [(np.float32([[0.1, 0.9]]), "F"), (np.int32([[1, 70000]]), "I"), (np.uint16([[1, 4000]]), "I;16")],
+)
+def test_numbers_without_a_range_are_refused_by_name(tmp_path, values, mode):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(UserError) as caught:
+        decoded(tmp_path / "a.tif")
+    assert str(tmp_path / "a.tif") in str(caught.value) and f"Pillow's mode {mode}, " in str(caught.value)
+
+
+def test_nothing_but_declared_formats_is_opened(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    def ghostscript(*_: object, **__: object) -> None:
+        raise AssertionError("another program was called")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    path = tmp_path / "a.JPEG"
+    pictures(1)[0].save(path, "EPS")
+    for formats in (("JPEG", "PNG"), decoding.FORMATS):
+        with pytest.raises(UserError, match=r"a\.JPEG: cannot be read as an image \(it is none of the formats"):
+            decoded(path, formats=formats)
+
+
+@pytest.mark.parametrize("side", [9460, 30000])
+def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path, side):
+    # A PNG's header says how large it is; behind it stands nothing.
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(data + struct.pack(">I", 9) + b"IDAT")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(UserError, match=r"a\.png: cannot be read as an image \(.*pixels") as caught:
+            decoded(tmp_path / "a.png")
+    assert "\n" not in str(caught.value)
+
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
+COLOUR = (200, 30, 90)
+
+
+def file_of(mode: str, kind: str, side: tuple[int, int]) -> bytes | None:
+    """One colour in a mode and format; None where Pillow does not write one in the other."""
+    data = io.BytesIO()
+    try:
+        if mode == "LAB":
+            Image.new("LAB", side, COLOUR).save(data, kind)
+        else:
+            through = "L" if mode in ("I", "I;16", "F", "LA") else "RGB"
+            Image.new("RGB", side, COLOUR).convert(through).convert(mode).save(data, kind)
+    except (OSError, ValueError, KeyError):
+        return None
+    return data.getvalue()
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(MODES),
+    st.sampled_from(decoding.FORMATS),
+    st.tuples(st.integers(1, 33), st.integers(1, 33)),
+    st.floats(0, 1),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+    st.sampled_from(decoding.FITS),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_any_image_file_is_an_array_or_one_line_with_its_name(mode, kind, side, kept, changes, fit):
+    """Of any mode and size, cut off anywhere, with any byte changed."""
+    data = file_of(mode, kind, side)
+    if data is None:
+        return
+    content, whole = bytearray(data), not changes and kept > 0.5
+    for place, value in changes:
+        content[int(place * (len(content) - 1))] = value
+    content = content if whole else content[: int(kept * len(content))]
+
+    def opened() -> io.BytesIO:
+        stream = io.BytesIO(bytes(content))
+        stream.name = "archive.tar: picture"
+        return stream
+
+    try:
+        (found,) = decoding._decoded([opened], 8, fit, decoding.FORMATS)
+    except UserError as error:
+        text = str(error)
+        assert text.startswith("archive.tar: picture: cannot be read as an image (") and "\n" not in text
+        assert not whole or mode in ("I", "I;16", "F", "LAB"), text
+        return
+    assert found.shape == (3, 8, 8) and found.dtype == np.uint8
+    if whole and mode in ("L", "RGB", "LA", "RGBA") and kind in ("PNG", "BMP", "TIFF"):
+        grey = Image.new("RGB", (1, 1), COLOUR).convert("L").getpixel((0, 0))
+        assert tuple(found[:, 4, 4]) == (COLOUR if "RGB" in mode else (grey,) * 3)

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -18,7 +20,10 @@ from pipeline import components
 from pipeline.errors import UserError
 from pipeline.evaluation import context, softmax, spectra
 from pipeline.evaluation import measure as stage
+from pipeline.evaluation.calibration import calibrate
+from pipeline.evaluation.extent import extent
 from pipeline.evaluation.features import extract
+from pipeline.evaluation.finite import NotFinite
 from pipeline.evaluation.measures import knn, linear_probe, spectrum
 from pipeline.evaluation.neighbours import votes
 from pipeline.monitor.progress import Progress
@@ -239,6 +244,30 @@ def test_without_standardisation_the_scale_of_features_matters():
     assert with_it > 90 > linear_probe.measure(small, epochs=5, lr=0.01, standardize=False)["top1_last"]
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(exponents=st.lists(st.integers(-126, 120), min_size=10, max_size=10))
+def test_a_standardised_probe_does_not_see_the_size_of_features(exponents):
+    (features, labels), (held_out, truth) = clusters(80, 1.0), clusters(80, 1.0, seed=5)
+    sizes = torch.tensor(exponents, dtype=torch.float64).exp2()
+    scores = [
+        linear_probe.measure(Given(((features * by).float(), labels), ((held_out * by).float(), truth), 4), epochs=3)
+        for by in (torch.ones_like(sizes), sizes)
+    ]
+    assert scores[1]["train_loss"] == pytest.approx(scores[0]["train_loss"], rel=1e-4)
+    assert scores[1]["top1_last"] == pytest.approx(scores[0]["top1_last"], abs=2.6)
+
+
+def test_a_probe_that_diverges_reports_no_share(monkeypatch):
+    points = clusters(80, 1.0)
+    huge = Given((points[0].float() * 1e35, points[1]), (points[0].float() * 1e35, points[1]), 4)
+    with pytest.raises(NotFinite):
+        linear_probe.measure(huge, epochs=3, standardize=False, optimizer="sgd", lr=1e4)
+    with pytest.raises(NotFinite):  # the loss of the only epoch, before its one step, is finite
+        linear_probe.measure(
+            Given(points, points, 4), epochs=1, batch_size=80, standardize=False, optimizer="sgd", lr=math.inf
+        )
+
+
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "optimizer"])
 def test_bad_params_of_the_probe_are_named(name):
     points = clusters(20, 1.0)
@@ -275,10 +304,10 @@ def test_votes_by_hand():
     near, far = math.cos(math.radians(10)), 0.5
     for temperature, winner in [(0.1, 0), (10.0, 1)]:
         cast = votes(bank, labels, query, 3, k=3, temperature=temperature)[0]
-        expected = [math.exp((near - 1) / temperature), 2 * math.exp((far - 1) / temperature), 0]
+        expected = [1.0, 2 * math.exp((far - near) / temperature), 0]
         torch.testing.assert_close(cast, torch.tensor(expected, dtype=torch.float64))
         assert cast.argmax() == winner
-    assert votes(bank, labels, query, 3, k=99, temperature=1.0)[0, 2] == pytest.approx(math.exp(-2))
+    assert votes(bank, labels, query, 3, k=99, temperature=1.0)[0, 2] == pytest.approx(math.exp(-1 - near))
 
 
 def test_chunks_and_temperature_of_the_votes():
@@ -293,7 +322,42 @@ def test_chunks_and_temperature_of_the_votes():
     assert torch.isfinite(cold).all() and torch.equal(cold.argmax(1), labels)
 
 
-@pytest.mark.parametrize("params", [{"k": 0}, {"temperature": 0.0}])
+def test_a_cold_vote_is_that_of_the_nearest_neighbour():
+    """The colder, the nearer to k = 1, to which it goes; no query is left without a vote, which would be class 0."""
+    bank, labels = clusters(400, 6.0, width=128)
+    queries, truth = clusters(300, 6.0, seed=5, width=128)
+    cold = Given((bank.float(), labels), (queries.float(), truth), 4)
+    nearest = knn.measure(cold, k=1)["top1"]
+    assert nearest > 60
+    assert knn.measure(cold, k=200, temperature=0.003)["top1"] == pytest.approx(nearest, abs=12)
+    for temperature in (1e-5, 1e-30, 1e-300, 5e-324):
+        assert knn.measure(cold, k=200, temperature=temperature)["top1"] == nearest
+        cast = votes(bank.float(), labels, queries.float(), 4, k=200, temperature=temperature)
+        assert torch.isfinite(cast).all() and (cast.sum(1) >= 1).all()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(exponents=st.lists(st.integers(-148, 120), min_size=60, max_size=60))
+def test_votes_do_not_depend_on_the_size_of_features(exponents):
+    """A cosine does not: each row may have any size that float32 has, from its subnormals to its largest numbers."""
+    bank, labels = clusters(60, 6.0)
+    whole = (8 * bank).round().clamp(-255, 255)  # so that a power of two changes no digit, among subnormals either
+    whole = torch.where(whole.abs().amax(1, keepdim=True) > 0, whole, 1)
+    sizes = torch.tensor(exponents, dtype=torch.float64)[:, None].exp2()
+    scaled = (whole * sizes).clamp(-3.4e38, 3.4e38).float()
+    expected = votes(whole.float(), labels, whole.float(), 4, k=9, temperature=0.1)
+    torch.testing.assert_close(votes(scaled, labels, scaled, 4, k=9, temperature=0.1), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_votes_of_low_precision_are_cast_in_single(kind):
+    bank, labels = clusters(60, 6.0)
+    low = (1000 * bank).clamp(-60000, 60000).to(kind)  # in float16 the square of an entry is infinite
+    cast = votes(low, labels, low, 4, k=9, temperature=0.1)
+    torch.testing.assert_close(cast, votes(low.float(), labels, low.float(), 4, k=9, temperature=0.1))
+
+
+@pytest.mark.parametrize("params", [{"k": 0}, {"temperature": 0.0}, {"temperature": math.nan}])
 def test_bad_params_of_knn_are_named(params):
     points = clusters(20, 1.0)
     with pytest.raises(UserError, match=rf"^knn\.{next(iter(params))}:"):
@@ -365,8 +429,10 @@ class Site:
         named = {name: params["kind"] for name, params in spec.items() if isinstance(params, dict) and "kind" in params}
         return {name: components.find(name, kind) for name, kind in named.items()}
 
-    def train(self, name: str, spec: dict, outcome: str = "trained", poison: bool = False) -> Path:
-        """A checkpoint with initial weights."""
+    def train(
+        self, name: str, spec: dict, outcome: str = "trained", poison: bool = False, epoch: int = 0, rows: str = ""
+    ) -> Path:
+        """A checkpoint with initial weights, and what its record says of the epochs."""
         folder = self.root / name
         folder.mkdir()
         parts = {part: spec[part] for part in ("encoder", "projector", "predictor")}
@@ -374,8 +440,20 @@ class Site:
         if poison:
             next(network.encoder.parameters()).data.fill_(math.nan)
         state = network.state_dict() if outcome == "trained" else None
-        checkpoint.write_payload(folder, state, None, "epoch,loss\n", {"outcome": outcome, "epoch": 0})
+        checkpoint.write_payload(folder, state, None, f"epoch\n{rows}", {"outcome": outcome, "epoch": epoch})
         return folder
+
+    def subject(self, work: Work) -> context.EvaluationContext:
+        """What a measure gets of it."""
+        return context.EvaluationContext(
+            spec=work.spec,
+            seed=work.seed or 0,
+            device=torch.device("cpu"),
+            checkpoint=work.inputs["checkpoint"],
+            data=work.inputs["data"],
+            components=work.components,
+            progress=Progress("test"),
+        )
 
     def work(self, kind: str, folder: Path, spec: dict, seed: int = 1, **params) -> Work:
         """What the executor hands to the stage."""
@@ -454,7 +532,8 @@ def test_measures_of_a_checkpoint_share_its_features(site, monkeypatch):
     assert spectral["spectrum"]["asymmetry"] == spectral["asymmetry"] > 0
     for found, kind in ((probe, "linear_probe"), (neighbours, "knn"), (spectral, "spectrum")):
         declared = set(components.values("measure", kind))  # top5 of three classes would be 100
-        assert declared - set(found) == ({"top5"} if kind == "linear_probe" else set()) and set(found) <= declared
+        assert declared - set(found) == ({"top5"} if kind == "linear_probe" else set())
+        assert set(found) - declared == {"batchnorm", "collapsed"}  # remarks on the checkpoint
     # The checkpoints are the same, so are the bytes; and they are JSON as written by us.
     for work, twin in zip(works[::2], works[1::2], strict=True):
         text = (work.out / "scores.json").read_text()
@@ -470,6 +549,113 @@ def test_a_measure_reads_only_the_parts_that_it_names(site):
     assert set(work.components) == {"measure", "encoder"}
     list(stage.execute([work]))
     assert scores(work)["k"] == 72  # fewer images than neighbours asked for
+
+
+def statistics(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in network.state_dict().items() if "running" in name}
+
+
+READING = [kind for kind in components.kinds("measure") if "encoder" in components.reads("measure", kind)]
+
+
+@pytest.mark.parametrize("kind", READING)
+def test_a_network_that_was_never_trained_gets_the_statistics_of_the_training_images(site, kind):
+    """Whatever measures it. On all images at once they are exact, layer by layer."""
+    assert len(READING) == len(components.kinds("measure")) >= 6
+    spec = site.spec()
+    given = {"reference": "other"} if "reference" in components.params("measure", kind) else {}
+    never = site.subject(site.work(kind, site.train("never", spec), spec, **given))
+    once = site.subject(site.work(kind, site.train("once", spec, epoch=1), spec, **given))
+    assert never.calibrated and not once.calibrated
+    assert never.remarks()["batchnorm"] == "calibrated" and "batchnorm" not in once.remarks()
+    assert all(value.unique().numel() == 1 for value in statistics(once.network).values())
+    seen: dict[str, Tensor] = {}
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+    norms = {name: part for name, part in never.network.named_modules() if isinstance(part, kinds)}
+    assert ("projector.norm" in norms) == ("projector" in never.spec) and "encoder.norms.1" in norms
+    for name, norm in norms.items():
+        assert norm.momentum == 0.1 and not norm.training
+        norm.register_forward_hook(lambda _, given, out, name=name: seen.update({name: out.clone()}))
+    images = (site.images["train"] / 255 - torch.tensor(NORMALIZE["mean"]).view(3, 1, 1)) / torch.tensor(
+        NORMALIZE["std"]
+    ).view(3, 1, 1)
+    parts = never.network
+    features = parts.encoder(images)
+    if parts.projector is not None:
+        parts.projector(features)
+    assert set(seen) == set(norms)
+    for out in seen.values():
+        values = out.double().transpose(0, 1).flatten(1)
+        torch.testing.assert_close(values.mean(1), torch.zeros_like(values[:, 0]), atol=0.01, rtol=0)
+        # eps, and running_var is that of a sample
+        torch.testing.assert_close(values.var(1), torch.ones_like(values[:, 0]), atol=0.02, rtol=0)
+    weights = build_network(spec | {}, (3, 8, 8), site.files(spec), seed=1).state_dict()
+    for name, value in never.network.state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(value, weights[name]), name
+
+
+def test_statistics_of_an_untrained_network_do_not_hang_on_batches_or_the_order_of_files(site):
+    images, spec = site.images["train"], site.spec()
+    order = torch.argsort(torch.arange(72) % 3, stable=True)  # class by class
+    found = []
+    for drawn, size in ((images, 500), (images[order], 20), (images, 36)):
+        encoder = build_network({"encoder": spec["encoder"]}, (3, 8, 8), site.files(spec), seed=1).encoder.eval()
+        ticks: list[tuple[int, int]] = []
+        calibrate(encoder, drawn, NORMALIZE, 5, batch_size=size, tick=lambda *done, into=ticks: into.append(done))
+        assert ticks[-1] == (72, 72) and len(ticks) == -(-72 // size) and not encoder.training
+        found.append(statistics(encoder))
+    for name, value in found[0].items():
+        for other in found[1:]:
+            torch.testing.assert_close(other[name], value, atol=0.05, rtol=0.05)
+    with pytest.raises(UserError, match="two training images"):
+        calibrate(encoder, images[:1], NORMALIZE, 5)
+
+
+def test_a_training_that_collapsed_is_marked_whatever_is_measured(site):
+    spec = site.spec()
+    folders = {
+        "fine": site.train("fine", spec, epoch=2, rows="1,0.1,0.8,3.0\n2,0.1,0.7,3.0\n"),
+        "fallen": site.train("fallen", spec, epoch=2, rows="1,0.1,0.8,3.0\n2,0.1,3e-5,1.0\n"),
+    }
+    for kind, params in (("spectrum", {"samples": 48}), ("knn", {"k": 5}), ("linear_probe", {"epochs": 1})):
+        works = {name: site.work(kind, folder, spec, **params) for name, folder in folders.items()}
+        list(stage.execute(list(works.values())))
+        assert {name: scores(work)["collapsed"] for name, work in works.items()} == {"fine": False, "fallen": True}
+
+
+def test_features_that_collapsed_are_marked_where_the_probe_does_not_tell(site):
+    """All features next to one point, with what tells the classes apart a ten thousandth of their size."""
+    spec = site.spec()
+    folder = site.train("a", spec, epoch=1, rows="1,0.1,0.8,3.0\n")
+    state = checkpoint.read_tensors(folder / checkpoint.MODEL)
+    state["encoder.norms.1.weight"] *= 1e-4
+    state["encoder.norms.1.bias"] += 1
+    save_file(state, folder / checkpoint.MODEL)
+    works = [site.work("linear_probe", folder, spec, epochs=30, lr=0.03), site.work("knn", folder, spec)]
+    works.append(site.work("spectrum", folder, spec))
+    list(stage.execute(works))
+    assert scores(works[0])["top1_last"] > 80
+    assert [scores(work)["collapsed"] for work in works] == [True, True, False]  # the last one looks at no features
+    assert 0 < scores(works[0])["feature_std"] < 1e-3 and scores(works[0])["feature_rank"] > 1
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(3, 40), st.integers(1, 30), st.integers(-100, 100), st.sampled_from([0.0, 0.5, 30.0]))
+def test_extent_of_gaussian_features(rows, width, exponent, centre):
+    """Size is no matter but for what is next to nothing; the rank is that of the covariance, by NumPy."""
+    points = torch.randn(rows, width, generator=rng(rows), dtype=torch.float64)
+    features = ((points + centre) * 2.0**exponent).float()
+    found = extent(features)
+    values = features.double().numpy() / 2.0**exponent
+    assert found.std == pytest.approx(2.0**exponent * np.sqrt(values.var(0).mean()), rel=1e-4)
+    assert found.share == pytest.approx(np.sqrt(values.var(0).mean() / (values**2).mean()), rel=1e-4)
+    shares = np.linalg.eigvalsh(np.cov(values.T, bias=True).reshape(width, width)).clip(1e-300)
+    shares /= shares.sum()
+    assert found.rank == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-3)
+    assert extent(torch.full((rows, width), 2.0**exponent)).collapsed
+    line = (points[:, :1] * torch.ones(1, 3)).float()
+    assert extent(line).collapsed and not extent(torch.eye(9)).collapsed
 
 
 def test_raw_pixels_are_a_checkpoint_like_any_other(site):
@@ -493,19 +679,11 @@ def test_spectrum_takes_batch_statistics_and_leaves_the_network_alone(site):
     views = {"kind": "simclr", "scale_min": 0.5, "count": 3}
     spec = site.spec(views=views)
     work = site.work("spectrum", site.train("a", spec), spec)
-    given = context.EvaluationContext(
-        spec=work.spec,
-        seed=1,
-        device=torch.device("cpu"),
-        checkpoint=work.inputs["checkpoint"],
-        data=work.inputs["data"],
-        components=work.components,
-        progress=Progress("test"),
-    )
-    before = {name: tensor.clone() for name, tensor in given.network.state_dict().items()}
-    correlation, used = spectrum.predictor_input(given, 40)
-    assert used == 32 and not given.network.training
-    assert all(torch.equal(before[name], now) for name, now in given.network.state_dict().items())
+    looked_at = site.subject(work)
+    before = {name: tensor.clone() for name, tensor in looked_at.network.state_dict().items()}
+    correlation, used = spectrum.predictor_input(looked_at, 40)
+    assert used == 32 and not looked_at.network.training
+    assert all(torch.equal(before[name], now) for name, now in looked_at.network.state_dict().items())
 
     network = build_network(
         {part: spec[part] for part in ("encoder", "projector", "predictor")},
@@ -524,7 +702,7 @@ def test_spectrum_takes_batch_statistics_and_leaves_the_network_alone(site):
     assert stored.shape == (96, 5)
     np.testing.assert_allclose(correlation, stored.T @ stored / 96, atol=1e-10)
 
-    scored = spectrum.measure(given, samples=40)["spectrum"]
+    scored = spectrum.measure(looked_at, samples=40)["spectrum"]
     weight = network.predictor.weight.detach().double().numpy()
     np.testing.assert_allclose(scored["f_eigenvalues"], np.linalg.eigvalsh(stored.T @ stored / 96)[::-1], atol=1e-10)
     symmetric = np.linalg.eigvalsh((weight + weight.T) / 2)[::-1]
@@ -534,7 +712,7 @@ def test_spectrum_takes_batch_statistics_and_leaves_the_network_alone(site):
     np.testing.assert_allclose(scored["wp_real_eigenvalues"], real, atol=1e-10)
     assert scored["asymmetry"] == pytest.approx(np.linalg.norm(weight - weight.T) / np.linalg.norm(weight + weight.T))
     with pytest.raises(UserError, match=r"^spectrum\.samples:"):
-        spectrum.measure(given, samples=1)
+        spectrum.measure(looked_at, samples=1)
 
 
 def test_a_diverged_checkpoint_has_no_scores_and_is_no_error(site):
@@ -546,6 +724,24 @@ def test_a_diverged_checkpoint_has_no_scores_and_is_no_error(site):
     works.append(site.work("knn", works[1].inputs["checkpoint"], spec))
     assert len(list(stage.execute(works))) == 3
     assert [scores(work) for work in works] == [{"outcome": "diverged"}] * 3
+
+
+def test_a_probe_that_diverges_is_recorded_as_diverged(site):
+    spec = site.spec()
+    folder = site.train("a", spec)
+    wild = {"optimizer": "sgd", "lr": 1e30, "standardize": False, "epochs": 9}
+    works = [site.work("linear_probe", folder, spec, **wild), site.work("linear_probe", folder, spec, epochs=2)]
+    list(stage.execute(works))
+    assert scores(works[0]) == {"outcome": "diverged"} and scores(works[1])["top1_last"] >= 0
+
+
+@pytest.mark.parametrize("found", [math.inf, [1.0, math.nan], {"a": (-math.inf,)}])
+def test_a_number_that_is_not_finite_is_recorded_as_diverged(site, monkeypatch, found):
+    spec = site.spec()
+    work = site.work("knn", site.train("a", spec), spec)
+    monkeypatch.setattr(knn, "measure", lambda *_, **__: {"top1": 50.0, "other": found})
+    list(stage.execute([work]))
+    assert scores(work) == {"outcome": "diverged"}
 
 
 def test_scores_refuse_what_json_has_no_word_for(tmp_path):

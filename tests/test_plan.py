@@ -33,6 +33,41 @@ def cells(plan: Plan, role: str = "cell") -> list[dict]:
 # -- what is planned
 
 
+@pytest.mark.parametrize("scale", ["quick", "tiny"])
+def test_small_scales_stand_for_every_real_data_set_without_a_download(tmp_path, scale):
+    """And for each by other images, so that two columns of a table are two experiments."""
+    real = [name for name, entry in Catalogue(Options()).datasets.items() if entry.files]
+    used = {"cifar10", "cifar100", "stl10", "tinyimagenet", "flowers102", "imagenet100", "imagenet"}  # of the papers
+    assert set(real) == used
+    artifact = {
+        "title": "All data",
+        "rows": {"dataset": real},
+        "fixed": {"epochs": 1, "method": "m"},
+        "measure": "probe",
+    }
+    paper = {
+        "paper": "mine",
+        "title": "Mine",
+        "authors": "Me",
+        "year": 2026,
+        "defaults": {
+            "views": "simclr", "encoder": "tiny_conv", "projector": "mlp", "predictor": "linear", "target": "same",
+            "objective": "cosine", "optimizer": {"kind": "sgd", "lr": 0.1},
+        },
+        "methods": {"m": {}},
+        "measures": {"probe": {"measure": {"kind": "linear_probe"}, "value": "top1_last"}},
+        "artifacts": {"t": artifact},
+    }  # fmt: skip
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers/mine.yaml").write_text(yaml.safe_dump(paper))
+    plan = planned(f"results/{scale}/mine/t.csv", extend=str(tmp_path))
+    assert {cell["paper_dataset"] for cell in cells(plan)} == used
+    assert len(plan.data) == len(used)
+    assert all(not data.params["files"] for data in plan.data.values())
+    sources = [json.dumps(data.params["source"], sort_keys=True) for data in plan.data.values()]
+    assert len(set(sources)) == len(used)
+
+
 def test_table8_at_paper_scale_is_thirty_runs_of_five_hundred_epochs():
     plan = planned("results/paper/directpred/table8.csv")
     assert len(plan.runs) == 6

@@ -12,16 +12,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import DUEL, Project, add_mini
 
 from pipeline.errors import UserError, nearest
-from pipeline.ledger.workspace import Workspace
+from pipeline.ledger.workspace import Workspace, checkpoint, measurement
 from pipeline.monitor.report import STATUS, Report
+from pipeline.provenance import runs as listed
 from pipeline.provenance.listing import Listing
 from pipeline.provenance.live import Live
 from pipeline.provenance.runs import Run
+from pipeline.site import runs as site_runs
 from pipeline.training.history import History
 
 CONFIG = ("--config", "scale=mini")
@@ -120,7 +123,8 @@ def test_a_table_of_what_tells_runs_apart(built):
     for run in runs(built).values():
         path = built.root / f"measurements/{run['config']}/seed0/epoch0002"
         (scores,) = (json.loads(p.read_text()) for p in path.glob("*/scores.json"))
-        assert run["scores"] == {f"linear_probe.{name}": value for name, value in scores.items()}
+        numbers = {name: value for name, value in scores.items() if not isinstance(value, bool)}
+        assert run["scores"] == {f"linear_probe.{name}": value for name, value in numbers.items()}
         assert run["state"] == "done" and run["artifacts"] == ["results/mini/mini/duel"]
 
 
@@ -202,6 +206,43 @@ def test_a_run_that_diverged_says_in_which_epoch(project):
 
 
 # -- parts
+
+
+@pytest.mark.parametrize(
+    ("rows", "remarks", "state"),
+    [
+        ("1,0.1,0.8,3.0\n", {"collapsed": False}, "done"),
+        ("1,0.1,0.8,3.0\n2,0.1,3e-5,1.0\n", {"collapsed": False}, "collapsed"),
+        ("1,0.1,0.8,3.0\n", {"collapsed": True}, "collapsed"),
+        ("1,broken\n", {}, "done"),
+        ("", {}, "done"),
+    ],
+)
+def test_a_run_that_collapsed_is_told_from_one_that_is_done(tmp_path: Path, rows: str, remarks: dict, state: str):
+    """By the record of its training, or by what was measured of its features; on the site as in the list."""
+    weights, scores = checkpoint("c", 0, 2), measurement("c", 0, 2, "m")
+    workspace = Workspace(tmp_path)
+    for node, name, text in (
+        (weights, "summary.json", '{"outcome": "trained"}'),
+        (weights, "history.csv", "epoch,loss,embedding_std,effective_rank\n" + rows),
+        (scores, "scores.json", json.dumps({"top1": 84.0, **remarks})),
+    ):
+        workspace.payload(node).mkdir(parents=True, exist_ok=True)
+        (workspace.payload(node) / name).write_text(text)
+    state_of = SimpleNamespace(status="in place", node=scores)
+    states = SimpleNamespace(workspace=workspace, by_name={scores.name: state_of})
+    run = Run("c", 0, "", "", [2], [2], {})
+    run.state, run.detail = listed._finished(run, [SimpleNamespace(node=weights)], states)
+    listed._measure(run, "m", [2], {"m": "probe"}, {}, states, SimpleNamespace(failure=lambda *_: None))
+    assert run.state == state and ("next to one point" in run.detail) == (state == "collapsed")
+    assert run.scores == {"probe.top1": 84.0}
+
+    def payload(link: SimpleNamespace, name: str) -> bytes:
+        return (workspace.payload(link.node) / name).read_bytes()
+
+    project = SimpleNamespace(payload=payload, scores=lambda link: json.loads(payload(link, "scores.json")))
+    links = [SimpleNamespace(node=node) for node in (weights, scores)]
+    assert site_runs._collapsed(project, links[:1], links[1:]) == [0] * (state == "collapsed")
 
 
 def test_a_worker_is_the_holder_of_the_lock(tmp_path: Path):

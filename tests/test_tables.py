@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from handmade import DIVERGED, cell, filled, grid, params, work
 
-from pipeline.artifacts import formats, rows, table
+from pipeline.artifacts import formats, rows, scorecard, table
 from pipeline.errors import UserError
+from pipeline.site import tables as site_tables
 
 METHODS = ["directpred", "sgd"]
 PUBLISHED = {"dataset": "stl10", "epochs": "100", "unit": "%", "source": "text", "note": ""}
@@ -209,6 +210,72 @@ def test_wide_tables_come_in_blocks_with_their_own_baseline(tmp_path: Path) -> N
         table_lines = [line for line in block.splitlines() if line.startswith("|")]
         assert len({len(line) for line in table_lines}) == 1, "columns line up"
     assert max(map(len, text.splitlines())) <= 120
+
+
+BOLD = {"higher": {(100, "b"), (300, "a"), (300, "c")}, "lower": {(100, "a"), (300, "b")}, "neither": set()}
+
+
+@pytest.mark.parametrize("better", BOLD)
+def test_what_is_best_in_a_column_depends_on_the_measure(tmp_path: Path, better: str) -> None:
+    cells = grid(method=["a", "b", "c"], dataset=["stl10"], epochs=[100, 300])
+    means = {("a", 100): 1.0, ("b", 100): 3.0, ("c", 100): 2.0, ("a", 300): 4.0, ("b", 300): -2.0, ("c", 300): 4.0}
+    values = {(method, "stl10", epochs): [mean, mean] for (method, epochs), mean in means.items()}
+    measure = {"value": "top1_last", "unit": "", "title": "distance", "better": better}
+    out = build(tmp_path, params(cells=cells, measure=measure), filled(cells, values))
+    found = json.loads((out / "table8.json").read_text(encoding="utf-8"))
+    best = {(one["axes"]["epochs"], one["axes"]["method"]) for one in found["cells"] if one["best"]}
+    assert best == BOLD[better]
+    text = (out / "table8.md").read_text(encoding="utf-8")
+    for line, method in ((line, line[2]) for line in text.splitlines() if line.startswith(("| a", "| b", "| c"))):
+        for epochs, shown in zip((100, 300), line.split("|")[2:4], strict=True):
+            assert shown.strip().startswith("**") == ((epochs, method) in best), line
+    on_site = site_tables.grid(found)
+    assert on_site is not None
+    bold = {
+        (epochs, names[0])
+        for names, line in on_site.lines
+        for epochs, one in zip((100, 300), line, strict=True)
+        if one.best
+    }
+    assert bold == best
+    assert site_tables.bold(found) == (
+        {"higher": "the highest", "lower": "the lowest"}[better] + " of its column" if best else ""
+    )
+
+
+def test_a_collapsed_seed_is_marked_in_the_table_the_claims_and_the_scorecard(tmp_path: Path) -> None:
+    cells = grid(method=METHODS, dataset=["stl10"], epochs=[100])
+    cells.append(cell({"dataset": "stl10"}, role="untrained encoder"))
+
+    def score(value: float, **remarks: object) -> dict:
+        return {"top1_last": value, **remarks}
+
+    values = {
+        ("directpred", "stl10", 100): [score(50.0, collapsed=False), score(52.0, collapsed=False)],
+        ("sgd", "stl10", 100): [score(84.0, collapsed=True), score(35.0, collapsed=False)],
+        ("stl10", "untrained encoder"): [score(19.0, collapsed=False, batchnorm="calibrated")] * 2,
+    }
+    spec = params(cells=cells, claims=[{"text": "It wins", "greater": METHODS}])
+    out = build(tmp_path, spec, filled(cells, values))
+    text = (out / "table8.md").read_text(encoding="utf-8")
+    assert "(2)‡" in text and text.count("(2)‡") == 1
+    assert "sgd, stl10, 100 epochs (1 of 2)." in " ".join(text.split("‡ Seeds that collapsed")[1].split())
+    assert "BatchNorm has the statistics of one pass over the training images" in " ".join(text.split())
+    assert "(1 seed collapsed)" in text
+    notes = {line["method"] or line["role"]: line["note"] for line in lines(out / "table8.csv")}
+    assert notes == {
+        "directpred": "",
+        "sgd": "1 of 2 seeds collapsed",
+        "untrained encoder": "never trained: BatchNorm has the statistics of the training images",
+    }
+    found = json.loads((out / "table8.json").read_text(encoding="utf-8"))
+    assert [one["collapsed"] for one in found["cells"]] == [[], [0], []]
+    assert found["claims"][0]["parts"][0]["collapsed"] == 1
+    claim, numbers = scorecard.collect([out / "table8.json"])
+    assert claim["collapsed"] == numbers["collapsed"] == 1 and "1 seed collapsed" in claim["detail"]
+    assert "seeds collapsed" in scorecard.render([claim, numbers])
+    marked = [one.marks for _, line in site_tables.grid(found).lines for one in line]
+    assert marked == ["", "‡"] and len(site_tables.footnotes(found)) == 2
 
 
 def test_nothing_is_bold_where_data_sets_are_the_rows(tmp_path: Path) -> None:

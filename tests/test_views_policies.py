@@ -9,6 +9,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pictures import SHAPES, boxes_and_flips, rng
 from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -422,8 +424,8 @@ def test_a_list_for_any_number_reaches_its_view():
     for name in set(components.params("views", "simclr")) - later:
         value = values.get(name, 0.35)
         default = components.params("views", "simclr")[name][1]
-        policy = simclr.build((3, 8, 8), None, **{name: [default, value]})
-        first, second = (simclr.build((3, 8, 8), None, count=1, **{name: v}) for v in (default, value))
+        policy = simclr.build((3, 32, 32), None, **{name: [default, value]})
+        first, second = (simclr.build((3, 32, 32), None, count=1, **{name: v}) for v in (default, value))
         if isinstance(policy, Mixed):
             assert policy.policies == (first, second), name
         else:
@@ -454,6 +456,47 @@ def test_bad_params_are_named_in_one_line(params, word):
     with pytest.raises(UserError) as caught:
         simclr.build((3, 8, 8), None, **params)
     assert str(caught.value).startswith(word) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "word", "remedy"),
+    [
+        ({"blur_probability": 1.0}, "views.blur_kernel", "0.25 or more"),
+        ({"blur_probability": 0.1, "size": 19}, "views.blur_kernel", "0.11 or more"),
+        ({"blur_probability": [0.0, 0.1], "blur_kernel": [1.0, 0.2]}, "views.blur_kernel", "blur_probability: 0"),
+        ({"blur_probability": 1.0, "size": 1}, "views.blur_kernel", "; set views.blur_probability: 0"),
+        (
+            {"blur_probability": 1.0, "blur_kernel": 0.5, "blur_sigma_max": 0.2},
+            "views.blur_sigma_max",
+            "views.blur_probability: 0",
+        ),
+        (
+            {"brightness": 0, "contrast": 0.0, "saturation": 0, "hue": 0},
+            "views.jitter_probability",
+            "views.jitter_probability: 0",
+        ),
+    ],
+)
+def test_an_operation_that_would_change_nothing_is_refused(params, word, remedy):
+    with pytest.raises(UserError) as caught:
+        simclr.build((3, 8, 8), None, **params)
+    assert str(caught.value).startswith(word) and remedy in str(caught.value) and "\n" not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.integers(3, 40), st.floats(0, 1), st.floats(0.11, 4))
+def test_a_blur_that_is_not_refused_blurs(side, share, widest):
+    params = {"blur_probability": 1.0, "blur_kernel": share, "blur_sigma_min": widest, "blur_sigma_max": widest}
+    params |= {"flip": 0.0, "jitter_probability": 0.0, "grayscale": 0.0, "scale_min": 1.0, "ratio_min": 1.0}
+    point = torch.zeros(1, 3, side, side)
+    point[..., side // 2, side // 2] = 1
+    try:
+        policy = simclr.build((3, side, side), None, ratio_max=1.0, count=1, **params)
+    except UserError as error:
+        assert share * side < 2 or widest < 0.3, error
+        return
+    (view,) = policy(point, rng())
+    assert (view - point).abs().max() * 255 > 0.5
 
 
 # -- the device

@@ -160,8 +160,8 @@ def judge(claims: Sequence[Mapping[str, Any]], rows: Sequence[Row], scale: str, 
     Returns:
         Per claim ``text``, ``check``, ``margin``, ``verdict``, ``parts`` and ``published`` (on how many
         parts it ``holds`` by the paper's own means, ``of`` those that are printed). A part has ``at`` (the
-        axes of ``for_each``), ``cells``, ``verdict``, ``value``, ``standard_error``, ``n``, and from the
-        paper's means the same number, ``published``, with ``published_holds``.
+        axes of ``for_each``), ``cells``, ``verdict``, ``value``, ``standard_error``, ``n``, ``collapsed`` (how many of
+        these seeds have), and from the paper's means the same number, ``published``, with ``published_holds``.
 
     Raises:
         UserError: A claim has no check or several, or one of its selections does not pick one cell.
@@ -230,6 +230,7 @@ def _part(
         "value": found.value,
         "standard_error": found.error,
         "n": list(found.n),
+        "collapsed": sum(len(row.collapsed) for row in rows),
         "published": printed,
         "published_holds": None if printed is None else verdict(printed, 0.0) == SHOWN,
     }

@@ -9,10 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import claims, formats
-from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, same
 
 WIDTH = 110
 """Columns of a terminal that a page wants."""
+
+BEST = {HIGHER: "the highest of its column", LOWER: "the lowest of its column"}
+"""What bold numbers are, by what the measure declares as better."""
+
+DIVERGED = "† Seeds that diverged and are left out of the mean:"
+COLLAPSED = (
+    "‡ Seeds that collapsed: embeddings at the end of the training, or features, are next to one point or one line. A "
+    "standardised probe divides by their spread, however small, so that its score does not tell:"
+)
+UNTRAINED = "Never trained, so that BatchNorm has the statistics of one pass over the training images:"
 
 _CELL_WIDTH = 32
 """Of one cell with its published value: ``**47.1 ± 0.8 (2)** [85.21 ± 0.23]``."""
@@ -147,14 +157,11 @@ def _table(params: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str
     cells = [row for row in rows if row.role == CELL]
     heads, sides = _places(cells, columns), _places(cells, params["rows"])
     body = [[_at(cells, params["rows"], side, columns, head) for head in heads] for side in sides]
-    best = [_best(column) for column in zip(*body, strict=True)]
     names = [list(map(str, side)) or [""] for side in sides]
-    lines = [
-        [*names[k], *(_text(row, unit, k in best[j]) for j, row in enumerate(line))] for k, line in enumerate(body)
-    ]
+    lines = [[*names[k], *(_text(row, unit) for row in line)] for k, line in enumerate(body)]
     blank = [""] * (len(params["rows"]) - 1)
     for name, found in _baselines(rows, columns, heads):
-        lines.append([name, *blank, *(_text(row, unit, False) for row in found)])
+        lines.append([name, *blank, *(_text(row, unit) for row in found)])
     top = [", ".join(map(place, columns, head)) or params["measure"]["title"] for head in heads]
     return formats.grid([*(params["rows"] or [""]), *top], lines)
 
@@ -186,17 +193,7 @@ def _at(
     return next((row for row in cells if all(same(row.axes[axis], value) for axis, value in wanted.items())), None)
 
 
-def _best(line: Sequence[Row | None]) -> set[int]:
-    """Places in a column with its largest mean, for each data set that has something to compare."""
-    means: dict[str, dict[int, float]] = {}
-    for number, row in enumerate(line):
-        if row is not None and row.mean is not None and row.paper_dataset:
-            means.setdefault(row.paper_dataset, {})[number] = row.mean
-    groups = [group for group in means.values() if len(group) > 1]
-    return {number for group in groups for number, mean in group.items() if mean == max(group.values())}
-
-
-def _text(row: Row | None, unit: str, best: bool) -> str:
+def _text(row: Row | None, unit: str) -> str:
     if row is None:
         return ""
     if row.mean is None:
@@ -204,12 +201,17 @@ def _text(row: Row | None, unit: str, best: bool) -> str:
     elif row.exact:
         text = formats.short(row.mean, unit)
     else:
-        text = f"{formats.spread(row.mean, row.std, unit)} ({row.n}){'†' if row.diverged else ''}"
-        text = f"**{text}**" if best else text
+        text = f"{formats.spread(row.mean, row.std, unit)} ({row.n}){marks(row.diverged, row.collapsed)}"
+        text = f"**{text}**" if row.best else text
     if row.published:
         spread = f" ± {row.published.std}" if row.published.std else ""
         text += f" [{row.published.mean}{spread}]"
     return text
+
+
+def marks(diverged: int, collapsed: Sequence[int]) -> str:
+    """What stands behind the number of a cell that lost seeds, or has some that collapsed; the page says which."""
+    return "†" * bool(diverged) + "‡" * bool(collapsed)
 
 
 def _remarks(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
@@ -223,7 +225,14 @@ def _remarks(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     lost = [row for row in rows if row.diverged]
     if lost:
         names = [f"{_where(params, row)} ({row.diverged} of {len(row.seeds)})" for row in lost]
-        text += "\n\n" * bool(text) + _wrap(f"† Seeds that diverged and are left out of the mean: {'; '.join(names)}.")
+        text += "\n\n" * bool(text) + _wrap(f"{DIVERGED} {'; '.join(names)}.")
+    fallen = [row for row in rows if row.collapsed]
+    if fallen:
+        names = [f"{_where(params, row)} ({len(row.collapsed)} of {len(row.seeds)})" for row in fallen]
+        text += "\n\n" * bool(text) + _wrap(f"{COLLAPSED} {'; '.join(names)}.")
+    untrained = list(dict.fromkeys(_where(params, row) for row in rows if row.calibrated))
+    if untrained:
+        text += "\n\n" * bool(text) + _wrap(f"{UNTRAINED} {'; '.join(untrained)}.")
     return text
 
 
@@ -296,6 +305,8 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
         more.append(f"needs {shown(margin, 1, signed)}")
     elif not signed:
         more.append(f"{check.removeprefix('spread_')} {shown(margin, 1)}")
+    if part.get("collapsed"):
+        more.append(f"{part['collapsed']} seed{'s' * (part['collapsed'] > 1)} collapsed")
     if part["published"] is not None:
         more.append(f"paper {shown(part['published'], 2, signed)}")
     text += f" ({'; '.join(more)})" if more else ""

@@ -19,6 +19,9 @@ CELL = "cell"
 DIVERGED = "diverged"
 """What a seed shows whose training did not stay finite."""
 
+HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
+"""Which values of a measure are better: what it declares as ``better``."""
+
 _PRINTED = ("value", "std", "unit", "source", "note")
 """Columns of a file of published numbers that are not axes."""
 
@@ -59,6 +62,9 @@ class Row:
         nodes: Seed -> measurement from which the value is read.
         missing: Why nothing was measured, if nothing was.
         exact: Whether its one number has no error but rounding: that of a theory.
+        collapsed: Seeds whose training or features have collapsed.
+        calibrated: Whether the network was never trained, so that its BatchNorm statistics were collected for it.
+        best: Whether its mean is the best of its column, of those on the same data set.
         published: The paper's own number.
     """
 
@@ -72,6 +78,9 @@ class Row:
     missing: str | None = None
     published: Printed | None = None
     exact: bool = False
+    collapsed: list[int] = field(default_factory=list)
+    calibrated: bool = False
+    best: bool = False
 
     @property
     def values(self) -> list[float]:
@@ -107,6 +116,10 @@ class Row:
         parts = [self.missing or ""]
         if self.diverged:
             parts.append(f"{self.diverged} of {len(self.seeds)} seeds diverged")
+        if self.collapsed:
+            parts.append(f"{len(self.collapsed)} of {len(self.seeds)} seeds collapsed")
+        if self.calibrated:
+            parts.append("never trained: BatchNorm has the statistics of the training images")
         if self.published and self.published.note:
             parts.append(f"published: {self.published.note}")
         return "; ".join(part for part in parts if part)
@@ -157,13 +170,39 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             continue
         name = cell.get("value", value)
         for number, node in enumerate(cell["nodes"]):
-            if (node, name) not in known:
-                known[node, name] = _value(work.inputs[node] / "scores.json", name)
+            path = work.inputs[node] / "scores.json"
+            if node not in known:
+                known[node] = _scores(path)
             found = re.search(r"/seed(\d+)/", node)
             seed = int(found[1]) if found else number
-            row.seeds[seed], row.nodes[seed] = known[node, name], node
+            row.seeds[seed], row.nodes[seed] = _value(known[node], name, path), node
+            row.collapsed += [seed] * bool(known[node].get("collapsed"))
+            row.calibrated |= known[node].get("batchnorm") == "calibrated"
         rows.append(row)
+    mark_best(rows, params["columns"], params["measure"].get("better", HIGHER))
     return rows, _match(rows, params, work.name)
+
+
+def mark_best(rows: Sequence[Row], columns: Sequence[str], better: str) -> None:
+    """Mark what is best in each column, for each data set that has something to compare there.
+
+    Args:
+        rows: Of an artifact; baselines and what a theory says are not compared.
+        columns: Axes along which its columns lie.
+        better: :data:`HIGHER`, :data:`LOWER` or :data:`NEITHER`, as the measure declares.
+    """
+    if better == NEITHER:
+        return
+    groups: dict[tuple[Any, ...], list[tuple[float, Row]]] = {}
+    for row in rows:
+        if row.role == CELL and row.paper_dataset and row.mean is not None and not row.exact:
+            place = (row.paper_dataset, *(_normal(row.axes[axis]) for axis in columns))
+            groups.setdefault(place, []).append((row.mean, row))
+    for group in groups.values():
+        means = [mean for mean, _ in group]
+        winner = min(means) if better == LOWER else max(means)
+        for mean, row in group:
+            row.best = len(group) > 1 and mean == winner
 
 
 def _simulated(row: Row, node: str, work: Work, known: dict[str, Any]) -> None:
@@ -185,12 +224,15 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     return json.loads((folder / "records.json").read_text(encoding="utf-8"))
 
 
-def _value(path: Path, name: str) -> Any:
-    """One value of a measurement's scores; ``diverged`` where the run has none."""
+def _scores(path: Path) -> dict[str, Any]:
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: no readable scores ({error}); delete it and type: snakemake") from None
+
+
+def _value(scores: Mapping[str, Any], name: str, path: Path) -> Any:
+    """One value of a measurement's scores; ``diverged`` where the run has none."""
     if scores.get("outcome") == DIVERGED:
         return DIVERGED
     if name not in scores:

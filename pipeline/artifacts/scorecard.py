@@ -33,10 +33,11 @@ _COUNTS = {standing: f"cells_{standing.replace(' ', '_')}" for standing in STAND
 
 COLUMNS = (
     "paper", "artifact", "kind", "claim", "verdict", "parts", "parts_tested", "parts_shown",
-    "published_parts", "published_hold", "cells", "cells_published", *_COUNTS.values(),
+    "published_parts", "published_hold", "collapsed", "cells", "cells_published", *_COUNTS.values(),
     "scale", "flavour", "detail",
 )  # fmt: skip
-"""A row of kind ``claim`` leaves the columns about cells empty, one of kind ``cells`` those about claims."""
+"""A row of kind ``claim`` leaves the columns about cells empty, one of kind ``cells`` those about claims;
+``collapsed`` counts seeds."""
 
 BAND = (
     "A cell is within the published band if it differs from the printed mean by no more than sqrt((2 s / sqrt(n))² + "
@@ -137,17 +138,21 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f"## {paper}")
         lines = [
             [row["artifact"], row["claim"], row["verdict"], f"{row['parts_shown']} of {row['parts']}",
-             f"{row['published_hold']} of {row['published_parts']}" if row["published_parts"] else ""]
+             f"{row['published_hold']} of {row['published_parts']}" if row["published_parts"] else "",
+             str(row["collapsed"] or "")]
             for row in own if row["kind"] == "claim"
         ]  # fmt: skip
         if lines:
-            parts.append(formats.grid(["artifact", "claim", "verdict", "parts shown", "so in print"], lines))
+            parts.append(
+                formats.grid(["artifact", "claim", "verdict", "parts shown", "so in print", "seeds collapsed"], lines)
+            )
         lines = [
-            [row["artifact"], str(row["cells_published"]), *(str(row[_COUNTS[word]]) for word in STANDINGS)]
+            [row["artifact"], str(row["cells_published"]), *(str(row[_COUNTS[word]]) for word in STANDINGS),
+             str(row["collapsed"] or "")]
             for row in own if row["kind"] == "cells" and row["cells_published"]
         ]  # fmt: skip
         if lines:
-            parts.append(formats.grid(["artifact", "cells published", *STANDINGS], lines))
+            parts.append(formats.grid(["artifact", "cells published", *STANDINGS, "seeds collapsed"], lines))
     return "\n\n".join(parts)
 
 
@@ -207,6 +212,7 @@ def _claim(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, An
         "parts_shown": sum(part["verdict"] == claims.SHOWN for part in parts),
         "published_parts": verdict["published"]["of"],
         "published_hold": verdict["published"]["holds"],
+        "collapsed": sum(part.get("collapsed", 0) for part in parts),
         "scale": entry["scale"]["key"],
         "flavour": entry["flavour"],
         "detail": "; ".join(texts),
@@ -228,6 +234,7 @@ def _cells(entry: Mapping[str, Any]) -> dict[str, Any]:
         "paper": entry["paper"]["key"],
         "artifact": entry["artifact"],
         "kind": "cells",
+        "collapsed": sum(len(cell.get("collapsed", ())) for cell, _ in found),
         "cells": len(found),
         "cells_published": sum(words.values()),
         **{column: words[word] for word, column in _COUNTS.items()},

@@ -68,7 +68,7 @@ def write(dataset: type, root: Path, writer: Writer, limit_train: int | None, li
         kept[split] = balanced(np.asarray(read[split].targets, dtype=np.int64), limit)
         arrays[f"{split}_images"] = ("uint8", (len(kept[split]), 3, 32, 32))
         arrays[f"{split}_labels"] = ("int64", (len(kept[split]),))
-    writer.declare(list(read["train"].classes), arrays)
+    writer.declare(list(read["train"].classes), arrays, {split: len(found.targets) for split, found in read.items()})
     for split, rows in kept.items():
         writer.append(f"{split}_labels", np.asarray(read[split].targets, dtype=np.int64)[rows])
         for chunk in np.array_split(rows, max(1, len(rows) // 5000)):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from pipeline.data.images import ImageSet, Opener
+from pipeline.data.images import ImageSet, Opener, class_folders, image_files
 from pipeline.errors import UserError
 
 TRAIN = "ILSVRC2012_img_train.tar"
@@ -19,27 +19,38 @@ VAL = "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 
 
-def read(files: Mapping[str, Path], only: Collection[str] | None = None) -> tuple[list[str], dict[str, ImageSet]]:
+def read(
+    files: Mapping[str, Path], formats: Sequence[str], only: Collection[str] | None = None
+) -> tuple[list[str], dict[str, ImageSet]]:
     """Find the images of both splits; both layouts give the same images in the same order.
 
     Args:
         files: :data:`TRAIN` and :data:`VAL`, each an archive or a folder that holds ``train/`` or ``val/``;
             and :data:`DEVKIT` if the validation images are an archive, which does not say their classes.
+        formats: Formats whose files count as images in folders.
         only: WordNet ids of the classes to keep; None keeps all that the training set has.
 
     Returns:
         WordNet ids in the order of the labels, and the splits ``train`` and ``test`` (the validation images).
 
     Raises:
-        UserError: A class without images, an archive without the development kit.
+        UserError: A class that only one split has, an archive without the development kit.
     """
-    train = _archived_train(files[TRAIN], only) if files[TRAIN].is_file() else _folder(files[TRAIN] / "train", only)
+    if files[TRAIN].is_file():
+        train = _archived_train(files[TRAIN], only)
+    else:
+        train = _folder(files[TRAIN] / "train", formats, only)
     if files[VAL].is_file():
         if DEVKIT not in files:
             raise UserError(f"{files[VAL]} does not hold the classes of its images: put {DEVKIT} beside it")
         val = _archived_val(files[VAL], files[DEVKIT])
     else:
-        val = _folder(files[VAL] / "val", only)
+        val = _folder(files[VAL] / "val", formats, only)
+        if unknown := sorted(val.keys() - train.keys()):
+            raise UserError(
+                f"{files[VAL] / 'val' / unknown[0]}: a class without training images ({len(unknown)} of them); remove "
+                f"it, or complete {files[TRAIN]}"
+            )
     ids = sorted(only if only is not None else train)
     for split, images, file in (("training", train, files[TRAIN]), ("validation", val, files[VAL])):
         lacking = [id_ for id_ in ids if not images.get(id_)]
@@ -57,26 +68,9 @@ def _as_set(ids: list[str], found: Mapping[str, list[Path] | list[Opener]]) -> I
     return ImageSet(images, labels)
 
 
-def _folder(folder: Path, only: Collection[str] | None) -> dict[str, list[Path]]:
-    """Images by WordNet id, through torchvision's reader of class folders."""
-    from torchvision.datasets import ImageFolder
-
-    class Chosen(ImageFolder):
-        """The class folders that are wanted."""
-
-        def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-            names = sorted(entry.name for entry in Path(directory).iterdir() if entry.is_dir())
-            names = [name for name in names if only is None or name in only]
-            return names, {name: i for i, name in enumerate(names)}
-
-    try:
-        found = Chosen(folder, allow_empty=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: expected one folder of images per class ({error})") from None
-    images: dict[str, list[Path]] = {name: [] for name in found.classes}
-    for path, label in found.samples:
-        images[found.classes[label]].append(Path(path))
-    return images
+def _folder(folder: Path, formats: Sequence[str], only: Collection[str] | None) -> dict[str, list[Path]]:
+    """Images by WordNet id."""
+    return {id_: image_files(folder / id_, formats) for id_ in class_folders(folder) if only is None or id_ in only}
 
 
 def _archived_train(archive: Path, only: Collection[str] | None) -> dict[str, list[Opener]]:
@@ -84,6 +78,8 @@ def _archived_train(archive: Path, only: Collection[str] | None) -> dict[str, li
     images: dict[str, list[Opener]] = {}
     for name, begin, _ in _regions(archive, 0):
         id_ = name.removesuffix(".tar")
+        if id_ == name:
+            raise UserError(f"{archive}: its member {name} is no archive of one class; get the published archive")
         if only is None or id_ in only:
             images[id_] = [_opener(archive, *region) for region in sorted(_regions(archive, begin))]
     return images
@@ -129,7 +125,9 @@ def _regions(archive: Path, begin: int) -> list[tuple[str, int, int]]:
         try:
             with tarfile.open(fileobj=file, mode="r:") as opened:
                 return [
-                    (Path(member.name).name, member.offset_data, member.size) for member in opened if member.isreg()
+                    (Path(member.name).name, member.offset_data, member.size)
+                    for member in opened
+                    if member.isreg() and not Path(member.name).name.startswith(".")
                 ]
         except tarfile.TarError as error:
             raise UserError(f"{archive}: not a complete archive ({error}); remove it and get it again") from None

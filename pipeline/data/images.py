@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 Opener = Callable[[], IO[bytes]]
 FITS = ("crop", "squash")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that a data set may declare, by Pillow's names: bitmaps, none of which calls another program (EPS does)."""
+
+PIXELS = 89_478_485
+"""Pixels of the largest image that is decoded: Pillow's own limit, a quarter of a gigabyte in RGB."""
+
+_EIGHT_BITS = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"})
+_SIXTEEN_BITS = ("PNG", "PPM")  # in these, numbers beyond 8 bits have the range of 16
 _ROWS = 64  # images that are written at once
 
 
@@ -46,38 +55,112 @@ class ImageSet:
         return ImageSet([self.images[i] for i in kept], self.labels[kept])
 
 
-def write(writer: Writer, classes: list[str], splits: dict[str, ImageSet], size: int, fit: str) -> None:
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse what is no format, before any file is looked at.
+
+    Raises:
+        UserError: No format, or one that is not among :data:`FORMATS`.
+    """
+    for name in formats or [None]:
+        if name not in FORMATS:
+            raise UserError(f"source.formats: expected some of {', '.join(FORMATS)}, found {name!r}")
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the class folders in a folder, sorted; those that start with a dot are none.
+
+    Raises:
+        UserError: There is no such folder, or no class in it.
+    """
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder}: expected one folder of images per class ({error.strerror})") from None
+    if not names:
+        raise UserError(f"{folder}: expected one folder of images per class, found none")
+    return names
+
+
+def image_files(folder: Path, formats: Sequence[str]) -> list[Path]:
+    """All images below a folder, sorted; names that start with a dot are none, nor are files of other kinds.
+
+    Raises:
+        UserError: An image whose name says that it is of a format that is not declared.
+    """
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    found = []
+    for root, folders, names in sorted(_walk(folder)):
+        del folders
+        for name in sorted(names):
+            format_ = known.get(Path(name).suffix.lower())
+            if name.startswith(".") or format_ is None:
+                continue
+            if format_ not in formats:
+                more = f"add {format_} to source.formats, or remove it" if format_ in FORMATS else "remove it"
+                raise UserError(
+                    f"{Path(root) / name}: expected images of the declared formats {', '.join(formats)}; {more}"
+                )
+            found.append(Path(root) / name)
+    return found
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield root, folders, names
+
+
+def write(
+    writer: Writer,
+    classes: list[str],
+    splits: dict[str, ImageSet],
+    size: int,
+    fit: str,
+    formats: Sequence[str],
+    limits: Mapping[str, int | None],
+) -> None:
     """Declare and write images and labels of the splits.
 
     Args:
         writer: Where the arrays go.
         classes: Names of the classes.
-        splits: ``train``, ``test``.
+        splits: ``train``, ``test``; all images that were found.
         size: Side of the stored images.
         fit: ``crop`` (shorter side to ``size``, centre kept) or ``squash`` (aspect ratio changed).
+        formats: Formats that are opened, some of :data:`FORMATS`.
+        limits: By split, how many images to keep (the first of every class), once it is clear that none is missing.
 
     Raises:
-        UserError: A file that is not an image; an unknown ``fit``.
+        UserError: A file that is not an image of these formats; an unknown ``fit``; fewer images than declared.
     """
+    check_formats(formats)
     if fit not in FITS:
         raise UserError(f"source.fit: expected {' or '.join(FITS)}, found {fit!r}")
     if size < 1:
         raise UserError(f"source.size: expected a side in pixels, found {size}")
     arrays: dict[str, tuple[str, tuple[int, ...]]] = {}
+    whole = {split: len(images) for split, images in splits.items()}
+    splits = {split: images.first(limits.get(split)) for split, images in splits.items()}
     for split, images in splits.items():
         arrays[f"{split}_images"] = ("uint8", (len(images), 3, size, size))
         arrays[f"{split}_labels"] = ("int64", (len(images),))
-    writer.declare(classes, arrays)
-    for split, images in splits.items():
-        writer.append(f"{split}_labels", images.labels)
-        rows: list[NDArray[np.uint8]] = []
-        for row in _decoded(images.images, size, fit):
-            rows.append(row)
-            if len(rows) == _ROWS:
+    writer.declare(classes, arrays, whole)
+    from PIL.Image import DecompressionBombWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DecompressionBombWarning)  # what is too large is refused by name
+        for split, images in splits.items():
+            writer.append(f"{split}_labels", images.labels)
+            rows: list[NDArray[np.uint8]] = []
+            for row in _decoded(images.images, size, fit, formats):
+                rows.append(row)
+                if len(rows) == _ROWS:
+                    writer.append(f"{split}_images", np.stack(rows))
+                    rows.clear()
+            if rows:
                 writer.append(f"{split}_images", np.stack(rows))
-                rows.clear()
-        if rows:
-            writer.append(f"{split}_images", np.stack(rows))
 
 
 def fitted(image: Image, size: int, fit: str) -> Image:
@@ -94,7 +177,28 @@ def fitted(image: Image, size: int, fit: str) -> Image:
     return image.resize((size, size), Resampling.BICUBIC, box=(left, top, left + side, top + side))
 
 
-def _decoded(images: Sequence[Path | Opener], size: int, fit: str) -> Iterator[NDArray[np.uint8]]:
+def eight_bits(image: Image) -> Image:
+    """An image as RGB; numbers of 16 bits are scaled by their range (Pillow's own conversion cuts them off at 255).
+
+    Raises:
+        ValueError: Its numbers have no range that the file would tell.
+    """
+    if image.mode in _EIGHT_BITS:
+        return image.convert("RGB")
+    if image.format not in _SIXTEEN_BITS or not (image.mode == "I" or image.mode.startswith("I;16")):
+        raise ValueError(
+            f"its numbers are of Pillow's mode {image.mode}, whose range a {image.format} file does not tell: save it "
+            "with 8 bits per channel, or as a PNG of 16 bits"
+        )
+    from PIL.Image import fromarray
+
+    values = np.asarray(image).astype(np.int64)
+    return fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+
+
+def _decoded(
+    images: Sequence[Path | Opener], size: int, fit: str, formats: Sequence[str]
+) -> Iterator[NDArray[np.uint8]]:
     """Arrays of shape (3, size, size), in order; a few are decoded ahead, however many there are."""
     workers = min(16, os.cpu_count() or 1)
     pending: deque[Future[NDArray[np.uint8]]] = deque()
@@ -102,7 +206,7 @@ def _decoded(images: Sequence[Path | Opener], size: int, fit: str) -> Iterator[N
         try:
             for image in images:
                 opened = image if isinstance(image, Path) else image()  # streams of one archive: in this thread
-                pending.append(pool.submit(_decode, opened, image, size, fit))
+                pending.append(pool.submit(_decode, opened, image, size, fit, formats))
                 if len(pending) >= 4 * workers:
                     yield pending.popleft().result()
             while pending:
@@ -112,13 +216,20 @@ def _decoded(images: Sequence[Path | Opener], size: int, fit: str) -> Iterator[N
                 future.cancel()
 
 
-def _decode(opened: Path | IO[bytes], name: object, size: int, fit: str) -> NDArray[np.uint8]:
-    from PIL import Image
+def _decode(opened: Path | IO[bytes], name: object, size: int, fit: str, formats: Sequence[str]) -> NDArray[np.uint8]:
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(opened) as image:
-            pixels = np.asarray(fitted(image.convert("RGB"), size, fit))
-    except OSError as error:  # Pillow's errors for a truncated or foreign file are of this kind, too
+        with Image.open(opened, formats=list(formats)) as image:
+            if image.width * image.height > PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, more than the {PIXELS:,} that are decoded")
+            pixels = np.asarray(fitted(eight_bits(image), size, fit))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow has no kind of its own for damaged files: SyntaxError, struct.error and others
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            reason = f"it is none of the formats that source.formats declares: {', '.join(formats)}"
         where = opened if isinstance(opened, Path) else getattr(opened, "name", name)
-        raise UserError(f"{where}: cannot be read as an image ({error}); put a good copy in its place") from None
+        raise UserError(f"{where}: cannot be read as an image ({reason}); put a good copy in its place") from None
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

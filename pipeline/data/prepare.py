@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline import components
@@ -43,23 +44,30 @@ def _prepare(work: Work) -> None:
             Path(work.context.get("download_dir") or DOWNLOADS),
         )
     path = work.components.get("source") or components.find("source", source["kind"])
-    with Writer(work.out, spec["name"]) as writer:
+    complete = functools.partial(_complete, spec, files) if files else None
+    with Writer(work.out, spec["name"], complete) as writer:
         components.make(path, source, files, writer)
-    if files:
-        _complete(spec, writer.counts(), files)
 
 
-def _complete(spec: dict, counts: dict[str, int], files: dict[str, Path]) -> None:
-    """Compare with the declared counts: folders of images have no checksum, and half a folder looks whole."""
+def _complete(
+    spec: dict, files: dict[str, Path], classes: Sequence[str], counts: Mapping[str, int], whole: bool
+) -> None:
+    """Compare with what is declared: folders of images have no checksum, and half a folder looks whole."""
+    where = ", ".join(sorted({str(path) for path in files.values()}))
+    remedy = (
+        f"what is in {where} is incomplete or another version; unpack it again, or correct {{}} in params/datasets.yaml"
+    )
+    if spec.get("classes") is not None and len(classes) != spec["classes"]:
+        more = remedy.format("classes")
+        raise UserError(f"{spec['name']}: {len(classes):,} classes, expected {spec['classes']:,}: {more}")
     for split, expected in (spec.get("splits") or {}).items():
         if expected is None:
             continue
         limit = spec["source"].get(f"limit_{split}")
-        expected = expected if limit is None else min(limit, expected)
+        if limit == 0 and split not in counts:
+            continue
+        expected = expected if whole or limit is None else min(limit, expected)
         found = counts.get(split, 0)
         if found != expected:
-            where = ", ".join(sorted({str(path) for path in files.values()}))
-            raise UserError(
-                f"{spec['name']}: {found:,} {split} images, expected {expected:,}: what is in {where} is "
-                "incomplete or another version; unpack it again, or correct splits in params/datasets.yaml"
-            )
+            more = remedy.format("splits")
+            raise UserError(f"{spec['name']}: {found:,} {split} images, expected {expected:,}: {more}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,10 @@ _TYPES = {"uint8": "U8", "float32": "F32", "int64": "I64"}
 _SPLITS = ("train", "test", "unlabeled")
 
 
+Complete = Callable[[Sequence[str], Mapping[str, int], bool], None]
+"""Refuses classes and counts of images that are not those of a data set; the flag: the counts know of no limit."""
+
+
 class Writer:
     """Writes ``arrays.safetensors`` and ``meta.json`` into a folder; a context manager.
 
@@ -34,7 +38,8 @@ class Writer:
     Nothing here is atomic: the folder is the caller's scratch until the block has ended without an exception.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, complete: Complete | None = None) -> None:
+        self._complete = complete
         self._folder = folder
         self._name = name
         self._classes: list[str] = []
@@ -55,7 +60,12 @@ class Writer:
         if kind is None:
             self._finish()
 
-    def declare(self, classes: list[str], arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+    def declare(
+        self,
+        classes: list[str],
+        arrays: Mapping[str, tuple[str, tuple[int, ...]]],
+        whole: Mapping[str, int] | None = None,
+    ) -> None:
         """Say what will be written; comes once, before any :meth:`append`.
 
         Args:
@@ -63,7 +73,14 @@ class Writer:
             arrays: dtype (uint8, int64, float32) and shape by name: ``train_images`` (N, C, H, W),
                 ``train_labels`` (N,), the same for ``test``, ``unlabeled_images`` if there are any, and
                 ``train_factors/<name>`` (N,).
+            whole: By split, how many images were found of which a limit params some; None where there is no limit.
+
+        Raises:
+            UserError: What was found is not what the data set declares.
         """
+        if self._complete is not None:
+            kept = {split: arrays[f"{split}_images"][1][0] for split in _SPLITS if f"{split}_images" in arrays}
+            self._complete(classes, {**kept, **(whole or {})}, whole is not None)
         # Wide types first keeps every tensor aligned without padding, which the format does not allow.
         order = sorted(arrays, key=self._alignment_of(arrays))
         header, begin = {}, 0

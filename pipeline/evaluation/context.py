@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from safetensors import safe_open
+from torch import Tensor, nn
 
 from pipeline.data.arrays import Arrays
+from pipeline.evaluation.calibration import calibrate
+from pipeline.evaluation.collapse import embeddings_collapsed
+from pipeline.evaluation.extent import extent
 from pipeline.evaluation.features import extract
-from pipeline.nets.checkpoint import load_network
+from pipeline.evaluation.finite import NotFinite
+from pipeline.nets.checkpoint import HISTORY, MODEL, load_network, read_summary
 from pipeline.nets.network import Network
 from pipeline.nets.target import Branch
 
@@ -21,8 +26,8 @@ if TYPE_CHECKING:
     from pipeline.monitor import Progress
 
 
-class NotFinite(Exception):
-    """The network's output has infinities or NaNs: its training diverged, whatever its loss says."""
+CALIBRATED_ON = "train"
+"""Split over which statistics of BatchNorm are collected."""
 
 
 @dataclass
@@ -41,6 +46,7 @@ class EvaluationContext:
         reference: The checkpoint that this one is compared with, of a measure that compares.
         memory: Bytes for the computation of a tangent kernel, if the user has set a limit.
         scratch: A folder for the progress of a long measurement, which survives a crash.
+        looked_at: Splits of which the features were asked for.
     """
 
     spec: Mapping[str, Any]
@@ -54,6 +60,7 @@ class EvaluationContext:
     reference: EvaluationContext | None = None
     memory: int | None = None
     scratch: Path | None = None
+    looked_at: set[str] = field(default_factory=set, init=False)
 
     @functools.cached_property
     def arrays(self) -> Arrays:
@@ -67,9 +74,34 @@ class EvaluationContext:
 
     @functools.cached_property
     def network(self) -> Network:
-        """The network with its trained weights, in evaluation mode: those parts that ``spec`` names."""
+        """The network with its trained weights, in evaluation mode: those parts that ``spec`` names.
+
+        Of one that was never trained the statistics of BatchNorm are collected first, see
+        :mod:`pipeline.evaluation.calibration`.
+        """
         network = load_network(self.spec, self.arrays.image_shape, self.components, self.checkpoint)
-        return network.to(self.device).eval().requires_grad_(False)
+        network = network.to(self.device).eval().requires_grad_(False)
+        if self.calibrated:
+            online = nn.Sequential(*filter(None, (network.encoder, network.projector, network.predictor)))
+            for branch in filter(None, (online, network.target)):
+                calibrate(
+                    branch,
+                    self.images(CALIBRATED_ON),
+                    self.spec["normalize"],
+                    self.seed,
+                    device=self.device,
+                    tick=functools.partial(self.progress.tick, "statistics of BatchNorm"),
+                )
+        return network
+
+    @functools.cached_property
+    def calibrated(self) -> bool:
+        """Whether the network has BatchNorms and was never trained, so that their statistics are collected here."""
+        if read_summary(self.checkpoint)["epoch"] != 0:
+            return False
+        parts = tuple(f"{part}." for part in ("encoder", "projector", "predictor", "target") if part in self.spec)
+        with safe_open(self.checkpoint / MODEL, framework="pt") as file:
+            return any(name.startswith(parts) and name.endswith(".running_mean") for name in file.keys())  # noqa: SIM118
 
     @functools.cached_property
     def branch(self) -> Branch:
@@ -96,6 +128,7 @@ class EvaluationContext:
         Raises:
             NotFinite: A feature is infinite or NaN.
         """
+        self.looked_at.add(split)
         if split not in self.known:
 
             def tick(done: int, total: int) -> None:
@@ -112,3 +145,23 @@ class EvaluationContext:
                 raise NotFinite(f"features of {split}")
             self.known[split] = found
         return self.known[split]
+
+    def remarks(self) -> dict[str, Any]:
+        """What a reader of the scores must know of the checkpoint, whatever was measured.
+
+        Returns:
+            * ``collapsed``: whether the embeddings at the end of the training or, where the measure looked at features,
+              those of the training images are next to one point or line.
+            * ``feature_std``, ``feature_rank``: how far these features spread, see
+              :func:`pipeline.evaluation.extent.extent`.
+            * ``batchnorm``: ``calibrated`` where the network was never trained and has BatchNorms.
+        """
+        found: dict[str, Any] = {"batchnorm": "calibrated"} if self.calibrated else {}
+        collapsed = embeddings_collapsed((self.checkpoint / HISTORY).read_text(encoding="utf-8"))
+        if "train" in self.looked_at:
+            if "extent" not in self.known:
+                self.known["extent"] = extent(self.features("train"))
+            spread = self.known["extent"]
+            found |= {"feature_std": spread.std, "feature_rank": spread.rank}
+            collapsed = collapsed or spread.collapsed
+        return found | {"collapsed": collapsed}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import components
-from pipeline.evaluation.context import EvaluationContext, NotFinite
+from pipeline.evaluation.context import EvaluationContext
+from pipeline.evaluation.finite import NotFinite
 from pipeline.nets.checkpoint import read_summary
 from pipeline.numerics.device import prepare_device
 from pipeline.work import Work
@@ -63,16 +65,27 @@ def _scores(work: Work, known: Mapping[Path, dict[str, Any]]) -> Mapping[str, An
     # which checkpoint the reference is, is in the node's key; the measure gets it as a subject
     protocol = {name: value for name, value in work.spec["measure"].items() if name != "kind"}
     try:
-        return components.load(work.components["measure"]).measure(subject, **protocol)
+        scores = components.load(work.components["measure"]).measure(subject, **protocol)
     except NotFinite:
         return DIVERGED
+    return {**scores, **subject.remarks()} if _finite(scores) else DIVERGED
+
+
+def _finite(value: Any) -> bool:
+    """Whether all numbers in plain data are finite."""
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def execute(works: list[Work]) -> Iterator[Work]:
     """Measure checkpoints; works of the same checkpoint share its features, all that compare with it its kernel.
 
-    Each payload is one ``scores.json``: what the measure returned, or ``{"outcome": "diverged"}`` for a
-    checkpoint whose training diverged.
+    Each payload is one ``scores.json``: what the measure returned and the :meth:`remarks
+    <pipeline.evaluation.context.EvaluationContext.remarks>` on its checkpoint, or ``{"outcome": "diverged"}`` for a checkpoint
+    whose training diverged, and for a measure that did, or that found a number which is not finite.
 
     Args:
         works: Their spec has ``measure`` and the params in its ``READS``, their inputs are ``checkpoint``, ``data``

@@ -12,16 +12,40 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pipeline.evaluation.finite import NotFinite
 from pipeline.numerics.randomness import generator
 
 ADAM_BETAS, ADAM_EPS = (0.9, 0.999), 1e-8  # defaults of torch.optim.Adam
+_ROWS = 4096
+"""Rows that are held in float64 at a time."""
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each feature (population, not sample), summed in float64.
+
+    A feature that varies by no more than the rounding of its type is taken as constant. Each is summed as a share of
+    its largest entry, so that features of any finite size have a finite deviation.
+
+    Args:
+        features: (N, d).
+
+    Returns:
+        ``(mean, std)``, (d,) each, float64; ``std`` is 0 for a constant.
+    """
+    largest = features.abs().amax(0).double()
+    scale = largest.where(largest > 0, 1)
+    mean = sum((part.double() / scale).sum(0) for part in features.split(_ROWS)) / len(features)
+    squares = sum((part.double() / scale - mean).square_().sum(0) for part in features.split(_ROWS))
+    std = (squares / len(features)).sqrt_()
+    noise = 4 * torch.finfo(features.dtype).eps * mean.abs()
+    return mean * scale, torch.where(std > noise, std * scale, 0.0)
 
 
 def standardiser(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each feature (population, not sample), summed in float64.
+    """What brings features to mean zero and deviation one, see :func:`moments`.
 
-    A feature that varies by no more than the rounding of its type is taken as constant and given the
-    deviation one: dividing by its own would blow rounding noise up to a signal.
+    A constant is given the deviation one, or its size where that is more: dividing by its own would blow rounding
+    noise up to a signal.
 
     Args:
         features: (N, d).
@@ -29,17 +53,19 @@ def standardiser(features: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         ``(mean, std)``, (d,) each, float64.
     """
-    mean = sum(part.double().sum(0) for part in features.split(4096)) / len(features)
-    squares = sum((part.double() - mean).square_().sum(0) for part in features.split(4096))
-    std = (squares / len(features)).sqrt_()
-    noise = 4 * torch.finfo(features.dtype).eps * mean.abs()
-    return mean, torch.where(std > noise, std, torch.ones_like(std))
+    mean, std = moments(features)
+    return mean, torch.where(std > 0, std, mean.abs().clamp_(min=1))
 
 
 def design(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Standardised features with a last column of ones, which carries the bias: (N, d) to (N, d + 1)."""
-    out = features.new_ones(len(features), features.shape[1] + 1)
-    out[:, :-1] = (features - mean.to(features.dtype)).div_(std.to(features.dtype))
+    """Standardised features with a last column of ones, which carries the bias: (N, d) to (N, d + 1).
+
+    Differences are taken in float64, where those of float32 neither overflow nor vanish.
+    """
+    kind = features.dtype if features.dtype == torch.float64 else torch.float32
+    out = features.new_ones(len(features), features.shape[1] + 1, dtype=kind)
+    for part, rows in zip(features.split(_ROWS), out.split(_ROWS), strict=True):
+        rows[:, :-1] = (part.double() - mean).div_(std)
     return out
 
 
@@ -134,10 +160,15 @@ def hits(inputs: Tensor, labels: Tensor, weight: Tensor, top: int = 1, rows: int
         weight: (K, d + 1).
         top: Number of guesses.
         rows: Rows at a time.
+
+    Raises:
+        NotFinite: A score is infinite or NaN, so that it is above or below nothing.
     """
     found = 0
     for part, label in zip(inputs.split(rows), labels.split(rows), strict=True):
         scores = part @ weight.T
+        if not torch.isfinite(scores).all():
+            raise NotFinite("scores of the linear probe")
         guesses = scores.argmax(1, keepdim=True) if top == 1 else scores.topk(top, 1).indices
         found += int((guesses == label[:, None]).sum())
     return found

@@ -66,6 +66,7 @@ class Plan(Needs):
             cells = list(reader.cells())
             measure = reader.measure
             number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
+            number["better"] = measure.better
         else:
             cells = list(self._simulated(request, artifact, scale, where))
             number = {"value": "value", "unit": artifact.unit, "title": artifact.quantity or artifact.title}

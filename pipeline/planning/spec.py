@@ -187,11 +187,15 @@ class Artifact(Strict):
 
 
 class Measure(Strict):
-    """A number (or a set of them) read off a measurement."""
+    """A number (or a set of them) read off a measurement.
+
+    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither.
+    """
 
     measure: Params
     value: str
     unit: str = ""
+    better: Literal["higher", "lower", "neither"] = "higher"
     title: str | None = None
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline import files
 from pipeline.durations import clock
 from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, State, States
+from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.ledger import receipt
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.plan import Plan
@@ -18,11 +20,13 @@ from pipeline.provenance.live import Live, Status, goes_on
 
 STATES = (
     "declared", "waiting", "running", "interrupted", "failed", "stale", "restorable", "done", "diverged",
+    "collapsed",
 )  # fmt: skip
 """In which a run may be.
 
 declared: nothing is there. waiting: a snakemake that is at work will train it. stale: it was trained with other code
-or data. restorable: the store has it. The rest is what it says.
+or data. restorable: the store has it. collapsed: it is done, and its embeddings, or features that were measured, are
+next to one point or line. The rest is what it says.
 """
 
 
@@ -164,6 +168,8 @@ def _finished(run: Run, nodes: list[State], states: States) -> tuple[str, str]:
     summary = _payload(nodes[-1].node, "summary.json", states) or {}
     if summary.get("outcome") == "diverged":
         return "diverged", f"in epoch {summary.get('diverged_in_epoch')}"
+    if _collapsed(nodes[-1].node, states):
+        return "collapsed", f"its embeddings at epoch {run.present[-1]} are next to one point"
     if len(run.wanted) == 1:
         return "done", ""
     return "done", f"milestones {', '.join(map(str, run.present))}"
@@ -206,7 +212,7 @@ def _measure(
     for epoch in sorted(epochs, reverse=True):
         node = measurement(run.config, run.seed, epoch, measure)
         failure = None if states.by_name[node.name].status == IN_PLACE else live.failure(node, 0)
-        if failure and run.state in ("done", "running"):
+        if failure and run.state in ("done", "collapsed", "running"):
             run.detail = "; ".join(part for part in (run.detail, f"{label} at epoch {epoch} failed: {failure}") if part)
         scores = _payload(node, "scores.json", states)
         if scores is None:
@@ -214,6 +220,11 @@ def _measure(
         values = dict(_scalars(scores))
         run.scores |= {f"{label}.{name}": value for name, value in values.items()}
         run.measured[label] = epoch
+        if scores.get("collapsed") and run.state == "done":
+            run.state, run.detail = (
+                "collapsed",
+                f"the features at epoch {epoch} ({label}) are next to one point or line",
+            )
         # What an artifact shows is told; all numbers where that is more than a number.
         chosen = [name for name in sorted(shown.get(measure, ())) if name in values] or list(values)
         run.told += [f"{label}.{name}" for name in chosen]
@@ -228,9 +239,24 @@ def _scalars(scores: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _payload(node: Node, name: str, states: States) -> dict[str, Any] | None:
     """A JSON file of a node's payload, in place or in the store."""
-    found = files.read_json(states.workspace.payload(node) / name)
-    if found is None:
-        made = receipt.read(states.workspace.path(node.receipt))
-        entry = (made or {"outputs": {}})["outputs"].get(name)
-        found = files.read_json(states.store.object(entry["md5"])) if entry else None
+    found = next((found for path in _places(node, name, states) if (found := files.read_json(path)) is not None), None)
     return found if isinstance(found, dict) else None
+
+
+def _places(node: Node, name: str, states: States) -> Iterator[Path]:
+    """Where a file of a node's payload may be."""
+    yield states.workspace.payload(node) / name
+    made = receipt.read(states.workspace.path(node.receipt))
+    entry = (made or {"outputs": {}})["outputs"].get(name)
+    if entry:
+        yield states.store.object(entry["md5"])
+
+
+def _collapsed(node: Node, states: States) -> bool:
+    """Whether the record of a training says so; one that is nowhere, or damaged, says nothing."""
+    for path in _places(node, "history.csv", states):
+        try:
+            return embeddings_collapsed(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+    return False

@@ -199,6 +199,8 @@ class Site:
             fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],
             printed=any(cell["published_mean"] is not None for cell in report["cells"]) if report else False,
             band=scorecard.BAND,
+            bold=tables.bold(report) if report else "",
+            footnotes=tables.footnotes(report) if report else [],
             cost=cost(result.chain),
             drawn=Markup(drawn),
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.artifacts import formats
+from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.ledger.workspace import LOCAL
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
@@ -50,6 +52,7 @@ class Run:
         measured: Its measurements.
         curves: Name, curve, first and last value of what the history has.
         users: Results that are made from it.
+        collapsed: Seeds that have collapsed, in training or by a measurement of their features.
     """
 
     config: str
@@ -60,6 +63,7 @@ class Run:
     measured: list[Measured]
     curves: list[tuple[str, str, str, str]]
     users: list[Result]
+    collapsed: list[int]
 
     @property
     def extent(self) -> str:
@@ -120,6 +124,7 @@ def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
                 [_measured(project, name, own) for name in sorted({_measure(link) for link in own})],
                 _curves(project, links),
                 _union(users.get(link.node.name, []) for link in (*links, *own)),
+                _collapsed(project, links, own),
             )
         )
     return found
@@ -217,6 +222,15 @@ def _score(value: Any) -> str:
     if value is None or not _scalar(value):
         return "–"
     return formats.number(value) if isinstance(value, float) else text(value)
+
+
+def _collapsed(project: Project, links: list[Link], measurements: list[Link]) -> list[int]:
+    last = {link.node.seed or 0: project.payload(link, "history.csv") or b"" for link in links}
+    found = set()
+    for seed, history in last.items():
+        with contextlib.suppress(ValueError):  # a damaged one says nothing
+            found |= {seed} if embeddings_collapsed(history.decode()) else set()
+    return sorted(found | {link.node.seed or 0 for link in measurements if project.scores(link).get("collapsed")})
 
 
 def _curves(project: Project, links: list[Link]) -> list[tuple[str, str, str, str]]:

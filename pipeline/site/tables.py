@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.artifacts import formats, page, scorecard
-from pipeline.artifacts.rows import CELL, same
+from pipeline.artifacts.rows import CELL, HIGHER, same
 
 
 @dataclass
@@ -25,6 +25,8 @@ class Cell:
         band: By how much the two may differ.
         measured: Whether there is a number.
         note: What a reader must know about it.
+        marks: † where seeds diverged, ‡ where some collapsed.
+        best: Whether it is the best of its column.
     """
 
     anchor: str
@@ -36,6 +38,8 @@ class Cell:
     band: str = ""
     measured: bool = True
     note: str = ""
+    marks: str = ""
+    best: bool = False
 
 
 @dataclass
@@ -89,6 +93,8 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
         made.text, made.measured = "diverged" if "diverged" in found["seeds"].values() else "–", False
     else:
         made.text = formats.spread(found["mean"], found["std"], unit)
+    made.best = found.get("best", False)
+    made.marks = page.marks("diverged" in found["seeds"].values() and made.measured, found.get("collapsed", ()))
     standing = scorecard.stand(found)
     if standing is not None:
         digits = 2 if unit == "%" else None
@@ -119,6 +125,27 @@ def preview(report: Mapping[str, Any]) -> str:
         )
         for line in body
     )
+
+
+def bold(report: Mapping[str, Any]) -> str:
+    """What bold numbers are; empty where there are none."""
+    if not any(found.get("best") for found in report["cells"]):
+        return ""
+    return page.BEST[report["measure"].get("better", HIGHER)]
+
+
+def footnotes(report: Mapping[str, Any]) -> list[str]:
+    """What the marks behind numbers say, with the cells that have them."""
+    cells, found = report["cells"], []
+    for text, chosen in (
+        (page.DIVERGED, [one for one in cells if "diverged" in one["seeds"].values()]),
+        (page.COLLAPSED, [one for one in cells if one.get("collapsed")]),
+        (page.UNTRAINED, [one for one in cells if one.get("calibrated")]),
+    ):
+        names = list(dict.fromkeys(where(report, one) for one in chosen))
+        if names:
+            found.append(f"{text} {'; '.join(names)}.")
+    return found
 
 
 def where(report: Mapping[str, Any], found: Mapping[str, Any], known: Collection[str] = ()) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _SPLITS = ("train", "val", "test")
 
 
+ABSENT = {"formats": ["JPEG", "PNG"]}
+
+
 def build(
     files: Mapping[str, Path],
     writer: Writer,
@@ -25,6 +28,7 @@ def build(
     fit: Literal["squash", "crop"] = "squash",
     train: Literal["train", "val", "test"] = "test",
     test: Literal["train", "val", "test"] = "val",
+    formats: list[str] = ["JPEG", "PNG"],  # noqa: B006, the plan reads defaults as literals
     limit_train: Count | None = None,
     limit_test: Count | None = None,
 ) -> None:
@@ -40,6 +44,7 @@ def build(
         fit: ``squash`` or ``crop``.
         train: Official split to train on: train, val or test.
         test: Official split to evaluate on.
+        formats: Formats that are opened, by Pillow's names; nothing else is, whatever a file is called.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the images to evaluate on.
 
@@ -59,7 +64,7 @@ def build(
         for name in ("imagelabels.mat", "setid.mat"):
             (base / name).symlink_to(files[name].resolve())
         sets = {}
-        for split, official, limit in (("train", train, limit_train), ("test", test, limit_test)):
+        for split, official in (("train", train), ("test", test)):
             try:
                 read = Flowers102(root, split=official, loader=Path)  # paths in place of pixels
             except RuntimeError as error:
@@ -67,5 +72,6 @@ def build(
                     f"{files['102flowers.tgz'] / 'jpg'}: not a complete Flowers-102 folder ({error})"
                 ) from None
             pairs = [read[i] for i in range(len(read))]
-            sets[split] = ImageSet([path for path, _ in pairs], [label for _, label in pairs]).first(limit)
-        write(writer, list(Flowers102.classes), sets, size, fit)
+            sets[split] = ImageSet([path for path, _ in pairs], [label for _, label in pairs])
+        limits = {"train": limit_train, "test": limit_test}
+        write(writer, list(Flowers102.classes), sets, size, fit, formats, limits)

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
 
+ABSENT = {"formats": ["JPEG", "PNG"]}
+
+
 def build(
     files: Mapping[str, Path],
     writer: Writer,
     *,
     size: Side = 224,
     fit: Literal["squash", "crop"] = "crop",
+    formats: list[str] = ["JPEG", "PNG"],  # noqa: B006, the plan reads defaults as literals
     limit_train: Count | None = None,
     limit_test: Count | None = None,
 ) -> None:
@@ -32,9 +36,10 @@ def build(
         writer: Where the arrays go.
         size: Side of the stored images.
         fit: ``crop`` (shorter side to ``size``, centre kept) or ``squash``.
+        formats: Formats that are opened, by Pillow's names; nothing else is, whatever a file is called.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the validation images.
     """
-    ids, splits = imagenet.read(files)
-    limits = {"train": limit_train, "test": limit_test}
-    images.write(writer, ids, {s: found.first(limits[s]) for s, found in splits.items()}, size, fit)
+    images.check_formats(formats)
+    ids, splits = imagenet.read(files, formats)
+    images.write(writer, ids, splits, size, fit, formats, {"train": limit_train, "test": limit_test})

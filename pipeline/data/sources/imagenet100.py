@@ -13,6 +13,8 @@ from pipeline.ranges import Count, Side
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
+ABSENT = {"formats": ["JPEG", "PNG"]}
+
 CLASSES = """
     n01558993 n01692333 n01729322 n01735189 n01749939 n01773797 n01820546 n01855672 n01978455 n01980166
     n01983481 n02009229 n02018207 n02085620 n02086240 n02086910 n02087046 n02089867 n02089973 n02090622
@@ -34,6 +36,7 @@ def build(
     size: Side = 224,
     fit: Literal["squash", "crop"] = "crop",
     subset: Literal["cmc", "folder"] = "cmc",
+    formats: list[str] = ["JPEG", "PNG"],  # noqa: B006, the plan reads defaults as literals
     limit_train: Count | None = None,
     limit_test: Count | None = None,
 ) -> None:
@@ -46,6 +49,7 @@ def build(
         fit: ``crop`` (shorter side to ``size``, centre kept) or ``squash``.
         subset: ``cmc`` takes the classes of the paper above (Contrastive Multiview Coding); ``folder`` takes
             those that the training folder holds, which must be 100: other lists go by the same name.
+        formats: Formats that are opened, by Pillow's names; nothing else is, whatever a file is called.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the validation images.
 
@@ -54,11 +58,11 @@ def build(
     """
     if subset not in ("cmc", "folder"):
         raise UserError(f"source.subset: expected cmc or folder, found {subset!r}")
-    ids, splits = imagenet.read(files, CLASSES if subset == "cmc" else None)
+    images.check_formats(formats)
+    ids, splits = imagenet.read(files, formats, CLASSES if subset == "cmc" else None)
     if len(ids) != len(CLASSES):
         raise UserError(
             f"{files[imagenet.TRAIN]}: {len(ids)} classes, expected {len(CLASSES)}; "
             "with all of ImageNet, set source.subset to cmc"
         )
-    limits = {"train": limit_train, "test": limit_test}
-    images.write(writer, ids, {s: found.first(limits[s]) for s, found in splits.items()}, size, fit)
+    images.write(writer, ids, splits, size, fit, formats, {"train": limit_train, "test": limit_test})

@@ -67,7 +67,7 @@ def build(
         arrays[f"{split}_images"] = ("uint8", (len(rows), *images[split].shape[1:]))
         if split != "unlabeled":
             arrays[f"{split}_labels"] = ("int64", (len(rows),))
-    writer.declare(CLASSES, arrays)
+    writer.declare(CLASSES, arrays, {split: len(found) for split, found in labels.items()})
     for split, rows in kept.items():
         if split != "unlabeled":
             writer.append(f"{split}_labels", labels[split][rows])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from pipeline.errors import UserError
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.neighbours import votes
 from pipeline.ranges import Count, Positive
 
 READS = ("encoder", "normalize")
-VALUES = ("top1", "k", "n_train", "n_test")
+VALUES = ("top1", "k", "n_train", "n_test", "feature_std", "feature_rank")
 
 
 def measure(subject: EvaluationContext, *, k: Count = 200, temperature: Positive = 0.1) -> dict[str, float | int]:
@@ -29,7 +31,7 @@ def measure(subject: EvaluationContext, *, k: Count = 200, temperature: Positive
     """
     if k < 1:
         raise UserError(f"knn.k: expected at least 1, found {k}; 200 is the usual choice")
-    if temperature <= 0:
+    if not 0 < temperature < math.inf:
         raise UserError(f"knn.temperature: expected a positive number, found {temperature}; 0.1 is the usual choice")
     bank, queries = subject.features("train"), subject.features("test")
     labels, truth = subject.labels("train"), subject.labels("test")

@@ -8,10 +8,21 @@ from typing import Annotated, Literal
 from pipeline.errors import UserError
 from pipeline.evaluation import softmax
 from pipeline.evaluation.context import EvaluationContext
+from pipeline.evaluation.finite import NotFinite
 from pipeline.ranges import Count, Interval, Momentum, NonNegative, Positive
 
 READS = ("encoder", "normalize")
-VALUES = ("top1_last", "top1_best", "best_epoch", "train_loss", "n_train", "n_test", "top5")
+VALUES = (
+    "top1_last",
+    "top1_best",
+    "best_epoch",
+    "train_loss",
+    "n_train",
+    "n_test",
+    "top5",
+    "feature_std",
+    "feature_rank",
+)
 
 
 def measure(
@@ -24,7 +35,7 @@ def measure(
     weight_decay: NonNegative = 1e-3,
     batch_size: Count = 128,
     epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
-) -> dict[str, float | int | None]:
+) -> dict[str, float | int]:
     """Train a softmax layer on the features of ``train``, test it on ``test``.
 
     The defaults are those of the released code of Tian 2021 (its text has none). That code reports
@@ -42,11 +53,13 @@ def measure(
 
     Returns:
         ``top1_last``, ``top1_best`` in percent of ``test``, ``best_epoch`` (from 1; the first of equals),
-        ``top5`` after the last epoch (with more than five classes), ``train_loss`` of the last epoch in nats
-        (``None`` if not finite), ``n_train``, ``n_test``.
+        ``top5`` after the last epoch (with more than five classes), ``train_loss`` of the last epoch in nats,
+        ``n_train``, ``n_test``.
 
     Raises:
         UserError: A param out of its range.
+        NotFinite: The loss or a score is infinite or NaN: the probe diverged, and what it would guess is no share of
+            anything.
     """
     if epochs < 1 or batch_size < 1:
         name, value = ("epochs", epochs) if epochs < 1 else ("batch_size", batch_size)
@@ -73,14 +86,16 @@ def measure(
         epochs=epochs,
         seed=subject.seed,
     ):
+        if not math.isfinite(loss):
+            raise NotFinite("loss of the linear probe")
         losses.append(loss)
         accuracies.append(100 * softmax.hits(held_out, truth, weight) / len(truth))
         subject.progress.tick("linear probe, epoch", len(accuracies), epochs)
-    scores: dict[str, float | int | None] = {
+    scores: dict[str, float | int] = {
         "top1_last": accuracies[-1],
         "top1_best": max(accuracies),
         "best_epoch": accuracies.index(max(accuracies)) + 1,
-        "train_loss": losses[-1] if math.isfinite(losses[-1]) else None,
+        "train_loss": losses[-1],
         "n_train": len(labels),
         "n_test": len(truth),
     }

@@ -12,7 +12,8 @@ from torch import Tensor
 from pipeline import components
 from pipeline.errors import UserError
 from pipeline.evaluation import spectra
-from pipeline.evaluation.context import EvaluationContext, NotFinite
+from pipeline.evaluation.context import EvaluationContext
+from pipeline.evaluation.finite import NotFinite
 from pipeline.nets.predictor import MatrixPredictor
 from pipeline.numerics.randomness import generator
 from pipeline.ranges import Count

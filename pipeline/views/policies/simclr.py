@@ -16,6 +16,7 @@ released codes have, the defaults aside:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -189,7 +190,7 @@ class Policy:
                 flat = jitter_in_order(flat, factors, hue)
             else:
                 flat = jitter(flat, factors, drawn.order.flatten(0, 1), hue)
-        if any(self.blur_probability) and max(self.blur_kernel) > 1:
+        if any(self.blur_probability):
             # Before the grayscale, with which it commutes, so that grayscale and normalisation are one map.
             pixels = flat.view(-1, channels, *self.size)
             flat = gaussian_blur(pixels, drawn.sigma.flatten(), self.blur_kernel).view_as(flat)
@@ -247,6 +248,31 @@ def _check(params: dict[str, Any], channels: int) -> None:
         raise UserError(
             f"views.jitter_probability: colours need images of 1 or 3 channels, these have {channels}; "
             "set views.jitter_probability: 0 and views.grayscale: 0"
+        )
+
+
+def _idle(view: dict[str, Any], sides: tuple[int, int]) -> None:
+    """Refuse an operation that is asked for and would change nothing: the run would have the name of another."""
+    if view["blur_probability"]:
+        side = min(sides)
+        if kernel_side(view["blur_kernel"], side) == 1:
+            least = math.ceil(200 / side) / 100
+            more = f"set it to {least:g} or more, or " if least <= 1 else "set "
+            raise UserError(
+                f"views.blur_kernel: {view['blur_kernel']:g} of {side} pixels is a kernel of one pixel, which blurs "
+                f"nothing; {more}views.blur_probability: 0"
+            )
+        # What a pixel gets of its neighbour; below half a grey level of 255 that is nothing.
+        if math.exp(-0.5 / view["blur_sigma_max"] ** 2) < 1 / 510:
+            raise UserError(
+                f"views.blur_sigma_max: a blur of up to {view['blur_sigma_max']:g} pixels stays below half a grey "
+                "level; set it to 0.3 or more, or views.blur_probability: 0"
+            )
+    strengths = ("brightness", "contrast", "saturation", "hue")
+    if view["jitter_probability"] and not any(view[name] for name in strengths):
+        raise UserError(
+            f"views.jitter_probability: {view['jitter_probability']:g} with {', '.join(strengths)} at 0 changes "
+            "nothing; set one of them, or views.jitter_probability: 0"
         )
 
 
@@ -333,7 +359,7 @@ def build(
             shapes visible where the full circle is used.
         grayscale: Probability of grayscale.
         blur_probability: Probability of a Gaussian blur.
-        blur_kernel: Side of its kernel as a share of the view's, made odd; one pixel is no blur.
+        blur_kernel: Side of its kernel as a share of the view's, made odd; one of one pixel is refused.
         blur_sigma_min: Smallest width of the blur in pixels.
         blur_sigma_max: Largest width.
         solarize_probability: Probability of solarisation.
@@ -343,8 +369,8 @@ def build(
         The policy: ``policy(images, generator)`` gives one float32 tensor (N, C, h, w) per view.
 
     Raises:
-        UserError: A param out of its range, lists that don't fit, or colours asked of images without one or three
-            channels.
+        UserError: A param out of its range, lists that don't fit, colours asked of images without one or three
+            channels, or an operation that would change nothing.
     """
     channels, *image_size = image_shape
     params = {
@@ -374,6 +400,8 @@ def build(
     views = each_view(params, count)
     for view in views:
         _check(view, channels)
+        side = view["size"]
+        _idle(view, (image_size[0], image_size[1]) if side is None else (side, side))
     mean, std = statistics(normalize, channels)
     policies = [
         _policy(alike, (image_size[0], image_size[1]), tuple(mean), tuple(std))

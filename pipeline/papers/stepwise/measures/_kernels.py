@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.evaluation.context import EvaluationContext, NotFinite
+from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.features import extract
+from pipeline.evaluation.finite import NotFinite
 from pipeline.evaluation.pairs import Pairs
 from pipeline.kernels.tangent import tangent_kernel
 from pipeline.papers.stepwise.kernel import leading
