@@ -19,6 +19,7 @@ def simulate(
     delta: float = 0.05,
     images: int = 300,
     crop: int = 3,
+    replications: int = 8,
     seed: int = 0,
 ) -> Simulation:
     """Edge weights of the four-instance graph, its eigenvalues, and how far the two operators' spans are apart.
@@ -30,7 +31,8 @@ def simulate(
         delta: That it keeps neither.
         images: Images of digits and of shapes in their graphs.
         crop: Side of their crops, pixels of 8.
-        seed: Of the images.
+        replications: Random sets of images.
+        seed: Of the first; the next has the next.
     """
     made = Simulation()
     law = four.transitions(rho, mu, nu, delta)
@@ -44,10 +46,16 @@ def simulate(
     distance = round(float(np.abs(found - four.pattern(*expected)).max()), _DIGITS)
     made.add(distance, quantity="distance of the graph from Eq. 46")
     made.add(_apart(law, 2), quantity="distance of the spans, four instances")
-    for source in ("digits", "shapes"):
-        ink, labels = crops.images(source, images, seed)
-        distance = _apart(crops.crop_law(ink, crop), len(np.unique(labels)))
-        made.add(distance, quantity=f"distance of the spans, {source}")
+
+    def one(seed: int) -> Simulation:
+        drawn = Simulation()
+        for source in ("digits", "shapes"):
+            ink, labels = crops.images(source, images, seed)
+            distance = _apart(crops.crop_law(ink, crop), len(np.unique(labels)))
+            drawn.add(distance, quantity=f"distance of the spans, {source}")
+        return drawn
+
+    made.replicate(one, seed, replications)
     made.curves = {
         "transitions": law,
         "edges": found,

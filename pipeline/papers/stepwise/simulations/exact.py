@@ -21,12 +21,13 @@ def simulate(
     size: int = 32,
     crop: int = 20,
     outputs: int = 10,
-    alpha_linear: float = 1.0e-7,
-    hidden: int = 2048,
+    alpha_linear: float = 1.0e-30,
+    hidden: int = 1024,
     alpha: float = 1.0e-4,
     rate: float = 3.0e-4,
-    steps: int = 6500,
+    steps: int = 13000,
     draws: int = 32,
+    replications: int = 4,
     seed: int = 0,
 ) -> Simulation:
     """Full-batch descent on |C - I|^2 (Eqs. 1 and 2) to the end, and the row spaces that kernels predict (Eq. 49).
@@ -43,19 +44,26 @@ def simulate(
         rate: Its learning rate; the linear model takes a fifth of the largest stable one.
         steps: Its steps.
         draws: Random subspaces for the chance level.
-        seed: Of images, crops, weights and random subspaces.
+        replications: Random experiments.
+        seed: Of images, crops, weights and random subspaces of the first; the next has the next.
     """
-    inputs = np.vstack(crops.pairs(images, pairs, size, crop, seed))
-    learnt = _linear(inputs, outputs, alpha_linear, [seed, 3])
-    made = Simulation()
-    _compare(made, "linear", learnt, inputs @ inputs.T, draws, [seed, 4])
 
-    network = wide.draw(inputs, hidden, outputs, alpha, [seed, 2])
-    initial = network.tangent_kernel()
-    wide.train(network, rate, steps, steps)
-    learnt = network.outputs().T
-    _compare(made, "wide network, initial kernel", learnt, initial, draws, [seed, 5])
-    _compare(made, "wide network, final kernel", learnt, network.tangent_kernel(), draws, [seed, 6])
+    def one(seed: int) -> Simulation:
+        inputs = np.vstack(crops.pairs(images, pairs, size, crop, seed))
+        learnt = _linear(inputs, outputs, alpha_linear, [seed, 3])
+        made = Simulation()
+        _compare(made, "linear", learnt, inputs @ inputs.T, draws, [seed, 4])
+
+        network = wide.draw(inputs, hidden, outputs, alpha, [seed, 2])
+        initial = network.tangent_kernel()
+        wide.train(network, rate, steps, steps)
+        learnt = network.outputs().T
+        _compare(made, "wide network, initial kernel", learnt, initial, draws, [seed, 5])
+        _compare(made, "wide network, final kernel", learnt, network.tangent_kernel(), draws, [seed, 6])
+        return made
+
+    made = Simulation()
+    made.replicate(one, seed, replications)
     return made
 
 
