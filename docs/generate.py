@@ -4,6 +4,7 @@ python docs/generate.py                                     docs/schemas/*.json 
 python docs/generate.py --check                             whether these are what the source says
 python docs/generate.py --api                               docs/api/ as well (not committed; `make docs` does this)
 python docs/generate.py --graphs                            docs/_static/*.svg (committed; needs Graphviz)
+python docs/generate.py --verdicts results/quick/scorecard.csv   docs/verdicts.csv, of which docs/results.md has counts
 python docs/generate.py --extend theirs -o theirs/schemas   schemas that know the components of your folder
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from generator import api, graphs, reference, schemas
+from generator import api, graphs, reference, schemas, verdicts
 
 from pipeline import components
 from pipeline.errors import UserError
@@ -50,7 +51,9 @@ def written(extend: Path | None = None) -> dict[str, str]:
     if missing := undescribed():
         raise UserError(f"docs/generator/fields.yaml: {'; '.join(missing)}")
     found = {f"schemas/{name}": dump(schema) for name, schema in schemas.schemas(extend).items()}
-    return found if extend else found | reference.pages()
+    if extend:
+        return found
+    return found | reference.pages() | {"results.md": verdicts.counted((DOCS / "results.md").read_text("utf-8"))}
 
 
 def dump(schema: schemas.Schema) -> str:
@@ -88,6 +91,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 if something is out of date")
     parser.add_argument("--api", action="store_true", help="also write docs/api/")
     parser.add_argument("--graphs", action="store_true", help="only draw Snakemake's graphs; needs Graphviz")
+    parser.add_argument(
+        "--verdicts", type=Path, metavar="SCORECARD", help="take the verdicts on theory from a scorecard"
+    )
     parser.add_argument("--extend", type=Path, metavar="FOLDER", help="a folder with components of your own")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where schemas go, with --extend")
     arguments = parser.parse_args()
@@ -109,6 +115,8 @@ def main() -> int:
             _write(output, {path.removeprefix("schemas/"): text for path, text in made.items()})
             print(f"{output}: {', '.join(path.removeprefix('schemas/') for path in made)}")
             return 0
+        if arguments.verdicts:
+            verdicts.take(arguments.verdicts)
         files = written()
         for path in (DOCS / "reference").rglob("*.md"):
             name = path.relative_to(DOCS).as_posix()

@@ -283,7 +283,7 @@ def test_page_has_picture_caption_table_and_verdicts(sixth: Path) -> None:
     assert page.startswith("# Figure 6: Relative rate\n") and "![Relative rate](fig6.png)" in page
     assert "Bands: one standard deviation" in page and "digits stands for stl10" in page
     assert "| stl10   | 41.0 ± 1.4 (2) |" in page
-    assert "- **shown**: It rises (2 of 2 parts)\n  - stl10: rank correlation +0.98 ± 0.33" in page
+    assert "- **shown**: It rises (2 of 2 parts)\n  - stl10: rank correlation +1.00 ± 0.35" in page
 
 
 # -- what is missing

@@ -44,13 +44,19 @@ def simulate(*, rates: list = [1.0], until: float = 3.0, replications: int = 4, 
     """Modes x' = -rate x from 1, and noisy readings of their ends."""
     made = Simulation()
     time = np.linspace(0.0, until, 31)
-    rng = np.random.default_rng(seed)
     for rate in rates:
         curve = np.exp(-rate * time)
         made.add(curve[-1], rate=rate, quantity="end")
-        made.add(list(curve[-1] + 0.01 * rng.standard_normal(replications)), rate=rate, quantity="noisy")
         made.curves[f"x{rate}"] = curve
     made.curves["time"] = time
+
+    def one(seed: int) -> Simulation:
+        found, rng = Simulation(), np.random.default_rng(seed)
+        for rate in rates:
+            found.add(np.exp(-rate * time[-1]) + 0.01 * rng.standard_normal(), rate=rate, quantity="noisy")
+        return found
+
+    made.replicate(one, seed, replications)
     return made
 '''
 

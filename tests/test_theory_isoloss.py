@@ -342,6 +342,21 @@ def test_networks_that_run_away_are_held():
         rng=np.random.default_rng(1),
     )  # fmt: skip
     assert 0 < track.stopped < 40 and np.isfinite(track.weights).all() and track.eigenvalues.shape == (5, 2)
+    at = track.recorded(10)
+    assert at[-1] == track.stopped and (np.diff(at) > 0).all(), "what ran away is not followed as a flat line"
+    assert toy.Track(track.weights).recorded(10).tolist() == [0, 10, 20, 30, 40]
+
+
+def test_curves_end_where_a_network_ran_away():
+    small = {"steps": 60, "samples": 50, "steps_without_predictor": 400, "samples_without_predictor": 20}
+    made = isoloss_toy.simulate(relu=True, path_lr=30.0, drawn_from=30, replications=2, **small)
+    numbers = {(r["setting"], r["quantity"]): r["value"] for r in made.records}
+    for name in ("euclidean", "cosine nosg, published"):
+        _, path = made.curves[f"{name}/stopped"]
+        assert path and len(made.curves[f"{name}/path"]) == 1 + -(-path // 10)
+        assert numbers[name, "path: length over way"][0] is None
+        assert len(made.curves[f"{name}/trained"]) == len(made.curves[f"{name}/trained_step"])
+    assert made.curves["euclidean/trained_step"].tolist() == made.curves["euclidean/step"].tolist()
 
 
 def test_simulations_repeat_and_have_a_number_for_every_cell():
@@ -351,15 +366,16 @@ def test_simulations_repeat_and_have_a_number_for_every_cell():
         "steps_without_predictor": 400,
         "samples_without_predictor": 20,
         "drawn_from": 30,
+        "replications": 2,
     }
     for relu in (False, True):
         first, second = (isoloss_toy.simulate(relu=relu, **small) for _ in range(2))
-        assert first.records == second.records and len(first.records) == 81
-        assert np.isfinite([record["value"] for record in first.records]).all()
+        assert first.records == second.records and len(first.records) == 90
+        assert np.isfinite([record["value"] for record in first.records]).all()  # also of two replications
         assert all((first.curves[name] == second.curves[name]).all() for name in first.curves)
     made = isoloss_fig4.simulate(steps=100, samples=500)
     distances = [record["value"] for record in made.records if record["quantity"] == "largest distance from theory"]
-    assert max(distances) < 0.02
+    assert np.max(distances) < 0.02
 
 
 # --- input that makes no sense --------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def _dress(schema: Schema, model: str) -> None:
             schema["properties"][name] = field = {"allOf": [{"$ref": field.pop("$ref")}], **field}
         field["description"] = FIELDS[model][name]
     one_of = {
-        "Claim": ("greater", "above", "below", "spread_above", "rising"),
+        "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising"),
         "Artifact": ("measure", "simulation"),
     }.get(model)
     if one_of:

@@ -3,62 +3,46 @@
 A check compares a number with a margin, and the number has a standard error:
 
 ================  ==============================================  ===========================================
-check             number                                          standard error
+check             number                                          standard error, and its law without an effect
 ================  ==============================================  ===========================================
-``greater``       mean of the first cell - mean of the second     Welch: sqrt(s1^2 / n1 + s2^2 / n2)
-``above``         mean of the cell                                s / sqrt(n)
-``below``         mean of the cell                                s / sqrt(n)
-``spread_above``  standard deviation s of the cell                s / sqrt(2 (n - 1)), as for normal errors
-``rising``        Spearman's rank correlation of the N runs       1 / sqrt(N - 1), exact without correlation
-                  along the axis
+``greater``       mean of the first cell - mean of the second     of the differences of runs with one seed,
+                                                                  where the cells share seeds: s / sqrt(n),
+                                                                  Student; else Welch
+``at_least``      the same, above minus ``within``                the same
+``above``         mean of the cell                                s / sqrt(n), Student
+``below``         mean of the cell                                s / sqrt(n), Student
+``spread_above``  standard deviation s of the cell                chi-squared, as for normal errors
+``rising``        Spearman's rank correlation with the axis,      1 / sqrt(n (k - 1)) for k places, normal
+                  mean over n seeds
 ================  ==============================================  ===========================================
 
-All standard deviations have ddof = 1. It is ``shown`` if the number passes the margin by more than two
-standard errors, ``not shown`` if it misses it by more than two, else undecided; so too where a cell has fewer
-than two seeds. Each side of a check must pick exactly one cell once the axes of ``for_each`` are set: nothing
-is pooled.
+All standard deviations have ddof = 1. It is ``shown`` if the number passes the margin by so much that chance does so in
+2.5 % of cases, ``not shown`` if it misses it by as much, else undecided; so too where a cell has fewer than two seeds.
+Numbers of a theory have no error: a difference is shown or not, a tie is not, and what is ``rising`` rises at every
+step. A cell that lost a seed decides nothing: survivors are a choice. Each side of a check must pick exactly one cell
+once the axes of ``for_each`` are set: nothing is pooled.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from pipeline.artifacts import evidence
+from pipeline.artifacts.evidence import LEVEL, NOT_SHOWN, SHOWN, UNDECIDED, Estimate
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.errors import UserError
 
-SHOWN = "shown"
-UNDECIDED = "undecided (seed noise)"
-NOT_SHOWN = "not shown"
+LOST = "undecided (seeds diverged)"
 UNTESTED = "not tested at this scale"
-VERDICTS = (SHOWN, UNDECIDED, NOT_SHOWN, UNTESTED)
+VERDICTS = (SHOWN, UNDECIDED, LOST, NOT_SHOWN, UNTESTED)
 
-CHECKS = ("greater", "above", "below", "spread_above", "rising")
+__all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNTESTED", "VERDICTS", "judge", "overall"]
 
-ERRORS = 2.0
-"""How many standard errors a difference must have."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number, its standard error (None for want of seeds), and how many seeds are behind each side."""
-
-    value: float | None
-    error: float | None
-    n: tuple[int, ...]
-
-
-def decide(value: float | None, margin: float, error: float | None) -> str:
-    """Verdict on ``value > margin``."""
-    if value is None or error is None:
-        return UNDECIDED
-    excess = value - margin
-    if excess > ERRORS * error:
-        return SHOWN
-    return NOT_SHOWN if excess < -ERRORS * error else UNDECIDED
+CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising")
+PAIRS = ("greater", "at_least")
+"""Checks that compare two cells."""
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -67,101 +51,29 @@ def overall(verdicts: Sequence[str]) -> str:
     One part that is not shown refutes it; it is shown only if every part is, so that what a scale leaves out
     is never taken for shown.
     """
-    for verdict in (NOT_SHOWN, UNDECIDED, UNTESTED):
+    for verdict in (NOT_SHOWN, LOST, UNDECIDED, UNTESTED):
         if verdict in verdicts:
             return verdict
     return SHOWN if verdicts else UNTESTED
-
-
-def chance(first: int, second: int) -> float | None:
-    """How often two cells of equal mean and spread come out as ``shown``.
-
-    It is P(t > 2) for Student's t with first + second - 2 degrees of freedom (exact for as many seeds on
-    either side, where Welch's statistic is Student's), by the finite sums of Abramowitz and Stegun, 26.7.3-4.
-    """
-    if first < 2 or second < 2:
-        return None
-    freedom = first + second - 2
-    angle = math.atan(ERRORS / math.sqrt(freedom))
-    cosine, total, term = math.cos(angle), 0.0, 0.0
-    for power in range(freedom % 2, freedom - 1, 2):
-        term = term * cosine**2 * (power - 1) / power if term else cosine ** (power % 2)
-        total += term
-    inside = math.sin(angle) * total
-    if freedom % 2:
-        inside = 2 / math.pi * (angle + inside)
-    return (1 - inside) / 2
-
-
-def difference(first: Row, second: Row) -> Estimate:
-    """Mean of ``first`` minus mean of ``second``."""
-    n = (first.n, second.n)
-    if first.mean is None or second.mean is None:
-        return Estimate(None, None, n)
-    value = first.mean - second.mean
-    errors = _error(first), _error(second)
-    if errors[0] is None or errors[1] is None:
-        return Estimate(value, None, n)
-    return Estimate(value, math.hypot(errors[0], errors[1]), n)
-
-
-def level(row: Row) -> Estimate:
-    """Mean of a cell."""
-    return Estimate(row.mean, _error(row), (row.n,))
-
-
-def _error(row: Row) -> float | None:
-    """Standard error of a cell's mean; what a theory says has none, and one seed does not tell."""
-    if row.exact:
-        return 0.0
-    return None if row.std is None else row.std / math.sqrt(row.n)
-
-
-def spread(row: Row) -> Estimate:
-    """Standard deviation of a cell."""
-    return Estimate(row.std, None if row.std is None else row.std / math.sqrt(2 * (row.n - 1)), (row.n,))
-
-
-def trend(rows: Sequence[Row], axis: str) -> Estimate:
-    """Rank correlation of all runs with their place on the axis; none where a cell has no number."""
-    points = [(float(row.axes[axis]), value) for row in rows for value in row.values]
-    n = (len(points),)
-    if any(not row.n for row in rows) or len(points) < 3:
-        return Estimate(None, None, n)
-    value = correlation([x for x, _ in points], [y for _, y in points])
-    error = 0.0 if all(row.exact for row in rows) else 1 / math.sqrt(len(points) - 1)
-    return Estimate(value, None if value is None else error, n)
-
-
-def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rank correlation, ties at their mean rank; None where one side is constant."""
-    a, b = _ranks(first), _ranks(second)
-    middle = (len(a) + 1) / 2
-    products = math.fsum((x - middle) * (y - middle) for x, y in zip(a, b, strict=True))
-    scale = math.sqrt(math.fsum((x - middle) ** 2 for x in a) * math.fsum((y - middle) ** 2 for y in b))
-    return products / scale if scale else None
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(values)
-    first = {value: order.index(value) for value in set(values)}
-    return [first[value] + (order.count(value) + 1) / 2 for value in values]
 
 
 def judge(claims: Sequence[Mapping[str, Any]], rows: Sequence[Row], scale: str, where: str) -> list[dict[str, Any]]:
     """Verdicts on all claims of an artifact.
 
     Args:
-        claims: As declared: ``text``, one of :data:`CHECKS`, ``by``, ``where``, ``for_each``, ``scales``.
+        claims: As declared: ``text``, one of :data:`CHECKS`, ``by``, ``within``, ``where``, ``for_each``, ``scales``,
+            ``ours``, ``because``.
         rows: The artifact's rows.
         scale: Name of the scale.
         where: The artifact, for messages.
 
     Returns:
-        Per claim ``text``, ``check``, ``margin``, ``verdict``, ``parts`` and ``published`` (on how many
-        parts it ``holds`` by the paper's own means, ``of`` those that are printed). A part has ``at`` (the
-        axes of ``for_each``), ``cells``, ``verdict``, ``value``, ``standard_error``, ``n``, ``collapsed`` (how many of
-        these seeds have), and from the paper's means the same number, ``published``, with ``published_holds``.
+        Per claim ``text``, ``ours`` (no paper states it), ``check``, ``margin``, ``verdict``, ``because`` (why it is
+        not shown, if it is not and that is declared), ``parts`` and ``published`` (on how many parts it ``holds`` by
+        the paper's own means, ``of`` those that are printed). A part
+        has ``at`` (the axes of ``for_each``), ``cells``, ``verdict``, ``value``, ``standard_error``, ``n``, ``paired``
+        (compared seed by seed), ``diverged`` (seeds without a number), ``collapsed`` (how many of its seeds have), and
+        from the paper's means the same number, ``published``, with ``published_holds``.
 
     Raises:
         UserError: A claim has no check or several, or one of its selections does not pick one cell.
@@ -175,8 +87,9 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
     if len(checks) != 1:
         raise UserError(f"{where}: {len(checks)} checks; give it one of: {', '.join(CHECKS)}")
     check = checks[0]
-    margin = {"greater": claim.get("by", 0.0), "rising": 0.0}.get(check, claim[check])
-    sides = [_selection(side) for side in claim["greater"]] if check == "greater" else [{}]
+    margins = {"greater": claim.get("by", 0.0), "at_least": -claim.get("within", 0.0), "rising": 0.0}
+    margin = margins.get(check, claim[check])
+    sides = [_selection(side) for side in claim[check]] if check in PAIRS else [{}]
     axes = claim.get("for_each", [])
     for axis in axes:
         _values(cells, axis, f"{where}: for_each")
@@ -192,12 +105,15 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
         else:
             groups = [[_pick(cells, {**common, **side}, where)] for side in sides]
         parts.append(_part(check, margin, groups, claim.get("rising"), at, excluded))
+    verdict = overall([part["verdict"] for part in parts])
     printed = [part["published_holds"] for part in parts if part["published_holds"] is not None]
     return {
         "text": claim["text"],
+        "ours": bool(claim.get("ours")),
         "check": check,
         "margin": margin,
-        "verdict": overall([part["verdict"] for part in parts]),
+        "verdict": verdict,
+        "because": claim.get("because") if verdict == NOT_SHOWN else None,
         "parts": parts,
         "published": {"holds": sum(printed), "of": len(printed)},
     }
@@ -207,33 +123,40 @@ def _part(
     check: str, margin: float, groups: list[list[Row]], axis: str | None, at: dict[str, Any], excluded: bool
 ) -> dict[str, Any]:
     rows = [row for group in groups for row in group]
-    if check == "greater":
-        found, printed = difference(*rows), _printed(rows, lambda a, b: a - b)
+    if check in PAIRS:
+        found, printed = evidence.difference(*rows), _printed(rows, lambda a, b: a - b)
     elif check == "rising":
         assert axis is not None
         places = [float(row.axes[axis]) for row in rows]
-        found, printed = trend(rows, axis), _printed(rows, lambda *means: correlation(places, means))
+        found, printed = evidence.trend(rows, axis), _printed(rows, lambda *means: evidence.correlation(places, means))
     elif check == "spread_above":
-        found, printed = spread(rows[0]), _printed_spread(rows[0])
+        found, printed = evidence.spread(rows[0]), _printed_spread(rows[0])
     else:
-        found, printed = level(rows[0]), _printed(rows, float)
-    sign = -1.0 if check == "below" else 1.0
-
-    def verdict(value: float | None, error: float | None) -> str:
-        return decide(None if value is None else sign * value, sign * margin, error)
-
-    untested = excluded or any(row.missing for row in rows)
+        found, printed = evidence.level(rows[0]), _printed(rows, float)
+    in_print = None if printed is None else Estimate(printed, 0.0, (), exact=True)
+    diverged = sum(row.diverged for row in rows)
+    verdict = UNTESTED if excluded or any(row.missing for row in rows) else _decide(check, found, margin)
     return {
         "at": at,
         "cells": [row.axes for row in rows],
-        "verdict": UNTESTED if untested else verdict(found.value, found.error),
+        "verdict": LOST if diverged and verdict != UNTESTED else verdict,
         "value": found.value,
         "standard_error": found.error,
         "n": list(found.n),
+        "paired": found.paired,
+        "diverged": diverged,
         "collapsed": sum(len(row.collapsed) for row in rows),
         "published": printed,
-        "published_holds": None if printed is None else verdict(printed, 0.0) == SHOWN,
+        "published_holds": None if in_print is None else _decide(check, in_print, margin) == SHOWN,
     }
+
+
+def _decide(check: str, found: Estimate, margin: float) -> str:
+    if check == "spread_above" and not found.exact:
+        return evidence.decide_spread(found, margin)
+    if check == "rising" and found.exact:
+        margin = evidence.PERFECT  # what has no error rises at every step or does not rise
+    return evidence.decide(found, margin, -1.0 if check == "below" else 1.0)
 
 
 def _printed(rows: Sequence[Row], compare: Any) -> float | None:

@@ -118,6 +118,7 @@ def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
         standing = f"Scale {scale['key']} ({scale['title']}){flavour}."
         if not any(row.paper_dataset for row in rows):
             standing = f"Theory: the same at every scale but for the number of replications (here: {scale['key']})."
+            standing += _random(params.get("random", {}))
         return _wrap(text) + "\n\n" + _wrap(standing + " In [brackets] the paper's own numbers." * printed)
     standing = f"**Scale {scale['key']}** ({scale['title']}{flavour}): {instead}."
     standing += (
@@ -125,6 +126,18 @@ def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     )
     standing += " can be compared with the paper, no single number."
     return _wrap(text) + "\n\n" + _wrap(standing)
+
+
+def _random(random: Mapping[str, Any]) -> str:
+    """What a reader must know of random experiments: how many there are, and which is drawn."""
+    if "seed" not in random:
+        return ""
+    if random.get("replications", 1) < 2:
+        return f" Random: one experiment, of seed {random['seed']}."
+    return (
+        f" Random: {random['replications']} experiments from seed {random['seed']} on; where a figure has an example, "
+        f"it is the first, of seed {random['seed']}."
+    )
 
 
 # -- tables
@@ -250,17 +263,18 @@ def _verdicts(params: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) 
         return ""
     lines = ["## Claims", ""]
     for verdict in verdicts:
-        lines.append(_wrap(f"**{verdict['verdict']}**: {verdict['text']}{_shares(verdict)}", "  ", "- "))
+        why = f" ({verdict['because']})" if verdict["because"] else ""
+        text = f"**{verdict['verdict']}**{why}: {verdict['text']}{' (ours)' * verdict['ours']}{_shares(verdict)}"
+        lines.append(_wrap(text, "  ", "- "))
         mixed = len({part["verdict"] for part in verdict["parts"]}) > 1
         for part in verdict["parts"]:
             lines.append(_wrap(detail(verdict, part, params["measure"]["unit"], mixed), "    ", "  - "))
-    text = "Claims stand with ± one standard error; a verdict needs two of them beyond the margin."
-    compared = [verdict for verdict in verdicts if verdict["check"] == "greater"]
-    sides = sorted({tuple(part["n"]) for verdict in compared for part in verdict["parts"]})
-    rates = [(rate, first, second) for first, second in sides if (rate := claims.chance(first, second))]
-    if rates:
-        rate, first, second = max(rates)
-        text += f" With {first} against {second} seeds, equal means come out as shown {rate:.0%} of the time."
+    text = (
+        "Claims stand with ± one standard error. A verdict needs a distance from the margin that chance makes in "
+        f"{claims.LEVEL:.1%} of cases (Student's t; runs of one seed are compared in pairs)."
+    )
+    if any(verdict["ours"] for verdict in verdicts):
+        text += " No paper states the sentences marked (ours)."
     return "\n".join([*lines, "", _wrap(text)])
 
 
@@ -292,16 +306,20 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
             text = formats.number(number, unit, digits) if unit == "%" else f"{number:.3g}"
         return f"+{text}" if plus and float(text) > 0 else text
 
-    signed = check in ("greater", "rising")
+    signed = check in (*claims.PAIRS, "rising")
     more = []
     if value is None:
         text = claims.UNTESTED if part["verdict"] == claims.UNTESTED else "no number"
     else:
-        name = {"greater": "", "rising": "rank correlation ", "spread_above": "std "}.get(check, "mean ")
+        name = {"greater": "", "at_least": "", "rising": "rank correlation ", "spread_above": "std "}.get(
+            check, "mean "
+        )
         text = name + shown(value, 1, signed) + (f" ± {shown(error, 1)}" if error else "")
         if error is None:
             more.append("too few seeds")
-    if check == "greater" and margin:
+    if part["diverged"]:
+        more.append(f"{part['diverged']} of {part['diverged'] + sum(part['n'])} seeds diverged")
+    if check in claims.PAIRS and margin:
         more.append(f"needs {shown(margin, 1, signed)}")
     elif not signed:
         more.append(f"{check.removeprefix('spread_')} {shown(margin, 1)}")

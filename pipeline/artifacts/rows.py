@@ -83,9 +83,14 @@ class Row:
     best: bool = False
 
     @property
+    def numbers(self) -> dict[int, float]:
+        """Seed -> number, for the seeds that have one."""
+        return {seed: value for seed, value in self.seeds.items() if isinstance(value, int | float)}
+
+    @property
     def values(self) -> list[float]:
         """Numbers of the seeds that have one."""
-        return [value for value in self.seeds.values() if isinstance(value, int | float)]
+        return list(self.numbers.values())
 
     @property
     def n(self) -> int:
@@ -215,7 +220,7 @@ def _simulated(row: Row, node: str, work: Work, known: dict[str, Any]) -> None:
         raise UserError(f"{work.name}: {_shown(row.axes)}: {len(fitting)} records of {node} fit; expected one")
     value = fitting[0]["value"]
     row.exact = not isinstance(value, list)
-    values = value if isinstance(value, list) else [value]
+    values = [DIVERGED if number is None else number for number in (value if isinstance(value, list) else [value])]
     row.seeds, row.nodes = dict(enumerate(values)), dict.fromkeys(range(len(values)), node)
 
 

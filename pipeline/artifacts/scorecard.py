@@ -7,7 +7,7 @@ A cell is within the band of its published number if the two differ by no more t
 with our standard deviation s over n seeds. The paper's part e is twice its standard error where it is known how many
 seeds are behind its standard deviation, and else that standard deviation itself (0 where none is printed). A cell on
 stand-in data, or trained for other than the paper's epochs, is not comparable, however near it comes; one of
-fewer than two seeds has no band.
+fewer than two seeds has no band; one that lost a seed is not within, for survivors are a choice.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import claims, formats, page
-from pipeline.artifacts.rows import CELL, same
+from pipeline.artifacts.rows import CELL, DIVERGED, same
 from pipeline.errors import UserError
 
 WITHIN, OUTSIDE = "within", "outside"
 NOT_COMPARABLE, NO_BAND, NOT_MEASURED = "not comparable", "too few seeds", "not measured"
-STANDINGS = (WITHIN, OUTSIDE, NO_BAND, NOT_COMPARABLE, NOT_MEASURED)
+LOST = "seeds diverged"
+STANDINGS = (WITHIN, OUTSIDE, LOST, NO_BAND, NOT_COMPARABLE, NOT_MEASURED)
+
+PAPERS, OURS = "paper", "ours"
+"""Whose sentence a claim is: of the paper, or one that no paper states."""
 
 _COUNTS = {standing: f"cells_{standing.replace(' ', '_')}" for standing in STANDINGS}
 
 COLUMNS = (
-    "paper", "artifact", "kind", "claim", "verdict", "parts", "parts_tested", "parts_shown",
+    "paper", "artifact", "kind", "claim", "whose", "verdict", "because", "parts", "parts_tested", "parts_shown",
     "published_parts", "published_hold", "collapsed", "cells", "cells_published", *_COUNTS.values(),
     "scale", "flavour", "detail",
 )  # fmt: skip
@@ -43,7 +47,8 @@ BAND = (
     "A cell is within the published band if it differs from the printed mean by no more than sqrt((2 s / sqrt(n))² + "
     "e²): s is our standard deviation over n seeds; e is twice the paper's standard error where its number of seeds is "
     "known, and else the standard deviation that it prints. Cells on stand-in data or with other numbers of epochs "
-    "than the paper's are not comparable and never count as within; a cell of one seed has no band."
+    "than the paper's are not comparable and never count as within, nor do cells of which a seed diverged; a cell of "
+    "one seed has no band."
 )
 
 
@@ -67,12 +72,15 @@ def stand(cell: Mapping[str, Any]) -> Standing | None:
     published = cell["published_mean"]
     if published is None or cell["role"] != CELL:
         return None
+    diverged = DIVERGED in cell.get("seeds", {}).values()
     if cell["mean"] is None:
-        return Standing(NOT_MEASURED)
+        return Standing(LOST if diverged else NOT_MEASURED)
     difference = cell["mean"] - published
     epochs = cell["axes"].get("epochs")
     if cell["dataset"] != cell["paper_dataset"] or not (epochs is None or same(epochs, cell["trained_epochs"])):
         return Standing(NOT_COMPARABLE, difference)
+    if diverged:
+        return Standing(LOST, difference)
     if cell["std"] is None:
         return Standing(NO_BAND, difference)
     theirs = cell["published_std"] or 0.0
@@ -121,10 +129,15 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     flavour = "" if rows[0]["flavour"] == "paper" else f", flavour {rows[0]['flavour']}"
     parts = [f"# Scorecard, scale {rows[0]['scale']}{flavour}"]
     totals = summary(rows)
-    if any(any(total["claims"].values()) for total in totals):
-        body = [[total["paper"], *(str(total["claims"][verdict]) for verdict in claims.VERDICTS)] for total in totals]
-        parts += ["## Claims", formats.grid(["paper", *claims.VERDICTS], body)]
-    else:
+    for title, whose in (("## Claims", "claims"), ("## Sentences of ours, which no paper states", "ours")):
+        body = [
+            [total["paper"], *(str(total[whose][verdict]) for verdict in claims.VERDICTS)]
+            for total in totals
+            if any(total[whose].values())
+        ]
+        if body:
+            parts += [title, formats.grid(["paper", *claims.VERDICTS], body)]
+    if not any(row["kind"] == "claim" for row in rows):
         parts.append("No artifact of this edition has a claim.")
     if any(total["published"] for total in totals):
         body = [
@@ -137,7 +150,9 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
         own = [row for row in rows if row["paper"] == paper]
         parts.append(f"## {paper}")
         lines = [
-            [row["artifact"], row["claim"], row["verdict"], f"{row['parts_shown']} of {row['parts']}",
+            [row["artifact"], row["claim"] + " (ours)" * (row["whose"] == OURS),
+             f"{row['verdict']} ({row['because']})" if row["because"] else row["verdict"],
+             f"{row['parts_shown']} of {row['parts']}",
              f"{row['published_hold']} of {row['published_parts']}" if row["published_parts"] else "",
              str(row["collapsed"] or "")]
             for row in own if row["kind"] == "claim"
@@ -160,17 +175,27 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Counts per paper, and over all where there are several: verdicts on claims, standings of published cells.
 
     Returns:
-        Per paper ``paper``, ``claims`` (a count per verdict), ``cells`` (one per standing), ``published`` (their sum).
+        Per paper ``paper``, ``claims`` (a count per verdict) and ``ours`` (the same for sentences that it does not
+        state), ``cells`` (one per standing), ``published`` (their sum).
     """
     papers = list(dict.fromkeys(row["paper"] for row in rows))
     found = []
     for paper in [*papers, None] if len(papers) > 1 else papers:
         own = [row for row in rows if paper in (None, row["paper"])]
-        verdicts = Counter(row["verdict"] for row in own if row["kind"] == "claim")
+        verdicts = {
+            whose: Counter(row["verdict"] for row in own if row["kind"] == "claim" and row["whose"] == whose)
+            for whose in (PAPERS, OURS)
+        }
         cells = [row for row in own if row["kind"] == "cells"]
         standings = Counter({word: sum(row[_COUNTS[word]] for row in cells) for word in STANDINGS})
         found.append(
-            {"paper": paper or "all", "claims": verdicts, "cells": standings, "published": sum(standings.values())}
+            {
+                "paper": paper or "all",
+                "claims": verdicts[PAPERS],
+                "ours": verdicts[OURS],
+                "cells": standings,
+                "published": sum(standings.values()),
+            }
         )
     return found
 
@@ -206,7 +231,9 @@ def _claim(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, An
         "artifact": entry["artifact"],
         "kind": "claim",
         "claim": verdict["text"],
+        "whose": OURS if verdict["ours"] else PAPERS,
         "verdict": verdict["verdict"],
+        "because": verdict["because"] or "",
         "parts": len(parts),
         "parts_tested": sum(part["verdict"] != claims.UNTESTED for part in parts),
         "parts_shown": sum(part["verdict"] == claims.SHOWN for part in parts),

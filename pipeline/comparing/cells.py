@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.artifacts.claims import ERRORS, difference
+from pipeline.artifacts.evidence import welch
 from pipeline.artifacts.rows import CELL, Row
 from pipeline.provenance.causes import identity
 
@@ -18,6 +18,10 @@ FIRST, SECOND = "only in A", "only in B"
 NONE = "no number"
 VERDICTS = (BEYOND, UNKNOWN, WITHIN, NONE, FIRST, SECOND, IDENTICAL)
 """What a difference may be, the most telling first."""
+
+
+ERRORS = 2.0
+"""How many standard errors a difference must have to be beyond seed noise."""
 
 
 @dataclass
@@ -103,14 +107,14 @@ def _compare(old: Row | None, new: Row | None, told: Sequence[str]) -> Cell:
         return Cell(title, old, new, FIRST)
     if old.seeds == new.seeds:
         return Cell(title, old, new, IDENTICAL, 0.0 if old.n else None)
-    found = difference(new, old)
+    found = welch(new, old)
     if found.value is None:
         return Cell(title, old, new, NONE)
     return Cell(title, old, new, judge(found.value, found.error), found.value, found.error)
 
 
 def judge(value: float, error: float | None) -> str:
-    """Verdict on a difference, by the rule of the claims: two standard errors."""
+    """Verdict on a difference: beyond seed noise from two standard errors on."""
     if error is None:
         return UNKNOWN
     return BEYOND if abs(value) > ERRORS * error else WITHIN

@@ -84,8 +84,8 @@ def execute(works: list[Work]) -> Iterator[Work]:
     """Measure checkpoints; works of the same checkpoint share its features, all that compare with it its kernel.
 
     Each payload is one ``scores.json``: what the measure returned and the :meth:`remarks
-    <pipeline.evaluation.context.EvaluationContext.remarks>` on its checkpoint, or ``{"outcome": "diverged"}`` for a checkpoint
-    whose training diverged, and for a measure that did, or that found a number which is not finite.
+    <pipeline.evaluation.context.EvaluationContext.remarks>` on its checkpoint, or ``{"outcome": "diverged"}`` for a
+    checkpoint whose training diverged, and for a measure that did, or that found a number which is not finite.
 
     Args:
         works: Their spec has ``measure`` and the params in its ``READS``, their inputs are ``checkpoint``, ``data``

@@ -79,13 +79,18 @@ class Plan(Needs):
             "columns": list(artifact.columns),
             "fixed": artifact.fixed,
             "measure": number,
-            "claims": [claim.model_dump(exclude_defaults=True) for claim in artifact.claims],
+            "claims": [
+                claim.model_dump(exclude_defaults=True) | ({"ours": True} if artifact.ours else {})
+                for claim in artifact.claims
+            ],
             "notes": artifact.notes,
             "scale": {"key": request.scale, "title": scale.title},
             "flavour": request.flavour,
             "published": self._published(artifact, where),
             "cells": [{k: v for k, v in asdict(cell).items() if k != "value" or v is not None} for cell in cells],
         }
+        if artifact.simulation is not None and (random := self._random(request, artifact, scale, where)):
+            params["random"] = random
         if artifact.draw:
             given = {"kind": artifact.draw} if isinstance(artifact.draw, str) else artifact.draw
             params["figure"] = components.resolve("figure", given, where, self.extend)
@@ -96,6 +101,14 @@ class Plan(Needs):
 
     def _simulated(self, request: Request, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
         """Cells of an artifact that shows one simulation."""
+        resolved = self._resolved(request, artifact, scale, where)
+        identity = self.add_simulation(resolved, scale.tracked)
+        axes = artifact.axes()
+        for values in itertools.product(*axes.values()):
+            yield Cell(dict(zip(axes, values, strict=True)), nodes=[f"simulations/{identity}"])
+
+    def _resolved(self, request: Request, artifact: Artifact, scale: Scale, where: str) -> dict[str, Any]:
+        """Params of an artifact's simulation."""
         assert artifact.simulation is not None
         given = {"kind": artifact.simulation} if isinstance(artifact.simulation, str) else artifact.simulation
         resolved = components.resolve("simulation", given, where, self.extend)
@@ -104,10 +117,12 @@ class Plan(Needs):
             path = f"{resolved['kind']}.replications"
             self.overridden.add(single(request.paper, request.scale, path, resolved["replications"], most))
             resolved["replications"] = most
-        identity = self.add_simulation(resolved, scale.tracked)
-        axes = artifact.axes()
-        for values in itertools.product(*axes.values()):
-            yield Cell(dict(zip(axes, values, strict=True)), nodes=[f"simulations/{identity}"])
+        return resolved
+
+    def _random(self, request: Request, artifact: Artifact, scale: Scale, where: str) -> dict[str, Any]:
+        """Seed and number of replications, which an artifact's page tells; empty if nothing is drawn."""
+        resolved = self._resolved(request, artifact, scale, where)
+        return {name: resolved[name] for name in ("seed", "replications") if name in resolved}
 
     def _published(self, artifact: Artifact, where: str) -> list[dict[str, Any]]:
         """Rows of printed numbers that belong to an artifact."""

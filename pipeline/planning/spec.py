@@ -21,6 +21,7 @@ from pipeline.ranges import (
     Interval,
     Len,
     NonNegative,
+    Positive,
     PositiveFraction,
     Real,
     Replications,
@@ -102,15 +103,19 @@ class Dataset(Strict):
 class Claim(Strict):
     """A sentence of a paper and the check that decides on it.
 
-    ``greater: [A, B]`` compares two selections of cells (``by``: at least so many points); ``above`` and
-    ``below`` bound the mean of the cells in ``where``; ``spread_above`` bounds their standard deviation;
-    ``rising`` asks for a positive rank correlation with an axis. ``for_each`` names axes over which the check
-    is repeated. A selection is a dict of axis values; a plain word is a value of the axis ``method``.
+    ``greater: [A, B]`` compares two selections of cells (``by``: at least so many points); ``at_least: [A, B]`` asks
+    that A falls short of B by less than ``within`` points; ``above`` and ``below`` bound the mean of the cells in
+    ``where``; ``spread_above`` bounds their standard deviation; ``rising`` asks for numbers that rise along an axis.
+    ``for_each`` names axes over which the check is repeated. A selection is a dict of axis values; a plain word is a
+    value of the axis ``method``. ``ours`` marks a sentence that no paper states; ``because`` says of one that does not
+    show why: the paper errs, or our setting is not the one that it speaks of.
     """
 
     text: str
     greater: Annotated[tuple[Params | str, Params | str], Field(strict=False)] | None = None
     by: NonNegative = 0.0
+    at_least: Annotated[tuple[Params | str, Params | str], Field(strict=False)] | None = None
+    within: Positive | None = None
     above: Real | None = None
     below: Real | None = None
     spread_above: NonNegative | None = None
@@ -118,15 +123,19 @@ class Claim(Strict):
     where: Params = {}
     for_each: list[str] = []
     scales: list[str] | None = None
+    ours: bool = False
+    because: Literal["error in print", "limit of our setting"] | None = None
 
     @model_validator(mode="after")
     def _one_check(self) -> Claim:
-        checks = ("greater", "above", "below", "spread_above", "rising")
+        checks = ("greater", "at_least", "above", "below", "spread_above", "rising")
         given = [name for name in checks if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected just one of {', '.join(checks)}")
         if self.by and self.greater is None:
             raise ValueError("by goes with greater")
+        if (self.within is None) != (self.at_least is None):
+            raise ValueError("at_least and within go together: by how much A may fall short of B")
         return self
 
 
@@ -145,7 +154,8 @@ class Artifact(Strict):
     """A table or figure of a paper.
 
     Its cells are read off measurements of runs (``measure``) or off a simulation, whose records have the axes of the
-    cells; ``unit`` and ``quantity`` then say what the numbers are.
+    cells; ``unit`` and ``quantity`` then say what the numbers are. ``ours`` marks an artifact that is in no paper, with
+    all its claims.
     """
 
     title: str
@@ -162,6 +172,7 @@ class Artifact(Strict):
     published: Published | None = None
     claims: list[Claim] = []
     baselines: bool = True
+    ours: bool = False
     notes: str | None = None
 
     @model_validator(mode="after")

@@ -16,10 +16,16 @@ from pipeline.site import tables
 from pipeline.site.graph_boxes import Box
 from pipeline.site.project import Result, natural
 
-MARKS = {claims.SHOWN: "shown", claims.UNDECIDED: "undecided", claims.NOT_SHOWN: "refuted", claims.UNTESTED: "untested"}
+MARKS = {
+    claims.SHOWN: "shown",
+    claims.UNDECIDED: "undecided",
+    claims.LOST: "undecided",
+    claims.NOT_SHOWN: "refuted",
+    claims.UNTESTED: "untested",
+}
 """Verdict -> class of its mark."""
 
-SHORT = {claims.UNDECIDED: "undecided", claims.UNTESTED: "not tested"}
+SHORT = {claims.UNDECIDED: "undecided", claims.LOST: "seeds diverged", claims.UNTESTED: "not tested"}
 """Verdicts that are shortened on cards."""
 
 

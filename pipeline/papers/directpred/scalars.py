@@ -64,7 +64,7 @@ def bare_velocity(w: Any, wa: Any, model: Weights) -> tuple[Any, Any]:
 
 
 def tied_jacobian(w: float, wa: float, model: Weights) -> Array:
-    """Of :func:`tied_velocity`; at the origin its eigenvalues are 0 and -beta, which is half-stable, not unstable."""
+    """Of :func:`tied_velocity`; at the origin its eigenvalues are 0 and -beta: it is unstable to second order."""
     return np.array(
         [[wa * model.different - 3 * model.same * w**2, w * model.different], [model.beta, -model.beta]]
     )  # fmt: skip

@@ -47,6 +47,15 @@ class Track:
         """Of W W^T, ascending (T, M)."""
         return np.linalg.eigvalsh(self.weights @ self.weights.transpose(0, 2, 1))
 
+    def recorded(self, every: int) -> NDArray[np.int64]:
+        """Steps of the records up to the end: that of the last one is where the network ran away, if it did.
+
+        Args:
+            every: Steps from one record to the next.
+        """
+        steps = every * np.arange(len(self.weights), dtype=np.int64)
+        return np.minimum(steps[: 1 + -(-self.stopped // every)], self.stopped) if self.stopped else steps
+
 
 def initial(eigenvalues: Sequence[float], inputs: int, rng: np.random.Generator) -> Array:
     """Weights (M, N) with random singular vectors and the given eigenvalues of W W^T."""

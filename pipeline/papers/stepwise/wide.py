@@ -57,7 +57,7 @@ class Network:
     def tangent_kernel(self) -> Array:
         """Kernel of the mean of the d outputs times sqrt(d), which recovers that of one output, (N, N).
 
-        The paper's footnote has d for sqrt(d): gamma would be d times too large.
+        (In the text at hand the footnote has lost a root in front of d; with d gamma would be d times too large.)
         """
         active = np.maximum(self.hidden, 0)
         mean = self.readout.sum(axis=0) / np.sqrt(len(self.readout))

@@ -76,7 +76,8 @@ def draw(
     figure.legend(handles, labels, loc="outside lower center", ncols=3, borderpad=0.1, handletextpad=0.4)
     text = (
         f"Directions of the flow (Eqs. 104 to 106) at lambda_s = {same:g}, lambda_d = {different:g}. Left: all points "
-        "of the hyperbola are stable, the origin is a saddle. Middle: w = wp; the origin repels w > 0, attracts w < 0. "
+        "of the hyperbola are stable, the origin is a saddle. Middle: w = wp; the origin is unstable to second order: "
+        "it repels w > 0, attracts w < 0. "
         "Right: without a predictor the origin alone is left. Coloured lines: nullclines. Black: runs from small "
         "positive weights."
     )

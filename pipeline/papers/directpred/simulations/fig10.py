@@ -23,6 +23,8 @@ def simulate(
     nodes: Annotated[int, Interval(ge=2, le=1_000)] = 17,
     start: Some[Real] = [0.05, 0.1, 0.2],  # noqa: B006
     until: Positive = 400.0,
+    near: Positive = 0.001,
+    long: Positive = 20000.0,
 ) -> Simulation:
     """Vector fields, and where small positive weights go.
 
@@ -37,6 +39,8 @@ def simulate(
         nodes: Of a vector field, per axis.
         start: Weights from which all runs start, each in all of w, wp and wa.
         until: Time at the end.
+        near: Distance from the origin of the starts that tell whether it is stable.
+        long: Time that they have: where the growth is of second order it takes about 1 / near.
     """
     made = Simulation()
     model = Weights(same, different, alpha_p, beta)
@@ -67,6 +71,7 @@ def simulate(
         ends = path[0, -1] * (path[1, -1] if name == "held target" else 1.0)
         made.add(np.abs(ends - _goal(name, model, target)).max(), system=name, quantity="distance from the goal")
         made.add(_growth(rhs), system=name, quantity="growth rate at the origin")
+        made.add(_farthest(rhs, near, long), system=name, quantity="farthest from the origin, from beside it")
     made.curves["parameters"] = np.array([same, different, target])
     return made
 
@@ -76,6 +81,13 @@ def _growth(rhs) -> float:
     step = 1e-6
     columns = [np.subtract(rhs(*(step * unit)), rhs(*(-step * unit))) / (2 * step) for unit in np.eye(2)]
     return float(np.linalg.eigvals(np.array(columns).T).real.max().round(9))
+
+
+def _farthest(rhs, near: float, long: float) -> float:
+    """Largest distance that starts on a small circle reach: it stays small if the origin is stable, in any order."""
+    angle = np.linspace(0.0, 2 * np.pi, 8, endpoint=False) + 0.3
+    path = integrate(near * np.stack([np.cos(angle), np.sin(angle)]), np.linspace(0.0, long, 200), rhs)
+    return float(np.linalg.norm(path, axis=0).max())
 
 
 def _goal(system: str, model: Weights, target: float) -> float:

@@ -16,8 +16,8 @@ from pipeline.ranges import Inches
 _CAPTION = (
     "Mean norm of four classes over training, of which the first is drawn most often. Upper line of panels: "
     "latent variance 0.1 (text); lower: 1 (released code). Left: norms as they are. Right: over those before "
-    "training, whose differences are chance. Lines: means over {draws} draws of data and network (right: "
-    "geometric). Bands: two standard errors."
+    "training, whose differences are chance. Lines: means over {draws} draws of data and network, in "
+    "each of which all classes take turns in every frequency (right: geometric). Bands: two standard errors."
 )
 
 

@@ -27,13 +27,14 @@ def simulate(
     batch: Count = 128,
     masked: bool = False,
     every: Count = 4,
-    replications: Replications = 12,
+    replications: Replications = 8,
     seed: Seed = 0,
 ) -> Simulation:
     """Train networks on latent classes of unequal frequency; norms are measured on as many members of each.
 
     Classes start from norms that differ by chance, about as much as training makes them differ: what is compared are
-    norms over those of the untrained network.
+    norms over those of the untrained network. And classes grow differently by themselves: in each draw all take turns
+    in being the most frequent, the second, ..., and norms of a frequency are geometric means over the turns.
 
     Args:
         odds: Of the classes in a batch; the text has about 1/2, 1/4, ...
@@ -48,7 +49,7 @@ def simulate(
         batch: Pairs per step.
         masked: Whether members of an anchor's own class are no negatives.
         every: Members of a class that stand behind one whose norm is measured.
-        replications: Independent draws of data and network.
+        replications: Independent draws of data and network, each trained as often as there are classes.
         seed: Of the first.
     """
     made = Simulation()
@@ -72,6 +73,10 @@ def simulate(
         ]
         rng = np.random.default_rng([seed, 10**6])
         x, weights = network.prepared(data, rngs, hidden, latent)
+        # each class of a set is the most frequent, second ... in turn: what a class does by itself cancels
+        turns = len(odds)
+        x = np.concatenate([np.roll(x, turn * members, axis=1) for turn in range(turns)])
+        weights = {name: np.concatenate([own] * turns) for name, own in weights.items()}
         track = []
         progress = network.train(
             rng,
@@ -86,8 +91,8 @@ def simulate(
         )
         for _ in progress:
             norms = np.linalg.norm(network.outputs(weights, x[:, ::every]).astype(np.float64), axis=2)
-            track.append(norms.reshape(replications, len(odds), -1).mean(axis=2))
-        means = np.stack(track)
+            track.append(np.log(norms.reshape(turns, replications, len(odds), -1).mean(axis=3)).mean(axis=0))
+        means = np.exp(np.stack(track))
         made.curves[f"means {variance:g}"] = means
         growth = np.log(means[-1] / means[0])
         for k in range(len(odds)):

@@ -54,7 +54,8 @@ def draw(
     Args:
         rows: The artifact's rows; the figure is drawn from the curves.
         params: The artifact's params.
-        curves: Per setting ``step``, ``trained``, ``theory``, ``stopped``, ``path`` and ``path_theory``.
+        curves: Per setting ``step``, ``trained`` at ``trained_step``, ``theory``, ``path``, ``path_theory``, and at
+            which steps eigenvalues and paths ran away, ``stopped``, 0 if they did not.
         width: Inches.
         height: Inches.
         relu: Whether embeddings are relu(W x): the dashed lines are then another network's.
@@ -78,9 +79,10 @@ def draw(
             half = reach if metric == "euclidean" else cosine_reach
             _paths(paths, curves, name, half, theory=not relu and variant != "nosg, published")
             _values(values, curves, name, bottom, top)
-            (last,) = curves[f"{name}/stopped"]
-            if last:
-                stopped.append(f"The eigenvalues of {name!r} are not followed beyond step {last}.")
+            ends = zip(("eigenvalues", "paths"), curves[f"{name}/stopped"], strict=True)
+            ended = " and ".join(f"{what} in step {step}" for what, step in ends if step)
+            if ended:
+                stopped.append(f"{name!r} runs away (cross): {ended}.")
             records += _records(curves, name)
             if line == 0 or column == 1:
                 paths.set_title(title)
@@ -107,7 +109,10 @@ def _paths(axes: Axes, curves: Mapping[str, Any], name: str, reach: float, theor
     colours = style.RANKS.reversed()(np.repeat(np.linspace(0, 1, len(curve) - 1), path.shape[1]))
     axes.add_collection(LineCollection(list(segments), colors=colours, linewidths=0.7))
     axes.plot(*path[0].T, ".", color="0.6", markersize=2)
-    axes.plot(*path[-1].T, "o", color=style.COLOURS[1], markersize=1.8)
+    (_, ran_away) = curves[f"{name}/stopped"]
+    axes.plot(*path[-1].T, "x" if ran_away else "o", color=style.COLOURS[1], markersize=4 if ran_away else 1.8)
+    if ran_away:  # its last points are outside: the panel says so
+        axes.plot(0.92, 0.92, "x", color=style.COLOURS[1], transform=axes.transAxes)
     if theory:
         axes.plot(
             *curves[f"{name}/path_theory"][::_THIN].transpose(2, 0, 1), color="black", linewidth=0.4, dashes=(3, 3)
@@ -120,10 +125,14 @@ def _paths(axes: Axes, curves: Mapping[str, Any], name: str, reach: float, theor
 
 
 def _values(axes: Axes, curves: Mapping[str, Any], name: str, bottom: float, top: float) -> None:
-    step, trained = curves[f"{name}/step"], curves[f"{name}/trained"]
+    step, trained, at = (curves[f"{name}/{what}"] for what in ("step", "trained", "trained_step"))
+    (ran_away, _) = curves[f"{name}/stopped"]
     colours = style.RANKS(np.linspace(0, 1, trained.shape[1]))
     for mode in range(trained.shape[1]):
-        axes.plot(step, np.maximum(trained[:, mode], 1e-30), color=colours[mode], linewidth=1.1)
+        axes.plot(at, np.maximum(trained[:, mode], 1e-30), color=colours[mode], linewidth=1.1)
+        if ran_away:
+            end = min(max(trained[-1, mode], bottom), top)
+            axes.plot(at[-1], end, "x", color=colours[mode], clip_on=False, zorder=3)
         theory = np.maximum(curves[f"{name}/theory"][:, mode], 1e-30)
         axes.plot(step, theory, color="black", linewidth=0.5, dashes=(4, 3))
     axes.set_yscale("log")
@@ -144,6 +153,7 @@ def _key(axes: Axes, relu: bool) -> None:
             Line2D([], [], color=style.RANKS(0.3), label="trained"),
             Line2D([], [], color="0.6", marker=".", markersize=4, linestyle="none", label="start"),
             Line2D([], [], color=style.COLOURS[1], marker="o", linestyle="none", label="end"),
+            Line2D([], [], color="0.3", marker="x", linestyle="none", label="runs away"),
             Line2D([], [], color="black", linewidth=0.6, dashes=(4, 3), label="linear theory" if relu else "theory"),
         ],
         loc="center",
@@ -154,8 +164,8 @@ def _key(axes: Axes, relu: bool) -> None:
 def _records(curves: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Every tenth recorded step of what is drawn."""
     found = []
-    for quantity in ("trained", "theory"):
-        for step, values in list(zip(curves[f"{name}/step"], curves[f"{name}/{quantity}"], strict=True))[::10]:
+    for quantity, steps in (("trained", "trained_step"), ("theory", "step")):
+        for step, values in list(zip(curves[f"{name}/{steps}"], curves[f"{name}/{quantity}"], strict=True))[::10]:
             for index, value in enumerate(values, 1):
                 at = {"setting": name, "step": int(step), "index": index}
                 found.append({**at, "quantity": f"eigenvalue, {quantity}", "value": float(value)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import losses, modes, numeric, spectra
-from pipeline.ranges import Count, NonNegative, Positive, Seed, Some
+from pipeline.ranges import Count, NonNegative, Positive, Replications, Seed, Some
 from pipeline.simulation.records import Simulation
 
 _FLOWS = {
@@ -27,6 +27,7 @@ def simulate(
     sigma: NonNegative = 0.1,
     until: Positive = 100.0,
     pairs: Count = 200,
+    replications: Replications = 8,
     seed: Seed = 0,
 ) -> Simulation:
     """Per variant: relative errors of the printed and the corrected right-hand side, and the ends of its flow.
@@ -36,16 +37,14 @@ def simulate(
         sigma: Standard deviation of the noise on view 2.
         until: Flow time.
         pairs: Random pairs of embeddings at which right-hand sides are compared.
-        seed: Of them.
+        replications: Random sets of them.
+        seed: Of the first; the next has the next.
     """
     made = Simulation()
     s0, time = np.array(start), np.linspace(0.0, until, 101)
-    errors = _errors(np.random.default_rng(seed), s0.size, pairs)
     for name, (metric, variant, noise) in _FLOWS.items():
         s = spectra.flow(s0, metric, variant, time, sigma=sigma if noise is None else noise)
         told = {
-            "printed error": errors[name][0],
-            "corrected error": errors[name][1],
             "sum s, end over start": s[-1].sum() / s0.sum(),
             "sum s^2, end over start": (s[-1] ** 2).sum() / (s0**2).sum(),
             "largest s at the end": s[-1].max(),
@@ -53,6 +52,15 @@ def simulate(
         }
         for quantity, value in told.items():
             made.add(float(value), variant=name, quantity=quantity)
+
+    def one(seed: int) -> Simulation:
+        found = Simulation()
+        for name, errors in _errors(np.random.default_rng(seed), s0.size, pairs).items():
+            for quantity, error in zip(("printed error", "corrected error"), errors, strict=True):
+                found.add(error, variant=name, quantity=quantity)
+        return found
+
+    made.replicate(one, seed, replications)
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import spectra, toy
-from pipeline.ranges import Count, NonNegative, Pair, Positive, Seed, Some, Width
+from pipeline.ranges import Count, NonNegative, Pair, Positive, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
@@ -16,8 +16,9 @@ def simulate(
     lr: Positive = 0.01,
     steps: Count = 1500,
     every: Count = 10,
-    samples: Count = 4000,
+    samples: Count = 2000,
     sigma: NonNegative = 0.1,
+    replications: Replications = 6,
     seed: Seed = 2,
 ) -> Simulation:
     """Eigenvalues of W W^T after the last step, their common value by theory, and how far theory is off on the way.
@@ -30,31 +31,38 @@ def simulate(
         every: Record each so many.
         samples: Pairs of views per step.
         sigma: Standard deviation of the noise on view 2.
-        seed: Of weights and inputs.
+        replications: Random experiments.
+        seed: Of weights and inputs of the first, whose curves are kept; the next has the next.
     """
+
+    def one(seed: int) -> Simulation:
+        made = Simulation()
+        made.curves["step"] = np.arange(0, steps + 1, every, dtype=np.int64)
+        metrics = ("euclidean", "cosine")
+        for number, start in enumerate(starts, 1):
+            rng = np.random.default_rng([seed, number])
+            weights = toy.initial(start, inputs, rng)
+            settings = [toy.Setting(metric, "plain", lr) for metric in metrics]
+            tracks = toy.train(
+                weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rng=rng
+            )
+            for metric, track in zip(metrics, tracks, strict=True):
+                found = track.eigenvalues
+                theory = spectra.flow(np.array(start), metric, "plain", lr * made.curves["step"], sigma=sigma)
+                told = {
+                    "smaller at the end": found[-1, 0],
+                    "larger at the end": found[-1, 1],
+                    "smaller over larger": found[-1, 0] / found[-1, 1],
+                    "common value by theory": spectra.limit(np.array(start), metric, "plain"),
+                    "larger minus theory": abs(found[-1, 1] - spectra.limit(np.array(start), metric, "plain")),
+                    "largest distance from theory": np.abs(found - np.sort(theory, axis=1)).max(),
+                }
+                for quantity, value in told.items():
+                    made.add(float(value), loss=metric, start=number, quantity=quantity)
+                made.curves[f"{metric}/{number}/trained"] = found
+                made.curves[f"{metric}/{number}/theory"] = np.sort(theory, axis=1)
+        return made
+
     made = Simulation()
-    made.curves["step"] = np.arange(0, steps + 1, every, dtype=np.int64)
-    metrics = ("euclidean", "cosine")
-    for number, start in enumerate(starts, 1):
-        rng = np.random.default_rng([seed, number])
-        weights = toy.initial(start, inputs, rng)
-        settings = [toy.Setting(metric, "plain", lr) for metric in metrics]
-        tracks = toy.train(
-            weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rng=rng
-        )
-        for metric, track in zip(metrics, tracks, strict=True):
-            found = track.eigenvalues
-            theory = spectra.flow(np.array(start), metric, "plain", lr * made.curves["step"], sigma=sigma)
-            told = {
-                "smaller at the end": found[-1, 0],
-                "larger at the end": found[-1, 1],
-                "smaller over larger": found[-1, 0] / found[-1, 1],
-                "common value by theory": spectra.limit(np.array(start), metric, "plain"),
-                "larger minus theory": abs(found[-1, 1] - spectra.limit(np.array(start), metric, "plain")),
-                "largest distance from theory": np.abs(found - np.sort(theory, axis=1)).max(),
-            }
-            for quantity, value in told.items():
-                made.add(float(value), loss=metric, start=number, quantity=quantity)
-            made.curves[f"{metric}/{number}/trained"] = found
-            made.curves[f"{metric}/{number}/theory"] = np.sort(theory, axis=1)
+    made.replicate(one, seed, replications)
     return made

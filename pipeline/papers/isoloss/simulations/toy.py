@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.isoloss import spectra, toy
-from pipeline.ranges import Count, NonNegative, Pair, Positive, Seed, Width
+from pipeline.ranges import Count, NonNegative, Pair, Positive, Replications, Seed, Width
 from pipeline.simulation.records import Simulation
 
 _SETTINGS = {
@@ -28,6 +28,7 @@ def simulate(
     modes: Width = 10,
     inputs: Width = 15,
     scale: Positive = 0.25,
+    replications: Replications = 6,
     seed: Seed = 12,
     steps: Count = 1500,
     steps_without_predictor: Count = 100000,
@@ -48,7 +49,9 @@ def simulate(
         modes: Neurons of the eigenvalue panels.
         inputs: Their input dimension.
         scale: Standard deviation of their initial weights.
-        seed: Of everything. 12 starts from a smallest eigenvalue of 0.02, as the published panels do.
+        replications: Random experiments.
+        seed: Of all of the first, whose curves are kept; the next has the next. 12 starts from a smallest eigenvalue of
+            0.02, as the published panels do.
         steps: Of gradient descent.
         steps_without_predictor: The same for the two losses without predictor, in the eigenvalue panels.
         stretch: These are taken in steps so many times as long, so many times fewer.
@@ -61,69 +64,83 @@ def simulate(
         shown: Inputs whose paths are recorded: those of the longest embeddings ...
         drawn_from: ... of so many.
     """
-    made = Simulation()
-    rng = np.random.default_rng(seed)
-    weights = scale * rng.standard_normal((modes, inputs))
-    common = {"sigma": sigma, "relu": relu}
-    short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
-    long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
-    tracks = dict(
-        zip(
-            short,
-            toy.train(weights, [*short.values()], steps=steps, every=10, samples=samples, rng=rng, **common),
-            strict=True,
+
+    def one(seed: int) -> Simulation:
+        made = Simulation()
+        rng = np.random.default_rng(seed)
+        weights = scale * rng.standard_normal((modes, inputs))
+        common = {"sigma": sigma, "relu": relu}
+        short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
+        long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
+        tracks = dict(
+            zip(
+                short,
+                toy.train(weights, [*short.values()], steps=steps, every=10, samples=samples, rng=rng, **common),
+                strict=True,
+            )
         )
-    )
-    few = steps_without_predictor // stretch
-    found = toy.train(
-        weights,
-        [*long.values()],
-        steps=few,
-        every=max(few // 200, 1),
-        samples=samples_without_predictor,
-        rng=rng,
-        **common,
-    )
-    tracks.update(zip(long, found, strict=True))
-    rng = np.random.default_rng([seed, 2])  # paths do not depend on how much the other network has drawn
-    paths = _paths(rng, start, path_inputs, path_lr, steps, samples, shown, drawn_from, common)
-    for name, (metric, variant, lr) in _SETTINGS.items():
-        track = tracks[name]
-        every = max(few // 200, 1) * stretch if variant == "nopred" else 10
-        step = every * np.arange(len(track.weights))
-        s = track.eigenvalues
-        theory = np.sort(spectra.flow(s[0], metric, variant, lr * step, sigma=sigma), axis=1)
-        wanted = spectra.limit(s[0], metric, variant if variant in ("plain", "iso", "nopred") else "plain")
-        recruited = np.flatnonzero(s[:, 0] >= 0.5 * wanted)
-        path, beside = paths[name]
-        told = {
-            "smallest at the end": s[-1, 0],
-            "largest at the end": s[-1, -1],
-            "smallest over largest": s[-1, 0] / s[-1, -1],
-            "sum, end over start": s[-1].sum() / s[0].sum(),
-            "participation, end over start": spectra.participation(s[-1]) / spectra.participation(s[0]),
-            "step of recruitment": step[recruited[0]] if recruited.size else step[-1],
-            "distance from theory": np.abs(s - theory).max() / theory.max(),
-            "path: length over way": _straight(path),
-            "path: embedding, end over start": np.linalg.norm(path[-1]) / np.linalg.norm(path[0]),
-        }
-        for quantity, value in told.items():
-            made.add(float(value), setting=name, quantity=quantity)
-        made.curves[f"{name}/step"] = step.astype(np.int64)
-        made.curves[f"{name}/trained"] = s
-        made.curves[f"{name}/theory"] = theory
-        made.curves[f"{name}/stopped"] = np.array([track.stopped], dtype=np.int64)
-        made.curves[f"{name}/path"] = path
-        if variant != "published":
-            made.curves[f"{name}/path_theory"] = beside
+        few = steps_without_predictor // stretch
+        found = toy.train(
+            weights,
+            [*long.values()],
+            steps=few,
+            every=max(few // 200, 1),
+            samples=samples_without_predictor,
+            rng=rng,
+            **common,
+        )
+        tracks.update(zip(long, found, strict=True))
+        rng = np.random.default_rng([seed, 2])  # paths do not depend on how much the other network has drawn
+        paths = _paths(rng, start, path_inputs, path_lr, steps, samples, shown, drawn_from, common)
+        for name, (metric, variant, lr) in _SETTINGS.items():
+            track = tracks[name]
+            every = max(few // 200, 1) * stretch if variant == "nopred" else 10
+            step = every * np.arange(len(track.weights))
+            s = track.eigenvalues
+            theory = np.sort(spectra.flow(s[0], metric, variant, lr * step, sigma=sigma), axis=1)
+            wanted = spectra.limit(s[0], metric, variant if variant in ("plain", "iso", "nopred") else "plain")
+            recruited = [
+                step[-1] if (mode < 0.5 * wanted).all() else step[np.argmax(mode >= 0.5 * wanted)] for mode in s.T
+            ]
+            path, beside, stopped = paths[name]
+            told = {
+                "smallest at the end": s[-1, 0],
+                "largest at the end": s[-1, -1],
+                "smallest over largest": s[-1, 0] / s[-1, -1],
+                "sum, end over start": s[-1].sum() / s[0].sum(),
+                "participation, end over start": spectra.participation(s[-1]) / spectra.participation(s[0]),
+                "step of recruitment": recruited[0],
+                "step of recruitment, largest": recruited[-1],
+                "distance from theory": np.abs(s - theory).max() / theory.max(),
+                "path: length over way": None if stopped else _straight(path),  # what ran away has no way to its end
+                "path: embedding, end over start": np.linalg.norm(path[-1]) / np.linalg.norm(path[0]),
+            }
+            for quantity, value in told.items():
+                made.add(value, setting=name, quantity=quantity)
+            at = track.recorded(10 if variant != "nopred" else max(few // 200, 1))
+            made.curves[f"{name}/step"] = step.astype(np.int64)
+            made.curves[f"{name}/trained_step"] = at * (stretch if variant == "nopred" else 1)
+            made.curves[f"{name}/trained"] = s[: len(at)]
+            made.curves[f"{name}/theory"] = theory
+            made.curves[f"{name}/stopped"] = np.array([track.stopped, stopped], dtype=np.int64)
+            made.curves[f"{name}/path"] = path
+            if variant != "published":
+                made.curves[f"{name}/path_theory"] = beside
+        return made
+
+    made = Simulation()
+    made.replicate(one, seed, replications)
     return made
 
 
 def _paths(
     rng: np.random.Generator, start: list, inputs: int, lr: float, steps: int, samples: int, shown: int, drawn: int,
     common: dict,
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
-    """Per setting W x of the chosen inputs after each recorded step (T, inputs, 2), trained and by linear theory."""
+) -> dict[str, tuple[np.ndarray, np.ndarray, int]]:  # fmt: skip
+    """Per setting W x of the chosen inputs after each recorded step (T, inputs, 2), trained and by linear theory.
+
+    The third is the step at which the network ran away, 0 if never; its path ends there.
+    """
     weights = toy.initial(start, inputs, rng)
     x = rng.standard_normal((inputs, drawn))
     x = x[:, np.argsort(-np.linalg.norm(weights @ x, axis=0), kind="stable")[:shown]]
@@ -137,7 +154,8 @@ def _paths(
         variant = "plain" if setting.variant == "published" else setting.variant
         s = spectra.flow(s0, setting.metric, variant, time, sigma=common["sigma"])
         theory = np.einsum("am,tm,mi->tia", left, np.sqrt(s / s0), left.T @ weights @ x)
-        found[name] = ((track.weights @ x).transpose(0, 2, 1), theory)
+        weights_on_the_way = track.weights[: len(track.recorded(10))]
+        found[name] = ((weights_on_the_way @ x).transpose(0, 2, 1), theory, track.stopped)
     return found
 
 

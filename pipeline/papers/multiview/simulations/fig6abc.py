@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from pipeline.papers.multiview import crops, four, graph, operators
-from pipeline.ranges import Count, Fraction, Interval, Seed
+from pipeline.ranges import Count, Fraction, Interval, Replications, Seed
 from pipeline.simulation.records import Simulation
 
 _DIGITS = 12
@@ -22,6 +22,7 @@ def simulate(
     delta: Fraction = 0.05,
     images: Count = 300,
     crop: Annotated[int, Interval(ge=1, le=8)] = 3,
+    replications: Replications = 8,
     seed: Seed = 0,
 ) -> Simulation:
     """Edge weights of the four-instance graph, its eigenvalues, and how far the two operators' spans are apart.
@@ -33,7 +34,8 @@ def simulate(
         delta: That it keeps neither.
         images: Images of digits and of shapes in their graphs.
         crop: Side of their crops, pixels of 8.
-        seed: Of the images.
+        replications: Random sets of images.
+        seed: Of the first; the next has the next.
     """
     made = Simulation()
     law = four.transitions(rho, mu, nu, delta)
@@ -47,10 +49,16 @@ def simulate(
     distance = round(float(np.abs(found - four.pattern(*expected)).max()), _DIGITS)
     made.add(distance, quantity="distance of the graph from Eq. 46")
     made.add(_apart(law, 2), quantity="distance of the spans, four instances")
-    for source in ("digits", "shapes"):
-        ink, labels = crops.images(source, images, seed)
-        distance = _apart(crops.crop_law(ink, crop), len(np.unique(labels)))
-        made.add(distance, quantity=f"distance of the spans, {source}")
+
+    def one(seed: int) -> Simulation:
+        drawn = Simulation()
+        for source in ("digits", "shapes"):
+            ink, labels = crops.images(source, images, seed)
+            distance = _apart(crops.crop_law(ink, crop), len(np.unique(labels)))
+            drawn.add(distance, quantity=f"distance of the spans, {source}")
+        return drawn
+
+    made.replicate(one, seed, replications)
     made.curves = {
         "transitions": law,
         "edges": found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -50,62 +51,79 @@ def simulate(
         delta: That it keeps neither.
         augmentations: Draws per image.
         samples: Sampled graphs of four instances behind the figure.
-        replications: How many of them, the first, stand in the records. Graphs of images: a twentieth, two or more.
+        replications: How many of them, the first, stand in the records. Of graphs of images a twentieth, two or more,
+            each of its own images.
         images: Images of digits and of shapes.
         crop: Side of their crops, pixels of 8.
-        seed: Of samples and images.
+        seed: Of samples, and of the first images; the next have the next.
     """
     made = Simulation()
-    rng = np.random.default_rng(seed)
-    few = max(2, replications // _PER_IMAGE_GRAPH)
-    cases = [
-        (
-            "four instances",
-            four.transitions(rho, mu, nu, delta),
-            _FOUR_LABELS,
-            four.MODES.T,
-            max(samples, replications),
-        ),
-        (
-            "ansatz",
-            four.transitions(*four.ansatz(rho, mu, nu, delta)),
-            _FOUR_LABELS,
-            four.MODES.T,
-            max(samples, replications),
-        ),
-    ]
-    for source in ("digits", "shapes"):
-        ink, labels = crops.images(source, images, seed)
-        cases.append((source, crops.crop_law(ink, crop), labels, None, few))
     made.curves["augmentations"] = np.array(augmentations, dtype=np.int64)
-    for name, law, labels, modes, count in cases:
-        _case(made, name, law, labels, modes, augmentations, count, replications, rng)
+    small = {
+        "four instances": _graph(four.transitions(rho, mu, nu, delta), _FOUR_LABELS, four.MODES.T),
+        "ansatz": _graph(four.transitions(*four.ansatz(rho, mu, nu, delta)), _FOUR_LABELS, four.MODES.T),
+    }
+    for name, one in small.items():
+        _population(made, name, [one])
+    rng = np.random.default_rng(seed)
+    count = max(samples, replications)
+    for name, one in small.items():
+        _sampled(made, name, [one], augmentations, count, replications, rng)
+    few = max(2, replications // _PER_IMAGE_GRAPH)
+    for source in ("digits", "shapes"):
+        drawn = [crops.images(source, images, seed + place) for place in range(few)]
+        graphs = [_graph(crops.crop_law(ink, crop), labels) for ink, labels in drawn]
+        _population(made, source, graphs)
+        _sampled(made, source, graphs, augmentations, 1, few, rng)
     return made
 
 
-def _case(
+@dataclass(frozen=True)
+class _Graph:
+    """Law of a graph's augmentations, labels of its instances, the population's eigenfunctions and what is read."""
+
+    law: Array
+    labels: NDArray[np.int64]
+    functions: Array
+    population: tuple[Array, Array, float]
+
+
+def _graph(law: Array, labels: NDArray[np.int64], modes: Array | None = None) -> _Graph:
+    if modes is None:
+        modes = np.linalg.svd(graph.factor(law), full_matrices=False)[2][:_KEPT].T
+    functions = modes / np.sqrt(graph.marginal(law))[:, None]
+    return _Graph(law, labels, functions, _read(law, functions, labels))
+
+
+def _population(made: Simulation, name: str, graphs: list[_Graph]) -> None:
+    """Numbers of graphs without sampling: one of known law, or those of some sets of images."""
+    numbers = np.array([_numbers(*one.population) for one in graphs]).T
+    for quantity, values in zip(_QUANTITIES, numbers, strict=True):
+        told = values.tolist() if len(graphs) > 1 else values[0]
+        made.add(told, graph=name, quantity=quantity, augmentations="population")
+    slug = name.replace(" ", "_")
+    made.curves[f"{slug}_eigenvalues"], made.curves[f"{slug}_forms"] = graphs[0].population[:2]
+    made.curves[f"{slug}_information"] = np.array([graphs[0].population[2]])
+
+
+def _sampled(
     made: Simulation,
     name: str,
-    law: Array,
-    labels: NDArray[np.int64],
-    modes: Array | None,
+    graphs: list[_Graph],
     augmentations: list,
     count: int,
     recorded: int,
     rng: np.random.Generator,
 ) -> None:
-    """Numbers and curves of one graph."""
-    if modes is None:
-        modes = np.linalg.svd(graph.factor(law), full_matrices=False)[2][:_KEPT].T
-    functions = modes / np.sqrt(graph.marginal(law))[:, None]
-    population = _read(law, functions, labels)
-    for quantity, value in zip(_QUANTITIES, _numbers(*population), strict=True):
-        made.add(value, graph=name, quantity=quantity, augmentations="population")
+    """Numbers and curves of so many samples of each graph."""
     slug = name.replace(" ", "_")
-    made.curves[f"{slug}_eigenvalues"], made.curves[f"{slug}_forms"] = population[:2]
     spectra, forms, told = [], [], []
     for draws in augmentations:
-        found = [_read(sample, functions, labels) for sample in graph.sampled(law, int(draws), rng, count)]
+        found = [
+            _read(sample, one.functions, one.labels)
+            for one in graphs
+            for sample in graph.sampled(one.law, int(draws), rng, count)
+        ]
         numbers = np.array([_numbers(*one) for one in found]).T
         for quantity, values in zip(_QUANTITIES, numbers, strict=True):
             made.add(values[:recorded].tolist(), graph=name, quantity=quantity, augmentations=int(draws))
@@ -115,8 +133,7 @@ def _case(
     for kind, values in (("eigenvalues", np.array(spectra)), ("forms", np.array(forms)), ("information", told)):
         values = np.asarray(values, dtype=np.float64)
         made.curves[f"{slug}_sampled_{kind}"] = np.stack([values.mean(1), values.std(1, ddof=1)])
-    made.curves[f"{slug}_information"] = np.array([population[2]])
-    if len(law) == 4:
+    if len(graphs[0].law) == 4:
         behind = np.array(forms)[..., 2] - np.array(forms)[..., 1]
         # sampled forms are multiples of 1 / draws^2: ties are common and count half
         wins = np.where(np.abs(behind) < 1e-12, 0.5, behind > 0)

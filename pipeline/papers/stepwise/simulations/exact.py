@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.kernels import subspaces
 from pipeline.papers.stepwise import aligned, correlation, crops, kernel, start, wide
 from pipeline.papers.stepwise.descent import descend
-from pipeline.ranges import Count, Positive, Seed, Side, Width
+from pipeline.ranges import Count, Positive, Replications, Seed, Side, Width
 from pipeline.simulation.records import Simulation
 
 RELATIONS = (("crop", "<=", "size"),)
@@ -26,12 +26,13 @@ def simulate(
     size: Side = 32,
     crop: Side = 20,
     outputs: Width = 10,
-    alpha_linear: Positive = 1.0e-7,
-    hidden: Width = 2048,
+    alpha_linear: Positive = 1.0e-30,
+    hidden: Width = 1024,
     alpha: Positive = 1.0e-4,
     rate: Positive = 3.0e-4,
-    steps: Count = 6500,
+    steps: Count = 13000,
     draws: Count = 32,
+    replications: Replications = 4,
     seed: Seed = 0,
 ) -> Simulation:
     """Full-batch descent on |C - I|^2 (Eqs. 1 and 2) to the end, and the row spaces that kernels predict (Eq. 49).
@@ -48,19 +49,26 @@ def simulate(
         rate: Its learning rate; the linear model takes a fifth of the largest stable one.
         steps: Its steps.
         draws: Random subspaces for the chance level.
-        seed: Of images, crops, weights and random subspaces.
+        replications: Random experiments.
+        seed: Of images, crops, weights and random subspaces of the first; the next has the next.
     """
-    inputs = np.vstack(crops.pairs(images, pairs, size, crop, seed))
-    learnt = _linear(inputs, outputs, alpha_linear, [seed, 3])
-    made = Simulation()
-    _compare(made, "linear", learnt, inputs @ inputs.T, draws, [seed, 4])
 
-    network = wide.draw(inputs, hidden, outputs, alpha, [seed, 2])
-    initial = network.tangent_kernel()
-    wide.train(network, rate, steps, steps)
-    learnt = network.outputs().T
-    _compare(made, "wide network, initial kernel", learnt, initial, draws, [seed, 5])
-    _compare(made, "wide network, final kernel", learnt, network.tangent_kernel(), draws, [seed, 6])
+    def one(seed: int) -> Simulation:
+        inputs = np.vstack(crops.pairs(images, pairs, size, crop, seed))
+        learnt = _linear(inputs, outputs, alpha_linear, [seed, 3])
+        made = Simulation()
+        _compare(made, "linear", learnt, inputs @ inputs.T, draws, [seed, 4])
+
+        network = wide.draw(inputs, hidden, outputs, alpha, [seed, 2])
+        initial = network.tangent_kernel()
+        wide.train(network, rate, steps, steps)
+        learnt = network.outputs().T
+        _compare(made, "wide network, initial kernel", learnt, initial, draws, [seed, 5])
+        _compare(made, "wide network, final kernel", learnt, network.tangent_kernel(), draws, [seed, 6])
+        return made
+
+    made = Simulation()
+    made.replicate(one, seed, replications)
     return made
 
 
