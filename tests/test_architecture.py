@@ -16,7 +16,7 @@ from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
-SHARED = ("errors", "files", "work", "components", "durations", "sizes", "monitor")
+SHARED = ("bytecode", "errors", "files", "work", "components", "durations", "sizes", "monitor")
 LIBRARY = ("data", "views", "nets", "objectives", "training", "evaluation", "kernels", "theory", "artifacts")
 READERS = ("provenance", "comparing", "sharing", "site", "kit")
 MAY: dict[str, tuple[str, ...]] = {
