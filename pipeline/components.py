@@ -26,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipeline.bytecode import Loader
 from pipeline.errors import UserError, brief, nearest
 
 PACKAGE = Path(__file__).parent
@@ -329,7 +330,7 @@ def load(path: Path) -> ModuleType:
     except ValueError:
         name = f"pipeline_extension.{path.parent.name}.{path.stem}"
         if name not in sys.modules:
-            spec = importlib.util.spec_from_file_location(name, path)
+            spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, str(path)))
             assert spec is not None and spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[name] = module

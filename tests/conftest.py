@@ -17,7 +17,17 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-PARTS = ("Snakefile", "pipeline", "rules", "params", "profiles", "dvc.yaml", ".dvcignore", ".gitignore")
+PARTS = (
+    "Snakefile",
+    "pipeline",
+    "rules",
+    "params",
+    "profiles",
+    "dvc.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".gitattributes",
+)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -78,10 +78,14 @@ def test_a_second_snakemake_is_refused_and_harms_nothing(project):
             assert first.poll() is None, first.stderr.read()
             time.sleep(0.02)
         second = project.snakemake(DUEL, check=False)
+        looked = project.snakemake(DUEL, "-n", check=False)
         first.stderr.read()
     assert first.returncode == 0
     assert second.returncode != 0
-    assert "cannot be locked" in second.stderr
+    assert errors(second) == [
+        f"error: a snakemake builds here already (process {first.pid}); wait for it to end, or type: kill {first.pid}"
+    ]
+    assert f"a snakemake builds here now (process {first.pid})" in looked.stderr
     assert project.build(DUEL) == Counter()
 
 

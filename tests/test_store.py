@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from dvc.config import Config
 
 from pipeline import files
 from pipeline.errors import UserError
-from pipeline.ledger import receipt
+from pipeline.ledger import cache, receipt
+from pipeline.ledger.cache import Cache
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile, merged
 from pipeline.ledger.store import Store
@@ -62,21 +67,121 @@ def test_a_missing_object_restores_nothing(store, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize(
-    ("local", "shared", "expected"),
-    [
-        ("", "", ".dvc/cache"),
-        ("", "[cache]\n    dir = ../elsewhere\n", "elsewhere"),
-        ("[cache]\n    dir = /abs/cache\n", "[cache]\n    dir = ../elsewhere\n", "/abs/cache"),
-        ("[core]\n    remote = x\n", "[cache]\n    type = \"reflink,copy\"\n", ".dvc/cache"),
-    ],
-)  # fmt: skip
-def test_the_cache_is_where_dvcs_configuration_says(tmp_path, monkeypatch, local, shared, expected):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nobody"))
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc/config.local").write_text(local)
-    (tmp_path / ".dvc/config").write_text(shared)
-    assert Store(tmp_path).folder == tmp_path / expected
+@dataclass(frozen=True)
+class Configured:
+    """DVC's configuration, file by file.
+
+    Attributes:
+        name: What it is called.
+        files: Place -> content; ``{root}`` is the test's folder.
+        environ: Variables.
+        expected: The cache.
+        shared: Whether a group shares it.
+    """
+
+    name: str
+    files: dict[str, str]
+    environ: dict[str, str] = field(default_factory=dict)
+    expected: str = "{root}/project/.dvc/cache"
+    shared: bool = False
+
+
+def section(text: str) -> str:
+    return f"[cache]\n    {text}\n"
+
+
+HERE, LOCAL = "project/.dvc/config", "project/.dvc/config.local"
+CONFIGURED = [
+    Configured("nothing", {HERE: ""}),
+    Configured("relative", {HERE: section("dir = ../elsewhere")}, expected="{root}/project/elsewhere"),
+    Configured("local decides", {HERE: section("dir = ../x"), LOCAL: section("dir = /abs/cache")}, expected="/abs/cache"),
+    Configured("other keys", {HERE: section('type = "reflink,copy"'), LOCAL: "[core]\n    remote = x\n"}),
+    Configured("home", {HERE: section("dir = ~/x")}, expected="{root}/home/x"),
+    Configured("quoted", {HERE: section("dir = '../with space'")}, expected="{root}/project/with space"),
+    Configured("a comment", {HERE: section("dir = ../x  # the big disk")}, expected="{root}/project/x"),
+    Configured("a hash in quotes", {HERE: section("dir = '../x#1'")}, expected="{root}/project/x#1"),
+    Configured("capitals", {HERE: section("DIR = ../x")}, expected="{root}/project/x"),
+    Configured("a group", {HERE: section("shared = group")}, shared=True),
+    Configured("a group, far away", {HERE: section("dir = ../x\n    shared = Group")}, {}, "{root}/project/x", True),
+    Configured("the user's", {HERE: "", "home/.config/dvc/config": section("dir = /mine")}, expected="/mine"),
+    Configured("the user's, relative", {HERE: "", "home/.config/dvc/config": section("dir = y")}, expected="{root}/home/.config/dvc/y"),
+    Configured("the user's, moved", {HERE: "", "conf/dvc/config": section("dir = /mine")}, {"XDG_CONFIG_HOME": "{root}/conf"}, "/mine"),
+    Configured("the user's, named", {HERE: "", "named/config": section("dir = /mine")}, {"DVC_GLOBAL_CONFIG_DIR": "{root}/named"}, "/mine"),
+    Configured("the system's", {HERE: "", "xdg/dvc/config": section("dir = /all")}, {"XDG_CONFIG_DIRS": "{root}/xdg"}, "/all"),
+    Configured("the system's, named", {HERE: "", "named/config": section("dir = /all")}, {"DVC_SYSTEM_CONFIG_DIR": "{root}/named"}, "/all"),
+    Configured("the project before the user", {HERE: section("dir = /p"), "home/.config/dvc/config": section("dir = /u")}, expected="/p"),
+    Configured("the user before the system", {HERE: "", "xdg/dvc/config": section("dir = /s"), "home/.config/dvc/config": section("dir = /u")}, {"XDG_CONFIG_DIRS": "{root}/xdg"}, "/u"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CONFIGURED, ids=lambda case: case.name)
+def test_the_cache_is_where_dvc_itself_says(tmp_path, monkeypatch, case):
+    for name in [name for name in os.environ if name.startswith(("XDG_", "DVC_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(tmp_path / "nobody"))
+    if "XDG_CONFIG_DIRS" in case.environ:
+        monkeypatch.delenv("DVC_SYSTEM_CONFIG_DIR")
+    for name, value in case.environ.items():
+        monkeypatch.setenv(name, value.format(root=tmp_path))
+    for name, content in case.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    root = tmp_path / "project"
+    expected = Cache(Path(case.expected.format(root=tmp_path)), case.shared)
+    assert cache.cache(root) == expected
+    theirs = Config(str(root / ".dvc"))["cache"]
+    assert theirs.get("dir", str(root / ".dvc/cache")) == str(expected.folder), "DVC says so too"
+    monkeypatch.setattr(cache, "_ask", None)  # the second time nobody asks DVC
+    assert cache.cache(root) == expected
+
+
+@pytest.mark.parametrize("place", [HERE, LOCAL, "home/.config/dvc/config"])
+def test_an_answer_of_dvc_holds_as_long_as_its_configuration(tmp_path, monkeypatch, place):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "project/.dvc").mkdir(parents=True)
+    (tmp_path / HERE).write_text("")
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for where in ("/one", "/two"):
+        path.write_text(section(f"dir = {where}"))
+        os.utime(path, (1, 1))  # same size, same time
+        assert cache.cache(tmp_path / "project").folder == Path(where)
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "nobody"))
+    expected = Path("/two") if place != "home/.config/dvc/config" else tmp_path / "project/.dvc/cache"
+    assert cache.cache(tmp_path / "project").folder == expected
+
+
+@pytest.mark.parametrize("place", [HERE, LOCAL, "home/.config/dvc/config"])
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\n[cache]\n=======\n", "[cache\n", "[cache]\n    dir\n"])
+def test_a_configuration_that_dvc_does_not_read_is_one_line(tmp_path, monkeypatch, place, text):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name in (HERE, place):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text if name == place else "")
+    with pytest.raises(UserError, match=f"{Path(place).name}: not what DVC reads .*; correct it"):
+        Store(tmp_path / "project")
+
+
+def test_a_cache_that_a_group_shares_is_the_groups(tmp_path):
+    (tmp_path / "project/.dvc").mkdir(parents=True)
+    (tmp_path / HERE).write_text(section("dir = ../../shared\n    shared = group"))
+    store = Store(tmp_path / "project")
+    outputs = stored(store, tmp_path / "a", x=b"one")
+    path = store.object(outputs["x"]["md5"])
+    assert [oct(folder.stat().st_mode & 0o7777) for folder in (path.parent, path.parent.parent)] == ["0o2775"] * 2
+    store.write(store.receipt("ab" * 32), "{}")
+    assert oct(store.receipt("ab" * 32).parent.stat().st_mode & 0o7777) == "0o2775"
+
+
+def test_a_file_system_without_permissions_keeps_objects_all_the_same(store, tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert store.fetch(stored(store, tmp_path / "a", x=b"one"), tmp_path / "b")
 
 
 PARTS = {

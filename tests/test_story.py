@@ -13,6 +13,8 @@ import pytest
 import remote
 from conftest import Project, add_mini, copy_project
 
+from pipeline.ledger.locks import Lock
+
 DVC = str(Path(sys.executable).parent / "dvc")
 DUEL = "results/mini/mini/duel.csv"
 CONFIG = ("--config", "scale=mini")
@@ -239,9 +241,8 @@ def test_gc_with_nothing_committed_keeps_what_is_declared(built):
 
 
 def test_gc_waits_for_snakemake(built):
-    (built.root / ".snakemake/locks").mkdir(parents=True, exist_ok=True)
-    (built.root / ".snakemake/locks/0.output.lock").touch()
-    done = built.pipeline("gc", "--delete", check=False)
+    with Lock(built.root / ".scratch/locks/snakemake").held():
+        done = built.pipeline("gc", "--delete", check=False)
     assert done.returncode == 1 and "a snakemake is running here" in done.stderr
 
 

@@ -66,8 +66,13 @@ def request(target: str, known: Catalogue) -> Request:
     return found
 
 
-def planned(targets: Sequence[str], known: Catalogue) -> Planned:
+def planned(targets: Sequence[str], known: Catalogue, *, anew: bool = False) -> Planned:
     """Plan and states of targets, of every artifact where there are none, without touching anything.
+
+    Args:
+        targets: What was typed.
+        known: All declarations.
+        anew: Whether modules are parsed anew, whatever is remembered of them.
 
     Raises:
         UserError: A target names no artifact, or a declaration is wrong.
@@ -79,4 +84,4 @@ def planned(targets: Sequence[str], known: Catalogue) -> Planned:
     requests = [request(target, known) for target in targets]
     plan = Plan(known, requests or known.built())
     scale = known.scale(requests[0].scale if requests else known.options.scale)
-    return Planned(plan, States(plan, Workspace()), scale.of(requests[0].paper) if requests else scale)
+    return Planned(plan, States(plan, Workspace(), anew=anew), scale.of(requests[0].paper) if requests else scale)

@@ -34,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Verify one result down to raw data; exit status 0 only if everything holds."""
     import json
+    import sys
     from pathlib import Path
 
     from pipeline import files
@@ -45,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = Workspace(Path.cwd())
     path, origin = _origin(workspace, arguments.path, known)
     states = _states(origin.node, known)
+    if states is not None and not workspace.lock:
+        for line in states.repair_tracked():
+            print(line, file=sys.stderr)
     cells = _cells(workspace, origin.node, arguments.where) if arguments.where else None
     revision = Revision(Path.cwd(), arguments.revision) if arguments.revision else None
     found = audit.audit(
@@ -97,10 +101,10 @@ def _states(node: str, known: Catalogue) -> States | None:
     """What today's declarations ask for where the node belongs; None where they do not name it."""
     if node.startswith("results/"):
         try:
-            return _targets.planned([f"{node}.csv"], known).states
+            return _targets.planned([f"{node}.csv"], known, anew=True).states
         except UserError:
             return None
-    return _targets.planned([], known).states
+    return _targets.planned([], known, anew=True).states
 
 
 def _cells(workspace: Any, node: str, where: list[str]) -> list[dict[str, Any]]:

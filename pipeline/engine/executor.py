@@ -8,7 +8,6 @@ stage works in a scratch folder; its outputs are hashed, stored, moved into plac
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib
 import os
 import shutil
@@ -20,13 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import components, files
+from pipeline.bytecode import Finder
 from pipeline.errors import UserError
 from pipeline.ledger import machine, outlines, receipt
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile
+from pipeline.ledger.locks import Held, Lock
 from pipeline.ledger.store import Store
-from pipeline.ledger.workspace import Node, Workspace
+from pipeline.ledger.tracking import Tracking, folder_of
+from pipeline.ledger.workspace import Node, Workspace, checkpoint
 from pipeline.monitor import Monitor
 from pipeline.work import Work
 
@@ -59,6 +61,7 @@ class Executor:
         self.store = Store(workspace.root)
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
+        self._away: str | None = None  # why the remote cannot be asked, once that is known
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Bring all nodes into place.
@@ -72,7 +75,7 @@ class Executor:
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
             for batch in _batches(waiting):
                 self._execute(batch)
-            for node in nodes:
+            for node in {folder_of(node): node for node in nodes}.values():
                 self._track(node)
 
     def install(self, node: Node, found: dict[str, Any]) -> bool:
@@ -89,6 +92,9 @@ class Executor:
                 self._install(node, scratch)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+            execution = files.read_json(self.store.receipt(found["key"]).with_suffix(".execution.json"))
+            if execution is not None:
+                files.write(self.workspace.path(node.execution), files.dumps(execution))
             files.write(self.workspace.path(node.receipt), files.dumps(found))
         self.journal.note(found["stage"], node.name, "restored", 0.0, key=found["key"])
         return True
@@ -119,8 +125,8 @@ class Executor:
             if execution is not None:
                 left = sorted(name for name, entry in outputs.items() if not self.store.has({name: entry}))
                 text = files.dumps(execution | ({"left": left} if left else {}))
-                files.write(stored.with_suffix(".execution.json"), text)
-            files.write(stored, files.dumps(found))
+                self.store.write(stored.with_suffix(".execution.json"), text)
+            self.store.write(stored, files.dumps(found))
             outlines.keep(self.store, [self._key(node)])
             self._install(node, folder)
             if execution is not None:
@@ -198,6 +204,7 @@ class Executor:
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
         self._check_code(key_files)
+        Finder.anew = True  # from here on code is compiled from the source that was looked at
         module = importlib.import_module(_dotted(components.PACKAGE.parent / first.key_file.module))
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
@@ -279,8 +286,11 @@ class Executor:
         folder = self.workspace.payload(node)
         missing = {name: entry for name, entry in outputs.items() if not is_as_written(folder / name, entry)}
         if missing and not (self._obtain(missing) and self.store.fetch(missing, folder)):
+            path = folder / next(iter(missing))
+            if self._away is not None:  # what may well be there is not to be made again
+                raise UserError(f"{path}: {reader.name} reads it, and it is not here; {self._away}")
             raise UserError(
-                f"{folder / next(iter(missing))}: {reader.name} reads it, and it is neither in place as its receipt "
+                f"{path}: {reader.name} reads it, and it is neither in place as its receipt "
                 f"says nor in the store or its remote; to make it again: rm {node.receipt}, and the same command"
             )
         return folder
@@ -289,35 +299,42 @@ class Executor:
         """Whether the store has all files of a receipt, after a look into the remote where it has not."""
         if self.store.has(outputs):
             return True
-        from pipeline.ledger.remote import fetch  # DVC takes a second to import, and is needed in half-full clones only
+        from pipeline.ledger.remote import (  # DVC takes a second to import, and is needed in half-full clones only
+            Unreachable,
+            fetch,
+        )
 
         lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
-        try:
-            fetch(self.workspace.root, sorted(lacking))
-        except (UserError, ImportError) as error:
-            # a remote that is away is no reason not to compute, nor is a machine that has no DVC
-            print(error, file=sys.stderr)
+        if self._away is None:
+            try:
+                fetch(self.workspace.root, sorted(lacking))
+            except (UserError, ImportError) as error:
+                # a remote that is away is no reason not to compute, nor is a machine that has no DVC
+                self._away = str(error) if isinstance(error, Unreachable) else None
+                print(error, file=sys.stderr)
         return self.store.has(outputs)
 
     def _resume(self, task: Task) -> Path | None:
-        """Payload of the nearest earlier milestone of the same run whose receipt is valid."""
-        folder = self.workspace.path(f"receipts/{Path(task.node.name).parent}")
-        best: Path | None = None
-        for path in sorted(folder.glob("epoch????.json")):
-            node = Node.of_receipt(path.relative_to(self.workspace.root))
-            found = receipt.read(path)
-            if found is None or node.epoch is None or node.epoch >= (task.node.epoch or 0):
-                continue
-            contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
-            if found["key"] not in task.key_file.keys_of(contents, node.seed, node.epoch):
-                continue
-            if self._in_place(node, found["outputs"]):
-                best = self.workspace.payload(node)
-        return best
+        """Payload of the nearest earlier milestone of the same run: in place, in the store, or in its remote."""
+        contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
+        run, seed = task.node.config, task.node.seed or 0
+        for epoch in range((task.node.epoch or 0) - 1, 0, -1):
+            node = checkpoint(run, seed, epoch)
+            keys = task.key_file.keys_of(contents, task.node.seed, epoch)
+            for path in (self.workspace.path(node.receipt), *map(self.store.receipt, keys)):
+                found = receipt.read(path) if path.is_file() else None
+                if found is None or found["key"] not in keys:
+                    continue
+                if self._in_place(node, found["outputs"]):
+                    return self.workspace.payload(node)
+                folder = self.workspace.scratch / self._run_key(task) / "from" / f"epoch{epoch:04d}"
+                if self._obtain(found["outputs"]) and self.store.fetch(found["outputs"], folder):
+                    return folder
+        return None
 
     def _check_code(self, key_files: Iterable[KeyFile]) -> None:
         """The key file names the code that was read with the Snakefile; it must be the code that runs."""
-        fingerprints = Fingerprints(self.workspace.path("keys/.fingerprints.json"))
+        fingerprints = Fingerprints()  # without its memory: what is executed is what was read
         for file in key_files:
             roots = [components.PACKAGE.parent / file.module, *map(_component_path, file.components.values())]
             now = fingerprints.code(roots)
@@ -336,8 +353,8 @@ class Executor:
         made = receipt.make(task.key, task.parts, outputs)
         execution = machine.record(seconds) | spent
         stored = self.store.receipt(task.key)
-        files.write(stored.with_suffix(".execution.json"), files.dumps(execution))
-        files.write(stored, files.dumps(made))
+        self.store.write(stored.with_suffix(".execution.json"), files.dumps(execution))
+        self.store.write(stored, files.dumps(made))
         on_disk = KeyFile.load(self.workspace.path(task.node.key))
         if (on_disk.code, on_disk.params) != (task.key_file.code, task.key_file.params):
             raise UserError(
@@ -349,22 +366,33 @@ class Executor:
     # -- files
 
     def _install(self, node: Node, source: Path) -> None:
-        """Move a complete folder into place. The receipt of what was there is gone before the payload is."""
-        self.workspace.path(node.receipt).unlink(missing_ok=True)
+        """Move a complete folder into place. The receipt of what was there is gone before the payload is, and comes
+        back with it where the move fails."""
+        place = self.workspace.path(node.receipt)
+        found = place.read_bytes() if place.is_file() else None
+        place.unlink(missing_ok=True)
         target = self.workspace.payload(node)
-        if node.family == "artifact":
-            target.mkdir(parents=True, exist_ok=True)
-            # Only some figures have one, so Snakemake does not remove it: none may stay of an earlier drawing.
-            self.workspace.path(f"{node.name}.gif").unlink(missing_ok=True)
-            for name in files.listing(source):
-                (source / name).replace(target / name)
-            return
         old = None
-        if target.exists():
-            old = self._folder(f"old-{os.getpid()}-{time.time_ns()}")
-            target.rename(old / "payload")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
+        try:
+            if node.family == "artifact":
+                target.mkdir(parents=True, exist_ok=True)
+                # Only some figures have one, so Snakemake does not remove it: none may stay of an earlier drawing.
+                self.workspace.path(f"{node.name}.gif").unlink(missing_ok=True)
+                for name in files.listing(source):
+                    (source / name).replace(target / name)
+                return
+            if target.exists():
+                old = self._folder(f"old-{os.getpid()}-{time.time_ns()}")
+                target.rename(old / "payload")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if old is not None and not target.exists():
+                    (old / "payload").rename(target)
+                if found is not None and node.family != "artifact":
+                    place.write_bytes(found)
+            raise
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -374,7 +402,7 @@ class Executor:
         files.write_if_different(self.workspace.path(task.node.receipt), files.dumps(found))
         stored = self.store.receipt(found["key"])
         if not stored.is_file():
-            files.write(stored, files.dumps(found))
+            self.store.write(stored, files.dumps(found))
 
     def _folder(self, name: str) -> Path:
         folder = self.workspace.scratch / name
@@ -384,51 +412,23 @@ class Executor:
     @contextlib.contextmanager
     def _lock(self, name: str) -> Iterator[None]:
         """Hold the only right to work on one config; the lock goes with the process, however it ends."""
-        path = self._folder("locks") / name
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                who = file.read().strip() or "?"
-                raise UserError(
-                    f"{name}: process {who} is working on it; wait for it to end, or type: kill {who}"
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        lock = Lock(self._folder("locks") / name)
+        try:
+            lock.take()
+        except Held as held:
+            who = held.holder
+            kill = "" if who.host or not who.pid else f", or type: kill {who.pid}"
+            raise UserError(f"{name}: {who} is working on it; wait for it to end{kill}") from None
+        try:
             yield
+        finally:
+            lock.free()
 
     def _track(self, node: Node) -> None:
         """Write the ``.dvc`` file of a run or dataset of a tracked scale."""
-        if node.family == "artifact" or not self._key(node).tracked:
-            return
-        # Other processes may work on other measures of the same run, and each lists what all have made.
-        with self._folder("locks").joinpath("track").open("a") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            alone = node.family in ("prepare", "simulate")
-            folder = node.name if alone else "/".join(node.name.split("/")[:3])
-            receipts = [self.workspace.path(node.receipt)]
-            if not alone:
-                receipts = sorted(self.workspace.path(f"receipts/{folder}").rglob("*.json"))
-            target = self.workspace.path(f"{folder}.dvc")
-            listed = self.store.folder_of(target)
-            entries = {}
-            for path in receipts:
-                found = None if path.name.endswith(".execution.json") else receipt.read(path)
-                below = Node.of_receipt(path.relative_to(self.workspace.root))
-                if found is None or not self.workspace.payload(below).is_dir():
-                    continue
-                prefix = below.name.removeprefix(folder).lstrip("/")
-                for name, entry in found["outputs"].items():
-                    place = f"{prefix}/{name}".lstrip("/")
-                    # what stayed on another machine is nowhere that DVC could push it from
-                    if listed.get(place) == entry["md5"] or self.store.has({name: entry}):
-                        entries[place] = entry
-            md5, size, count = self.store.put_folder(entries.items())
-            name = folder.rsplit("/", 1)[1]
-            text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: {name}\n"
-            files.write_if_different(target, text)
+        folder = folder_of(node)
+        if folder is not None and self._key(node).tracked:
+            Tracking(self.workspace, self.store).write(folder)
 
 
 def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:

@@ -24,6 +24,9 @@ RULES = {"linear_probe": "probe", "knn": "probe", "spectrum": "spectrum", "ntk":
 """Measure -> the rule of the jobs that take it. Those of one rule share a process, and what is extracted of a
 checkpoint; any other measure is taken by the rule ``measure``."""
 
+DRAWN = ("csv", "json", "md", "png", "pdf", "gif", "receipt.json", "execution.json")
+"""Suffixes of the files of a table or figure; others beside them are the user's."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -61,6 +64,11 @@ class Job:
     def drawn(self) -> bool:
         """Whether it makes a table or figure, whose files Snakemake compares themselves."""
         return self.rule in ("table", "figure")
+
+    def present(self, root: Path) -> list[Path]:
+        """Files of the table or figure that are there; none for other jobs."""
+        found = [root / f"{self.nodes[0]}.{suffix}" for suffix in DRAWN] if self.drawn else []
+        return [path for path in found if path.is_file()]
 
 
 def done(rule: str, name: str) -> str:

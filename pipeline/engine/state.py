@@ -13,6 +13,7 @@ from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.outlines import History
 from pipeline.ledger.store import Store
+from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning.key_files import key_files
 from pipeline.planning.plan import Plan
@@ -50,14 +51,15 @@ class States:
     Args:
         plan: What is wanted.
         workspace: Where to look.
+        anew: Whether modules are parsed anew, whatever is remembered of them.
     """
 
-    def __init__(self, plan: Plan, workspace: Workspace) -> None:
+    def __init__(self, plan: Plan, workspace: Workspace, *, anew: bool = False) -> None:
         self.plan = plan
         self.workspace = workspace
         self.store = Store(workspace.root)
         self.earlier = functools.cache(receipt.read)  # nodes without a receipt are compared with many others' receipts
-        fingerprints = Fingerprints(workspace.path("keys/.fingerprints.json"))
+        fingerprints = Fingerprints(None if anew else workspace.path("keys/.fingerprints.json"))
         self.keys = key_files(plan, fingerprints)
         fingerprints.save()
         self.by_name: dict[str, State] = {}
@@ -117,9 +119,15 @@ class States:
         stored = self.store.receipt(found["key"])
         if not stored.is_file():
             try:
-                files.write(stored, files.dumps(found))
+                self.store.write(stored, files.dumps(found))
             except OSError:
                 return  # a store that cannot be written is no reason not to plan
+
+    def repair_tracked(self) -> list[str]:
+        """Write ``.dvc`` files anew that do not list what the receipts say; returns what was wrong, a line each."""
+        tracked = (folder_of(state.node) for state in self if state.key_file.tracked and state.found is not None)
+        folders = dict.fromkeys(folder for folder in tracked if folder is not None)
+        return Tracking(self.workspace, self.store).repair(folders)
 
     @functools.cached_property
     def history(self) -> History:

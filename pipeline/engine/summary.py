@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
+from pipeline.engine import aside
 from pipeline.ledger.journal import Journal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def _counts(workflow: Workflow) -> tuple[str, list[dict]]:
 
 def show(workflow: Workflow, out: TextIO) -> None:
     """Say what a successful build did; a single table is shown."""
+    aside.drop(workflow.workspace)
     text, _ = _counts(workflow)
     print(f"\n{text}, {time.time() - workflow.started:.0f} s", file=out)
     names = workflow.artifacts()
@@ -37,7 +39,9 @@ def show(workflow: Workflow, out: TextIO) -> None:
 
 
 def failed(workflow: Workflow, out: TextIO) -> None:
-    """Say what a failed build has nevertheless done, and what failed."""
+    """Say what a failed build has nevertheless done, and what failed; results that it was to replace come back."""
+    for name in aside.put_back(workflow.workspace):
+        print(f"{name}: as it was before", file=out)
     text, entries = _counts(workflow)
     print(f"\n{text}; what is done stays done", file=out)
     for entry in entries:

@@ -6,6 +6,7 @@ jobs do what was written down by whoever submitted them.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import sys
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine import jobs
+from pipeline.engine import aside, jobs
 from pipeline.engine.jobs import Job
-from pipeline.engine.state import States
+from pipeline.engine.state import IN_PLACE, States
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError, explain
+from pipeline.ledger import turns
 from pipeline.ledger.workspace import Workspace
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
@@ -27,6 +29,15 @@ from pipeline.planning.plan import Plan
 
 _VIEW = re.compile(r"results/[^/]+/(scorecard\.csv|scorecard\.md|metrics\.json)")
 """Views of a whole edition."""
+
+_LOOKS = (
+    *("dryrun", "lint", "list_target_rules", "list_rules", "print_compilation", "report", "containerize", "unlock"),
+    *("generate_unit_tests", "dag", "rulegraph", "filegraph", "d3dag", "cleanup_metadata", "cleanup_shadow"),
+    *("conda_cleanup_envs", "conda_create_envs_only", "list_conda_envs", "container_cleanup_images", "list_changes"),
+    *("list_input_changes", "list_params_changes", "list_untracked", "summary", "detailed_summary", "archive"),
+    *("export_cwl", "gui"),
+)
+"""Arguments of snakemake with which it runs no job."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +47,12 @@ class Command:
     Attributes:
         targets: What the user asked for; empty for the default target.
         submitted: Whether another Snakemake has called this one, for jobs of its own.
+        builds: Whether it will run jobs, and locks the folder for that: no dry run, no report, no graph.
     """
 
     targets: tuple[str, ...] = ()
     submitted: bool = False
+    builds: bool = False
 
 
 class Workflow:
@@ -58,13 +71,20 @@ class Workflow:
         self.submitted = command.submitted
         self.requests: list[Request] = []
         self.notices: list[str] = []
+        self.remarks: list[str] = []
         self.jobs: dict[tuple[str, str], Job] = {}
         if self.submitted:
             return
         self.requests = self._requests(command.targets)
+        self._take_turn(command.builds)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
         self.jobs = jobs.jobs_of(states)
-        self.notices = sync_key_files(states, self.jobs.values())
+        self.remarks += sync_key_files(states, self.jobs.values())
+        if not self.workspace.lock:
+            self.remarks += states.repair_tracked()
+        if command.builds:
+            stale = [job for job in self.jobs.values() if job.drawn and states.by_name[job.nodes[0]].status != IN_PLACE]
+            aside.keep(self.workspace, stale)
         self._relink()
 
     def _requests(self, targets: Sequence[str]) -> list[Request]:
@@ -90,6 +110,23 @@ class Workflow:
             requests += [request for scale in sorted(scales) for request in self.catalogue.built(scale)]
         return requests
 
+    def _take_turn(self, builds: bool) -> None:
+        """Take the turn to build, and remove what a snakemake that was killed has left of its own.
+
+        Raises:
+            UserError: Another snakemake builds here: what it has read is older than what this one has.
+        """
+        holder = turns.take(self.workspace.root) if builds else turns.builder(self.workspace.root)
+        if holder is not None and builds:
+            kill = "" if holder.host or not holder.pid else f", or type: kill {holder.pid}"
+            raise UserError(f"a snakemake builds here already ({holder}); wait for it to end{kill}")
+        if holder is not None:
+            self.remarks.append(f"a snakemake builds here now ({holder}): what was changed since it began is not shown")
+        self.remarks += turns.clear(self.workspace.root)
+        if builds:
+            names = aside.put_back(self.workspace)
+            self.remarks += [f"{name}: as it was before a build that did not end" for name in names]
+
     def _relink(self) -> None:
         """Remove short names that point into another edition or nowhere, or that an editor has replaced by a file:
         Snakemake would take them for up to date."""
@@ -100,11 +137,18 @@ class Workflow:
             if short is None or request.edition != self.catalogue.options.edition():
                 continue
             for link in self.workspace.path("results").glob(f"{request.artifact}.*"):
+                if self._copied(link):
+                    continue
                 if not link.is_symlink():
                     self.notices.append(f"results/{link.name} is not the link that was written")
                     link.unlink()
                 elif str(link.readlink()) != self.link(link.name) or not link.exists():
                     link.unlink()
+
+    def _copied(self, short: Path) -> bool:
+        """Whether a short name is a copy of its result: what the rule makes where the file system knows no links."""
+        result = self.workspace.path(f"results/{self.link(short.name)}")
+        return not short.is_symlink() and result.is_file() and filecmp.cmp(short, result, shallow=False)
 
     # -- files of jobs
 
@@ -166,7 +210,8 @@ def typed() -> Command:
         _, arguments = parse_args(sys.argv[1:])
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything
-    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs))
+    builds = not arguments.nolock and not any(getattr(arguments, name, None) for name in _LOOKS)
+    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds)
 
 
 def read(config: dict[str, Any]) -> Workflow:
@@ -179,6 +224,8 @@ def read(config: dict[str, Any]) -> Workflow:
         if explain(error) is None:
             raise
         sys.exit(f"error: {explain(error)}")
+    for remark in workflow.remarks:
+        print(remark, file=sys.stderr)
     for notice in workflow.notices:
         print(f"{notice}: restoring it", file=sys.stderr)
     return workflow

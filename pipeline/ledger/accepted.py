@@ -7,6 +7,7 @@ has run, and audit shows the reason why that was taken for the same.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,20 @@ from pipeline import files
 from pipeline.errors import UserError
 
 FILE = "params/accepted.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key stands once: the later of two would silently win, which after a merge is half of an entry."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        """Refuse a key that stands twice."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands here twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
 
 _HEAD = "# Refactorings declared equivalent; written by `python -m pipeline accept`, undone by its --revoke.\n"
 
@@ -55,11 +70,17 @@ def load(path: Path) -> list[Entry]:
         UserError: The file is not what ``accept`` writes.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or []
     except FileNotFoundError:
         return []
     except yaml.YAMLError as error:
-        raise UserError(f"{FILE}: no readable YAML ({error}); type: git checkout {FILE}") from None
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise UserError(
+            f"{FILE}{line}: {problem}; expected entries, each with one stage, reason, was and now (after a merge: one "
+            f"line of either side each); correct it, or type: git checkout {FILE}"
+        ) from None
     try:
         entries = [Entry(**entry) for entry in found]
         whole = all(isinstance(e.reason, str) and e.reason and isinstance(e.stage, str) and e.now for e in entries)
@@ -77,7 +98,9 @@ def save(path: Path, entries: Iterable[Entry]) -> None:
     """Write all declarations; without any there is no file."""
     entries = list(entries)
     if entries:
-        files.write(path, _HEAD + yaml.safe_dump([asdict(entry) for entry in entries], sort_keys=False, width=110))
+        # One line each: Git then merges entries of two branches as wholes, and "keep both" keeps both.
+        lines = (json.dumps(asdict(entry), ensure_ascii=False) for entry in entries)
+        files.write(path, _HEAD + "".join(f"- {line}\n" for line in lines))
     else:
         path.unlink(missing_ok=True)
 

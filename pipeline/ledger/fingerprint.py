@@ -25,7 +25,8 @@ VERSION = 3
 DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = (
-    "__init__", "__main__", "annotations", "components", "durations", "errors", "files", "ranges", "sizes", "work",
+    "__init__", "__main__", "annotations", "bytecode", "components", "durations", "errors", "files", "ranges", "sizes",
+    "work",
 )  # fmt: skip
 """Modules at the top of the package of which the same is true."""
 
@@ -232,20 +233,38 @@ def decides(name: str) -> bool:
     return package == PACKAGE.name and (folder in DECIDING if inside else rest.removesuffix(".py") in SHARED)
 
 
+@functools.cache
+def _own_source() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
 class Fingerprints:
     """Fingerprints of modules, remembered by the hash of their source.
 
     Args:
-        memory: A file that keeps results between calls; what it says is only ever looked up by content.
+        memory: A file that keeps results between calls; what it says is only looked up by content, and only believed
+            where this very code has written it. Without one all modules are parsed anew: so do the executor and audit.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
         self._known: dict[str, list] = {}
         self._changed = False
+        self._seal = _short(f"{VERSION} {_own_source()}")
         if memory is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._known = json.loads(memory.read_text(encoding="utf-8"))
+                found = json.loads(memory.read_text(encoding="utf-8"))
+                self._known = found if isinstance(found, dict) else {}
+
+    def _recall(self, content: str) -> list | None:
+        """What is remembered of a source, by its hash; None where nothing is, or it was not written by this code."""
+        found = self._known.get(content)
+        if not isinstance(found, list) or len(found) != 3:
+            return None
+        return found[:2] if found[2] == self._sealed(content, *found[:2]) else None
+
+    def _sealed(self, content: str, digest: object, imports: object) -> str:
+        return _short(f"{self._seal} {content} {json.dumps([digest, imports])}")
 
     @functools.cache  # noqa: B019 - one short-lived object per process
     def _read(self, path: Path) -> tuple[str, tuple[str, ...]]:
@@ -253,7 +272,8 @@ class Fingerprints:
         source = path.read_bytes()
         name = label(path)
         content = hashlib.sha256(f"{VERSION} {name}\n".encode() + source).hexdigest()
-        if content not in self._known:
+        recalled = self._recall(content)
+        if recalled is None:
             tree = ast.parse(source, filename=str(path))
             parts = tuple(Path(name).with_suffix("").parts)
             parts = (*parts[:-1], "__init__") if path.name == "__init__.py" else parts
@@ -262,9 +282,10 @@ class Fingerprints:
             imports = sorted(found)
             out: list[str] = []
             _write(tree, out)
-            self._known[content] = [_short("".join(out)), imports]
+            recalled = [_short("".join(out)), imports]
+            self._known[content] = [*recalled, self._sealed(content, *recalled)]
             self._changed = True
-        digest, imports = self._known[content]
+        digest, imports = recalled
         return digest, tuple(imports)
 
     @functools.cache  # noqa: B019 - as above

@@ -29,7 +29,7 @@ def keep(store: Store, key_files: Iterable[KeyFile]) -> None:
             if not path.is_file():
                 with contextlib.suppress(OSError, SyntaxError):  # it only helps to explain
                     source = own.get(module, components.PACKAGE.parent / module).read_bytes()
-                    files.write(path, files.dumps(fingerprint.outline(source)))
+                    store.write(path, files.dumps(fingerprint.outline(source)))
 
 
 class History:

@@ -7,38 +7,24 @@ Everything is done with plain file operations: importing DVC takes longer than r
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import hashlib
 import json
-import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import files
-
-
-def _cache_folder(root: Path) -> Path:
-    """Where DVC keeps its cache: the most local of DVC's configuration files decides."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for config in (root / ".dvc/config.local", root / ".dvc/config", home / "dvc/config"):
-        parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read_string(config.read_text(encoding="utf-8"))
-        except (OSError, configparser.Error):
-            continue
-        if parser.has_option("cache", "dir"):
-            return (config.parent / parser.get("cache", "dir").strip("'\"")).resolve()
-    return root / ".dvc/cache"
+from pipeline.ledger.cache import cache
 
 
 class Store:
     """Content-addressed objects from which any stage's outputs can be restored."""
 
     def __init__(self, root: Path) -> None:
-        self.folder = _cache_folder(root)
+        found = cache(root)
+        self.folder = found.folder
+        self._shared = found.shared
 
     def object(self, md5: str) -> Path:
         """Where the object with this md5 is, or would be."""
@@ -60,8 +46,23 @@ class Store:
         with contextlib.suppress(OSError):
             if target.stat().st_size == entry["size"]:
                 return
+        self._ready(target)
         files.clone(path, target)
-        target.chmod(0o444)
+        with contextlib.suppress(OSError):  # DVC does the same: some file systems know no permissions
+            target.chmod(0o444)
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a receipt or a listing of the store."""
+        self._ready(path)
+        files.write(path, text)
+
+    def _ready(self, path: Path) -> None:
+        """Make the folders of an object; those of a cache that a group shares are the group's."""
+        made = [folder for folder in path.parents if self._shared and not folder.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.chmod(0o2775)
 
     def put_folder(self, entries: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, int, int]:
         """Keep the object that lists a folder's files; returns its md5 (with ``.dir``), total size, number of files."""
@@ -69,17 +70,12 @@ class Store:
         listing = [{"md5": found[name]["md5"], "relpath": name} for name in sorted(found)]
         text = json.dumps(listing, sort_keys=True)
         md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-        files.write_if_different(self.object(md5), text)
+        there = None
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            there = self.object(md5).read_text(encoding="utf-8")
+        if there != text:
+            self.write(self.object(md5), text)
         return md5, sum(entry["size"] for entry in found.values()), len(listing)
-
-    def folder_of(self, path: Path) -> dict[str, str]:
-        """md5 of the files that a ``.dvc`` file lists, by name; empty where the object that lists them is not here."""
-        try:
-            found = re.search(r"^- md5: ([0-9a-f]{32}\.dir)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-        except (OSError, UnicodeDecodeError):
-            return {}
-        listing = files.read_json(self.object(found[1])) if found else None
-        return {entry["relpath"]: entry["md5"] for entry in listing or []}
 
     def fetch(self, outputs: Mapping[str, Mapping[str, Any]], folder: Path) -> bool:
         """Copy all files of a receipt into ``folder``; False if one is missing or is not what it should be.

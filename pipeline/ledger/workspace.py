@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.ledger import turns
+
 LOCAL = "local-"
 """Prefix of datasets and runs of untracked scales: Git ignores what starts with it."""
 
@@ -148,6 +150,5 @@ class Workspace:
 
     @property
     def lock(self) -> bool:
-        """Whether a snakemake holds this folder."""
-        folder = self.root / ".snakemake/locks"
-        return folder.is_dir() and any(folder.iterdir())
+        """Whether a snakemake builds here now, other than the one that asks. Locks of a killed one say nothing."""
+        return turns.builder(self.root) is not None
