@@ -109,6 +109,13 @@ def test_sentences_of_ours_are_marked() -> None:
     assert not judge({"greater": ["a", "b"]}, cells)["ours"]
 
 
+def test_why_a_claim_does_not_show_is_told_only_where_it_does_not() -> None:
+    claim = {"greater": ["a", "b"], "because": "error in print"}
+    assert judge(claim, two([40.0, 41.5, 41.5], [51.0, 53.0, 52.0]))["because"] == "error in print"
+    assert judge(claim, two([51.0, 53.0, 52.0], [40.0, 41.5, 41.5]))["because"] is None
+    assert judge(claim, two([51.0, LOST], [40.0, 41.5]))["because"] is None
+
+
 # -- one cell
 
 

@@ -371,7 +371,9 @@ def test_simulations_repeat_and_have_a_number_for_every_cell():
     for relu in (False, True):
         first, second = (isoloss_toy.simulate(relu=relu, **small) for _ in range(2))
         assert first.records == second.records and len(first.records) == 90
-        assert np.isfinite([record["value"] for record in first.records]).all()  # also of two replications
+        values = [value for record in first.records for value in record["value"]]
+        assert len(values) == 180 and np.isfinite([value for value in values if value is not None]).all()
+        assert {r["quantity"] for r in first.records if None in r["value"]} <= {"path: length over way"}
         assert all((first.curves[name] == second.curves[name]).all() for name in first.curves)
     made = isoloss_fig4.simulate(steps=100, samples=500)
     distances = [record["value"] for record in made.records if record["quantity"] == "largest distance from theory"]
