@@ -143,7 +143,7 @@ def _newer(states: States, job: Job, present: list[Path], now: int) -> None:
         if not name.startswith("keys/"):
             continue
         path = states.workspace.path(name)
-        key_file: Key = dataclasses.replace(states.keys[name], invalidated_at=now if present else None)
+        key_file: KeyFile = dataclasses.replace(states.keys[name], invalidated_at=now if present else None)
         files.write_if_different(path, key_file.text())
         times.within(path, now if present else times.SECOND, now)
     for path in present:
