@@ -142,7 +142,7 @@ class Listing:
 
     def _varying(self) -> tuple[list[str], list[str]]:
         """Params that tell the runs apart, the most telling first; and the others with their values."""
-        params = [name for name in self.params if any(name in run.leaves for run in self.runs)]
+        params = [name for name in self.params if any(name in run.params for run in self.runs)]
         groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
         constant = [
             f"{name} {_text(self.runs[0].params[name]) or 'null'}" for name in params if len(set(groups[name])) == 1
