@@ -603,6 +603,8 @@ def test_bad_input_is_one_line(call, line):
         ("fig8", {"until": 20.0, "replications": 2}),
         ("fig9", {"until": 20.0, "replications": 2}),
         ("fig10", {"nodes": 5}),
+        ("theorems", {}),
+        ("appd", {}),
     ],
 )
 def test_simulations_are_the_same_each_time(name, small):
@@ -618,3 +620,30 @@ def test_more_replications_keep_the_first_ones():
     one, two = (simulate(steps=40, replications=count) for count in (1, 2))
     for first, second in zip(one.records, two.records, strict=True):
         assert second["value"][:1] == pytest.approx(first["value"], rel=1e-12)
+
+
+@few
+@given(st.floats(0.2, 1.2), st.floats(0.0, 1.0), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.2]))
+def test_equilibria_from_the_signs_of_the_flow_are_those_of_the_closed_form(tau, variance, share):
+    rates = Rates(1.0, share * equilibria.threshold(tau, variance), variance)
+    found = equilibria.on_line(lambda p: equilibria.parabola_velocity(p, tau, rates), (-0.4, 1.6))
+    wanted = equilibria.on_parabola(tau, rates)
+    assert [kind for _, kind in found] == [q.stability for q in wanted]
+    assert [p for p, _ in found] == pytest.approx([q.p for q in wanted], abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("flow", "wanted"),
+    [
+        (lambda p: p, [(0.0, "unstable")]),
+        (lambda p: -p, [(0.0, "stable")]),
+        (lambda p: -(p**2), [(0.0, "half-stable")]),
+        (lambda p: -(p**3), [(0.0, "stable")]),
+        (lambda p: p**2 + 1e-3, []),
+        (lambda p: (p - 0.5) * (p + 0.25), [(-0.25, "stable"), (0.5, "unstable")]),
+    ],
+)
+def test_equilibria_of_any_flow(flow, wanted):
+    found = equilibria.on_line(flow, (-1.0, 1.0))
+    assert [kind for _, kind in found] == [kind for _, kind in wanted]
+    assert [p for p, _ in found] == pytest.approx([p for p, _ in wanted], abs=1e-5)

@@ -408,14 +408,16 @@ def test_smaller_starts_select_the_leading_mode():
     assert shares == pytest.approx([0.379, 0.309, 0.189, 0.062], abs=0.012)
 
 
-@pytest.mark.parametrize("artifact", ["fig6abc", "fig7", "toyB4"])
+@pytest.mark.parametrize("artifact", ["fig6abc", "fig7", "toyB4", "equations"])
 def test_every_cell_has_its_record_and_a_second_run_is_the_same(artifact):
     declared = spec.parse(spec.Paper, yaml_files.load(ROOT / "params/papers/multiview.yaml"), "multiview").artifacts[
         artifact
     ]
-    given = {name: value for name, value in declared.simulation.items() if name != "kind"}
+    simulation = {} if isinstance(declared.simulation, str) else declared.simulation
+    given = {name: value for name, value in simulation.items() if name != "kind"}
     small = {"fig6abc": {"images": 40}, "fig7": {"images": 40, "samples": 3}, "toyB4": {"long": 20.0, "draws": 50}}
-    small[artifact] |= {} if artifact == "fig6abc" else {"replications": 2}
+    small = {**small, "equations": {"others": 20}}
+    small[artifact] |= {} if artifact in ("fig6abc", "equations") else {"replications": 2}
     module = importlib.import_module(f"pipeline.papers.multiview.simulations.{artifact}")
     made, again = (module.simulate(**{**given, **small[artifact]}) for _ in range(2))
     axes = declared.axes()

@@ -533,7 +533,9 @@ def test_a_supervised_mode_forgets_its_start_and_a_self_supervised_one_does_not(
 def test_only_the_sharp_loss_has_a_slope_and_only_two_are_flat_beyond_their_minimum():
     numbers = {(r["panel"], r["quantity"]): r["value"] for r in stepwise_fig9.simulate().records}
     assert [numbers[p, "slope beside 0"] for p in "ABCD"] == pytest.approx([0, 2, 0, 0], abs=1e-5)
-    assert [numbers[p, "curvature beyond 1"] for p in "ABCD"] == pytest.approx([8, 2, 0, 0.08], abs=1e-4)
+    largest = [numbers[p, "largest learning rate at which the fast mode settles"] for p in "ABCD"]
+    assert largest[0] == pytest.approx(0.25, rel=0.03), "A: 2 over its curvature of 8"
+    assert min(largest[1:]) > 0.75
 
 
 def test_the_same_numbers_every_time():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq, minimize_scalar
 
 from pipeline.papers.directpred.modes import Rates, offset
 
@@ -71,6 +73,47 @@ def on_parabola(tau: float, rates: Rates) -> list[Equilibrium]:
     else:
         found = [(0.0, STABLE), (low, UNSTABLE), (high, STABLE)]
     return [Equilibrium(float(p), float(p**2 * at), stability) for p, stability in found]
+
+
+def on_line(velocity: Callable[[Any], Any], span: Sequence[float], nodes: int = 4001) -> list[tuple[float, str]]:
+    """Equilibria of a flow on a line and their stability, from the signs of the flow alone.
+
+    Nothing is known of the flow but its values: a change of sign is an equilibrium, and so is a place at which it comes
+    down to zero and turns back, which attracts on one side and repels on the other.
+
+    Args:
+        velocity: dp/dt at an array of p, continuous.
+        span: First and last p that are looked at.
+        nodes: Values that are looked at; equilibria closer than their distance may be missed.
+
+    Returns:
+        p and stability, in rising order of p.
+    """
+    # no node at a round number: there the flow would be zero and have no sign
+    low, high = span
+    p = low + (high - low) * (np.arange(nodes) + 0.38) / nodes
+    flow = velocity(p)
+    sign, size = np.sign(flow), np.abs(flow)
+    found = [
+        float(brentq(velocity, p[i], p[i + 1], xtol=1e-15, maxiter=1000))
+        for i in np.flatnonzero(sign[1:] * sign[:-1] < 0)
+    ]
+    turns = (size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:]) & (sign[:-2] == sign[1:-1]) & (sign[1:-1] == sign[2:])
+    for i in np.flatnonzero(turns) + 1:
+        least = minimize_scalar(
+            lambda x: abs(velocity(x)), bounds=(p[i - 1], p[i + 1]), method="bounded", options={"xatol": 1e-14}
+        )
+        if least.fun < 1e-12 * size.max():
+            found.append(float(least.x))
+    labels = {(1, -1): STABLE, (-1, 1): UNSTABLE}
+    beside = (p[1] - p[0]) / 2
+    return [
+        (
+            place,
+            labels.get((int(np.sign(velocity(place - beside))), int(np.sign(velocity(place + beside)))), HALF_STABLE),
+        )
+        for place in sorted(found)
+    ]
 
 
 def collapses_without_decay(p: Any, s: Any, tau: Any, rates: Rates) -> Any:

@@ -13,6 +13,13 @@ Array = NDArray[np.float64]
 def descend(
     weights: ArrayLike, gamma: ArrayLike, rows: ArrayLike, *, rate: float, times: ArrayLike
 ) -> tuple[Array, Array]:
+    """C at the times and W at the last one: the first two of what :func:`follow` returns, arguments as there."""
+    return follow(weights, gamma, rows, rate=rate, times=times)[:2]
+
+
+def follow(
+    weights: ArrayLike, gamma: ArrayLike, rows: ArrayLike, *, rate: float, times: ArrayLike
+) -> tuple[Array, Array, Array]:
     """Full-batch gradient descent W <- W + 4 rate (I - W Gamma W^T) W Gamma from W(0).
 
     The steps are made on W V^T, V orthogonal: the same iterates, with Gamma diagonal and a step of order d m instead
@@ -26,7 +33,8 @@ def descend(
         times: Times rate * step in rising order at which C is kept, (T,); the nearest step is taken.
 
     Returns:
-        C at those times, (T, d, d), and W at the last one, (d, m).
+        C at those times, (T, d, d); W at the last one, (d, m); and how far each of the first d modes is learnt,
+        gamma_j |W v_j|^2 at those times, (T, d).
 
     Raises:
         UserError: A rate that is not positive, or one that is unstable at the minimum.
@@ -39,6 +47,7 @@ def descend(
     part, own = a[:, moving].copy(), g[moving]
     steps = np.rint(np.asarray(times, dtype=np.float64) / rate).astype(np.int64)
     kept = np.empty((len(steps), len(a), len(a)))
+    along = np.empty((len(steps), len(a)))
     step = 0
     for place, until in enumerate(steps):
         for _ in range(step, until):
@@ -46,8 +55,9 @@ def descend(
             part += (4 * rate) * (scaled - (scaled @ part.T) @ scaled)
         step = max(step, int(until))
         kept[place] = (part * own) @ part.T
+        along[place] = (own * (part**2).sum(axis=0))[: len(a)]
     a[:, moving] = part
-    return kept, a @ v
+    return kept, a @ v, along
 
 
 def crossings(times: ArrayLike, curves: ArrayLike, level: float = 0.5) -> Array:

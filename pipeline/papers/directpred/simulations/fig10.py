@@ -67,7 +67,7 @@ def simulate(
         made.curves[f"{name}.field"] = np.stack(rhs(x, y))
         path = integrate(begin, times, rhs)
         made.curves[f"{name}.path"] = path
-        made.add(path[0, -1].min(), system=name, quantity="least last w")
+        made.add(np.abs(path[:, -1]).max(), system=name, quantity="largest last weight")
         ends = path[0, -1] * (path[1, -1] if name == "held target" else 1.0)
         made.add(np.abs(ends - _goal(name, model, target)).max(), system=name, quantity="distance from the goal")
         made.add(_growth(rhs), system=name, quantity="growth rate at the origin")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.papers.directpred.equilibria import STABLE, UNSTABLE, collapses_without_decay, on_parabola
-from pipeline.papers.directpred.modes import Rates, integrate, offset
+from pipeline.papers.directpred.equilibria import STABLE, UNSTABLE, collapses_without_decay, on_line
+from pipeline.papers.directpred.modes import Rates, integrate, offset, velocity
 from pipeline.ranges import Count, NonNegative, Pair, Positive, Real, Some, Width
 from pipeline.simulation.records import Simulation
 
@@ -53,22 +53,31 @@ def simulate(
         orbits = np.stack(integrate(edge_p, edge_s, tau, times, rates, rtol=1e-9)[:2])
         made.curves[f"orbits{number}"] = np.stack([_even(orbit, marks, p_range, s_range) for orbit in orbits.T])
         made.curves[f"cloud{number}"] = np.stack(integrate(*cloud, tau, moments, rates, rtol=1e-8)[:2], axis=-1)
-        points = on_parabola(tau, rates)
+        points = _on_parabola(tau, rates, p_range)
         # floats that say stability: curves hold numbers only
         signs = {STABLE: 1.0, UNSTABLE: -1.0}
-        made.curves[f"points{number}"] = np.array([[q.p, q.s, signs.get(q.stability, 0.0)] for q in points])
+        made.curves[f"points{number}"] = np.array([[p, p**2 / alpha_p, signs.get(kind, 0.0)] for p, kind in points])
         path = integrate(start_p, start_s, tau, [0.0, soon, until], rates, rtol=1e-8)
         start_c, soon_c = offset(start_p, start_s, rates), offset(path[0][1], path[1][1], rates)
         collapsed = path[1][2] < 1e-3
         made.add(len(points), eta=eta, quantity="equilibria on the parabola")
-        made.add(sum(q.stability == STABLE for q in points), eta=eta, quantity="stable ones")
-        made.add(points[-1].p, eta=eta, quantity="largest p of them")
+        made.add(sum(kind == STABLE for _, kind in points), eta=eta, quantity="stable ones")
+        made.add(max((p for p, kind in points if kind == STABLE), default=0.0), eta=eta, quantity="largest p of them")
         made.add(collapsed.mean(), eta=eta, quantity="share of starts that collapse")
         made.add(np.abs(soon_c).sum() / np.abs(start_c).sum(), eta=eta, quantity="distance to the parabola left")
         if eta == 0:
             exact = collapses_without_decay(start_p, start_s, tau, rates)
             made.add((exact != collapsed).mean(), eta=eta, quantity="starts off the exact basin")
     return made
+
+
+def _on_parabola(tau: float, rates: Rates, p_range: list) -> list[tuple[float, str]]:
+    """Equilibria on s = p^2 / alpha_p and their stability along it, from the signs of the flow there."""
+
+    def along(p: np.ndarray) -> np.ndarray:
+        return velocity(p, p**2 / rates.alpha_p, tau, rates)[0]
+
+    return on_line(along, p_range)
 
 
 def _inside(span: list) -> np.ndarray:

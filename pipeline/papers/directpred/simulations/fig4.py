@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.papers.directpred.equilibria import (
     STABLE,
     UNSTABLE,
     caption_velocity,
-    on_parabola,
+    on_line,
     parabola_velocity,
     threshold,
 )
@@ -28,7 +29,7 @@ def simulate(
     p_range: Pair[Real] = [-0.35, 1.05],  # noqa: B006
     nodes: Annotated[int, Interval(ge=2, le=100_000)] = 141,
 ) -> Simulation:
-    """Eq. 16 and its equilibria.
+    """Eq. 16 and its equilibria, found where the flow changes its sign.
 
     Args:
         decays: Panel -> weight decay as a multiple of the threshold tau^2 / (4 (1 + sigma^2)).
@@ -42,12 +43,12 @@ def simulate(
     made.curves["p"] = p
     for name, multiple in decays.items():
         rates = Rates(1.0, multiple * threshold(tau, variance), variance)
-        points = on_parabola(tau, rates)
+        points = on_line(partial(parabola_velocity, tau=tau, rates=rates), p_range)
         made.curves[f"{name}.flow"] = parabola_velocity(p, tau, rates)
         made.curves[f"{name}.caption"] = caption_velocity(p, tau, rates)
         signs = {STABLE: 1.0, UNSTABLE: -1.0}
-        made.curves[f"{name}.points"] = np.array([[q.p, signs.get(q.stability, 0.0)] for q in points])
+        made.curves[f"{name}.points"] = np.array([[at, signs.get(kind, 0.0)] for at, kind in points])
         for stability in (STABLE, UNSTABLE, HALF_STABLE):
-            made.add(sum(q.stability == stability for q in points), decay=name, quantity=stability)
-        made.add(points[-1].p, decay=name, quantity="largest p")
+            made.add(sum(kind == stability for _, kind in points), decay=name, quantity=stability)
+        made.add(max(at for at, _ in points), decay=name, quantity="largest p")
     return made

@@ -6,10 +6,13 @@ from typing import Annotated
 
 import numpy as np
 
-from pipeline.papers.embnorms import plane
+from pipeline.papers.embnorms import gradients, plane
 from pipeline.papers.embnorms.steps import growth, ratio
 from pipeline.ranges import Count, Degrees, Interval, Positive, Seed, Some, Width
 from pipeline.simulation.records import Simulation
+
+_OTHERS = np.array([[0.4, 1.1], [-1.3, 0.2], [0.7, -0.9], [-0.5, -0.6]])
+"""The positive and three negatives of an anchor, for Prop. 3.2."""
 
 
 def simulate(
@@ -48,7 +51,16 @@ def simulate(
         arrow = plane.field(z)
         path = np.linalg.norm(plane.trajectory(z, rate, steps), axis=1)
         differences = [-plane.slope(lambda p: -plane.similarity(p), z, axis) for axis in np.eye(2)]
+        others = np.vstack([z, _OTHERS])
+        pushed = gradients.infonce(others, 0, 1)[1]
+        pulls = [
+            plane.slope(lambda p: gradients.infonce(np.vstack([p, _OTHERS]), 0, 1)[0], z, axis) for axis in np.eye(2)
+        ]
+        doubled = gradients.infonce(np.vstack([2.0 * z, _OTHERS]), 0, 1)[1]
         found = {
+            "InfoNCE: difference from d loss / dz": np.abs(pushed - pulls).max(),
+            "InfoNCE: radial part": abs(pushed @ z) / radius,
+            "InfoNCE: gradient at twice the norm / at the norm": np.linalg.norm(doubled) / np.linalg.norm(pushed),
             "length": np.linalg.norm(arrow),
             "length / (sin(phi) / r) - 1": abs(np.linalg.norm(arrow) * radius / np.sin(phi) - 1.0),
             "difference from -d loss / dz": np.abs(arrow - differences).max(),

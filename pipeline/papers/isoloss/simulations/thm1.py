@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from pipeline.papers.isoloss import kernel, losses, modes, numeric, spectra, toy
@@ -79,6 +81,11 @@ def simulate(
 
         descent = -numeric.gradient(lambda z: losses.value("euclidean", "plain", z, zh2, np.diag(lam)), zh1)
         add(found, "Eq. 8, gradient", numeric.error(modes.euclidean(lam[:, None], zh1, zh2), descent))
+        first, second = (
+            numeric.gradient(lambda z, form=form: form(z, zh2, np.diag(lam), fixed=(zh1, zh2)), zh1)
+            for form in (partial(losses.iso_value, "euclidean"), losses.iso_second_value)
+        )
+        add(found, "IsoLoss, second form", numeric.error(second, first))
         shifts = rng.standard_normal((modes_count, pairs // 2))
         shifts = np.concatenate([shifts, -shifts], axis=1)  # augmentations of one input, of mean zero
         zh = zh1[:, :1]

@@ -41,11 +41,13 @@ def simulate(
     law = four.transitions(rho, mu, nu, delta)
     found = graph.edges(law)
     expected = four.weights(rho, mu, nu, delta)
-    for name, value in zip(("rho", "mu", "nu", "delta"), expected, strict=True):
+    for name, value in zip(("rho", "mu", "nu", "delta"), found[0], strict=True):
         made.add(value, quantity=name)
-    eigenvalues = four.eigenvalues(rho, mu, nu, delta)
+    # of the graph itself at each vector, not of a formula
+    weights = graph.normalised(law)
+    eigenvalues = np.array([mode @ weights @ mode for mode in four.MODES])
     for name, value in zip(("constant", "class", "pixels", "neither"), eigenvalues, strict=True):
-        made.add(value, quantity=f"eigenvalue, {name}")
+        made.add(round(float(value), _DIGITS), quantity=f"eigenvalue, {name}")
     distance = round(float(np.abs(found - four.pattern(*expected)).max()), _DIGITS)
     made.add(distance, quantity="distance of the graph from Eq. 46")
     made.add(_apart(law, 2), quantity="distance of the spans, four instances")

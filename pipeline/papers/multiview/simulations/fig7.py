@@ -16,7 +16,7 @@ from pipeline.simulation.records import Simulation
 
 _FOUR_LABELS = np.array([0, 0, 1, 1])
 _KEPT = 12
-_PER_IMAGE_GRAPH = 20
+_PER_IMAGE_GRAPH = 4
 """Recorded samples of the small graphs for one of the graphs of images, which take so much longer."""
 
 _DIGITS = 12
@@ -51,8 +51,8 @@ def simulate(
         delta: That it keeps neither.
         augmentations: Draws per image.
         samples: Sampled graphs of four instances behind the figure.
-        replications: How many of them, the first, stand in the records. Of graphs of images a twentieth, two or more,
-            each of its own images.
+        replications: How many of them, the first, stand in the records. Of graphs of images a quarter, two or more, each of
+            its own images.
         images: Images of digits and of shapes.
         crop: Side of their crops, pixels of 8.
         seed: Of samples, and of the first images; the next have the next.

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.papers.stepwise import aligned, correlation, crops, start
-from pipeline.papers.stepwise.descent import crossings, descend
+from pipeline.papers.stepwise.descent import crossings, follow
 from pipeline.ranges import Count, Positive, Replications, Seed, Side, Width
 from pipeline.simulation.records import Simulation
 
@@ -52,10 +52,15 @@ def simulate(
         tau = aligned.step_times(leading, starts)
         estimated = aligned.step_times(leading, start.gaussian_starts(outputs, alpha))
         time = np.unique(np.rint(np.geomspace(0.3 * tau.min(), beyond * tau.max(), _SAMPLES) / rate)) * rate
-        found, last = descend(weights, gamma, rows, rate=rate, times=time)
+        found, last, along = follow(weights, gamma, rows, rate=rate, times=time)
         measured = np.linalg.eigvalsh(found)[:, ::-1]
         loss = ((found - np.eye(outputs)) ** 2).sum(axis=(1, 2))
-        crossed = crossings(time, measured)
+        crossed, own = crossings(time, measured), crossings(time, along)
+        predicted = aligned.eigenvalues(time, leading, starts)
+        # descent lags behind the flow: a step multiplies a small mode by 1 + 4 rate gamma, not by its exponential
+        lag = np.log1p(4 * rate * leading) / (4 * rate * leading)
+        lagged = [aligned.eigenvalues(time * lag[j], leading[j], starts[j])[:, 0] for j in range(outputs)]
+        apart = np.abs(measured - np.sort(np.stack(lagged, axis=1))[:, ::-1]).max(axis=0)
         order = np.sort(tau)
         between = np.append(np.sqrt(order[1:] * order[:-1]), time[-1])
         plateau = np.interp(between, time, loss) - np.arange(outputs - 1, -1, -1)
@@ -67,6 +72,8 @@ def simulate(
                 "gamma": gamma[mode],
                 "gamma of the next over gamma": gamma[mode + 1] / gamma[mode] if mode + 1 < len(gamma) else 0.0,
                 "predicted time": tau[mode],
+                "time at which v_j is learnt": np.nan_to_num(own, nan=time[-1])[mode],
+                "largest distance from the predicted eigenvalue": apart[mode],
                 "measured over predicted time": crossed[mode] / tau[mode],
                 "measured over estimated time": crossed[mode] / estimated[mode],
                 "loss off the plateau": abs(plateau[mode]),
@@ -76,7 +83,7 @@ def simulate(
             for quantity, value in numbers.items():
                 made.add(value, mode=mode + 1, quantity=quantity)
         made.curves.update(
-            time=time, loss=loss, measured=measured, predicted=aligned.eigenvalues(time, leading, starts),
+            time=time, loss=loss, measured=measured, predicted=predicted,
             tau=tau, estimated=estimated, predicted_loss=aligned.losses(time, leading, starts),
         )  # fmt: skip
         return made

@@ -11,6 +11,9 @@ from pipeline.simulation.records import Simulation
 _BESIDE = 1e-6
 """How far beside a kink its one-sided derivatives are taken."""
 
+_RATES = np.geomspace(0.05, 0.8, 49)
+"""Learning rates, in units of 1 / gamma, of which the largest is sought that brings a mode to rest."""
+
 
 def simulate(
     *,
@@ -47,10 +50,10 @@ def simulate(
         path = {gamma: modes.descend(gradient, start, rate * gamma, steps) for gamma in (fast, slow)}
         made.curves |= {f"{name} loss": loss(place), f"{name} fast": path[fast], f"{name} slow": path[slow]}
         learnt = np.flatnonzero(np.abs(modes.descend(gradient, start, rate * slow, 10_000)) >= 0.5)
-        beyond = gradient(1 + np.array([1, 2]) * _BESIDE)
+        settled = [one for one in _RATES if loss(modes.descend(gradient, start, one * fast, 400)[-40:]).max() < 0.01]
         found = {
             "slope beside 0": -float(gradient(np.array(_BESIDE))),
-            "curvature beyond 1": (beyond[1] - beyond[0]) / _BESIDE,
+            "largest learning rate at which the fast mode settles": max(settled, default=0.0),
             "late loss of the fast mode": loss(path[fast][-steps // 2 :]).max(),
             "steps until the slow mode is half learnt": float(learnt[0]),
         }

@@ -1,0 +1,194 @@
+"""The claims of Ghosh 2024 and what refutes them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mutations.harness import Mutation, Table, changed, given, replaced
+from pipeline.papers.multiview import contrastive, flow, four, graph, information, operators
+
+
+def _rows(start: np.ndarray, rates: np.ndarray, beta: float, times: np.ndarray) -> tuple:
+    return (start, rates, beta, times), {}
+
+
+def _alike(law: np.ndarray, draws: int, rng: np.random.Generator, size: int) -> np.ndarray:
+    """Samples of four instances that do not know class from look; the population for other graphs."""
+    if len(law) == 4:
+        order = [0, 2, 1, 3]
+        law = (law + law[order][:, order]) / 2
+    return np.repeat(law[None], size, axis=0)
+
+
+MUTATIONS = {
+    "edges of one's partner": Mutation(
+        "an image's edge to the other of its class stands for its own",
+        changed(graph.edges, lambda weights, law, p=None: weights[:, [1, 0, 3, 2]]),
+    ),
+    "class and look alike": Mutation("samples do not know class from look", replaced(graph.sampled, _alike)),
+    "edges of one augmentation": Mutation(
+        "p(a|x) in place of E[p(a|x) p(b|x)]", replaced(graph.edges, lambda law, p=None: law / len(law))
+    ),
+    "instance and class": Mutation(
+        "rho and mu exchanged", given(four.transitions, lambda rho, mu, nu, delta: ((mu, rho, nu, delta), {}))
+    ),
+    "look before class": Mutation(
+        "mu and nu exchanged", given(four.transitions, lambda rho, mu, nu, delta: ((rho, nu, mu, delta), {}))
+    ),
+    "neither before look": Mutation(
+        "nu and delta exchanged", given(four.transitions, lambda rho, mu, nu, delta: ((rho, mu, delta, nu), {}))
+    ),
+    "nothing in common": Mutation(
+        "an augmentation keeps the instance or neither",
+        given(four.transitions, lambda rho, mu, nu, delta: ((0.05, 0.2, 0.25, 0.5), {})),
+    ),
+    "normalised twice": Mutation(
+        "the degrees are taken off twice", changed(graph.normalised, lambda weights, law, p=None: weights / 1.1)
+    ),
+    "spread around the other views": Mutation(
+        "the least invariant functions",
+        changed(
+            operators.invariance_minimisers,
+            lambda v, law, d, p=None: (v[0], np.roll(v[1], 1, axis=0)),
+        ),
+    ),
+    "no ansatz": Mutation("few augmentations leave all as it is", replaced(four.ansatz, lambda *law: law)),
+    "all augmentations seen": Mutation(
+        "every sample is the population",
+        replaced(graph.sampled, lambda law, draws, rng, size=None: np.repeat(law[None], size, axis=0)),
+    ),
+    "two seen as many": Mutation(
+        "two draws give what a thousand give, eight what two do",
+        given(
+            graph.sampled,
+            lambda law, draws, rng, size=None: ((law, {2: 1000, 8: 2}.get(draws, draws), rng, size), {}),
+        ),
+    ),
+    "information turned": Mutation(
+        "what is not told counts",
+        changed(information.class_information, lambda told, *_: 1 - told),
+    ),
+    "weak is strong": Mutation(
+        "the off-diagonal counts as the diagonal", given(flow.flow, lambda s, r, beta, t: _rows(s, r, 1.0, t))
+    ),
+    "strong is weak": Mutation(
+        "the off-diagonal does not count", given(flow.flow, lambda s, r, beta, t: _rows(s, r, 1e-3, t))
+    ),
+    "one scale": Mutation(
+        "the size of the start is forgotten",
+        given(flow.flow, lambda s, r, beta, t: _rows(1e-3 * s / np.sqrt((s**2).mean()), r, beta, t)),
+    ),
+    "large starts": Mutation(
+        "all starts are large",
+        given(flow.flow, lambda s, r, beta, t: _rows(0.5 * s / np.sqrt((s**2).mean()), r, beta, t)),
+    ),
+    "modes of one rate": Mutation(
+        "Gamma is a multiple of the unit matrix",
+        given(flow.flow, lambda s, r, beta, t: _rows(s, np.full_like(r, r[0]), beta, t)),
+    ),
+    "rates exchanged": Mutation(
+        "the second mode leads", given(flow.flow, lambda s, r, beta, t: _rows(s, r[::-1].copy(), beta, t))
+    ),
+    "slow flow": Mutation(
+        "the factor 4 is missing, and more", given(flow.flow, lambda s, r, beta, t: _rows(s, r, beta, t / 100))
+    ),
+    "off-diagonal always": Mutation(
+        "the loss orthogonalises at beta = 0", given(flow.flow, lambda s, r, beta, t: _rows(s, r, 1.0, t))
+    ),
+    "off-diagonal never": Mutation(
+        "the loss does not orthogonalise at beta = 1", given(flow.flow, lambda s, r, beta, t: _rows(s, r, 0.0, t))
+    ),
+    "Eq. 41 without cross term": Mutation(
+        "the cross term counts once",
+        changed(contrastive.loss, lambda value, weights, z: value + float(np.trace(z.T @ weights @ z))),
+    ),
+    "Eq. 41 for half the graph": Mutation(
+        "Z Z^T is compared with half the graph",
+        given(contrastive.loss, lambda weights, z: ((weights / 2, z), {})),
+    ),
+    "gradient of half the graph": Mutation(
+        "Z Z^T is compared with half the graph", given(contrastive.gradient, lambda weights, z: ((weights / 2, z), {}))
+    ),
+    "a loss that likes others": Mutation("the sign of the loss", changed(contrastive.loss, lambda value, *_: -value)),
+    "eigenfunctions of the images": Mutation(
+        "eigenfunctions are not divided by the root of p_A",
+        changed(operators.eigenfunctions, lambda v, law, d, p=None: (v[0], np.roll(v[1], 1, axis=0))),
+    ),
+    "no variance term": Mutation(
+        "the variance term is missing",
+        changed(contrastive.terms, lambda told, *_: told | {"variance": 0.0}),
+    ),
+    "invariance once": Mutation(
+        "the invariance term counts once",
+        changed(contrastive.terms, lambda told, *_: told | {"invariance": told["invariance"] / 2}),
+    ),
+}
+
+TABLES = {
+    "fig6abc": Table(
+        {
+            "The graph has the pattern of Eq. 46": "edges of one augmentation",
+            "An instance's edge to itself is the heaviest": "edges of one's partner",
+            "Views of one class share more than views of one look": "look before class",
+            "Views that share neither share least": "neither before look",
+            "The class vector's eigenvalue is above the pixel vector's": "look before class",
+            "All eigenvalues are below 1": "normalised twice",
+            "Both operators have one span (Theorem 3.1), four instances": "spread around the other views",
+            "Both operators have one span (Theorem 3.1), digits": "spread around the other views",
+            "Both operators have one span (Theorem 3.1), shapes": "spread around the other views",
+        },
+        {"images": 60},
+    ),
+    "fig7": Table(
+        {
+            "Ansatz: the class and pixel eigenvalues come close": "no ansatz",
+            "Ansatz: the smallest eigenvalue goes to 0": "no ansatz",
+            "Two sampled augmentations: class and pixel modes come closer (forms at their vectors)": (
+                "all augmentations seen"
+            ),
+            "Two sampled augmentations: second and third eigenvalue come closer": "class and look alike",
+            "Two sampled augmentations: the smallest eigenvalue is near 0": "instance and class",
+            "Two sampled augmentations: so is the form at the last vector": "all augmentations seen",
+            "Two sampled augmentations of real images: second and third mode come closer (forms at their functions), "
+            "digits": "all augmentations seen",
+            "Two sampled augmentations of real images: second and third mode come closer (forms at their functions), "
+            "shapes": "all augmentations seen",
+            "Few augmentations lose class information, four instances": "all augmentations seen",
+            "Few augmentations lose class information, digits": "all augmentations seen",
+            "Few augmentations lose class information, shapes": "all augmentations seen",
+            "More than two augmentations recover some of it, four instances": "two seen as many",
+            "More than two augmentations recover some of it, digits": "two seen as many",
+            "More than two augmentations recover some of it, shapes": "two seen as many",
+        },
+        {"images": 150, "samples": 60},
+    ),
+    "toyB4": Table(
+        {
+            "Weak orthogonalisation: the rows become parallel, from scale 0.01": "weak is strong",
+            "Weak orthogonalisation: the rows become parallel, from scale 0.0001": "weak is strong",
+            "Rows become parallel from scale 0.3 too, which is not small": "one scale",
+            "Strong orthogonalisation: the rows become orthogonal": "strong is weak",
+            "Weak orthogonalisation: rows end on the leading mode, from scale 0.01": "weak is strong",
+            "Weak orthogonalisation: rows end on the leading mode, from scale 0.0001": "weak is strong",
+            "Rows end on the leading mode from scale 0.3 too, which is not small": "one scale",
+            "The smaller the initialisation, the fewer rows find the second mode": "one scale",
+            "Strong orthogonalisation: both modes are learned": "strong is weak",
+            "Invariance is reached either way": "slow flow",
+        },
+        {"draws": 50, "long": 20.0},
+    ),
+    "equations": Table(
+        {
+            "Eq. 38: without orthogonalisation all modes of a row have one time of their own": "off-diagonal always",
+            "Under strong orthogonalisation they do not": "off-diagonal never",
+            "Eq. 41: the loss at the scaled eigenvectors is that of the eigenvalues left out": (
+                "Eq. 41 without cross term"
+            ),
+            "Eq. 41: it stands still there": "gradient of half the graph",
+            "Eq. 41: other embeddings have a larger loss": "a loss that likes others",
+            "Eq. 41: the minimiser spans the leading eigenfunctions": "eigenfunctions of the images",
+            "Eqs. 42 and 43: the loss is covariance, variance and invariance": "no variance term",
+            "Eq. 44: invariance pulls to the mean over the augmentations": "invariance once",
+        }
+    ),
+}
