@@ -18,6 +18,7 @@ from pipeline.engine import jobs, times
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import IN_PLACE, State, States
 from pipeline.errors import UserError
+from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node
 
 

@@ -51,8 +51,8 @@ def simulate(
         delta: That it keeps neither.
         augmentations: Draws per image.
         samples: Sampled graphs of four instances behind the figure.
-        replications: How many of them, the first, stand in the records. Of graphs of images a quarter, two or more, each of
-            its own images.
+        replications: How many of them, the first, stand in the records. Of graphs of images a quarter, two or more,
+            each of its own images.
         images: Images of digits and of shapes.
         crop: Side of their crops, pixels of 8.
         seed: Of samples, and of the first images; the next have the next.
