@@ -224,7 +224,7 @@ class Notes:
 def notes(monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
     """Runs on the CPU capture with :class:`Notes`."""
     recorder = type("Fresh", (Notes,), {"log": []})
-    monkeypatch.setattr(pretrain, "Steps", functools.partial(StepRunner, recorder=recorder))
+    monkeypatch.setattr(pretrain, "StepRunner", functools.partial(StepRunner, recorder=recorder))
     return recorder
 
 

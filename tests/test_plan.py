@@ -385,7 +385,7 @@ def test_another_kind_replaces_a_component_and_the_same_changes_it():
 def test_params_of_components_are_read_from_their_source_without_importing_them(tmp_path):
     (tmp_path / "objectives").mkdir()
     (tmp_path / "objectives/mine.py").write_text(
-        "import a_library_that_is_not_there\nABSENT = {'later': 1}\n"
+        "import a_library_that_is_not_there\nDEFAULT_BEFORE = {'later': 1}\n"
         "def loss(predictions, targets, *, weight: float = 1.0, later: int = 1, must: str): ...\n"
     )
     found = components.resolve("objective", {"kind": "mine", "must": "x", "weight": 2}, "here", tmp_path)

@@ -111,7 +111,7 @@ def test_seeds_that_take_turns_have_the_bytes_of_each_alone(
     expected = alone(spec, wanted, tmp_path / "a", data)
     if captured:
         recorder = type("Fresh", (Notes,), {"log": []})
-        monkeypatch.setattr(pretrain, "Steps", functools.partial(StepRunner, recorder=recorder))
+        monkeypatch.setattr(pretrain, "StepRunner", functools.partial(StepRunner, recorder=recorder))
     assert train(of_seeds(spec, wanted, tmp_path / "b", data)) == expected
     assert expected[3] != expected[4]
     if captured:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
             "basis": basis,
             "specs": {config: {"data": run.data, "milestones": sorted(run.milestones), **run.run}
                       for config, run in plan.runs.items()},
-            "datasets": {identity: data.leaves for identity, data in plan.data.items()},
+            "datasets": {identity: data.params for identity, data in plan.data.items()},
             "measures": plan.measures,
         }  # fmt: skip
         print(json.dumps(shown, indent=1, default=sorted))

@@ -59,6 +59,8 @@ class Executor:
         self.store = Store(workspace.root)
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
+        self._unasked = ""
+        """Why the remote could not be asked, if it could not."""
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Bring all nodes into place.
@@ -202,6 +204,8 @@ class Executor:
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
         self._check_code(key_files)
+        for folder in {self.workspace.payload(task.node) for task in tasks}:
+            files.writable(folder if first.node.family == "artifact" else folder.parent)
         outlines.keep(self.store, key_files)
         # Every training and every measurement has a folder of its own, so that it goes on without the others.
         trains = first.node.family == "pretrain"
@@ -279,9 +283,11 @@ class Executor:
         folder = self.workspace.payload(node)
         missing = {name: entry for name, entry in outputs.items() if not is_as_written(folder / name, entry)}
         if missing and not (self._obtain(missing) and self.store.fetch(missing, folder)):
+            lost = f"{folder / next(iter(missing))}: {reader.name} reads it, and it is neither in place as its receipt "
+            if self._unasked:  # what could not be asked may have it: nobody need make it again
+                raise UserError(f"{lost}says nor in the store; {self._unasked}; then the same command")
             raise UserError(
-                f"{folder / next(iter(missing))}: {reader.name} reads it, and it is neither in place as its receipt "
-                f"says nor in the store or its remote; to make it again: rm {node.receipt}, and the same command"
+                f"{lost}says nor in the store or its remote; to make it again: rm {node.receipt}, and the same command"
             )
         return folder
 
@@ -296,6 +302,7 @@ class Executor:
             fetch(self.workspace.root, sorted(lacking))
         except (UserError, ImportError) as error:
             # a remote that is away is no reason not to compute, nor is a machine that has no DVC
+            self._unasked = str(error)
             print(error, file=sys.stderr)
         return self.store.has(outputs)
 
@@ -357,14 +364,14 @@ class Executor:
             # Only some figures have one, so Snakemake does not remove it: none may stay of an earlier drawing.
             self.workspace.path(f"{node.name}.gif").unlink(missing_ok=True)
             for name in files.listing(source):
-                (source / name).replace(target / name)
+                files.move(source / name, target / name)
             return
         old = None
         if target.exists():
-            old = self._folder(f"old-{os.getpid()}-{time.time_ns()}")
-            target.rename(old / "payload")
+            old = target.with_name(f".{target.name}.{os.getpid()}-{time.time_ns()}.old")
+            target.rename(old)
         target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
+        files.move(source, target)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
 

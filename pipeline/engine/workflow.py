@@ -25,6 +25,9 @@ from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
+SUFFIXES = (".csv", ".json", ".md", ".png", ".pdf", ".gif")
+"""What the files of artifacts end in, and their short names."""
+
 _VIEW = re.compile(r"results/[^/]+/(scorecard\.csv|scorecard\.md|metrics\.json)")
 """Views of a whole edition."""
 
@@ -36,10 +39,12 @@ class Command:
     Attributes:
         targets: What the user asked for; empty for the default target.
         submitted: Whether another Snakemake has called this one, for jobs of its own.
+        dry: Whether nothing is to be done but told.
     """
 
     targets: tuple[str, ...] = ()
     submitted: bool = False
+    dry: bool = False
 
 
 class Workflow:
@@ -65,7 +70,8 @@ class Workflow:
         states = States(Plan(self.catalogue, self.requests), self.workspace)
         self.jobs = jobs.jobs_of(states)
         self.notices = sync_key_files(states, self.jobs.values())
-        self._relink()
+        if not command.dry:
+            self._relink()
 
     def _requests(self, targets: Sequence[str]) -> list[Request]:
         """The artifacts to plan: those that the targets name, all of the scale where a target names none."""
@@ -91,18 +97,22 @@ class Workflow:
         return requests
 
     def _relink(self) -> None:
-        """Remove short names that point into another edition or nowhere, or that an editor has replaced by a file:
-        Snakemake would take them for up to date."""
+        """Remove short names that point into another edition or nowhere: Snakemake would take them for up to date. A
+        file in the place of one is somebody's work, and is moved aside; files of other kinds are nobody's business."""
         if self.workspace.lock:
             return
         for request in self.requests:
             short = self.catalogue.short(request)
             if short is None or request.edition != self.catalogue.options.edition():
                 continue
-            for link in self.workspace.path("results").glob(f"{request.artifact}.*"):
+            for suffix in SUFFIXES:
+                link = self.workspace.path(f"results/{request.artifact}{suffix}")
                 if not link.is_symlink():
-                    self.notices.append(f"results/{link.name} is not the link that was written")
-                    link.unlink()
+                    if link.is_file():
+                        aside = _aside(link)
+                        self.notices.append(
+                            f"results/{link.name} is not the link that was written, and is kept as results/{aside.name}"
+                        )
                 elif str(link.readlink()) != self.link(link.name) or not link.exists():
                     link.unlink()
 
@@ -157,6 +167,15 @@ class Workflow:
         return find
 
 
+def _aside(path: Path) -> Path:
+    """Move a file to a name beside it that nothing has."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.edited-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return aside
+
+
 def typed() -> Command:
     """Read the command line with snakemake's own parser: its workflow object does not know the targets yet while the
     Snakefile is parsed."""
@@ -166,7 +185,7 @@ def typed() -> Command:
         _, arguments = parse_args(sys.argv[1:])
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything
-    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs))
+    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), bool(arguments.dryrun))
 
 
 def read(config: dict[str, Any]) -> Workflow:

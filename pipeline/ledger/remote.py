@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import UserError
@@ -21,7 +22,7 @@ def fetch(root: Path, objects: Iterable[str], remote: str | None = None) -> int:
         UserError: There is no remote of that name, or it cannot be read.
     """
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc_data.hashfile.hash_info import HashInfo
 
@@ -30,8 +31,29 @@ def fetch(root: Path, objects: Iterable[str], remote: str | None = None) -> int:
         with Repo(str(root)) as repo:
             if remote is None and not repo.config["core"].get("remote"):
                 return 0
+            there = repo.cloud.get_remote_odb(remote)
+            folder = Path(there.path).parent.parent if there.fs.protocol == "local" else None
+            if folder is not None and not folder.is_dir():
+                raise NotADirectoryError(f"{folder} is not there: not mounted, or nothing was pushed yet")
             return len(repo.cloud.pull(wanted, remote=remote).transferred)
     except NotDvcRepoError:
         return 0
-    except (DvcException, OSError) as error:
-        raise UserError(f"remote {remote or '(default)'}: {error}; type: dvc remote list") from None
+    except Exception as error:  # every kind of remote has its own
+        raise UserError(f"remote {remote or '(default)'}: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    """Why a remote could not be read, and what to type: that it is away does not mean that it lacks anything."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    lacking = next((found for found in _causes(error) if isinstance(found, ModuleNotFoundError)), None)
+    needed = re.search(r"requires ['\"]?(dvc[\w-]+(?:\[\w+\])?)|pip install ['\"]?(dvc[\w-]*(?:\[\w+\])?)", text)
+    if lacking is not None or needed or type(error).__name__ == "RemoteMissingDepsError":
+        name = next((group for group in needed.groups() if group), "dvc[s3]") if needed else "dvc[s3]"
+        return f"its plugin is not installed; type: pip install '{name}' (or [gs], [azure], [ssh], as its address says)"
+    return f"it could not be asked ({text}), which says nothing about what it holds; type: dvc remote list"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.artifacts import formats
 from pipeline.artifacts.rows import same
 from pipeline.errors import UserError, nearest
 from pipeline.provenance.differences import dumped
@@ -98,7 +99,7 @@ class Listing:
         writer.writerow(columns)
         for run in self.runs:
             also = {"wanted_epochs": run.wanted[-1], "detail": run.detail}
-            writer.writerow([_text(also.get(name, self.value(run, name))) for name in columns])
+            writer.writerow([formats.cell(_text(also.get(name, self.value(run, name)))) for name in columns])
         return out.getvalue()
 
     def data(self) -> list[dict[str, Any]]:
@@ -142,7 +143,7 @@ class Listing:
 
     def _varying(self) -> tuple[list[str], list[str]]:
         """Params that tell the runs apart, the most telling first; and the others with their values."""
-        params = [name for name in self.params if any(name in run.leaves for run in self.runs)]
+        params = [name for name in self.params if any(name in run.params for run in self.runs)]
         groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
         constant = [
             f"{name} {_text(self.runs[0].params[name]) or 'null'}" for name in params if len(set(groups[name])) == 1
