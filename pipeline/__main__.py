@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
+from typing import Any, TextIO
 
 from pipeline import commands
 from pipeline.errors import UserError, explain
@@ -23,9 +25,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Plain:
+    """Standard output for a terminal: what comes from records, servers and file names must not move its cursor."""
+
+    _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)], "?")
+    _CONTROLS |= {ord(letter): letter for letter in "\n\t"}
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Write text without control characters, but for line ends and tabulators."""
+        self._out.write(text.translate(self._CONTROLS))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
+
+
 def main() -> int:
     """Run one command; what goes wrong by the user's hand or the machine's ends in one line."""
     arguments = _parser().parse_args()
+    with contextlib.redirect_stdout(_Plain(sys.stdout)):
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         return arguments.run(arguments) or 0
     except UserError as error:

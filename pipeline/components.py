@@ -322,21 +322,43 @@ def _told(annotation: str) -> str:
     return annotations.told(annotation)
 
 
+EXTENSION = "pipeline_extension"
+"""First part of the names of modules from a user's own folder."""
+
+
 def load(path: Path) -> ModuleType:
-    """Import the component in ``path``: as a module of the package, or from the user's own folder."""
+    """Import the component in ``path``: as a module of the package, or from the user's own folder.
+
+    Raises:
+        UserError: A module that it imports is not installed.
+    """
     path = path.resolve()
     try:
-        name = ".".join(("pipeline", *path.relative_to(PACKAGE.resolve()).with_suffix("").parts))
-    except ValueError:
-        name = f"pipeline_extension.{path.parent.name}.{path.stem}"
-        if name not in sys.modules:
-            spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, str(path)))
-            assert spec is not None and spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[name] = module
+        if path.is_relative_to(PACKAGE.resolve()):
+            return importlib.import_module(
+                ".".join(("pipeline", *path.relative_to(PACKAGE.resolve()).with_suffix("").parts))
+            )
+        return _theirs(path)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.split(".")[0] == "pipeline":
+            raise
+        what = error.name.split(".")[0]
+        raise UserError(f"{path}: imports {what}, which is not installed here; type: pip install {what}") from error
+
+
+def _theirs(path: Path) -> ModuleType:
+    name = f"{EXTENSION}.{path.parent.name}.{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, str(path)))
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
             spec.loader.exec_module(module)
-        return sys.modules[name]
-    return importlib.import_module(name)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 def make(path: Path, spec: Mapping[str, Any], *args: Any, **context: Any) -> Any:

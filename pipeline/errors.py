@@ -12,7 +12,14 @@ class UserError(Exception):
     """Bad input. Its text is one line: the file, the key, what was expected, what to type next."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(plain(" ".join(str(message).split()), 10**6))
+
+
+def plain(text: object, longest: int = 200) -> str:
+    """Text from elsewhere (a record, a server, a file's name) for a terminal: one line, nothing that moves the cursor,
+    not endless."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in str(text))
+    return shown if len(shown) <= longest else f"{shown[:longest]}..."
 
 
 def brief(value: Any, said: Callable[[Any], str] = repr, most: int = 60) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from pipeline.errors import UserError
 
 _FICLONE = 0x40049409
 _CHUNK = 1 << 22
@@ -51,9 +56,22 @@ def write_if_different(path: Path, text: str) -> bool:
 def read_json(path: Path) -> Any:
     """Content of a JSON file, or None where there is none or it does not parse."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse(path.read_bytes())
+    except OSError:
         return None
+
+
+def parse(content: bytes) -> Any:
+    """Value of JSON in UTF-8, or None where it does not parse, nests beyond measure, or has half a character in it
+    (a lone surrogate), which nothing could write down again."""
+    try:
+        text = content.decode("utf-8")
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -99,6 +117,78 @@ def clone(source: Path, target: Path) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file or folder to a name that is free, or a file over a file: whole or not at all, also from one file
+    system to another, where it is copied beside the target first.
+
+    Raises:
+        OSError: ``target`` cannot be written; ``source`` is still there.
+    """
+    try:
+        source.replace(target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if source.is_dir():
+            shutil.copytree(source, part)
+        else:
+            shutil.copyfile(source, part)
+        part.replace(target)
+    except BaseException:
+        discard(part)
+        raise
+    discard(source)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder, as far as that is possible; a link is removed and not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def writable(folder: Path) -> None:
+    """Make a folder, and see that files can be made in it, before any work is done that would be lost otherwise.
+
+    Raises:
+        OSError: They cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def ours(path: Path, starts: bytes, holds: bytes, what: str) -> None:
+    """Refuse to write over what is not a file of the kind that is about to be written.
+
+    Args:
+        path: Where to.
+        starts: First bytes of every file of this kind.
+        holds: What stands somewhere in its first or last 64 kB.
+        what: The kind, for the message.
+
+    Raises:
+        UserError: Something else is there.
+    """
+    try:
+        if not path.exists():
+            return
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
+            head = file.read(1 << 16)
+            file.seek(max(file.seek(0, os.SEEK_END) - (1 << 16), 0))
+            found = head + file.read()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; name another file") from None
+    if not (found.startswith(starts) and holds in found):
+        kind = "a folder" if path.is_dir() else "a file, and no earlier " + what
+        raise UserError(f"{path}: {kind}: it is not written over; name another file, or remove this one")
 
 
 def listing(folder: Path) -> list[str]:

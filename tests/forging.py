@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from typing import Any
 from pipeline import files
 from pipeline.artifacts import table
 from pipeline.ledger import receipt
-from pipeline.sharing import writer
+from pipeline.provenance.chain import Chain, walk
+from pipeline.sharing import index_page, writer
 from pipeline.work import Work
 
 Members = dict[str, bytes]
@@ -101,6 +103,33 @@ def rebind(members: Members) -> None:
             members[f"results/mini/mini/{path.name}"] = path.read_bytes()
             found["outputs"][path.name] = entry(path.read_bytes())
     members[name] = files.dumps(found).encode()
+    repage(members)
+
+
+class Ledger:
+    """Members of a bundle, as a place to read receipts from."""
+
+    title = "members"
+
+    def __init__(self, members: Members) -> None:
+        self.members = members
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a member."""
+        return self.members.get(path)
+
+
+def followed(members: Members) -> Chain:
+    """The chain of receipts behind a bundle's artifacts."""
+    return walk(Ledger(members), json.loads(members["manifest.json"])["artifacts"])
+
+
+def repage(members: Members) -> None:
+    """Make the page show what the members are now."""
+    own = ("manifest.json", "signature.sshsig", "index.html", "ro-crate-metadata.json")
+    rest = {name: content for name, content in members.items() if name not in own}
+    title = index_page.title(json.loads(members["manifest.json"])["artifacts"])
+    members["index.html"] = index_page.render(title, followed(members), rest)
 
 
 # -- cases; each returns the members that it touched
@@ -220,6 +249,14 @@ def key_edited(rng: random.Random, members: Members) -> list[str]:
     return [name]
 
 
+def page_edited(rng: random.Random, members: Members) -> list[str]:
+    """The page that people open first shows another number."""
+    text = members["index.html"].decode()
+    at = rng.choice([found.start() for found in re.finditer(r"(?<=>)\d", text)])
+    members["index.html"] = f"{text[:at]}{(int(text[at]) + 1) % 10}{text[at + 1 :]}".encode()
+    return ["index.html"]
+
+
 def everything(rng: random.Random, members: Members) -> list[str]:
     """A better score, and every receipt and the table made to match: only the root hash tells."""
     name = measurement_and_receipt(rng, members)[0]
@@ -228,9 +265,15 @@ def everything(rng: random.Random, members: Members) -> list[str]:
 
 
 def beside(rng: random.Random, members: Members) -> list[str]:
-    """What no receipt binds: declarations, records of time and place, pages."""
+    """What no receipt binds: declarations, records of time and place, code that has not run."""
     name = rng.choice(
-        ["params/papers/mini.yaml", "Snakefile", "index.html", "ro-crate-metadata.json", "rules/tables.smk"]
+        [
+            "params/papers/mini.yaml",
+            "Snakefile",
+            "ro-crate-metadata.json",
+            "rules/tables.smk",
+            "pipeline/site/sparkline.py",
+        ]
     )
     members[name] += b" "
     return [name]
@@ -238,7 +281,7 @@ def beside(rng: random.Random, members: Members) -> list[str]:
 
 INSIDE = (
     measurement, measurement_and_receipt, measurement_up_to_the_table, runs_swapped, receipts_swapped, receipt_edited,
-    table_edited, dropped, added, source_edited, key_edited,
+    table_edited, dropped, added, source_edited, key_edited, page_edited,
 )  # fmt: skip
 """Found by what is inside."""
 OUTSIDE = (everything, beside)

@@ -266,7 +266,7 @@ def test_a_bundle_carries_it_and_verify_draws_it_again(theirs):
         declared.write_text(re.sub(rf"(draw|simulation|kind): {name}\b", rf"\1: theirs/{name}", declared.read_text()))
     theirs.snakemake(f"{MOVING}.csv", *CONFIG)
     theirs.pipeline("bundle", f"{MOVING}.csv", "-o", "moving.zip", *CONFIG)
-    told = theirs.pipeline("verify", "moving.zip").stdout
+    told = theirs.pipeline("verify", "moving.zip", check=False).stdout
     assert "the same bytes (csv, gif, json, md, pdf, png)" in told and "NOT verified" not in told
 
 

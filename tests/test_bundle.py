@@ -10,10 +10,12 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import forging
 import pytest
 from conftest import DUEL, Project
 
 from pipeline.sharing import collect
+from pipeline.site import tables
 
 CITATION = "cff-version: 1.2.0\ntitle: t\nlicense: MIT\nauthors: [{name: somebody}]\n"
 
@@ -38,7 +40,7 @@ def test_a_bundle_holds_the_closure_and_prints_its_root(built: Project):
     assert manifest["files"].keys() == files - {"manifest.json"}
     for name, entry in manifest["files"].items():
         assert entry == {"sha256": hashlib.sha256(found[name]).hexdigest(), "size": len(found[name])}, name
-    root = hashlib.sha256(found["manifest.json"]).hexdigest()
+    root = forging.followed(found).root()
     assert f"root hash {root}" in done.stdout and f"--expect {root}" in done.stdout
     assert manifest["artifacts"] == ["results/mini/mini/duel"]
     receipts = [n for n in files if n.startswith("receipts/") and not n.endswith(".execution.json")]
@@ -153,7 +155,8 @@ def test_a_folder_of_theirs_goes_along(built: Project, tmp_path):
     keys = [json.loads(c) for n, c in found.items() if n.startswith("keys/pretrain/") and n.endswith(".json")]
     assert {key["components"]["objective"] for key in keys} == {"extend/objectives/bend.py"}
     assert not any(str(theirs).encode() in content for content in found.values())
-    done = built.pipeline("verify", "early.zip")
+    digest = hashlib.sha256((built.root / "early.zip").read_bytes()).hexdigest()
+    done = built.pipeline("verify", "early.zip", "--expect", digest)
     assert "verified\n" in done.stdout and "NOT" not in done.stdout
 
 
@@ -162,7 +165,11 @@ def test_several_artifacts_in_one_bundle(built: Project):
     built.pipeline("bundle", DUEL, "mini/early", "-o", "both.zip", "--config", "scale=mini")
     manifest = json.loads(members(built.root / "both.zip")["manifest.json"])
     assert manifest["artifacts"] == ["results/mini/mini/duel", "results/mini/mini/early"]
-    assert built.pipeline("verify", "both.zip").stdout.count("computed again") == 2
+    told = built.pipeline("verify", "both.zip", check=False)
+    assert told.returncode == 3 and told.stdout.count("computed again") == 2
+    audited = json.loads(built.pipeline("audit", DUEL, "--json", "--config", "scale=mini").stdout)
+    told = built.pipeline("verify", "both.zip", "--expect", audited["root"], check=False)
+    assert told.returncode == 3 and "results/mini/mini/duel, which it anchors, and of nothing else" in told.stdout
 
 
 class _Page(html.parser.HTMLParser):
@@ -187,8 +194,10 @@ def test_the_page_for_people_needs_nothing_else(built: Project):
         for name in ("src", "href"):
             assert attributes.get(name, "data:").startswith("data:")
     assert "One against the other" in page.text and "python -m pipeline verify" in page.text and "direct" in page.text
-    mean = (built.root / DUEL).read_text().splitlines()[1].split(",")
-    assert mean[8 if len(mean) > 8 else -1] in page.text
+    report = json.loads((built.root / DUEL).with_suffix(".json").read_text())
+    grid = tables.grid(report)
+    shown = [cell.text for _, cells in grid.lines for cell in cells]
+    assert len(shown) == 4 and all(text in page.text for text in shown), "as the site shows it"
 
 
 def test_a_name_that_some_systems_cannot_have_is_refused(built: Project):

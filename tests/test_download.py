@@ -612,3 +612,126 @@ def test_gzip_that_is_no_tar(tmp_path):
     (tmp_path / "x.tgz").write_bytes(gzip.compress(b"not a tar archive" * 100))
     with pytest.raises(archives.ArchiveError, match="damaged"):
         archives.unpack(tmp_path / "x.tgz", tmp_path / "out")
+
+
+# -- answers that end wrongly, or never
+
+
+@dataclass
+class Raw:
+    """A server that says what it is told, byte by byte.
+
+    Attributes:
+        head: Status line and headers.
+        pieces: What follows; an endless generator is fine.
+    """
+
+    head: bytes
+    pieces: object
+    asked: int = 0
+
+
+@contextlib.contextmanager
+def saying(raw: Raw) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.2)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    continue
+                raw.asked += 1
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(raw.head)
+                    for piece in raw.pieces():
+                        if over.is_set():
+                            break
+                        connection.sendall(piece)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/set.bin"
+        over.set()
+        thread.join()
+
+
+def test_an_answer_without_a_length_that_breaks_off_is_not_the_file(tmp_path):
+    with saying(Raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", lambda: iter([BODY[:1000]]))) as url:
+        with pytest.raises(TransferError, match="broke after 1,000 bytes"):
+            transfer(url, tmp_path / "set.bin.part", **QUICK)
+        assert transfer(url, tmp_path / "known.part", size=1000, **QUICK) is False
+
+
+def test_an_answer_in_chunks_ends_where_it_says(tmp_path):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with saying(Raw(head, lambda: iter([b"5\r\nhello\r\n", b"0\r\n\r\n"]))) as url:
+        transfer(url, tmp_path / "a.part", **QUICK)
+    assert (tmp_path / "a.part").read_bytes() == b"hello"
+    with saying(Raw(head, lambda: iter([b"5\r\nhello\r\n"]))) as url, pytest.raises(TransferError):
+        transfer(url, tmp_path / "b.part", **QUICK)
+
+
+@pytest.mark.parametrize("head", [b"Connection: close", b"Transfer-Encoding: chunked"])
+def test_an_answer_without_end_is_cut(tmp_path, monkeypatch, head):
+    def endless():
+        while True:
+            yield (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") if b"chunked" in head else b"x" * 0x8000
+
+    part = tmp_path / "a.part"
+    with saying(Raw(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n", endless)) as url:
+        with pytest.raises(TransferError, match="more than the 100,000 bytes"):
+            transfer(url, part, size=100_000, **QUICK)
+        assert part.stat().st_size <= 100_000
+        monkeypatch.setattr("pipeline.data.download.LARGEST", 200_000)
+        with pytest.raises(TransferError, match="more than the 200,000 bytes"):
+            transfer(url, tmp_path / "b.part", **QUICK)
+        assert (tmp_path / "b.part").stat().st_size <= 200_000
+
+
+def test_two_bytes_a_second_are_no_download(tmp_path):
+    def dripping():
+        while True:
+            yield b"x"
+            threading.Event().wait(0.05)
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    with saying(Raw(head, dripping)) as url, pytest.raises(TransferError, match="too slowly"):
+        transfer(url, tmp_path / "a.part", timeout=0.3, tries=1, pause=0.01, resume=False)
+
+
+def test_a_planted_link_is_not_followed(server, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for planted in ("a.part", "dangling.part"):
+        (tmp_path / planted).symlink_to(victim if planted[0] == "a" else tmp_path / "nowhere")
+        with pytest.raises(TransferError, match="a link or no plain file"):
+            transfer(server.url, tmp_path / planted, **QUICK)
+    assert victim.read_bytes() == b"precious" and not (tmp_path / "nowhere").exists()
+    os.mkfifo(tmp_path / "pipe.part")
+    with pytest.raises(TransferError, match="no plain file"):
+        transfer(server.url, tmp_path / "pipe.part", **QUICK)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_an_archive_bomb_is_not_unpacked(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(archives, "RATIO", 10)
+    path, content = tmp_path / f"bomb{suffix}", b"\0" * (4 << 20)
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x", content)
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            info = tarfile.TarInfo("x")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    with pytest.raises(archives.ArchiveError, match="bomb"):
+        archives.unpack(path, tmp_path / "out")
+    monkeypatch.setattr(archives, "RATIO", 1100)
+    archives.unpack(path, tmp_path / "whole")
+    monkeypatch.setattr(archives, "MEMBERS", 0)
+    with pytest.raises(archives.ArchiveError, match="more than 0 files"):
+        archives.unpack(path, tmp_path / "many")

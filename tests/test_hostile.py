@@ -20,8 +20,8 @@ import forging
 import pytest
 from conftest import DUEL, Project
 
-from pipeline.sharing import member_checks, names, sandbox
-from pipeline.sharing.archive import Refused
+from pipeline.sharing import member_checks, names, sandbox, writer
+from pipeline.sharing.archive import Archive, Refused
 from pipeline.sharing.sources import fingerprint
 from pipeline.sharing.verify import verify
 
@@ -579,3 +579,56 @@ def test_the_command_line_refuses_in_one_line(small: Path, tmp_path):
     )  # fmt: skip
     assert done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1 and "refused" in done.stderr
     assert not (tmp_path.parent / "evil.json").exists() and not list(tmp_path.glob("evil*"))
+
+
+def told_twice(path: Path, **changes: int) -> None:
+    """Give a zip the end that large ones have, which repeats what the short one says; some of it changed."""
+    content = path.read_bytes()
+    at, end = len(content) - 22, list(struct.unpack("<4s4H2IH", content[-22:]))
+    told = {"disk": 0, "first": 0, "here": end[3], "all": end[4], "size": end[5], "start": end[6]} | {
+        name: value for name, value in changes.items() if name not in ("place", "disks", "length")
+    }
+    full = struct.pack("<4sQ2H2I4Q", b"PK\6\6", changes.get("length", 44), 45, 45, *told.values())
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, changes.get("place", at), changes.get("disks", 1))
+    path.write_bytes(content[:at] + full + locator + content[at:])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"disk": 1}, {"first": 1}, {"here": 1}, {"all": 1}, {"here": 1, "all": 1}, {"size": 0}, {"start": 1},
+        {"place": 0}, {"disks": 2}, {"length": 45},
+    ],
+)  # fmt: skip
+def test_an_archive_whose_end_tells_two_stories_is_refused(tmp_path, changes):
+    path = tmp_path / "two.zip"
+    members = {"manifest.json": b"{}\n", "README.md": b"text\n", "params/a.yaml": b"a: 1\n"}
+    writer.write(path, members)
+    whole = path.read_bytes()
+    told_twice(path)
+    assert sorted(Archive(path)) == sorted(members), "told twice alike is no harm"
+    path.write_bytes(whole)
+    told_twice(path, **changes)
+    with pytest.raises(Refused):
+        Archive(path)
+
+
+def test_a_member_whose_sizes_tell_two_stories_is_refused(tmp_path):
+    """The list has one size, the member's own header says that the true one is in an extra field with another."""
+    path = tmp_path / "two.zip"
+    writer.write(path, {"manifest.json": b"{}\n"})
+    content = bytearray(path.read_bytes())
+    _, _, _, _, _, _, _, packed, size, length, extra = struct.unpack("<4s5H3I2H", content[:30])
+    assert not extra
+    for told in (packed, packed + 1):
+        own = struct.pack("<2H2Q", 1, 16, size, told)
+        head = content[:18] + struct.pack("<2I2H", 0xFFFFFFFF, 0xFFFFFFFF, length, len(own)) + content[30 : 30 + length]
+        rest = bytearray(content[30 + length :])
+        start = struct.unpack("<I", rest[-6:-2])[0] + len(own)
+        rest[-6:-2] = struct.pack("<I", start)
+        path.write_bytes(bytes(head) + own + bytes(rest))
+        if told == packed:
+            assert list(Archive(path)) == ["manifest.json"]
+        else:
+            with pytest.raises(Refused, match="two sizes"):
+                Archive(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,23 @@ def spread(mean: float, std: float | None, unit: str = "") -> str:
     return f"{mean:.{decimals}f} ± {std:.{decimals}f}"
 
 
+def cell(value: Any) -> Any:
+    """A value for a CSV file: text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV file with a header, lines that end in a newline, and quotes only where they are needed."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -51,8 +63,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a page that ends in one newline."""
-    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    """Write a page in Markdown that ends in one newline; what looks like HTML in it is text."""
+    shown = re.sub(r"(?<!\\)<(?=[A-Za-z/!?])", r"\\<", text.rstrip("\n"))
+    path.write_text(shown + "\n", encoding="utf-8")
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

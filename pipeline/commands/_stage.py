@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 HELP = "what snakemake calls: the {stage} stages of a job"
 
@@ -12,8 +13,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="jobs/RULE/NAME.done of jobs, or receipts of nodes")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Bring the nodes of jobs, or those of the given receipts, into place."""
+    from pipeline.errors import UserError
+
+    try:
+        _run(arguments)
+    except (UserError, OSError, SyntaxError, UnicodeDecodeError):
+        raise  # told in a line by whoever called
+    except Exception as error:
+        from pipeline.commands import _theirs
+
+        told = _theirs.told(error)
+        if told is None:
+            raise
+        print(told, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
     from pipeline.engine import jobs
     from pipeline.engine.executor import Executor
     from pipeline.ledger.workspace import Node, Workspace

@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.ledger.workspace import Workspace
     from pipeline.provenance import audit, views
 
+    if arguments.html:
+        files.ours(Path(arguments.html), b"<!doctype html>", b"<title>Audit of ", "page of an audit")
     known = _targets.catalogue(arguments.config)
     workspace = Workspace(Path.cwd())
     path, origin = _origin(workspace, arguments.path, known)

@@ -32,4 +32,5 @@ def run(arguments: argparse.Namespace) -> None:
     signed = ", signed" if arguments.sign else ""
     print(f"{made.path}: {made.count:,} files, {made.size / 1e6:.2f} MB{signed}")
     print(f"root hash {made.root}")
+    print(f"sha256 of the file {made.digest}")
     print(f"a reviewer types: python -m pipeline verify {made.path.name} --expect {made.root}")

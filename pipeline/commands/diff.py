@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.ledger.store import Store
     from pipeline.site import diff_page
 
+    if arguments.html:
+        files.ours(Path(arguments.html), b"<!doctype html>", b"<h1>Results: A is ", "page of a comparison")
     root = Path.cwd()
     store = Store(root)
     known = _targets.catalogue(arguments.config)

@@ -10,6 +10,9 @@ from pipeline.commands import _targets
 
 HELP = "list, or delete, what no current declaration and no committed receipt needs"
 
+_KEPT = ("data", "checkpoints", "measurements", "simulations", "results", "receipts", ".scratch")
+"""Folders that stay when they are empty: some are links to another disk."""
+
 _WHAT = {
     "payload": "folders of data sets, checkpoints and measurements",
     "receipt": "receipts of those",
@@ -22,17 +25,26 @@ _WHAT = {
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``gc``."""
     parser.add_argument("--delete", action="store_true", help="delete what is listed; without it nothing is touched")
+    parser.add_argument(
+        "--shared-cache",
+        action="store_true",
+        help="also objects in a cache outside this checkout: whatever other checkouts keep there is lost",
+    )
     _targets.add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """List what nothing needs, over all scales and flavours, and delete it if asked to."""
-    import shutil
-
+    from pipeline import files
+    from pipeline.ledger.store import Store
     from pipeline.ledger.workspace import Workspace
     from pipeline.provenance import garbage
 
-    found = garbage.collect(Workspace(Path.cwd()), _targets.catalogue(arguments.config))
+    workspace = Workspace(Path.cwd())
+    found = garbage.collect(workspace, _targets.catalogue(arguments.config), arguments.shared_cache)
+    store = Store(workspace.root).folder
+    if garbage.outside(workspace) and not arguments.shared_cache:
+        print(f"{store} lies outside this checkout, and others may use it: nothing in it is listed (--shared-cache)")
     for kind, text in _WHAT.items():
         these = [item for item in found if item.kind == kind]
         if not these:
@@ -47,17 +59,14 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{total:.1f} MB that nothing needs; to delete it: python -m pipeline gc --delete")
     else:
         for item in found:
-            if item.path.is_dir():
-                shutil.rmtree(item.path)
-            else:
-                item.path.unlink(missing_ok=True)
-            _prune(item.path.parent)
+            files.discard(item.path)
+            _prune(item.path.parent, [store, *map(workspace.path, _KEPT)])
         print(f"{total:.1f} MB deleted")
 
 
-def _prune(folder: Path) -> None:
-    """Remove folders that deleting has emptied."""
+def _prune(folder: Path, kept: list[Path]) -> None:
+    """Remove folders that deleting has emptied, below those that stay."""
     with contextlib.suppress(OSError):
-        while folder != Path.cwd():
+        while folder not in kept and any(top in folder.parents for top in kept):
             folder.rmdir()
             folder = folder.parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tarfile
 import zipfile
@@ -15,6 +14,11 @@ from typing import IO
 from tqdm import tqdm
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
+
+
+LARGEST, RATIO, MEMBERS = 1 << 40, 1100, 5_000_000
+"""Bytes and files that an archive may hold, and how many times its own size: nothing that gzip or zip packs is smaller
+than a thousandth."""
 
 
 class ArchiveError(Exception):
@@ -30,14 +34,21 @@ def unpack(archive: Path, folder: Path) -> None:
         ArchiveError: A member outside the folder, a link, a device, a name twice; a damaged archive.
     """
     try:
+        left = min(LARGEST, RATIO * archive.stat().st_size + (1 << 20))
         with _members(archive) as members:
-            for name, opened in tqdm(
-                members, f"unpack {archive.name}", unit=" files", delay=3, leave=False, file=sys.stderr
+            for count, (name, opened) in enumerate(
+                tqdm(members, f"unpack {archive.name}", unit=" files", delay=3, leave=False, file=sys.stderr)
             ):
+                if count >= MEMBERS:
+                    raise ArchiveError(f"it holds more than {MEMBERS:,} files")
                 target = folder.joinpath(*_inside(name).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with opened() as source, target.open("xb") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
+                    while piece := source.read(1 << 20):
+                        left -= len(piece)
+                        if left < 0:
+                            raise ArchiveError("it unpacks to far more than it takes up (an archive bomb)")
+                        sink.write(piece)
     except FileExistsError as error:
         raise ArchiveError(f"it holds {error.filename!r} twice") from None
     except (NotADirectoryError, IsADirectoryError) as error:
@@ -71,7 +82,13 @@ def _members(archive: Path) -> Iterator[Iterator[Member]]:
 
 
 def _zip_members(opened: zipfile.ZipFile) -> Iterator[Member]:
+    seen: set[str] = set()
     for info in opened.infolist():
+        if info.filename in seen:
+            raise ArchiveError(f"it holds {info.filename!r} twice")
+        seen.add(info.filename)
+        if info.flag_bits & 1:
+            raise ArchiveError(f"its member {info.filename!r} is encrypted")
         if (info.external_attr >> 16) & 0o170000 == 0o120000:
             raise ArchiveError(f"its member {info.filename!r} is a link")
         if not info.is_dir():

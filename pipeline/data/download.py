@@ -15,6 +15,12 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 CHUNK = 1 << 18
+LARGEST = 1 << 40
+"""Bytes beyond which nothing is written, where no size is known: an answer may have no end."""
+
+SLOWEST = 1000.0
+"""Bytes per second; at this pace a data set takes weeks."""
+
 _AGAIN = {408, 425, 429, 500, 502, 503, 504}  # statuses after which another attempt makes sense
 
 
@@ -35,6 +41,7 @@ def transfer(
     timeout: float = 30.0,
     tries: int = 4,
     pause: float = 1.0,
+    slowest: float = SLOWEST,
 ) -> bool:
     """Fetch ``url`` into ``part``, going on from what is there already if the server can (HTTP ranges).
 
@@ -50,6 +57,7 @@ def transfer(
         timeout: Seconds without a byte after which an attempt is over.
         tries: Fruitless attempts in a row after which to give up.
         pause: Seconds before the second attempt; doubled each time.
+        slowest: Bytes per second below which an attempt is over, once it has had ``timeout`` seconds.
 
     Returns:
         Whether bytes from an earlier call are part of the file.
@@ -60,6 +68,7 @@ def transfer(
     """
     if not url.startswith(("http://", "https://")):
         raise TransferError(f"{url} is not an http address")
+    _plain_file(part)
     if not resume or (size is not None and _size(part) > size):
         part.unlink(missing_ok=True)
     continued = _size(part) > 0
@@ -79,12 +88,14 @@ def transfer(
                     # Without a checksum, only the server can say that the rest belongs to the same file.
                     validator = _validator(answer)
                     bar.total, bar.n = total or size, begin
-                    with part.open("r+b" if begin else "wb") as sink:
-                        sink.seek(begin)
-                        _copy(answer, sink, bar)
+                    most = size if size is not None else min(total or LARGEST, LARGEST)
+                    with _opened(part, begin) as sink:
+                        whole = _copy(answer, sink, bar, most - begin, _Pace(timeout, slowest))
                 expected = size if total is None else total
-                if expected is None or _size(part) == expected:
+                if (expected is None and whole) or _size(part) == expected:
                     return continued
+                if expected is None:
+                    raise _Passing(f"the connection broke after {_size(part):,} bytes")
                 raise _Passing(f"the connection closed after {_size(part):,} of {expected:,} bytes")
             except _Passing as reason:
                 now = _size(part)
@@ -134,20 +145,66 @@ def _range(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None
     return 0, int(length) if length and length.isdigit() else None
 
 
-def _copy(answer: http.client.HTTPResponse, sink: BinaryIO, bar: tqdm) -> None:
+def _copy(answer: http.client.HTTPResponse, sink: BinaryIO, bar: tqdm, most: int, pace: _Pace) -> bool:
+    """Write what comes, ``most`` bytes at most; whether the server has said that this was all."""
+    left = most
     while True:
         try:
-            block = answer.read(CHUNK)
+            block = answer.read1(CHUNK)
         except http.client.IncompleteRead as error:
-            sink.write(error.partial)
-            return
+            sink.write(error.partial[:left])
+            return False
         except (OSError, http.client.HTTPException) as error:
             sink.flush()
             raise _Passing(_plain(error)) from None
         if not block:
-            return
+            # An answer of no declared length ends when the connection does, for whatever reason.
+            return bool(answer.chunked) or answer.length == 0
+        if len(block) > left:
+            raise TransferError(f"the server sends more than the {most:,} bytes that were expected")
         sink.write(block)
+        left -= len(block)
         bar.update(len(block))
+        if pace.lagging(len(block)):
+            sink.flush()
+            raise _Passing("the server sends too slowly")
+
+
+class _Pace:
+    """Whether bytes come fast enough, over windows of ``timeout`` seconds.
+
+    Args:
+        timeout: Length of a window.
+        slowest: Bytes per second that must come in each.
+    """
+
+    def __init__(self, timeout: float, slowest: float) -> None:
+        self._window, self._slowest = timeout, slowest
+        self._since, self._count = time.monotonic(), 0
+
+    def lagging(self, count: int) -> bool:
+        """Note so many bytes; True where a window ends with fewer than it should have."""
+        self._count += count
+        passed = time.monotonic() - self._since
+        if passed < self._window:
+            return False
+        slow = self._count < self._slowest * passed
+        self._since, self._count = time.monotonic(), 0
+        return slow
+
+
+def _plain_file(part: Path) -> None:
+    """Refuse to write through a link that somebody has put there, or into a device."""
+    if part.is_symlink() or (part.exists() and not part.is_file()):
+        raise TransferError(f"{part} is a link or no plain file; remove it")
+
+
+def _opened(part: Path, begin: int) -> BinaryIO:
+    """The file that grows, at its end or from its beginning; never through a link."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (0 if begin else os.O_TRUNC)
+    sink = os.fdopen(os.open(part, flags, 0o666), "r+b")
+    sink.seek(begin)
+    return sink
 
 
 def _progress(part: Path, size: int | None) -> tqdm:

@@ -209,6 +209,8 @@ class Executor:
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
         self._check_code(key_files)
+        for folder in {self.workspace.payload(task.node) for task in tasks}:
+            files.writable(folder if first.node.family == "artifact" else folder.parent)
         outlines.keep(self.store, key_files)
         # Every training and every measurement has a folder of its own, so that it goes on without the others.
         trains = first.node.family == "pretrain"
@@ -379,13 +381,13 @@ class Executor:
                 # Only some figures have one, so Snakemake does not remove it: none may stay of an earlier drawing.
                 self.workspace.path(f"{node.name}.gif").unlink(missing_ok=True)
                 for name in files.listing(source):
-                    (source / name).replace(target / name)
+                    files.move(source / name, target / name)
                 return
             if target.exists():
                 old = self._folder(f"old-{os.getpid()}-{time.time_ns()}")
                 target.rename(old / "payload")
             target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
+            files.move(source, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 if old is not None and not target.exists():

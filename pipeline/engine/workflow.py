@@ -27,6 +27,9 @@ from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
+SUFFIXES = (".csv", ".json", ".md", ".png", ".pdf", ".gif")
+"""What the files of artifacts end in, and their short names."""
+
 _VIEW = re.compile(r"results/[^/]+/(scorecard\.csv|scorecard\.md|metrics\.json)")
 """Views of a whole edition."""
 
@@ -70,7 +73,6 @@ class Workflow:
         self.catalogue = Catalogue(Options.parse(config, dict(os.environ)))
         self.submitted = command.submitted
         self.requests: list[Request] = []
-        self.notices: list[str] = []
         self.remarks: list[str] = []
         self.jobs: dict[tuple[str, str], Job] = {}
         if self.submitted:
@@ -85,7 +87,7 @@ class Workflow:
         if command.builds:
             stale = [job for job in self.jobs.values() if job.drawn and states.by_name[job.nodes[0]].status != IN_PLACE]
             aside.keep(self.workspace, stale)
-        self._relink()
+            self._relink()
 
     def _requests(self, targets: Sequence[str]) -> list[Request]:
         """The artifacts to plan: those that the targets name, all of the scale where a target names none."""
@@ -128,20 +130,24 @@ class Workflow:
             self.remarks += [f"{name}: as it was before a build that did not end" for name in names]
 
     def _relink(self) -> None:
-        """Remove short names that point into another edition or nowhere, or that an editor has replaced by a file:
-        Snakemake would take them for up to date."""
+        """Remove short names that point into another edition or nowhere: Snakemake would take them for up to date. A
+        file in the place of one is somebody's work, and is moved aside; files of other kinds are nobody's business."""
         if self.workspace.lock:
             return
         for request in self.requests:
             short = self.catalogue.short(request)
             if short is None or request.edition != self.catalogue.options.edition():
                 continue
-            for link in self.workspace.path("results").glob(f"{request.artifact}.*"):
+            for suffix in SUFFIXES:
+                link = self.workspace.path(f"results/{request.artifact}{suffix}")
                 if self._copied(link):
                     continue
                 if not link.is_symlink():
-                    self.notices.append(f"results/{link.name} is not the link that was written")
-                    link.unlink()
+                    if link.is_file():
+                        kept = _aside(link)
+                        self.remarks.append(
+                            f"results/{link.name} is not the link that was written, and is kept as results/{kept.name}"
+                        )
                 elif str(link.readlink()) != self.link(link.name) or not link.exists():
                     link.unlink()
 
@@ -201,6 +207,15 @@ class Workflow:
         return find
 
 
+def _aside(path: Path) -> Path:
+    """Move a file to a name beside it that nothing has."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.edited-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return aside
+
+
 def typed() -> Command:
     """Read the command line with snakemake's own parser: its workflow object does not know the targets yet while the
     Snakefile is parsed."""
@@ -226,6 +241,4 @@ def read(config: dict[str, Any]) -> Workflow:
         sys.exit(f"error: {explain(error)}")
     for remark in workflow.remarks:
         print(remark, file=sys.stderr)
-    for notice in workflow.notices:
-        print(f"{notice}: restoring it", file=sys.stderr)
     return workflow

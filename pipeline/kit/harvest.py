@@ -21,6 +21,9 @@ LIMIT = 16 << 20
 _ENDS = 10240 + 512
 """What a tar file has beside its members, at most."""
 
+_STARTS = ABOUT.encode() + b"\0"
+"""First bytes of every tar file that is written here: the name of its first member."""
+
 
 def write(
     workspace: Workspace, kit: Kit, nodes: Sequence[str], log: str, out: Path, largest: int, limit: int = LIMIT
@@ -55,7 +58,7 @@ def write(
     for path, members in zip(paths, groups, strict=True):
         _write(path, members)
     number = len(paths) + 1
-    while (old := out.with_name(f"{out.stem}-{number}{out.suffix}")).is_file():
+    while _is_own(old := out.with_name(f"{out.stem}-{number}{out.suffix}")):
         old.unlink()
         number += 1
     return paths
@@ -71,7 +74,17 @@ def check(out: Path, largest: int) -> None:
         raise UserError(f"--largest: expected at most 15MB, found {largest:,} bytes: a tar file has less than 16 MiB")
     if out.is_dir() or out.suffix != ".tar":
         raise UserError(f"--out {out}: expected the name of a tar file, such as {out.with_suffix('')}.tar")
+    files.ours(out, _STARTS, _STARTS, "file of kit run")
     out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether an earlier call has written a file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_STARTS)) == _STARTS
+    except OSError:
+        return False
 
 
 def _members(workspace: Workspace, nodes: Sequence[str], largest: int) -> Iterator[tuple[str, bytes]]:

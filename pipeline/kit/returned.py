@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -106,9 +107,12 @@ def read(paths: Iterable[Path]) -> Returned:
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        size = path.stat().st_size
+        found = path.stat()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; type the name of a tar file that kit run has written") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path}: not a plain file; type the name of a tar file that kit run has written")
+    size = found.st_size
     if size > LARGEST:
         raise _refused(path, "", f"{size:,} bytes, more than any that kit run writes")
     try:

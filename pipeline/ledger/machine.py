@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from pipeline import files
+from pipeline.errors import plain
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "matplotlib", "pillow", "safetensors")
 
@@ -66,3 +71,32 @@ def record(seconds: float) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "versions": _versions(),
     }
+
+
+_TEXTS = ("finished", "commit", "processor", "gpu", "system")
+_NUMBERS = ("seconds", "cores", "epochs")
+_VERSION = re.compile(r"[\w.+!-]{1,60}", re.ASCII)
+
+
+def known(found: Any) -> dict[str, Any]:
+    """What of a record is as :func:`record` writes it: it is in no hash, so anybody may have written anything."""
+    if not isinstance(found, dict):
+        return {}
+    texts = {name: found[name] for name in _TEXTS if name in found}
+    kept: dict[str, Any] = {n: plain(t) if isinstance(t, str) else None for n, t in texts.items()}
+    for name in _NUMBERS:
+        value = found.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
+            kept[name] = value if math.isfinite(value) else 0.0
+    versions = found.get("versions")
+    if isinstance(versions, dict):
+        both = ((str(name), str(version)) for name, version in versions.items())
+        kept["versions"] = {n: v for n, v in both if _VERSION.fullmatch(n) and _VERSION.fullmatch(v)}
+    if isinstance(found.get("left"), list):
+        kept["left"] = [name for name in found["left"] if isinstance(name, str)]
+    return kept
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The record in a file, as far as it is one; empty where there is none."""
+    return known(files.read_json(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,20 @@ def fetch(root: Path, objects: Iterable[str], remote: str | None = None) -> int:
     except SCMError as error:
         raise UserError(f"remote {name}: cannot be read ({error}); type: dvc remote list") from None
     except (DvcException, OSError, ImportError) as error:
-        raise Unreachable(f"remote {name}: cannot be read ({error}); type: dvc remote list") from None
+        raise Unreachable(f"remote {name}: {_why(error)}") from None
     if away is not None:
         raise Unreachable(f"remote {name}: cannot be reached ({away}); type the same command again when it can")
     return len(came)
+
+
+def _why(error: Exception) -> str:
+    """What keeps a remote from being read, and what to type."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    needed = re.search(r"(?:requires|pip install) ['\"]?(dvc[\w-]*(?:\[\w+\])?)", text)
+    if needed or isinstance(error, ImportError) or type(error).__name__ == "RemoteMissingDepsError":
+        name = needed[1] if needed else "dvc[s3]"
+        return f"its plugin is not installed; type: pip install '{name}' (or [gs], [azure], [ssh], as its address says)"
+    return f"cannot be read ({text}); type: dvc remote list"
 
 
 def _away(remote: Any, md5: str) -> str | None:

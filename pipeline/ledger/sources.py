@@ -113,6 +113,25 @@ def blobs(root: Path, names: Iterable[str]) -> Iterator[bytes]:
         at += size + 1
 
 
+def asked(root: Path, *arguments: str) -> str:
+    """What a Git command prints; empty outside a repository.
+
+    Raises:
+        UserError: Git does not answer: nothing may be taken for uncommitted then.
+    """
+    top = root.resolve()
+    if not any((folder / ".git").exists() for folder in (top, *top.parents)):
+        return ""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UserError("git: not found, and this is a repository: what is committed is not known") from None
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        raise UserError(f"git does not say what is committed ({why[0]}); nothing was touched; type: git status")
+    return done.stdout.decode("utf-8", "replace")
+
+
 def git(root: Path, *arguments: str) -> str:
     """What a Git command prints; empty where it fails.
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline import components, files
 from pipeline.engine.state import EXECUTE, IN_PLACE, States
+from pipeline.ledger import machine
 from pipeline.ledger.sources import Folder, Revision
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
-from pipeline.provenance import causes, why
+from pipeline.provenance import causes, recorded, why
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, STALE, Finding
 from pipeline.provenance.identify import Origin
@@ -91,12 +92,15 @@ def audit(
     _stray(workspace, origin, Path(path), result)
     _files(workspace, result)
     result.findings += _raw(chain, raw_dir)
+    result.findings += recorded.against_store(workspace, chain)
+    result.findings += recorded.against_dvc(workspace, chain)
+    _follows(workspace, chain, states, result)
     result.findings += _anchors(whole, origin.node, expect, revision)
     if states is not None:
         told = {finding.path for finding in result.findings}
         result.findings += _stale(states, chain, Node(origin.node).family == "artifact", told)
         result.remarks += _accepted(states, chain)
-    result.remarks += _conditions(chain)
+    result.remarks += [*_conditions(chain), *recorded.open_store(workspace)]
     result.seconds = time.perf_counter() - started
     return result
 
@@ -120,7 +124,7 @@ def _stray(workspace: Workspace, origin: Origin, path: Path, result: Audit) -> N
         )
     known = result.chain.links.get(origin.node)
     if known is not None and known.receipt["key"] != origin.receipt["key"]:
-        made = files.read_object(Store(workspace.root).receipt(origin.receipt["key"]).with_suffix(".execution.json"))
+        made = machine.read(Store(workspace.root).receipt(origin.receipt["key"]).with_suffix(".execution.json"))
         text = f"an earlier version, made {made.get('finished', '?')} by commit {(made.get('commit') or '?')[:10]}"
         result.findings.append(Finding(STALE, str(path), text, f"the present one is {origin.node}.csv"))
 
@@ -185,6 +189,28 @@ def _foreign(workspace: Workspace, link: Link) -> Iterator[Finding]:
         yield Finding(FOREIGN, shown, f"{link.node.receipt} does not speak of it", f"type: rm {shown}")
 
 
+def _follows(workspace: Workspace, chain: Chain, states: States | None, result: Audit) -> None:
+    """Tables and figures, computed again; what is wrong with one of their files already would only be repeated."""
+    wrong = {finding.path for finding in result.findings}
+    for link in chain.family("artifact"):
+        below = [chain.links[name] for name in link.below if name in chain.links]
+        if len(below) < len(link.below):
+            continue
+        known = [link.node.receipt, *(one.node.receipt for one in below)]
+        known += [one.place(name) for one in (link, *below) for name in one.receipt["outputs"]]
+        if wrong.isdisjoint(known):
+            state = states.by_name.get(link.node.name) if states is not None else None
+            omitted_defaults = state.key_file.omitted_defaults if state is not None else {}
+            parts = {name: _source(path) for name, path in state.key_file.components.items()} if state else None
+            findings, remarks = recorded.against_measurements(workspace, chain, link, omitted_defaults, parts)
+            result.findings += findings
+            result.remarks += remarks
+
+
+def _source(path: str) -> Path:
+    return Path(path) if Path(path).is_absolute() else components.PACKAGE.parent / path
+
+
 def _raw(chain: Chain, raw_dir: str | None) -> Iterator[Finding]:
     """Raw files that are at hand must have the checksum that the data set was made with."""
     folders = [Path(raw_dir)] if raw_dir else []
@@ -202,7 +228,8 @@ def _raw(chain: Chain, raw_dir: str | None) -> Iterator[Finding]:
 def _anchors(chain: Chain, top: str, expect: str | None, revision: Revision | None) -> Iterator[Finding]:
     if expect is not None and chain.root() != expect:
         text = f"the chain's root hash is {chain.root()}, expected {expect}"
-        yield Finding(FORGED, Node(top).receipt, text, "ask whoever gave you the hash")
+        fix = "ask whoever gave you the hash; if it is the sha256 of a bundle's file, it belongs to verify --expect"
+        yield Finding(FORGED, Node(top).receipt, text, fix)
     if revision is not None:
         for link in chain:
             committed = revision.read(link.node.receipt)
@@ -235,7 +262,7 @@ def _stale(states: States, chain: Chain, whole: bool, told: set[str]) -> Iterato
         if state.node.name not in chain.links and not (whole and state.status == EXECUTE):
             continue
         lines = tuple(line for line in why.lines(states, state) if not line.startswith("file:"))
-        if lines and not all(line.startswith("input:") for line in lines):
+        if lines and not (state.waiting and all(line.startswith("input:") for line in lines)):
             reasons.setdefault(lines, []).append(state.node.receipt)
         elif lines and state.node.family == "artifact":
             bottom = tuple(causes.sentences(causes.of_artifact(states, state)))

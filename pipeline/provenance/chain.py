@@ -7,13 +7,12 @@ is that all of them were forged together: :func:`root` is one hash of the whole 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import files
-from pipeline.ledger import naming, receipt
+from pipeline.ledger import machine, naming, receipt
 from pipeline.ledger.sources import Ledger
 from pipeline.ledger.workspace import Node, is_node
 from pipeline.provenance.findings import FORGED, MISSING, Finding
@@ -34,6 +33,11 @@ class Link:
     receipt: dict[str, Any]
     digest: str
     execution: dict[str, Any] = field(default_factory=dict)
+
+    def place(self, output: str) -> str:
+        """Path of one of its files, relative to the project's root."""
+        folder = self.node.name.rpartition("/")[0] if self.node.family == "artifact" else self.node.name
+        return f"{folder}/{output}"
 
     @property
     def below(self) -> list[str]:
@@ -93,14 +97,6 @@ def walk(ledger: Ledger, tops: Iterable[str]) -> Chain:
     return chain
 
 
-def parse(path: str, content: bytes) -> Any:
-    """A JSON file's value, or None where it does not parse."""
-    try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-
-
 def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Link | None:
     if not is_node(name):
         findings.append(Finding(FORGED, Node(reader).receipt, f"it reads {name!r}, which is no node"))
@@ -111,9 +107,9 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
         text = "there is no such receipt" + (f", and {Node(reader).receipt} says that it is read" if reader else "")
         findings.append(Finding(MISSING, node.receipt, text, _again(name, reader)))
         return None
-    found = parse(node.receipt, content)
+    found = files.parse(content)
     fault = receipt.fault(found)
-    if fault is None and content != files.dumps(found).encode():
+    if fault is None and not _as_written(found, content):
         fault = "not as the executor writes it: it was edited"
     if fault is None and found["node"] != name:
         fault = f"it is the receipt of {found['node']}"
@@ -124,13 +120,53 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
     if fault is not None:
         findings.append(Finding(FORGED, node.receipt, fault, _again(name, reader)))
         return None
-    record = parse(node.execution, ledger.read(node.execution) or b"{}")
-    execution = record if isinstance(record, dict) else {}
+    execution = machine.known(files.parse(ledger.read(node.execution) or b"{}"))
     return Link(node, found, files.sha256_of(content), execution)
 
 
+def _as_written(found: Any, content: bytes) -> bool:
+    try:
+        return content == files.dumps(found).encode()
+    except (ValueError, RecursionError):  # half a character, nested beyond measure
+        return False
+
+
+WRITES = {
+    "prepare": {"arrays.safetensors", "meta.json"},
+    "pretrain": {"model.safetensors", "state.safetensors", "history.csv", "summary.json"},
+    "measure": {"scores.json"},
+    "simulate": {"records.json"},
+}
+"""Family of stages -> files that each of its stages writes, whatever else; of an artifact it is told by its kind."""
+
+
+def _whole(link: Link) -> Iterator[str]:
+    """What a receipt lacks that no stage of its kind leaves out, though its parts give its key."""
+    found, params = link.receipt, link.receipt["params"]
+    wanted = WRITES.get(link.node.family, set())
+    if link.node.family == "artifact":
+        kinds = ("csv", "json", "md", *(("png", "pdf") if params.get("kind") == "figure" else ()))
+        wanted = {f"{params['artifact']}.{kind}" for kind in kinds}
+    for name in sorted(wanted - found["outputs"].keys()):
+        yield f"its stage writes {name}, and it does not speak of that"
+    for role, entry in found["inputs"].items():
+        if not entry["files"]:
+            yield f"it says that it has read no file of its input {role}"
+    if link.node.family == "artifact":
+        try:
+            shown = {name for cell in params["cells"] for name in cell["nodes"]}
+        except (KeyError, TypeError):
+            yield "its cells are not those of an artifact"
+            return
+        if shown != set(link.below):
+            other = min(shown ^ set(link.below))
+            yield f"{other} is {'shown in a cell and not read' if other in shown else 'read and shown in no cell'}"
+
+
 def _compare(link: Link, chain: Chain) -> Iterator[Finding]:
-    """Whether what a node has read is what the receipts below say was written."""
+    """Whether a receipt is whole, and what its node has read is what the receipts below say was written."""
+    for text in _whole(link):
+        yield Finding(FORGED, link.node.receipt, text, _again(link.node.name, ""))
     for role, entry in link.receipt["inputs"].items():
         below = chain.links.get(entry["node"])
         if below is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.errors import plain
+
 CHANGED = "changed"
 """Its content is not what its receipt says."""
 MISSING = "missing"
@@ -34,8 +36,8 @@ class Finding:
     fix: str = ""
 
     def line(self) -> str:
-        """The finding in one line."""
-        return f"{self.kind}: {self.path}: {self.text}" + (f"; {self.fix}" if self.fix else "")
+        """The finding in one line; parts of it may come from a stranger."""
+        return plain(f"{self.kind}: {self.path}: {self.text}" + (f"; {self.fix}" if self.fix else ""), 600)
 
     def data(self) -> dict[str, Any]:
         """The finding as plain data."""

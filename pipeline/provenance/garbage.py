@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +18,12 @@ from pipeline import files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
-from pipeline.ledger.sources import Folder, blobs, git
+from pipeline.ledger.sources import Folder, asked, blobs
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.plan import Plan
-from pipeline.provenance.chain import parse, walk
+from pipeline.provenance.chain import walk
 
 
 @dataclass
@@ -65,8 +67,18 @@ class Garbage:
     size: int
 
 
-def collect(workspace: Workspace, known: Catalogue) -> list[Garbage]:
+def outside(workspace: Workspace) -> bool:
+    """Whether the cache lies outside the checkout, where it may be that of other checkouts too."""
+    return workspace.root.resolve() not in Store(workspace.root).folder.resolve().parents
+
+
+def collect(workspace: Workspace, known: Catalogue, shared: bool = False) -> list[Garbage]:
     """Everything that no declaration of any scale and flavour and no committed receipt needs.
+
+    Args:
+        workspace: The checkout.
+        known: All declarations.
+        shared: Whether objects of a cache outside the checkout count, which other checkouts may need.
 
     Raises:
         UserError: A snakemake is running, or the folder was used with declarations that are not given now.
@@ -82,7 +94,10 @@ def collect(workspace: Workspace, known: Catalogue) -> list[Garbage]:
     for found in committed(workspace.root):
         needed.add(found)
     _folders(workspace, needed)
-    return [found for search in (_payload, _results, _store, _scratch) for found in search(workspace, needed)]
+    searches = [_payload, _results, _scratch]
+    if shared or not outside(workspace):
+        searches.append(_store)
+    return [found for search in searches for found in search(workspace, needed)]
 
 
 def every_plan(workspace: Workspace, known: Catalogue) -> Iterator[tuple[States, list[str]]]:
@@ -106,15 +121,30 @@ def every_plan(workspace: Workspace, known: Catalogue) -> Iterator[tuple[States,
 
 def committed(root: Path) -> Iterator[dict[str, Any]]:
     """Receipts that Git holds, in any commit that a branch or tag reaches, or staged."""
-    listed = git(root, "rev-list", "--all", "--objects", "--", "receipts", "results").splitlines()
-    staged = [line.split(None, 3) for line in git(root, "ls-files", "-s", "--", "receipts", "results").splitlines()]
-    pairs = {(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in listed if " " in line}
-    pairs |= {(parts[1], parts[3]) for parts in staged if len(parts) == 4}
-    wanted = [sha for sha, path in sorted(pairs) if path.endswith(".json") and not path.endswith(".execution.json")]
-    for content in blobs(root, wanted):
-        found = parse("", content)
+    pairs = _held(root, "receipts", "results")
+    wanted = [sha for sha, path in pairs if path.endswith(".json") and not path.endswith(".execution.json")]
+    for content in _contents(root, wanted):
+        found = files.parse(content)
         if receipt.fault(found) is None:
             yield found
+
+
+def _held(root: Path, *below: str) -> list[tuple[str, str]]:
+    """Hash and path of all files that Git holds, in any commit that something reaches, or staged."""
+    paths = ("--", *below) if below else ()
+    listed = asked(root, "rev-list", "--all", "--objects", *paths).splitlines()
+    staged = [line.split(None, 3) for line in asked(root, "ls-files", "-s", *paths).splitlines()]
+    pairs = {(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in listed if " " in line}
+    return sorted(pairs | {(parts[1], parts[3]) for parts in staged if len(parts) == 4})
+
+
+def _contents(root: Path, names: list[str]) -> Iterator[bytes]:
+    try:
+        yield from blobs(root, names)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UserError(
+            f"git does not say what is committed ({error}); nothing was touched; type: git status"
+        ) from None
 
 
 def _same_extension(workspace: Workspace, known: Catalogue) -> None:
@@ -146,17 +176,36 @@ def _declared(states: States, needed: Needed) -> None:
 
 
 def _folders(workspace: Workspace, needed: Needed) -> None:
-    """Folder objects that ``.dvc`` files name, here or in Git, and what they list."""
-    listed = git(workspace.root, "rev-list", "--all", "--objects").splitlines()
-    tracked = [line.split(" ", 1)[0] for line in listed if line.endswith(".dvc")]
-    texts = [path.read_bytes() for path in workspace.root.glob("*/**/*.dvc") if path.is_file()]
+    """Objects that ``.dvc`` and ``dvc.lock`` files name, here, staged or committed, and what folders list."""
+    tracked = [sha for sha, path in _held(workspace.root) if _of_dvc(path)]
+    texts = [path.read_bytes() for path in _outside_dvc(workspace.root) if path.is_file() and _of_dvc(path.name)]
     store = Store(workspace.root)
-    for content in (*texts, *blobs(workspace.root, tracked)):
-        with contextlib.suppress(yaml.YAMLError, AttributeError, TypeError, KeyError):
-            for entry in yaml.safe_load(content)["outs"]:
-                needed.objects.add(entry["md5"])
-                for below in files.read_json(store.object(entry["md5"])) or []:
-                    needed.objects.add(below["md5"])
+    for content in (*texts, *_contents(workspace.root, tracked)):
+        with contextlib.suppress(yaml.YAMLError, UnicodeDecodeError, RecursionError):
+            for md5 in _named(yaml.safe_load(content)):
+                needed.objects.add(md5)
+                if md5.endswith(".dir"):
+                    needed.objects |= set(_named(files.read_json(store.object(md5))))
+
+
+def _of_dvc(path: str) -> bool:
+    return path.endswith(".dvc") or path.rsplit("/", 1)[-1] == "dvc.lock"
+
+
+def _outside_dvc(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in (".dvc", ".git", ".snakemake", ".scratch")]
+        yield from (Path(folder, name) for name in names)
+
+
+def _named(found: Any) -> Iterator[str]:
+    """Every ``md5`` anywhere in a file of DVC's."""
+    if isinstance(found, dict):
+        if isinstance(found.get("md5"), str):
+            yield found["md5"]
+        found = list(found.values())
+    for below in found if isinstance(found, list) else ():
+        yield from _named(below)
 
 
 _PAYLOAD = (

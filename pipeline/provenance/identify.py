@@ -73,7 +73,8 @@ def by_content(workspace: Workspace, path: Path) -> Origin | None:
     """The node that a stray copy of a result comes from; None if nothing here knows it.
 
     A picture and a JSON file carry the key of their receipt, so that a changed copy is known too. A CSV file is
-    known by its own receipt, where that was sent along, or by its hash.
+    known by its hash, by its columns, or by what a receipt that was sent along names; what it should be is always
+    what a receipt of this checkout says.
     """
     carried = identity(path)
     if carried is not None:
@@ -81,14 +82,15 @@ def by_content(workspace: Workspace, path: Path) -> Origin | None:
         if found is not None:
             return Origin(found["node"], _output(found, path), found, "by the key that it carries")
     digest = files.sha256(path)
-    beside = receipt.read(path.with_name(f"{path.stem}.receipt.json"))
-    candidates = [] if beside is None else [beside]
-    for found in (*candidates, *_receipts(workspace)):
+    for found in _receipts(workspace):
         for name, entry in found["outputs"].items():
             if entry["sha256"] == digest:
                 return Origin(found["node"], name, found, "by its content")
-    if beside is not None:
-        return Origin(beside["node"], _output(beside, path), beside, "by the receipt beside it")
+    beside = receipt.read(path.with_name(f"{path.stem}.receipt.json"))
+    if beside is not None:  # it may name a node, and vouches for nothing: whoever sent the copy has sent it too
+        found = _with_key(workspace, beside["key"]) or _of_node(workspace, beside["node"])
+        if found is not None:
+            return Origin(found["node"], _output(found, path), found, "by the receipt beside it")
     return _by_columns(workspace, path)
 
 
@@ -103,8 +105,13 @@ def _by_columns(workspace: Workspace, path: Path) -> Origin | None:
         return None
     edition = row["scale"] if row["flavour"] == "paper" else f"{row['scale']}-{row['flavour']}"
     name = f"results/{edition}/{row['paper']}/{row['artifact']}"
-    found = next((found for found in _receipts(workspace) if found["node"] == name), None)
+    found = _of_node(workspace, name)
     return None if found is None else Origin(name, _output(found, path), found, "by its columns")
+
+
+def _of_node(workspace: Workspace, name: str) -> dict[str, Any] | None:
+    """The receipt of a result by its name, that in the ledger before an earlier one."""
+    return next((found for found in _receipts(workspace) if found["node"] == name), None)
 
 
 def identity(path: Path) -> dict[str, str] | None:

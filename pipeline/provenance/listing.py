@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.artifacts import formats
 from pipeline.artifacts.rows import same
 from pipeline.errors import UserError, nearest
 from pipeline.provenance.differences import dumped
@@ -98,7 +99,7 @@ class Listing:
         writer.writerow(columns)
         for run in self.runs:
             also = {"wanted_epochs": run.wanted[-1], "detail": run.detail}
-            writer.writerow([_text(also.get(name, self.value(run, name))) for name in columns])
+            writer.writerow([formats.cell(_text(also.get(name, self.value(run, name)))) for name in columns])
         return out.getvalue()
 
     def data(self) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline import files
+from pipeline.ledger import machine
 from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
 from pipeline.ledger.workspace import Node
 from pipeline.provenance.differences import Reason, declared, dumped
@@ -92,8 +92,8 @@ def nearest(states: States, state: State) -> list[Reason]:
     """Differences from the receipt of the same kind that differs least, from the latest of these."""
     others = []
     for found in _like(states, state):
-        record = files.read_object(states.workspace.path(Node(found["node"]).execution))
-        others.append((-len(_from(found, state)), record.get("finished", ""), found["node"], found))
+        record = machine.read(states.workspace.path(Node(found["node"]).execution))
+        others.append((-len(_from(found, state)), record.get("finished") or "", found["node"], found))
     if not others:
         return [NOTHING]
     found = max(others, key=_order)[3]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.ledger.sources import Revision
+from pipeline.provenance.chain import Chain, walk
 from pipeline.provenance.findings import FORGED, Finding
 from pipeline.sharing import names, signature
 from pipeline.sharing.bundle_reader import Contents
@@ -30,7 +31,7 @@ class Anchors:
 
 def anchors(
     contents: Contents,
-    root: str,
+    chain: Chain,
     receipts: Iterable[str],
     expect: str | None,
     revision: Revision | None,
@@ -40,9 +41,9 @@ def anchors(
 
     Args:
         contents: The bundle.
-        root: Its root hash.
+        chain: What it comes from.
         receipts: Its receipts.
-        expect: The root hash that it should have.
+        expect: A hash that is known from elsewhere: the root hash, the sha256 of the file, or that of its manifest.
         revision: A Git revision whose receipts are to be trusted.
         signer: A public key, or a file of allowed signers.
 
@@ -51,15 +52,29 @@ def anchors(
     """
     found = Anchors()
     if expect is not None:
-        if root == expect:
-            found.by.append("--expect")
-        else:
-            text = f"the root hash is {root}, expected {expect}"
-            found.findings.append(Finding(FORGED, names.MANIFEST, text, "ask whoever gave you the hash"))
+        _expected(contents, chain, expect, found)
     if revision is not None:
         _revision(contents, receipts, revision, found)
-    _signature(contents, root, signer, found)
+    _signature(contents, contents.hashes[names.MANIFEST], signer, found)
     return found
+
+
+def _expected(contents: Contents, chain: Chain, expect: str, found: Anchors) -> None:
+    """Hashes of three things may be known; they bind more and more, and none can be taken for another."""
+    if chain.links and expect == chain.root():
+        found.by.append("--expect, the root hash: every receipt, and with them every file that they list")
+        return
+    if expect in (contents.archive.digest, contents.hashes[names.MANIFEST]):
+        found.by.append("--expect, the hash of the file: every byte of it")
+        return
+    for link in chain.family("artifact"):
+        if expect == walk(contents, [link.node.name]).root():
+            told = f"--expect is the root hash of {link.node.name}, which it anchors, and of nothing else in here"
+            found.remarks.append(told)
+            return
+    root = chain.root() if chain.links else "unknown"
+    text = f"the root hash is {root}, the sha256 of the file {contents.archive.digest or 'unknown'}; expected {expect}"
+    found.findings.append(Finding(FORGED, names.MANIFEST, text, "ask whoever gave you the hash"))
 
 
 def _revision(contents: Contents, receipts: Iterable[str], revision: Revision, found: Anchors) -> None:
@@ -91,7 +106,7 @@ def _signature(contents: Contents, root: str, signer: Path | None, found: Anchor
         found.remarks.append(f"signed, but not looked at: {error}")
         return
     if fingerprint is None:
-        text = "no signature of this bundle's root hash"
+        text = "no signature of this bundle"
         found.findings.append(Finding(FORGED, names.SIGNATURE, text, "ask for the bundle again"))
     elif signer is None:
         found.remarks.append(f"signed with key {fingerprint}; whose that is nobody here knows: type --signer FILE")

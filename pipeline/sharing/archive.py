@@ -7,6 +7,9 @@ the list says, and no byte more is unpacked than was declared. So there is one w
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import os
 import stat
 import struct
 import zipfile
@@ -27,6 +30,7 @@ RATIO, SMALL = 200, 1 << 20
 """How much smaller than its content a member may be, from this size on. Tables of numbers reach 30."""
 
 _LOCAL = struct.Struct("<4s5H3I2H")
+_END64, _LOCATOR = struct.Struct("<4sQ2H2I4Q"), struct.Struct("<4sIQI")
 _END = struct.Struct("<4s4H2IH")
 _CHUNK = 1 << 20
 _ERRORS = (
@@ -41,6 +45,22 @@ _ERRORS = (
     MemoryError,
     IndexError,
 )
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A plain file, opened without waiting for whoever might write into it.
+
+    Raises:
+        UserError: There is none.
+    """
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; type the name of a bundle") from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UserError(f"{path}: a pipe or a device, not a file; type the name of a bundle")
+    return file
 
 
 class Refused(UserError):
@@ -59,10 +79,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self.file: BinaryIO = path.open("rb")
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror or error}; type the name of a bundle") from None
+        self.file = _opened(path)
         try:
             self.members = self._members()
         except Refused:
@@ -81,6 +98,12 @@ class Archive:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """sha256 of the file."""
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()
 
     def size(self, name: str) -> int:
         """Bytes of a member."""
@@ -132,6 +155,7 @@ class Archive:
             raise self._refused("not a zip file, or something follows it")
         if end[1] or end[2] or end[3] != end[4]:
             raise self._refused("a part of a zip file")
+        self._end64(size, end)
         opened = zipfile.ZipFile(self.file)
         self._list = opened.start_dir
         found = opened.infolist()
@@ -159,6 +183,31 @@ class Archive:
         if sum(member.file_size for member in found) > TOTAL:
             raise self._refused(f"its members have more than {TOTAL >> 30} GiB")
         return members
+
+    def _end64(self, size: int, end: tuple) -> None:
+        """The list's end is told twice in a large zip: both must say the same, and a small one has but one."""
+        large = 0xFFFF in end[3:5] or 0xFFFFFFFF in end[5:7]
+        at = size - _END.size - _LOCATOR.size
+        found = b""
+        if at >= _END64.size:
+            self.file.seek(at)
+            found = self.file.read(_LOCATOR.size)
+        if not found.startswith(b"PK\6\7"):
+            if large:
+                raise self._refused("its list of members is not whole")
+            return
+        _, disk, place, disks = _LOCATOR.unpack(found)
+        if disk or disks != 1 or place != at - _END64.size:
+            raise self._refused("a part of a zip file, or something lies in its end")
+        self.file.seek(place)
+        whole = _END64.unpack(self.file.read(_END64.size))
+        if whole[0] != b"PK\6\6" or whole[1] != _END64.size - 12 or whole[4] or whole[5] or whole[6] != whole[7]:
+            raise self._refused("a part of a zip file, or something lies in its end")
+        for short, full, most in zip(end[4:7], whole[7:10], (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF), strict=True):
+            if short not in (full, most) or (short == most and full < most):
+                raise self._refused("the size of its list is told twice, in two ways")
+        if whole[8] + whole[9] != place:
+            raise self._refused("something lies between its list of members and its end")
 
     def _fault(self, member: zipfile.ZipInfo) -> str | None:
         name = member.orig_filename
@@ -208,8 +257,9 @@ class Archive:
             encoded = name.encode("utf-8" if member.flag_bits & 0x800 else "ascii")
             if told != (b"PK\3\4", member.flag_bits, member.compress_type, member.CRC, encoded):
                 raise self._refused(f"{where}: it is told twice, in two ways")
-            large = 0xFFFFFFFF in (packed, size)
-            if not large and (packed, size) != (member.compress_size, member.file_size):
+            if 0xFFFFFFFF in (packed, size):
+                packed, size = _sizes64(written[length:], packed, size)
+            if (packed, size) != (member.compress_size, member.file_size):
                 raise self._refused(f"{where}: it is told twice, with two sizes")
             if not _only_zip64(written[length:]):
                 raise self._refused(f"{where}: it carries something beside its content")
@@ -218,6 +268,14 @@ class Archive:
         if at != self._list:
             raise self._refused("something lies between its members and their list")
         return starts
+
+
+def _sizes64(extra: bytes, packed: int, size: int) -> tuple[int, int]:
+    """Sizes of a large member as its own header has them: that of the content comes first, where it is not told."""
+    numbers = list(struct.unpack(f"<{(len(extra) - 4) // 8}Q", extra[4 : 4 + (len(extra) - 4) // 8 * 8]))
+    size = numbers.pop(0) if size == 0xFFFFFFFF and numbers else size
+    packed = numbers.pop(0) if packed == 0xFFFFFFFF and numbers else packed
+    return packed, size
 
 
 def _only_zip64(extra: bytes) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import files
 from pipeline.engine.state import States
-from pipeline.errors import UserError
 from pipeline.ledger.workspace import Workspace
 from pipeline.sharing import crate, index_page, names, signature, writer
 from pipeline.sharing.collect import collect
@@ -21,13 +20,15 @@ class Bundle:
 
     Attributes:
         path: The zip.
-        root: Its root hash.
+        root: Root hash of the chains of its artifacts, the same that ``audit`` prints for one of them.
+        digest: sha256 of the zip, which binds also what is in no chain: declarations, pages, records.
         count: Number of members.
         size: Bytes of the zip.
     """
 
     path: Path
     root: str
+    digest: str
     count: int
     size: int
 
@@ -55,6 +56,7 @@ def bundle(
     Raises:
         UserError: Something does not hold, is not there, or tells where it was written.
     """
+    writer.check(path)
     names_ = sorted(dict.fromkeys(artifacts))
     found = collect(workspace, states, names_, extend, weights)
     title = index_page.title(names_)
@@ -63,14 +65,10 @@ def bundle(
     members[names.CRATE] = crate.describe(title, found.chain, members, _licence(workspace.root))
     text = writer.manifest(names_, members).encode()
     members[names.MANIFEST] = text
-    root = hashlib.sha256(text).hexdigest()
     if sign is not None:
-        members[names.SIGNATURE] = signature.sign(root, sign)
-    try:
-        writer.write(path, members)
-    except IsADirectoryError:
-        raise UserError(f"{path}: a folder; name a file with -o") from None
-    return Bundle(path, root, len(members), path.stat().st_size)
+        members[names.SIGNATURE] = signature.sign(files.sha256_of(text), sign)
+    writer.write(path, members)
+    return Bundle(path, found.chain.root(), files.sha256(path), len(members), path.stat().st_size)
 
 
 def _licence(root: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.sharing import member_checks, names
 from pipeline.sharing.archive import Archive, Refused
+from pipeline.sharing.unpacked import Unpacked
 
 _KEPT, _JSON = 512 << 20, 64 << 20
 """Bytes of text and curves, and of JSON, that one bundle may have. (A run takes 15 kB.)"""
@@ -17,7 +18,7 @@ class Contents:
     """Members of a bundle; a ledger (see :mod:`pipeline.ledger.sources`) for the chain of receipts.
 
     Args:
-        path: The zip.
+        path: The zip, or the folder that it was unpacked into.
 
     Attributes:
         hashes: Member -> sha256.
@@ -32,7 +33,7 @@ class Contents:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.title = str(path)
-        self.archive = Archive(path)
+        self.archive = Unpacked(path) if path.is_dir() else Archive(path)
         self.hashes: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
         self.values: dict[str, Any] = {}

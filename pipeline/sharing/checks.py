@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import files
+from pipeline.ledger.receipt import read_of
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, Finding
 from pipeline.sharing import names, schemas
@@ -59,7 +60,7 @@ def payload(contents: Contents, chain: Chain) -> Iterator[Finding]:
     for link in chain:
         spoken |= {link.node.receipt, link.node.execution, link.node.key}
         for name, entry in link.receipt["outputs"].items():
-            member = place(link, name)
+            member = link.place(name)
             spoken.add(member)
             if member not in contents.hashes:
                 if link.node.family in ("artifact", "measure", "simulate"):
@@ -82,12 +83,12 @@ def keys(contents: Contents, chain: Chain) -> Iterator[Finding]:
         if key is None:
             yield Finding(MISSING, name, f"{link.node.receipt} was made with it", AGAIN)
             continue
-        why = _disagreement(link, key)
+        why = _disagreement(link, key, chain)
         if why is not None:
             yield Finding(FORGED, name, f"{why} not those of {link.node.receipt}", AGAIN)
 
 
-def _disagreement(link: Link, key: Mapping[str, Any]) -> str | None:
+def _disagreement(link: Link, key: Mapping[str, Any], chain: Chain) -> str | None:
     receipt = link.receipt
     if key["stage"] != receipt["stage"] or key["module"] not in key["code"]:
         return "its stage or module is"
@@ -98,6 +99,10 @@ def _disagreement(link: Link, key: Mapping[str, Any]) -> str | None:
     inputs = {role: link.node.resolve_input(template).name for role, template in key.get("inputs", {}).items()}
     if inputs != {role: entry["node"] for role, entry in receipt["inputs"].items()}:
         return "its inputs are"
+    for role, entry in receipt["inputs"].items():
+        below, named = chain.links.get(entry["node"]), key.get("reads", {}).get(role)
+        if below is not None and read_of("", below.receipt["outputs"], named)["files"] != entry["files"]:
+            return "the files that it reads are"
     for path in key.get("components", {}).values():
         label = "/".join(path.split("/")[-2:]) if path.startswith("extend/") else path
         if label not in key["code"]:
@@ -120,9 +125,3 @@ def reasons(link: Link, key: Mapping[str, Any]) -> list[str] | None:
         if entry["code"] == link.receipt["code"]:
             return [names.plain(reason) for reason in entry["reasons"]]
     return None
-
-
-def place(link: Link, name: str) -> str:
-    """Member that holds an output of a node."""
-    folder = link.node.name.rsplit("/", 1)[0] if link.node.family == "artifact" else link.node.name
-    return f"{folder}/{name}"

@@ -13,11 +13,12 @@ from typing import Any
 
 from pipeline.provenance.chain import Chain, Link
 from pipeline.sharing.writer import Content
+from pipeline.site import tables
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:64rem;padding:1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}h3{font-size:1rem}
-table{border-collapse:collapse;font-size:.85rem}
+table{border-collapse:collapse;font-size:.85rem}caption{text-align:left}
 th,td{border-bottom:1px solid #d0d7de;padding:.25rem .5rem;text-align:left;white-space:nowrap}
 td.long{white-space:normal;min-width:16rem}
 td.number{text-align:right;font-variant-numeric:tabular-nums}.scroll{overflow-x:auto}
@@ -81,9 +82,39 @@ def _artifact(link: Link, members: Mapping[str, Content]) -> str:
     if f"{folder}/{stem}.png" in members:
         picture = base64.b64encode(_bytes(members, f"{folder}/{stem}.png")).decode()
         parts.append(f'<img alt="{escape(report["title"], quote=True)}" src="data:image/png;base64,{picture}">')
-    parts.append(_table(_bytes(members, f"{folder}/{stem}.csv").decode("utf-8")))
+    parts.append(_grid(report) or _table(_bytes(members, f"{folder}/{stem}.csv").decode("utf-8")))
     parts += [_claims(report["claims"]), f"<p>Receipt: <code>{escape(link.node.receipt)}</code>, key"]
     return "\n".join(parts) + f" <code>{escape(link.receipt['key'])}</code></p>\n</section>"
+
+
+def _grid(report: Mapping[str, Any]) -> str:
+    """The table as the paper prints it, and as the site shows it; empty for one without numbers."""
+    found = tables.grid(report)
+    if found is None:
+        return ""
+    shown = "; below it what the paper prints, and ours minus theirs" if report["counts"]["published"] else ""
+    lines = [f"<caption>{escape(report['title'])}: mean ± standard deviation (seeds){shown}.</caption>"]
+    corner = "".join(f'<th scope="col" rowspan="{len(found.heads)}">{escape(name)}</th>' for name in found.corner)
+    for number, head in enumerate(found.heads):
+        cells = (
+            f'<th scope="{"colgroup" if one.span > 1 else "col"}" colspan="{one.span}">{escape(one.text)}'
+            f"{f'<br><small>{escape(one.more)}</small>' if one.more else ''}</th>"
+            for one in head
+        )
+        lines.append(f"<tr>{corner if not number else ''}{''.join(cells)}</tr>")
+    for names_, cells in (*found.lines, *found.baselines):
+        side = "".join(f'<th scope="row">{escape(name)}</th>' for name in names_)
+        lines.append(f"<tr>{side}{''.join(map(_shown, cells))}</tr>")
+    return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _shown(cell: tables.Cell | None) -> str:
+    if cell is None:
+        return "<td></td>"
+    count = f" ({cell.n})" if cell.n > 1 else ""
+    told = " ".join(filter(None, (cell.published, cell.difference)))
+    below = f"<br><small>{escape(told)}</small>" if told else ""
+    return f'<td class="number">{escape(cell.text)}{count}{below}</td>'
 
 
 def _table(text: str) -> str:
@@ -150,8 +181,9 @@ def _inside(members: Mapping[str, Content]) -> str:
         f"<tr><td>{escape(name)}</td><td class='number'>{count}</td></tr>" for name, count in sorted(counts.items())
     ]
     return (
-        "<h2>What is inside</h2>\n<p><code>manifest.json</code> has the hash of every file; its own hash is the root "
-        'hash.</p>\n<table><tr><th scope="col">file or folder</th><th scope="col">files</th></tr>\n'
+        "<h2>What is inside</h2>\n<p><code>manifest.json</code> has the hash of every file; the root hash is that of "
+        "all receipts, as <code>audit</code> prints it.</p>\n"
+        '<table><tr><th scope="col">file or folder</th><th scope="col">files</th></tr>\n'
         + "\n".join(lines)
         + "\n</table>"
     )

@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from pipeline.errors import plain
 from pipeline.ledger import workspace
+
+__all__ = ["fault", "is_node", "plain", "safe", "same_place", "suffix"]
 
 MANIFEST, SIGNATURE, PAGE, CRATE = "manifest.json", "signature.sshsig", "index.html", "ro-crate-metadata.json"
 
@@ -93,9 +96,3 @@ def is_node(name: object) -> bool:
 def safe(path: str) -> bool:
     """Whether a relative path stays where it is, and is plain to write."""
     return not any(part in ("", ".", "..") for part in path.split("/")) and path.isprintable() and "\\" not in path
-
-
-def plain(text: object, longest: int = 200) -> str:
-    """Text from a bundle, for a terminal: one line, nothing that moves the cursor, not endless."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in str(text))
-    return shown if len(shown) <= longest else f"{shown[:longest]}..."

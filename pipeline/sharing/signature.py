@@ -14,12 +14,12 @@ _TIMEOUT = 60
 
 
 def line(root: str) -> bytes:
-    """What is signed: the root hash of a bundle, named as such."""
+    """What is signed: the hash of a bundle's manifest, which lists every file of it."""
     return f"{NAMESPACE} bundle {root}\n".encode()
 
 
 def sign(root: str, key: Path) -> bytes:
-    """Signature of a root hash.
+    """Signature of the hash of a manifest.
 
     Args:
         root: The hash.
@@ -41,7 +41,7 @@ def sign(root: str, key: Path) -> bytes:
 
 
 def signer(root: str, signature: bytes) -> str | None:
-    """Fingerprint of the key that signed, None if the signature is not one of this root hash.
+    """Fingerprint of the key that signed, None if the signature is not one of this hash.
 
     Raises:
         UserError: ssh-keygen is not installed.
@@ -58,7 +58,7 @@ def by(root: str, signature: bytes, known: Path) -> str | None:
     """Who of ``known`` signed; None if nobody of them.
 
     Args:
-        root: The root hash.
+        root: The hash of the manifest.
         signature: The signature.
         known: A public key, or a file of allowed signers as ssh-keygen has it.
 

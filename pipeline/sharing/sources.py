@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from pipeline.ledger.fingerprint import canonical
 
 _DEPTH = 20_000
+
+PROJECT = ("pipeline/", "rules/", "params/", "profiles/", "extend/", "Snakefile", "Makefile")
+"""Where in a bundle the project's own files are: code and declarations."""
 
 
 def differing(codes: Iterable[Mapping[str, str]], read: Callable[[str], bytes | None]) -> dict[str, str]:
@@ -38,6 +42,32 @@ def differing(codes: Iterable[Mapping[str, str]], read: Callable[[str], bytes | 
             found[place] = "it does not parse"
         elif digests != {here}:
             found[place] = "not the code that has run"
+    return found
+
+
+def elsewhere(members: Iterable[str], read: Callable[[str], bytes | None], root: Path) -> list[str]:
+    """Files of a bundle that are part of the project and not what this checkout has; comments in code do not count.
+
+    Args:
+        members: Names of all members.
+        read: Content of a member.
+        root: The checkout.
+    """
+    sys.setrecursionlimit(_DEPTH)
+    found = []
+    for name in sorted(members):
+        if not name.startswith(PROJECT):
+            continue
+        theirs = read(name)
+        try:
+            ours = (root / name).read_bytes()
+        except OSError:
+            found.append(f"{name} (not in this checkout)")
+            continue
+        if theirs != ours and not (
+            name.endswith(".py") and theirs is not None and fingerprint(theirs) == fingerprint(ours) is not None
+        ):
+            found.append(name)
     return found
 
 

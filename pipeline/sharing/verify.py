@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import components
 from pipeline.ledger.sources import Revision
 from pipeline.ledger.workspace import Node
+from pipeline.provenance import recompute
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FORGED, MISSING, Finding
-from pipeline.sharing import checks, index_page, names, recompute, sandbox, sources
+from pipeline.sharing import checks, index_page, names, sandbox, sources
 from pipeline.sharing.anchors import anchors
 from pipeline.sharing.bundle_reader import Contents
+
+SHOWN = 10
+"""Names that a line lists of many."""
 
 _STRANGE = (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, MemoryError, OverflowError)
 
@@ -29,13 +34,14 @@ class Verdict:
 
     Attributes:
         path: The bundle.
-        root: Its root hash.
+        root: Root hash of the chains of its artifacts, as audit prints it; empty where they could not be followed.
         artifacts: Names of its artifacts.
         chain: Its receipts.
         findings: What does not hold.
         remarks: What a reader should know and what is no fault.
         held: What was seen to hold, in words.
         anchored: What the bundle agrees with outside.
+        differing: Files of the project in it that are not what this checkout has.
         seconds: How long it took.
     """
 
@@ -47,6 +53,7 @@ class Verdict:
     remarks: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     anchored: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -54,34 +61,41 @@ class Verdict:
         """Whether everything holds."""
         return not self.findings
 
+    @property
+    def word(self) -> str:
+        """The verdict in a word or two."""
+        return "not verified" if not self.holds else "verified" if self.anchored else "unanchored"
+
     def lines(self) -> Iterator[str]:
         """The verdict for people."""
-        yield f"{self.path}: root hash {self.root}"
+        yield f"{names.plain(self.path)}: root hash {self.root or 'unknown: its receipts could not be followed'}"
         yield from self.held
         for remark in self.remarks:
             yield f"remark: {remark}"
-        yield "verified" if self.holds else "NOT verified"
+        if not self.holds or self.anchored:
+            yield "verified" if self.holds else "NOT verified"
         for finding in self.findings:
             yield f"    {names.plain(finding.line(), 400)}"
         for anchor in self.anchored:
             yield f"anchored by {anchor}"
-        if not self.anchored:
+        if self.holds and not self.anchored:
             yield (
-                "UNANCHORED: it agrees with itself, which a careful forgery also does; type --expect HASH with the "
-                "root hash from its authors, --revision REV in a clone of theirs, or --signer KEY.pub"
+                "UNANCHORED: what is inside agrees with itself, which a careful forgery also does; type --expect HASH "
+                "with the root hash from its authors, --revision REV in a clone of theirs, or --signer KEY.pub"
             )
 
     def data(self) -> dict[str, Any]:
         """The verdict as plain data."""
         return {
             "bundle": self.path,
-            "verdict": "verified" if self.holds else "not verified",
+            "verdict": self.word,
             "root": self.root,
             "artifacts": self.artifacts,
             "receipts": len(self.chain.links),
             "findings": [finding.data() for finding in self.findings],
             "remarks": self.remarks,
             "anchored": self.anchored,
+            "differing": self.differing,
             "seconds": round(self.seconds, 3),
         }
 
@@ -95,8 +109,8 @@ def verify(
     """Check a bundle.
 
     Args:
-        path: The zip.
-        expect: The root hash that it should have.
+        path: The zip, or the folder that it was unpacked into.
+        expect: The root hash that it should have, or the sha256 of its file.
         revision: A Git revision whose receipts are to be trusted.
         signer: A public key, or a file of allowed signers.
 
@@ -109,7 +123,7 @@ def verify(
     """
     started = time.perf_counter()
     contents = Contents(path)
-    verdict = Verdict(str(path), contents.hashes[names.MANIFEST])
+    verdict = Verdict(str(path))
     verdict.findings += checks.manifest(contents)
     if not any(finding.path == names.MANIFEST for finding in verdict.findings):
         try:
@@ -119,7 +133,7 @@ def verify(
             verdict.findings.append(Finding(FORGED, str(path), text, checks.AGAIN))
     receipts = [name for name in contents.values if name.startswith("receipts/") or name.endswith(".receipt.json")]
     receipts = [name for name in receipts if not name.endswith(".execution.json")]
-    known = anchors(contents, verdict.root, receipts, expect, revision, signer)
+    known = anchors(contents, verdict.chain, receipts, expect, revision, signer)
     verdict.findings += known.findings
     verdict.remarks += known.remarks
     verdict.anchored = known.by if not known.findings else []
@@ -132,6 +146,7 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
     verdict.artifacts = contents.values[names.MANIFEST]["artifacts"]
     verdict.findings += checks.forms(contents)
     verdict.chain = chain = walk(contents, verdict.artifacts)
+    verdict.root = chain.root()
     verdict.findings += chain.findings
     verdict.findings += checks.payload(contents, chain)
     verdict.findings += checks.keys(contents, chain)
@@ -176,12 +191,24 @@ def _sources(contents: Contents, chain: Chain, verdict: Verdict) -> None:
         verdict.findings.append(Finding(MISSING if missing else CHANGED, names.plain(name), told, checks.AGAIN))
     if not wrong:
         verdict.held.append("the source inside is the code that the receipts name")
+    try:
+        look = functools.partial(sources.elsewhere, list(contents.hashes), contents.read, components.PACKAGE.parent)
+        verdict.differing = [names.plain(name) for name in sandbox.call(look)]
+    except sandbox.Failed as error:
+        verdict.remarks.append(f"its files could not be compared with this checkout's ({names.plain(error)})")
+    if verdict.differing:
+        many = f"{len(verdict.differing)} files of the project differ from this checkout's"
+        shown = ", ".join(verdict.differing[:SHOWN])
+        more = (
+            f" and {len(verdict.differing) - SHOWN} more (--json lists all)" if len(verdict.differing) > SHOWN else ""
+        )
+        verdict.remarks.append(f"{many}: {shown}{more}")
 
 
 def _carried(contents: Contents, link: Link, verdict: Verdict) -> None:
     """Whether results carry the key of their receipt."""
     for name in link.receipt["outputs"]:
-        member = checks.place(link, name)
+        member = link.place(name)
         key = recompute.carried(name, contents.read(member) or b"")
         if key is not None and key != link.receipt["key"]:
             verdict.findings.append(Finding(FORGED, member, "it carries the key of another receipt", checks.AGAIN))
@@ -189,50 +216,29 @@ def _carried(contents: Contents, link: Link, verdict: Verdict) -> None:
 
 def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
     """Whether an artifact follows from its measurements."""
-    key = contents.values[link.node.key]
-    fix = checks.AGAIN
-    commit = names.plain(str(link.execution.get("commit") or "?").removesuffix("-dirty"), 10).removesuffix("...")
+    omitted_defaults = contents.values[link.node.key].get("omitted_defaults", {})
     try:
-        found = sandbox.call(functools.partial(recompute.again, link.receipt, key, contents.read))
+        found = sandbox.call(functools.partial(recompute.again, link.receipt, omitted_defaults, contents.read))
     except sandbox.Failed as error:
         text = f"it cannot be computed again: {names.plain(error)}"
-        verdict.findings.append(Finding(FORGED, link.node.receipt, text, fix))
+        verdict.findings.append(Finding(FORGED, link.node.receipt, text, checks.AGAIN))
         return
     if found["note"]:
         verdict.remarks.append(f"{link.node.name}: {found['note']}")
+    fix = checks.AGAIN
     if not found["code"]:
+        commit = recompute.commit(link.execution)
         fix = f"type: git checkout {commit}, whose code made it, and verify again"
         told = f"this checkout's code of the stage is not that of the receipt ({commit})"
         verdict.remarks.append(f"{link.node.name}: {told}")
-    same = []
-    for name, entry in link.receipt["outputs"].items():
-        made = found["files"].get(name)
-        if made == entry["sha256"]:
-            same.append(name.rsplit(".", 1)[-1])
-        elif made is None and not found["note"]:
-            verdict.findings.append(Finding(FORGED, checks.place(link, name), "no such file comes of its stage", fix))
-        elif made is not None and name.endswith((".png", ".pdf", ".gif")) and _other(link.execution):
-            verdict.remarks.append(f"{checks.place(link, name)}: drawn otherwise by other versions of its libraries")
-        elif made is not None:
-            text = "it does not follow from the measurements (computed again)"
-            verdict.findings.append(Finding(FORGED, checks.place(link, name), text, fix))
+    verdict.findings += recompute.findings(link, found, fix)
+    verdict.remarks += recompute.remarks(link, found)
+    same = sorted(Path(name).suffix[1:] for name in recompute.same(link, found))
     if same:
         below = [Node(entry["node"]) for entry in link.receipt["inputs"].values()]
         noun = "simulation" if all(node.family == "simulate" for node in below) else "measurement"
         count = f"{len(below)} {noun}{'s' * (len(below) != 1)}"
-        told = f"{link.node.name}: computed again from {count}, the same bytes"
-        verdict.held.append(f"{told} ({', '.join(sorted(same))})")
-
-
-def _other(execution: Mapping[str, Any]) -> bool:
-    """Whether the picture was drawn by other versions than those here, as far as they are on record."""
-    import importlib.metadata
-
-    try:
-        known = {"matplotlib": None} | (execution.get("versions") or {})
-        return any(importlib.metadata.version(name) != known.get(name) for name in {"matplotlib", "pillow"} & {*known})
-    except importlib.metadata.PackageNotFoundError:
-        return True
+        verdict.held.append(f"{link.node.name}: computed again from {count}, the same bytes ({', '.join(same)})")
 
 
 def _page(contents: Contents, chain: Chain, verdict: Verdict) -> None:
@@ -249,9 +255,9 @@ def _page(contents: Contents, chain: Chain, verdict: Verdict) -> None:
     except sandbox.Failed:
         same = False
     if not same:
-        verdict.remarks.append(
-            f"{names.PAGE} is not the page that this checkout writes for these results: trust the files below results/"
-        )
+        text = "not the page that this checkout writes for these results: it may show what they do not"
+        fix = "look at the files below results/ only, or verify with the revision that wrote it"
+        verdict.findings.append(Finding(FORGED, names.PAGE, text, fix))
 
 
 def _same_page(title: str, chain: Chain, members: dict[str, bytes], shown: bytes) -> bool:

@@ -22,9 +22,18 @@ _DATE, _MODE, _FOLDER = (1980, 1, 1, 0, 0, 0), 0o100644 << 16, 0o040755 << 16 | 
 
 
 def manifest(artifacts: list[str], members: Mapping[str, Content]) -> str:
-    """Text of the manifest: every member with its hash and size. Its own sha256 is the root hash of the bundle."""
+    """Text of the manifest: every member with its hash and size; a signature is one of its own sha256."""
     entries = {name: _entry(content) for name, content in members.items()}
     return files.dumps({"version": 1, "artifacts": sorted(artifacts), "files": entries})
+
+
+def check(path: Path) -> None:
+    """Refuse to write over anything but an earlier bundle.
+
+    Raises:
+        UserError: Something else is there.
+    """
+    files.ours(path, b"PK\3\4", names.MANIFEST.encode(), "bundle")
 
 
 def write(path: Path, members: Mapping[str, Content]) -> None:

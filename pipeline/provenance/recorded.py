@@ -1,0 +1,159 @@
+"""What else speaks of the files of a chain: the store's receipts, the ``.dvc`` files, the measurements themselves.
+
+A receipt is bound by those that have read its files. What nobody reads (tables, figures, the state for resuming) is
+bound by nothing else in the ledger, so it is compared with what was noted elsewhere when it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+
+from pipeline import files
+from pipeline.errors import UserError
+from pipeline.ledger import receipt
+from pipeline.ledger.store import Store
+from pipeline.ledger.workspace import LOCAL, Node, Workspace
+from pipeline.provenance import recompute
+from pipeline.provenance.chain import Chain, Link
+from pipeline.provenance.findings import CHANGED, FORGED, Finding
+
+
+def against_store(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
+    """Receipts of which the store has another of the same key: one of the two was edited."""
+    store = Store(workspace.root)
+    for link in chain:
+        kept = receipt.read(store.receipt(link.receipt["key"]))
+        if kept is None or kept["key"] != link.receipt["key"] or kept["outputs"] == link.receipt["outputs"]:
+            continue
+        names = receipt.differing(kept["outputs"], link.receipt["outputs"])
+        text = f"it says otherwise of {', '.join(names[:3])} than the store's receipt of the same key"
+        if link.node.family == "artifact":
+            fix = f"type: rm {link.node.receipt}, and: snakemake {link.node.name}.csv"
+            yield Finding(FORGED, link.node.receipt, text, fix)
+        else:  # two machines may have executed it, with other roundings
+            text += ": it was edited, or executed twice"
+            fix = f"type: git log -- {link.node.receipt}, and restore the one that you trust"
+            yield Finding(CHANGED, link.node.receipt, text, fix)
+
+
+def open_store(workspace: Workspace) -> Iterator[str]:
+    """A remark where others may write into the store: whoever can may make an object and its receipt agree."""
+    folder = Store(workspace.root).folder
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        yield (
+            f"others may write into the store {folder}: what object and receipt there agree on is believed; "
+            "--revision or --expect asks somebody else"
+        )
+
+
+def against_measurements(
+    workspace: Workspace, chain: Chain, link: Link, omitted_defaults: dict, parts: dict[str, Path]
+) -> tuple[list[Finding], list[str]]:
+    """Whether a table or figure follows from its measurements, computed again; findings and remarks.
+
+    Args:
+        workspace: The checkout.
+        chain: What it comes from, whose files must have been hashed.
+        link: The artifact.
+        omitted_defaults: Its leaves that are in no key.
+        parts: Its components, where they are not this package's.
+    """
+    try:
+        found = recompute.again(link.receipt, omitted_defaults, _reader(workspace, chain), parts)
+    except (UserError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        why = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        again = f"type: snakemake {link.node.name}.csv"
+        return [Finding(FORGED, link.node.receipt, f"it cannot be computed again: {why}", again)], []
+    fix = f"type: rm {link.node.receipt}, and: snakemake {link.node.name}.csv"
+    if not found["code"]:
+        told = "made by other code than is here now; tables and figures were not computed again"
+        return [], [f"{link.node.name}: {told}"]
+    remarks = [f"{link.node.name}: {found['note']}"] if found["note"] else []
+    return [*recompute.findings(link, found, fix)], [*remarks, *recompute.remarks(link, found)]
+
+
+def _reader(workspace: Workspace, chain: Chain) -> Callable[[str], bytes | None]:
+    store = Store(workspace.root)
+
+    def read(path: str) -> bytes | None:
+        """A file in place, else from the store."""
+        folder, _, name = path.rpartition("/")
+        link = chain.links.get(folder)
+        entry = link.receipt["outputs"].get(name) if link is not None else None
+        for place in (workspace.path(path), *([store.object(entry["md5"])] if entry else [])):
+            if place.is_file():
+                return place.read_bytes()
+        return None
+
+    return read
+
+
+def against_dvc(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
+    """``.dvc`` files that list something else than the receipts of what they stand for."""
+    store = Store(workspace.root)
+    folders: dict[str, None] = {}
+    for link in chain:
+        if link.node.family != "artifact" and not link.node.config.startswith(LOCAL):
+            alone = link.node.family in ("prepare", "simulate")
+            folders[link.node.name if alone else "/".join(link.node.name.split("/")[:3])] = None
+    for folder in folders:
+        path = workspace.path(f"{folder}.dvc")
+        if path.is_file():
+            why = _fault(workspace, store, folder, path)
+            if why is not None:
+                again = f"type: rm {folder}.dvc, and snakemake, which writes it again; or git checkout {folder}.dvc"
+                yield Finding(CHANGED, f"{folder}.dvc", why, again)
+
+
+def _fault(workspace: Workspace, store: Store, folder: str, path: Path) -> str | None:
+    try:
+        (entry,) = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"]
+        md5, size, count, name = entry["md5"], entry["size"], entry["nfiles"], entry["path"]
+        kind = entry["hash"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError):
+        return "not as the executor writes it"
+    if (kind, name) != ("md5", folder.rsplit("/", 1)[1]) or not str(md5).endswith(".dir"):
+        return "it stands for another folder than its own"
+    known = _known(workspace, folder)
+    found = files.read_json(store.object(str(md5)))
+    if found is None:  # the list itself is elsewhere: it can still be told from what the receipts give
+        listing = [{"md5": known[name]["md5"], "relpath": name} for name in sorted(known)]
+        text = json.dumps(listing, sort_keys=True)
+        whole = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+        return None if md5 == whole else f"it lists a folder ({md5}) that is not in the store, and no receipts give it"
+    try:
+        listed = {entry["relpath"]: entry["md5"] for entry in found}
+    except (TypeError, KeyError):
+        return "what it points to lists no files"
+    for name in sorted(listed):
+        if name not in known:
+            return f"it lists {name}, and no receipt does"
+        if listed[name] != known[name]["md5"]:
+            return f"it lists another {name} than its receipt"
+    total = sum(known[name]["size"] for name in listed)
+    if (size, count) != (total, len(listed)):
+        return f"it says {count} files of {size} bytes; its receipts say {len(listed)} of {total}"
+    return None
+
+
+def _known(workspace: Workspace, folder: str) -> dict[str, dict]:
+    """Files below a folder by their names in it, as receipts have them."""
+    single = workspace.path(f"receipts/{folder}.json")
+    paths = [single] if single.is_file() else sorted(workspace.path(f"receipts/{folder}").rglob("*.json"))
+    known = {}
+    for path in paths:
+        found = None if path.name.endswith(".execution.json") else receipt.read(path)
+        if found is not None:
+            prefix = Node.of_receipt(path.relative_to(workspace.root)).name.removeprefix(folder).lstrip("/")
+            known |= {f"{prefix}/{name}".lstrip("/"): entry for name, entry in found["outputs"].items()}
+    return known
