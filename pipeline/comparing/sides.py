@@ -15,7 +15,7 @@ from pipeline.ledger import receipt
 from pipeline.ledger.sources import Folder, Ledger, Revision
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import LOCAL, Node
-from pipeline.provenance.chain import Chain, Link, parse, walk
+from pipeline.provenance.chain import Chain, Link, walk
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Result:
     @property
     def report(self) -> dict[str, Any]:
         """Content of its JSON file."""
-        found = parse("", self.outputs.get("json", b""))
+        found = files.parse(self.outputs.get("json", b""))
         return found if isinstance(found, dict) else {}
 
 
