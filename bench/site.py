@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipeline import files  # noqa: E402
 from pipeline.ledger import naming, receipt  # noqa: E402
+from pipeline.ledger.families import ARTIFACT, PREPARE, PRETRAIN  # noqa: E402
 from pipeline.ledger.sources import Folder  # noqa: E402
 from pipeline.ledger.workspace import LOCAL, Node  # noqa: E402
 from pipeline.planning.catalogue import Catalogue  # noqa: E402
@@ -46,7 +47,7 @@ def synthetic(source: Path, name: str, root: Path, count: int) -> None:
     for number in range(count):
         group, renamed = number // SHARED, {}
         for link in chain:
-            if link.node.family != "artifact" and number % SHARED:
+            if link.node.family is not ARTIFACT and number % SHARED:
                 renamed[link.node.name] = _renamed(chain, link.node.name, group)
                 continue
             _copy(source, root, chain, link.node.name, group, f"table{number + 100}", renamed)
@@ -55,7 +56,7 @@ def synthetic(source: Path, name: str, root: Path, count: int) -> None:
 def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifact: str, renamed: dict) -> None:
     link = chain.links[name]
     found = json.loads(json.dumps(link.receipt))
-    if link.node.family == "artifact":
+    if link.node.family is ARTIFACT:
         new = f"{name.rpartition('/')[0]}/{artifact}"
         found["params"]["artifact"] = artifact
         text = (source / f"{name}.json").read_text(encoding="utf-8")
@@ -67,7 +68,7 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
         found["outputs"] = {path.name: files.hashes(path)}
     else:
         new = renamed[name] = _renamed(chain, name, group)
-        if link.node.family == "pretrain":
+        if link.node.family is PRETRAIN:
             found["params"]["batch_size"] += group
         for output in found["outputs"]:
             if output in ("scores.json", "history.csv", "meta.json") and (source / name / output).is_file():
@@ -87,9 +88,9 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
 def _renamed(chain: Chain, name: str, group: int) -> str:
     """Name of a node's copy: runs differ in their batch size."""
     node = Node(name)
-    if node.family == "prepare":
+    if node.family is PREPARE:
         return name
-    run = next(link for link in chain.family("pretrain") if link.node.config == node.config)
+    run = next(link for link in chain.family(PRETRAIN) if link.node.config == node.config)
     params = {**run.receipt["params"], "batch_size": run.receipt["params"]["batch_size"] + group}
     data = run.receipt["inputs"]["data"]["node"].removeprefix("data/")
     kind = data.removeprefix(LOCAL).rpartition("-")[0]

@@ -34,7 +34,7 @@ def build(root: Path, known: Catalogue) -> Plan:
     plan = Plan(known, known.built())
     states = States(plan, Workspace(root))
     sync_key_files(states, jobs_of(states).values())
-    families = {state.key_file.module: state.node.family for state in states}
+    families = {state.key_file.module: state.node.family.name for state in states}
     stages = {module.removesuffix(".py").replace("/", "."): _Stage(f, plan) for module, f in families.items()}
     works = executor.Executor(Workspace(root))
     with pytest.MonkeyPatch.context() as patch:
@@ -83,6 +83,7 @@ class _Stage:
 
     def _pretrain(self, work: Work) -> None:
         _tensors(work, "model.safetensors")
+        _tensors(work, "state.safetensors")
         (work.out / "history.csv").write_text("epoch,loss\n1,0.5\n")
         formats.write_json(work.out / "summary.json", {"outcome": "trained"})
 

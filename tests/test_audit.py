@@ -21,6 +21,7 @@ from pipeline import components, files
 from pipeline.artifacts import figure, table
 from pipeline.engine.state import States
 from pipeline.ledger import naming, receipt, sources
+from pipeline.ledger.families import PREPARE
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning.catalogue import Catalogue
@@ -186,7 +187,7 @@ def test_changed_code_makes_it_stale_and_accept_says_why_it_does_not(drawn):
 
 
 def test_raw_files_that_are_at_hand_are_compared(here, monkeypatch):
-    link = chain.walk(sources.Folder(here), [TABLE]).family("prepare")[0]
+    link = chain.walk(sources.Folder(here), [TABLE]).family(PREPARE)[0]
     right = here / "raw.tar.gz"
     right.write_bytes(b"raw")
     link.receipt["params"]["files"] = [{"name": "raw.tar.gz", "sha256": files.sha256(right)}]

@@ -144,7 +144,7 @@ def test_what_is_in_place(house, stem):
     told = house.about("plan", f"{stem}.csv")
     assert told.code == 0 and "(nothing to execute)" in told.out
     told = house.about("audit", f"{stem}.csv")
-    assert told.code == 0 and "everything holds: " in told.out, told
+    assert told.code == 0 and "everything holds: " in told.out, told.out
     told = house.about("runs", f"{stem}.csv")
     trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
     assert told.code == 0 and told.out.startswith("state  config" if trained else "no runs: ")

@@ -463,8 +463,8 @@ def test_a_table_that_never_ends(small: Path, tmp_path):
     path = forging.write(tmp_path / "bad.zip", members)
     began = time.perf_counter()
     code = (
-        "import sys; from pathlib import Path; from pipeline.sharing import guarded; sandbox.SECONDS = 3; "
-        "guarded.call.__defaults__ = (3,); sandbox.MEMORY = 300 << 20; "
+        "import sys; from pathlib import Path; from pipeline.sharing import sandbox; sandbox.SECONDS = 3; "
+        "sandbox.call.__defaults__ = (3,); sandbox.MEMORY = 300 << 20; "
         "from pipeline.sharing.verify import verify; print(*verify(Path(sys.argv[1]))[0].lines(), sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _targets
 from pipeline.errors import UserError
+from pipeline.ledger.families import ARTIFACT
 
 if TYPE_CHECKING:
     from pipeline.engine.state import States
@@ -82,7 +83,7 @@ def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
     origin = identify.by_place(workspace, path)
     if origin is not None:
         node = Node(origin.node)
-        if node.family == "artifact" and not any(Path(found).exists() for found in (node.receipt, path)):
+        if node.family is ARTIFACT and not any(Path(found).exists() for found in (node.receipt, path)):
             _targets.request(f"{node.name}.csv", known)  # what cannot be built is an error, and no file that is missing
         return os.path.relpath(path), origin
     if path.is_file():

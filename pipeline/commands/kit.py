@@ -69,7 +69,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         kit, lengths = parts.write(Path(arguments.to), found, arguments.targets, config, limit, extra)
     for number, length in enumerate(lengths, 1):
         print(f"{Path(arguments.to) / f'part{number}'}: {length / 1e6:.1f} MB")
-    stages = [sum(node.family == family for job in found.jobs for node in job) for family in needs.FAMILIES]
+    stages = [sum(node.family is family for job in found.jobs for node in job) for family in needs.FAMILIES]
     print(f"{stages[0]} milestones and {stages[1]} measurements in {len(kit.jobs)} jobs")
     print(f"there: python -m pipeline kit run {Path(arguments.to).name} --minutes 10 --out back.tar")
     return 0

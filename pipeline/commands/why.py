@@ -6,6 +6,7 @@ import argparse
 import json
 
 from pipeline.commands import _targets
+from pipeline.ledger.families import ARTIFACT
 
 HELP = "which param, function or input is behind each stage that would execute"
 
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     states = found.states
     stale = [state for state in states if state.status != IN_PLACE]
     reasons = {state.node.name: why.explain(states, state) for state in stale}
-    bottom = {s.node.name: causes.of_artifact(states, s) for s in stale if s.node.family == "artifact"}
+    bottom = {s.node.name: causes.of_artifact(states, s) for s in stale if s.node.family is ARTIFACT}
     if arguments.json:
         told = []
         for state in stale:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.ledger import receipt
+from pipeline.ledger.families import ARTIFACT
 from pipeline.ledger.sources import Folder, Ledger, Revision
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import LOCAL, Node
@@ -191,7 +192,7 @@ class _Gathered:
                 continue
             self._receipts[node.receipt] = files.dumps({**kept.found, "node": name}).encode()
             self._receipts[node.execution] = files.dumps(kept.execution).encode()
-            if node.family == "artifact":
+            if node.family is ARTIFACT:
                 folder = PurePosixPath(name).parent
                 self._outputs |= {str(folder / n): entry["md5"] for n, entry in kept.found["outputs"].items()}
             for entry in kept.found["inputs"].values():

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.engine.state import EXECUTE, States
+from pipeline.ledger.families import MEASURE, PRETRAIN
 
 
 class Estimate:
@@ -26,17 +27,17 @@ class Estimate:
         for state in self.states:
             node = state.node
             place = (node.config, node.seed)
-            if node.family == "pretrain" and state.status != EXECUTE:
+            if node.family is PRETRAIN and state.status != EXECUTE:
                 done[place] = max(done.get(place, 0), node.epoch or 0)
             if state.status != EXECUTE:
                 continue
             jobs.add((node.family, node.config))
-            if node.family == "pretrain":
+            if node.family is PRETRAIN:
                 epochs = max((node.epoch or 0) - done.get(place, 0), 0)
                 done[place] = max(done.get(place, 0), node.epoch or 0)
                 rate = self._rate("checkpoints", node.config)
                 total += epochs * (rate if rate is not None else self.scale.estimate.epoch)
-            elif node.family == "measure":
+            elif node.family is MEASURE:
                 rate = self._rate("measurements", node.config)
                 total += rate if rate is not None else self.scale.estimate.measurement
             else:

@@ -22,6 +22,7 @@ from pipeline import components, files
 from pipeline.bytecode import Finder
 from pipeline.errors import UserError
 from pipeline.ledger import machine, outlines, receipt
+from pipeline.ledger.families import ARTIFACT, MEASURE, PRETRAIN
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile
@@ -210,10 +211,10 @@ class Executor:
             components.load(_component_path(path))
         self._check_code(key_files)
         for folder in {self.workspace.payload(task.node) for task in tasks}:
-            files.writable(folder if first.node.family == "artifact" else folder.parent)
+            files.writable(folder if first.node.family is ARTIFACT else folder.parent)
         outlines.keep(self.store, key_files)
         # Every training and every measurement has a folder of its own, so that it goes on without the others.
-        trains = first.node.family == "pretrain"
+        trains = first.node.family is PRETRAIN
         folders = {task.node.name: self.workspace.scratch / self._run_key(task) for task in tasks}
         by_name, runs = {task.node.name: task for task in tasks}, set(folders.values())
         works: list[Work] = []
@@ -251,7 +252,7 @@ class Executor:
 
     def _run_key(self, task: Task) -> str:
         """Names the scratch folder of a run: the same for all its milestones, and after a crash."""
-        if task.node.family != "pretrain":
+        if task.node.family is not PRETRAIN:
             return task.key[:16]
         contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
         file = task.key_file
@@ -273,7 +274,7 @@ class Executor:
             inputs=inputs,
             seed=node.seed or 0,
             epoch=node.epoch or 0,
-            resume=self._resume(task) if node.family == "pretrain" else None,
+            resume=self._resume(task) if node.family is PRETRAIN else None,
             scratch=folder / "run",
             components={category: _component_path(path) for category, path in key_file.components.items()},
             context=dict(key_file.context),
@@ -376,7 +377,7 @@ class Executor:
         target = self.workspace.payload(node)
         old = None
         try:
-            if node.family == "artifact":
+            if node.family is ARTIFACT:
                 target.mkdir(parents=True, exist_ok=True)
                 # Only some figures have one, so Snakemake does not remove it: none may stay of an earlier drawing.
                 self.workspace.path(f"{node.name}.gif").unlink(missing_ok=True)
@@ -392,7 +393,7 @@ class Executor:
             with contextlib.suppress(OSError):
                 if old is not None and not target.exists():
                     (old / "payload").rename(target)
-                if found is not None and node.family != "artifact":
+                if found is not None and node.family is not ARTIFACT:
                     place.write_bytes(found)
             raise
         if old is not None:
@@ -485,7 +486,7 @@ def _batches(tasks: list[Task]) -> list[list[Task]]:
     seeds: dict[str, list[int | None]] = {}
     for task in sorted(tasks, key=_order):
         node, place = task.node, 0
-        if node.family == "pretrain":
+        if node.family is PRETRAIN:
             known = seeds.setdefault(node.config, [])
             if node.seed not in known:
                 known.append(node.seed)
@@ -508,8 +509,8 @@ def _dotted(path: Path) -> str:
 
 def _exclusive(node: Node) -> str:
     """What one process at a time works on: a run with all its seeds and milestones, a measure of it, ..."""
-    measure = [node.name.rsplit("/", 1)[1]] if node.family == "measure" else []
-    return "-".join([node.family, *measure, node.config.replace("/", "-")])
+    measure = [node.name.rsplit("/", 1)[1]] if node.family is MEASURE else []
+    return "-".join([node.family.name, *measure, node.config.replace("/", "-")])
 
 
 def _oneline(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from pipeline import files
 from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
+from pipeline.ledger.families import MEASURE
 from pipeline.ledger.workspace import Node, Workspace
 
 FOLDER = "jobs"
@@ -78,7 +79,7 @@ def done(rule: str, name: str) -> str:
 
 def rule_of(node: Node, stage: str) -> str:
     """The rule whose jobs make a node."""
-    return RULES.get(stage, "measure") if node.family == "measure" else stage
+    return RULES.get(stage, "measure") if node.family is MEASURE else stage
 
 
 def jobs_of(states: States) -> dict[tuple[str, str], Job]:

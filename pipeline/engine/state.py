@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.ledger import receipt
+from pipeline.ledger.families import ARTIFACT
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.outlines import History
@@ -105,7 +106,7 @@ class States:
 
     def _edited(self, node: Node, found: dict[str, Any]) -> list[str]:
         """Result files that are not what the receipt says. Payload is not read here: it may be absent."""
-        if node.family != "artifact":
+        if node.family is not ARTIFACT:
             return []
         folder = self.workspace.payload(node)
         return [

@@ -11,10 +11,11 @@ from pipeline.engine.executor import is_as_written
 from pipeline.engine.jobs import done
 from pipeline.engine.state import EXECUTE, State, States
 from pipeline.errors import UserError
+from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node
 
-FAMILIES = ("pretrain", "measure")
+FAMILIES = (PRETRAIN, MEASURE)
 """Stages that are executed elsewhere; data sets are prepared here before, tables and figures are made here after."""
 
 
@@ -82,7 +83,7 @@ def _take(
         options = f" --config {' '.join(config)}" if config else ""
         raise UserError(
             f"{node.name}: not prepared here, and a kit carries it; type: "
-            f"snakemake {done(node.family, node.config)}{options}"
+            f"snakemake {done(node.family.name, node.config)}{options}"
         )
     outputs = state.receipt["outputs"]
     found.receipts[node.name] = {**state.receipt, "node": node.name}
@@ -94,7 +95,7 @@ def _take(
             found.files[node.name, name] = place
         elif reader is not None:
             fix = f"python -m pipeline restore {node.name}"
-            if node.family == "pretrain":
+            if node.family is PRETRAIN:
                 fix += f"; or, to train it again: rm {node.receipt}, and the same command"
             text = f"{node.name}/{name}: {reader.node.name} reads it, and it is neither in place nor in the store"
             raise UserError(f"{text}; type: {fix}")
@@ -112,13 +113,13 @@ def _earlier(states: States, there: list[State]) -> list[State]:
     """The last milestone that is whole here, of every training that goes on."""
     first: dict[tuple[str, int | None], int] = {}
     for state in there:
-        if state.node.family == "pretrain":
+        if state.node.family is PRETRAIN:
             run = (state.node.config, state.node.seed)
             first[run] = min(first.get(run, 10**9), state.node.epoch or 0)
     best: dict[tuple[str, int | None], State] = {}
     for state in states:
         run = (state.node.config, state.node.seed)
-        if state.node.family != "pretrain" or run not in first or state.receipt is None:
+        if state.node.family is not PRETRAIN or run not in first or state.receipt is None:
             continue
         epoch, outputs = state.node.epoch or 0, state.receipt["outputs"]
         if not 0 < epoch < first[run] or (run in best and epoch < (best[run].node.epoch or 0)):
@@ -133,8 +134,8 @@ def _jobs(there: list[State]) -> list[list[Node]]:
     groups: dict[tuple[str, str], list[State]] = {}
     for state in there:
         groups.setdefault((state.node.family, state.node.config), []).append(state)
-    waiting = {group: states for group, states in groups.items() if group[0] == "measure"}
-    missing = {state.node.name for state in there if state.node.family == "pretrain"}
+    waiting = {group: states for group, states in groups.items() if group[0] is MEASURE}
+    missing = {state.node.name for state in there if state.node.family is PRETRAIN}
     jobs: list[list[Node]] = []
 
     def measure() -> None:
@@ -145,7 +146,7 @@ def _jobs(there: list[State]) -> list[list[Node]]:
 
     measure()
     for (family, _), states in groups.items():
-        if family == "pretrain":
+        if family is PRETRAIN:
             jobs.append([state.node for state in states])
             missing -= {state.node.name for state in states}
             measure()

@@ -22,6 +22,7 @@ from pipeline import files
 from pipeline.engine.executor import Executor
 from pipeline.errors import UserError, explain
 from pipeline.ledger import receipt
+from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, Workspace
@@ -216,7 +217,7 @@ def _units(nodes: list[Node]) -> list[list[Node]]:
     """What may fail by itself: the milestones of one seed, a measurement."""
     units: dict[object, list[Node]] = {}
     for node in nodes:
-        units.setdefault(node.seed if node.family == "pretrain" else node.name, []).append(node)
+        units.setdefault(node.seed if node.family is PRETRAIN else node.name, []).append(node)
     return list(units.values())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import files
+from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.workspace import LOCAL, Node
 
 
@@ -44,14 +45,14 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
     tracked = not node.config.startswith(LOCAL)
     params = found["params"]
     try:
-        if node.family == "prepare":
+        if node.family is PREPARE:
             wanted, name = dataset(params, tracked), node.config
-        elif node.family == "pretrain":
+        elif node.family is PRETRAIN:
             data = found["inputs"]["data"]["node"].removeprefix("data/")
             wanted, name = run(params, data, data.removeprefix(LOCAL).rpartition("-")[0], tracked), node.config
-        elif node.family == "simulate":
+        elif node.family is SIMULATE:
             wanted, name = simulation(params["simulation"], tracked), node.config
-        elif node.family == "measure":
+        elif node.family is MEASURE:
             templates = {"checkpoint": "{config}/{milestone}"}
             if "reference" in params["measure"]:
                 templates["reference"] = params["measure"]["reference"]

@@ -19,6 +19,7 @@ import yaml
 
 from pipeline import files
 from pipeline.ledger import receipt
+from pipeline.ledger.families import ARTIFACT, PREPARE, SIMULATE
 from pipeline.ledger.locks import Lock
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
@@ -29,9 +30,9 @@ MEMORY = "jobs/.tracked.json"
 
 def folder_of(node: Node) -> str | None:
     """The folder whose ``.dvc`` file lists a node's payload; None for tables and figures, which Git keeps."""
-    if node.family == "artifact":
+    if node.family is ARTIFACT:
         return None
-    return node.name if node.family in ("prepare", "simulate") else "/".join(node.name.split("/")[:3])
+    return node.name if node.family in (PREPARE, SIMULATE) else "/".join(node.name.split("/")[:3])
 
 
 class Tracking:

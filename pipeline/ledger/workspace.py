@@ -7,23 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.ledger import turns
+from pipeline.ledger.families import ARTIFACT, BY_FOLDER, FAMILIES, MEASURE, Family
 
 LOCAL = "local-"
 """Prefix of datasets and runs of untracked scales: Git ignores what starts with it."""
 
-FAMILIES = {
-    "data": "prepare",
-    "checkpoints": "pretrain",
-    "measurements": "measure",
-    "simulations": "simulate",
-    "results": "artifact",
-}
-"""First folder of a node's name -> the family of stages that makes it."""
-
-_NODE = re.compile(
-    r"(data|simulations)/[^/\s]+|checkpoints/[^/\s]+/seed\d{1,9}/epoch\d{4,9}"
-    r"|measurements/[^/\s]+/seed\d{1,9}/epoch\d{4,9}/[^/\s]+|results/[^/\s]+/[^/\s]+/[^/\s]+"
-)
+_NODE = re.compile("|".join(f"{family.folder}/{family.below}" for family in FAMILIES))
 
 _RUN = re.compile(r"seed(\d+)/epoch(\d+)")
 
@@ -44,15 +33,15 @@ class Node:
     name: str
 
     @property
-    def family(self) -> str:
-        """prepare, pretrain, measure, simulate or artifact."""
-        return FAMILIES[self.name.split("/", 1)[0]]
+    def family(self) -> Family:
+        """What kind of node it is."""
+        return BY_FOLDER[self.name.split("/", 1)[0]]
 
     @property
     def config(self) -> str:
         """What the node's key file is about: a dataset, a run without its seed, an artifact."""
         parts = self.name.split("/")
-        return parts[1] if self.family != "artifact" else "/".join(parts[1:])
+        return parts[1] if self.family is not ARTIFACT else "/".join(parts[1:])
 
     @property
     def seed(self) -> int | None:
@@ -86,17 +75,17 @@ class Node:
     @property
     def receipt(self) -> str:
         """Path of the receipt, relative to the root."""
-        return f"{self.name}.receipt.json" if self.family == "artifact" else f"receipts/{self.name}.json"
+        return f"{self.name}.receipt.json" if self.family is ARTIFACT else f"receipts/{self.name}.json"
 
     @property
     def execution(self) -> str:
         """Path of the record of when, where and how long, relative to the root; part of no hash."""
-        return f"{self.name}.execution.json" if self.family == "artifact" else f"receipts/{self.name}.execution.json"
+        return f"{self.name}.execution.json" if self.family is ARTIFACT else f"receipts/{self.name}.execution.json"
 
     @property
     def key(self) -> str:
         """Path of the key file, relative to the root."""
-        if self.family == "measure":
+        if self.family is MEASURE:
             return f"keys/measure/{self.name.rsplit('/', 1)[1]}/{self.config}.json"
         return f"keys/{self.family}/{self.config}.json"
 
@@ -136,7 +125,7 @@ class Workspace:
 
     def payload(self, node: Node) -> Path:
         """Folder of the node's payload; for an artifact the folder in which its files lie."""
-        return self.root / (Path(node.name).parent if node.family == "artifact" else node.name)
+        return self.root / (Path(node.name).parent if node.family is ARTIFACT else node.name)
 
     @property
     def journal(self) -> Path:

@@ -7,22 +7,13 @@ from typing import Any
 
 from pipeline import components
 from pipeline.ledger import accepted
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.fingerprint import Fingerprints, label
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.composition import prune
 from pipeline.planning.params import PARTS
 from pipeline.planning.plan import Plan
-
-MODULES = {
-    "prepare": "pipeline/data/prepare.py",
-    "pretrain": "pipeline/training/pretrain.py",
-    "measure": "pipeline/evaluation/measure.py",
-    "simulate": "pipeline/simulation/stage.py",
-    "table": "pipeline/artifacts/table.py",
-    "figure": "pipeline/artifacts/figure.py",
-}
-"""Stage (or family of stages) -> the module whose ``execute`` does the work."""
 
 ARRAYS = ["arrays.safetensors", "meta.json"]
 """What stages read of a data set."""
@@ -49,7 +40,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
     for identity, data in plan.data.items():
         found[Node(f"data/{identity}").key] = made(
             "prepare",
-            MODULES["prepare"],
+            PREPARE.module,
             {"source": data.source},
             params=data.params,
             omitted_defaults=data.omitted_defaults,
@@ -60,7 +51,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
         parts = {part: components.find(part, run.run[part]["kind"], plan.extend) for part in PARTS}
         found[checkpoint(config, 0, 0).key] = made(
             "pretrain",
-            MODULES["pretrain"],
+            PRETRAIN.module,
             parts,
             options.at_once(run.gpu),
             params=kept,
@@ -93,7 +84,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
                 reads["reference"] = WEIGHTS
             found[measurement(config, 0, 0, measure).key] = made(
                 kind,
-                MODULES["measure"],
+                MEASURE.module,
                 named,
                 params=kept,
                 omitted_defaults=omitted_defaults,
@@ -105,7 +96,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
         kept, omitted_defaults = prune({"simulation": simulation.params}, plan.extend)
         found[Node(f"simulations/{identity}").key] = made(
             "simulate",
-            MODULES["simulate"],
+            SIMULATE.module,
             {"simulation": components.find("simulation", simulation.params["kind"], plan.extend)},
             params=kept,
             omitted_defaults=omitted_defaults,
@@ -118,7 +109,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             parts["figure"] = components.find("figure", artifact.params["figure"]["kind"], plan.extend)
         found[Node(stem).key] = made(
             kind,
-            MODULES[kind],
+            ARTIFACT.modules[kind],
             parts,
             params=artifact.params,
             inputs={node: node for node in artifact.nodes},

@@ -17,6 +17,7 @@ from typing import Any
 from pipeline import components, files
 from pipeline.engine.state import EXECUTE, IN_PLACE, States
 from pipeline.ledger import machine
+from pipeline.ledger.families import ARTIFACT, PREPARE
 from pipeline.ledger.sources import Folder, Revision
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
@@ -98,7 +99,7 @@ def audit(
     result.findings += _anchors(whole, origin.node, expect, revision)
     if states is not None:
         told = {finding.path for finding in result.findings}
-        result.findings += _stale(states, chain, Node(origin.node).family == "artifact", told)
+        result.findings += _stale(states, chain, Node(origin.node).family is ARTIFACT, told)
         result.remarks += _accepted(states, chain)
     result.remarks += [*_conditions(chain), *recorded.open_store(workspace)]
     result.seconds = time.perf_counter() - started
@@ -143,7 +144,7 @@ def _files(workspace: Workspace, result: Audit) -> None:
         link, name, entry = job
         path = workspace.payload(link.node) / name
         shown = path.relative_to(workspace.root).as_posix() if workspace.root in path.parents else str(path)
-        artifact = link.node.family == "artifact"
+        artifact = link.node.family is ARTIFACT
         fix = f"type: python -m pipeline restore {link.node.name}"
         if path.is_file():
             return (
@@ -178,7 +179,7 @@ def _foreign(workspace: Workspace, link: Link) -> Iterator[Finding]:
     """Files in a node's folder that its receipt does not know."""
     folder = workspace.payload(link.node)
     known = set(link.receipt["outputs"])
-    if link.node.family == "artifact":
+    if link.node.family is ARTIFACT:
         own = {Path(link.node.receipt).name, Path(link.node.execution).name}
         stem = Path(link.node.name).name
         present = {path.name for path in folder.glob(f"{stem}.*") if not path.name.startswith(".")} - own
@@ -192,7 +193,7 @@ def _foreign(workspace: Workspace, link: Link) -> Iterator[Finding]:
 def _follows(workspace: Workspace, chain: Chain, states: States | None, result: Audit) -> None:
     """Tables and figures, computed again; what is wrong with one of their files already would only be repeated."""
     wrong = {finding.path for finding in result.findings}
-    for link in chain.family("artifact"):
+    for link in chain.family(ARTIFACT):
         below = [chain.links[name] for name in link.below if name in chain.links]
         if len(below) < len(link.below):
             continue
@@ -214,7 +215,7 @@ def _source(path: str) -> Path:
 def _raw(chain: Chain, raw_dir: str | None) -> Iterator[Finding]:
     """Raw files that are at hand must have the checksum that the data set was made with."""
     folders = [Path(raw_dir)] if raw_dir else []
-    for link in chain.family("prepare"):
+    for link in chain.family(PREPARE):
         for entry in link.receipt["params"].get("files", []):
             for folder in (*folders, Path("data/raw")):
                 path = folder / entry["name"]
@@ -264,7 +265,7 @@ def _stale(states: States, chain: Chain, whole: bool, told: set[str]) -> Iterato
         lines = tuple(line for line in why.lines(states, state) if not line.startswith("file:"))
         if lines and not (state.waiting and all(line.startswith("input:") for line in lines)):
             reasons.setdefault(lines, []).append(state.node.receipt)
-        elif lines and state.node.family == "artifact":
+        elif lines and state.node.family is ARTIFACT:
             bottom = tuple(causes.sentences(causes.of_artifact(states, state)))
             reasons.setdefault(bottom or lines, []).append(state.node.receipt)
     for lines, paths in reasons.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engine.state import IN_PLACE
 from pipeline.ledger import receipt
+from pipeline.ledger.families import FAMILIES, PRETRAIN, Family
 from pipeline.ledger.outlines import History
 from pipeline.ledger.workspace import Node
 from pipeline.provenance import why
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
 
 Causes = dict[Reason, set[str]]
 """Differences, each with the nodes that show it."""
-
-_NOUNS = {
-    "prepare": "data set",
-    "pretrain": "run",
-    "measure": "measurement",
-    "simulate": "simulation",
-    "artifact": "artifact",
-}
 
 
 @dataclass(frozen=True)
@@ -156,7 +149,7 @@ def of_artifact(states: States, state: State) -> Causes:
         if node.node.name in covered or (node is state and state.found is not None and not state.edited):
             continue
         reasons = why.explain(states, node)
-        if node.node.family == "pretrain" and node.found is None and node.waiting:
+        if node.node.family is PRETRAIN and node.found is None and node.waiting:
             reasons = [reason for reason in why.nearest(states, node) if reason == why.NOTHING]
         for reason in reasons:
             if reason.change not in why.WAITING and not _told(reason, causes):
@@ -216,10 +209,8 @@ def _weight(item: tuple[Reason, set[str]]) -> tuple[int, str]:
 
 def counted(nodes: Iterable[str]) -> str:
     """How many data sets, runs, measurements and artifacts these are; milestones of one seed are one run."""
-    groups: dict[str, set[str]] = {}
+    groups: dict[Family, set[str]] = {}
     for name in nodes:
         node = Node(name)
-        groups.setdefault(node.family, set()).add(f"{node.config} {node.seed}" if node.family == "pretrain" else name)
-    return " and ".join(
-        f"{len(groups[f])} {noun}{'s' * (len(groups[f]) > 1)}" for f, noun in _NOUNS.items() if f in groups
-    )
+        groups.setdefault(node.family, set()).add(f"{node.config} {node.seed}" if node.family is PRETRAIN else name)
+    return " and ".join(family.counted(len(groups[family])) for family in FAMILIES if family in groups)

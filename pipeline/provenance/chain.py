@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.ledger import machine, naming, receipt
+from pipeline.ledger.families import ARTIFACT, Family
 from pipeline.ledger.sources import Ledger
 from pipeline.ledger.workspace import Node, is_node
 from pipeline.provenance.findings import FORGED, MISSING, Finding
@@ -36,7 +37,7 @@ class Link:
 
     def place(self, output: str) -> str:
         """Path of one of its files, relative to the project's root."""
-        folder = self.node.name.rpartition("/")[0] if self.node.family == "artifact" else self.node.name
+        folder = self.node.name.rpartition("/")[0] if self.node.family is ARTIFACT else self.node.name
         return f"{folder}/{output}"
 
     @property
@@ -55,9 +56,9 @@ class Chain:
     def __iter__(self) -> Iterator[Link]:
         return iter(self.links.values())
 
-    def family(self, name: str) -> list[Link]:
-        """Links of one family of stages: prepare, pretrain, measure or artifact."""
-        return [link for link in self if link.node.family == name]
+    def family(self, family: Family) -> list[Link]:
+        """Links of one family of nodes."""
+        return [link for link in self if link.node.family is family]
 
     def root(self) -> str:
         """One hash of all receipts: whoever knows it knows every number of the chain."""
@@ -131,28 +132,21 @@ def _as_written(found: Any, content: bytes) -> bool:
         return False
 
 
-WRITES = {
-    "prepare": {"arrays.safetensors", "meta.json"},
-    "pretrain": {"model.safetensors", "state.safetensors", "history.csv", "summary.json"},
-    "measure": {"scores.json"},
-    "simulate": {"records.json"},
-}
-"""Family of stages -> files that each of its stages writes, whatever else; of an artifact it is told by its kind."""
-
-
 def _whole(link: Link) -> Iterator[str]:
     """What a receipt lacks that no stage of its kind leaves out, though its parts give its key."""
     found, params = link.receipt, link.receipt["params"]
-    wanted = WRITES.get(link.node.family, set())
-    if link.node.family == "artifact":
+    wanted = link.node.family.writes
+    if link.node.family is ARTIFACT:
         kinds = ("csv", "json", "md", *(("png", "pdf") if params.get("kind") == "figure" else ()))
-        wanted = {f"{params['artifact']}.{kind}" for kind in kinds}
+        wanted = frozenset(f"{params['artifact']}.{kind}" for kind in kinds)
+    if not found["outputs"].keys().isdisjoint(link.node.family.writes_together):
+        wanted |= frozenset(link.node.family.writes_together)
     for name in sorted(wanted - found["outputs"].keys()):
         yield f"its stage writes {name}, and it does not speak of that"
     for role, entry in found["inputs"].items():
         if not entry["files"]:
             yield f"it says that it has read no file of its input {role}"
-    if link.node.family == "artifact":
+    if link.node.family is ARTIFACT:
         try:
             shown = {name for cell in params["cells"] for name in cell["nodes"]}
         except (KeyError, TypeError):

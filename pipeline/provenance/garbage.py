@@ -18,6 +18,7 @@ from pipeline import files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
+from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.sources import Folder, asked, blobs
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
@@ -166,7 +167,7 @@ def _declared(states: States, needed: Needed) -> None:
         for found in (state.receipt, in_ledger):
             if found is not None:
                 needed.add(found)
-        if state.node.family == "pretrain" and state.key is not None:
+        if state.node.family is PRETRAIN and state.key is not None:
             key_file = state.key_file
             data = states.by_name[state.node.resolve_input(key_file.inputs["data"]).name].receipt
             assert data is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
-from pipeline.ledger import receipt
+from pipeline.ledger import families, receipt
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
 
@@ -52,7 +52,11 @@ def by_place(workspace: Workspace, path: Path) -> Origin | None:
         found = re.fullmatch(pattern, inside) if inside else None
         if found:
             node = Node(found[1])
-            name = inside.removeprefix(f"{node.name}/") if node.family != "artifact" else inside.rsplit("/", 1)[1]
+            name = (
+                inside.removeprefix(f"{node.name}/")
+                if node.family is not families.ARTIFACT
+                else inside.rsplit("/", 1)[1]
+            )
             about_it = inside in (node.name, node.receipt, node.execution)
             return Origin(node.name, "" if about_it else name)
     return None

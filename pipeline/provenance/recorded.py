@@ -17,6 +17,7 @@ import yaml
 from pipeline import files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
+from pipeline.ledger.families import ARTIFACT, PREPARE, SIMULATE
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import LOCAL, Node, Workspace
 from pipeline.provenance import recompute
@@ -33,7 +34,7 @@ def against_store(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
             continue
         names = receipt.differing(kept["outputs"], link.receipt["outputs"])
         text = f"it says otherwise of {', '.join(names[:3])} than the store's receipt of the same key"
-        if link.node.family == "artifact":
+        if link.node.family is ARTIFACT:
             fix = f"type: rm {link.node.receipt}, and: snakemake {link.node.name}.csv"
             yield Finding(FORGED, link.node.receipt, text, fix)
         else:  # two machines may have executed it, with other roundings
@@ -103,8 +104,8 @@ def against_dvc(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
     store = Store(workspace.root)
     folders: dict[str, None] = {}
     for link in chain:
-        if link.node.family != "artifact" and not link.node.config.startswith(LOCAL):
-            alone = link.node.family in ("prepare", "simulate")
+        if link.node.family is not ARTIFACT and not link.node.config.startswith(LOCAL):
+            alone = link.node.family in (PREPARE, SIMULATE)
             folders[link.node.name if alone else "/".join(link.node.name.split("/")[:3])] = None
     for folder in folders:
         path = workspace.path(f"{folder}.dvc")

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.durations import rough
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
 from pipeline.provenance.audit import Audit
 from pipeline.provenance.chain import Chain, Link
 
-_ORDER = ("artifact", "measure", "pretrain", "prepare", "simulate")
+_ORDER = (ARTIFACT, MEASURE, PRETRAIN, PREPARE, SIMULATE)
 
 
 def text(found: Audit) -> str:
@@ -78,7 +79,7 @@ def mermaid(chain: Chain) -> str:
 
 
 def _box(link: Link) -> str:
-    stage = link.receipt["stage"] if link.node.family == "measure" else link.node.family
+    stage = link.receipt["stage"] if link.node.family is MEASURE else link.node.family
     return f"{stage} {link.node.config}"
 
 
@@ -96,11 +97,11 @@ def _stages(links: Iterable[Link]) -> Iterator[tuple[str, list[Link]]]:
     yield from sorted(groups.items())
 
 
-def _about(family: str, links: list[Link]) -> str:
+def _about(family: Family, links: list[Link]) -> str:
     size = sum(entry["size"] for link in links for entry in link.receipt["outputs"].values())
     seconds = sum(link.execution.get("seconds", 0) for link in links)
     spent = f"{_bytes(size):>9}  {rough(seconds):>8}"
-    if family == "prepare":
+    if family is PREPARE:
         return f"{spent}  {'; '.join(map(source, links))}"
     configs, seeds = {link.node.config for link in links}, {link.node.seed for link in links} - {None}
     if not seeds:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.ledger import machine
+from pipeline.ledger.families import ARTIFACT, MEASURE, SIMULATE
 from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
 from pipeline.ledger.workspace import Node
 from pipeline.provenance.differences import Reason, declared, dumped
@@ -55,7 +56,7 @@ def wanted(state: State) -> dict[str, Any]:
 
 
 def _waiting(state: State) -> list[Reason]:
-    if state.node.family == "artifact" and state.waiting:
+    if state.node.family is ARTIFACT and state.waiting:
         told = counted(len(state.waiting), state.key_file.inputs.values())
         return [Reason("input", told, change=WAITING[len(state.key_file.inputs) > 1])]
     return [Reason("input", f"its {role}", change=WAITING[0]) for role in state.waiting]
@@ -64,7 +65,7 @@ def _waiting(state: State) -> list[Reason]:
 def counted(some: int, nodes: Iterable[str]) -> str:
     """How many of the nodes that an artifact reads are meant: ``2 of 4 measurements``, ``its simulation``."""
     names = list(nodes)
-    noun = "simulation" if all(Node(name).family == "simulate" for name in names) else "measurement"
+    noun = "simulation" if all(Node(name).family is SIMULATE for name in names) else "measurement"
     return f"{some} of {len(names)} {noun}s" if len(names) > 1 else f"its {noun}"
 
 
@@ -97,7 +98,7 @@ def nearest(states: States, state: State) -> list[Reason]:
     if not others:
         return [NOTHING]
     found = max(others, key=_order)[3]
-    place = found["node"].split("/")[-1] if state.node.family == "measure" else found["node"].split("/")[1]
+    place = found["node"].split("/")[-1] if state.node.family is MEASURE else found["node"].split("/")[1]
     return [replace(reason, against=place) for reason in _from(found, state, states.history)] or [NOTHING]
 
 
@@ -115,16 +116,13 @@ def _from(found: Mapping[str, Any], state: State, history: History | None = None
 def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
     """Receipts of the same kind: other versions of a data set, other runs, other protocols on a checkpoint."""
     node = state.node
-    patterns = {
-        "prepare": "data/*.json",
-        "simulate": "simulations/*.json",
-        "pretrain": f"checkpoints/*/seed{node.seed}/*.json",
-        "measure": f"measurements/{node.config}/{node.milestone}/*.json",
-    }
+    if node.family.like is None:
+        return
+    pattern = node.family.like.format(config=node.config, seed=node.seed, milestone=node.milestone)
     seen: set[str] = set()
-    for path in sorted(states.workspace.path("receipts").glob(patterns.get(node.family, "no-such-folder/*"))):
+    for path in sorted(states.workspace.path("receipts").glob(pattern)):
         other = Node.of_receipt(path.relative_to(states.workspace.root))
-        known = other.name if node.family == "measure" else other.config
+        known = other.name if node.family is MEASURE else other.config
         if path.name.endswith(".execution.json") or known in seen:
             continue
         found = states.earlier(path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.ledger.families import ARTIFACT
 from pipeline.ledger.sources import Revision
 from pipeline.provenance.chain import Chain, walk
 from pipeline.provenance.findings import FORGED, Finding
@@ -67,7 +68,7 @@ def _expected(contents: Contents, chain: Chain, expect: str, found: Anchors) -> 
     if expect in (contents.archive.digest, contents.hashes[names.MANIFEST]):
         found.by.append("--expect, the hash of the file: every byte of it")
         return
-    for link in chain.family("artifact"):
+    for link in chain.family(ARTIFACT):
         if expect == walk(contents, [link.node.name]).root():
             told = f"--expect is the root hash of {link.node.name}, which it anchors, and of nothing else in here"
             found.remarks.append(told)

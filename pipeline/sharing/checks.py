@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import files
+from pipeline.ledger.families import ARTIFACT, MEASURE, SIMULATE
 from pipeline.ledger.receipt import read_of
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, Finding
@@ -63,7 +64,7 @@ def payload(contents: Contents, chain: Chain) -> Iterator[Finding]:
             member = link.place(name)
             spoken.add(member)
             if member not in contents.hashes:
-                if link.node.family in ("artifact", "measure", "simulate"):
+                if link.node.family in (ARTIFACT, MEASURE, SIMULATE):
                     yield Finding(MISSING, names.plain(member), f"{link.node.receipt} speaks of it", AGAIN)
             elif (contents.hashes[member], contents.sizes[member]) != (entry["sha256"], entry["size"]):
                 yield Finding(CHANGED, member, f"not what {link.node.receipt} says", AGAIN)

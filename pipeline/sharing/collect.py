@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline import files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
+from pipeline.ledger.families import ARTIFACT, PREPARE, PRETRAIN
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.store import Store
@@ -93,17 +94,17 @@ def _current(link: Link, states: States, top: str) -> None:
 def _payload(workspace: Workspace, link: Link, weights: bool) -> Iterator[tuple[str, Content]]:
     """Files of a node that go along, each as its receipt says."""
     family = link.node.family
-    wanted = {"pretrain": WEIGHTS if weights else RECORDS}.get(family)
+    wanted = (WEIGHTS if weights else RECORDS) if family is PRETRAIN else None
     for name, entry in link.receipt["outputs"].items():
-        if (family == "prepare" and not weights) or (wanted is not None and name not in wanted):
+        if (family is PREPARE and not weights) or (wanted is not None and name not in wanted):
             continue
         path = workspace.payload(link.node) / name
         kept = Store(workspace.root).object(entry["md5"])
-        inside = f"{Path(link.node.name).parent if family == 'artifact' else link.node.name}/{name}"
+        inside = f"{Path(link.node.name).parent if family is ARTIFACT else link.node.name}/{name}"
         source = path if path.is_file() else kept
         if source.is_file() and source.stat().st_size == entry["size"] and files.sha256(source) == entry["sha256"]:
             yield inside, source if names.suffix(name) == ".safetensors" else source.read_bytes()
-        elif family != "pretrain" or weights or path.is_file():
+        elif family is not PRETRAIN or weights or path.is_file():
             why = "changed" if path.is_file() else "missing"
             text = "not what its receipt says" if path.is_file() else "neither in place nor in the store"
             raise UserError(f"{why}: {inside}: {text}; type: python -m pipeline restore {link.node.name}")

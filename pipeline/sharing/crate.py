@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.ledger.families import ARTIFACT, FAMILIES, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.provenance.chain import Chain, Link
 from pipeline.sharing import names
 from pipeline.sharing.writer import Content
@@ -20,15 +21,6 @@ _PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": ("Provenance Run Crate", "0.5"),
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
-
-_STEPS = {
-    "prepare": ("pipeline/data/prepare.py", "Raw files to arrays"),
-    "pretrain": ("pipeline/training/pretrain.py", "Arrays to networks, one per method and seed"),
-    "measure": ("pipeline/evaluation/measure.py", "Networks to scores"),
-    "simulate": ("pipeline/simulation/stage.py", "Equations to curves and numbers"),
-    "artifact": ("pipeline/artifacts", "Scores to tables and figures"),
-}
-"""Family of stages -> module that does the work, and what it does."""
 
 _FOLDERS = {
     "receipts/": "What went into every stage and what came out, by hash",
@@ -93,7 +85,7 @@ def describe(title: str, chain: Chain, members: Mapping[str, Content], licence: 
         for name, about in _FOLDERS.items()
         if any(member.startswith(name) for member in members)
     }
-    artifacts = [link for link in chain if link.node.family == "artifact"]
+    artifacts = [link for link in chain if link.node.family is ARTIFACT]
     results = [files[_inside(link, name)] for link in artifacts for name in sorted(link.receipt["outputs"])]
     reads = [folders[name] for name in ("params/", "extend/", "data/") if name in folders]
     _steps(crate, workflow, chain, files, folders, results, reads)
@@ -112,31 +104,32 @@ def _steps(crate: Any, workflow: Any, chain: Chain, files: dict, folders: dict, 
         SoftwareApplication(crate, "#snakemake", {"name": "Snakemake", "url": "https://snakemake.readthedocs.io"})
     )
     objects = {
-        "prepare": [folders["params/"]],
-        "pretrain": [folders[name] for name in ("data/", "params/") if name in folders][:1],
-        "measure": [folders[name] for name in ("checkpoints/", "receipts/") if name in folders][:1],
-        "simulate": [folders["params/"]],
-        "artifact": [folders[name] for name in ("measurements/", "simulations/") if name in folders],
+        PREPARE: [folders["params/"]],
+        PRETRAIN: [folders[name] for name in ("data/", "params/") if name in folders][:1],
+        MEASURE: [folders[name] for name in ("checkpoints/", "receipts/") if name in folders][:1],
+        SIMULATE: [folders["params/"]],
+        ARTIFACT: [folders[name] for name in ("measurements/", "simulations/") if name in folders],
     }
     made = {
-        "prepare": [folders[name] for name in ("data/", "receipts/") if name in folders][:1],
-        "pretrain": objects["measure"],
-        "measure": [folders[name] for name in ("measurements/",) if name in folders],
-        "simulate": [folders[name] for name in ("simulations/",) if name in folders],
-        "artifact": results,
+        PREPARE: [folders[name] for name in ("data/", "receipts/") if name in folders][:1],
+        PRETRAIN: objects[MEASURE],
+        MEASURE: [folders[name] for name in ("measurements/",) if name in folders],
+        SIMULATE: [folders[name] for name in ("simulations/",) if name in folders],
+        ARTIFACT: results,
     }
     tools, steps, actions, controls = [], [], [], []
-    for position, (family, (module, about)) in enumerate(_STEPS.items()):
+    for position, family in enumerate(FAMILIES):
         links = chain.family(family)
         if not links:
             continue
-        source = {"hasPart": files[f"{module}.py"]} if f"{module}.py" in files else {}
-        tool = crate.add(SoftwareApplication(crate, f"#tool-{family}", {"name": f"{family}: {about}", **source}))
-        step = entity(f"#step-{family}", type="HowToStep", name=family, position=str(position), workExample=tool)
+        parts = [files[module] for module in family.modules.values() if module in files]
+        source = {"hasPart": parts} if parts else {}
+        tool = crate.add(SoftwareApplication(crate, f"#tool-{family}", {"name": f"{family}: {family.about}", **source}))
+        step = entity(f"#step-{family}", type="HowToStep", name=family.name, position=str(position), workExample=tool)
         action = entity(
             f"#action-{family}",
             type="CreateAction",
-            name=f"{about}: {len(links)} executed",
+            name=f"{family.about}: {len(links)} executed",
             description=_summary(links),
             instrument=tool,
             object=objects[family],
@@ -146,7 +139,9 @@ def _steps(crate: Any, workflow: Any, chain: Chain, files: dict, folders: dict, 
         tools.append(tool)
         steps.append(step)
         actions.append(action)
-        controls.append(entity(f"#control-{family}", type="ControlAction", name=family, instrument=step, object=action))
+        controls.append(
+            entity(f"#control-{family}", type="ControlAction", name=family.name, instrument=step, object=action)
+        )
     workflow["hasPart"], workflow["step"] = tools, steps
     run = entity(
         "#run",
@@ -172,7 +167,7 @@ def _steps(crate: Any, workflow: Any, chain: Chain, files: dict, folders: dict, 
 
 def _listed(members: Mapping[str, Content]) -> list[str]:
     """Members that are entries of their own: results, what lies at the top, and modules that steps name."""
-    modules = {f"{module}.py" for module, _ in _STEPS.values()}
+    modules = {module for family in FAMILIES for module in family.modules.values()}
     return sorted(
         name
         for name in members

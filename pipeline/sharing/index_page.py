@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from pipeline.ledger.families import ARTIFACT, FAMILIES
 from pipeline.provenance.chain import Chain, Link
 from pipeline.sharing.writer import Content
 from pipeline.site import tables
@@ -28,14 +29,6 @@ pre{background:#f4f6f8;padding:.75rem;overflow-x:auto}code{font-size:.9em;overfl
 th,td{border-color:#30363d}.shown{color:#56d364}.not{color:#ff7b72}a{color:#79c0ff}}
 """
 
-_WORDS = {
-    "prepare": ("data set", "data sets"),
-    "pretrain": ("trained network", "trained networks"),
-    "measure": ("measurement", "measurements"),
-    "simulate": ("simulation", "simulations"),
-    "artifact": ("table or figure", "tables and figures"),
-}
-
 
 def title(artifacts: Sequence[str]) -> str:
     """Title of the bundle of some artifacts."""
@@ -51,7 +44,7 @@ def render(heading: str, chain: Chain, members: Mapping[str, Content]) -> bytes:
         members: Its other members.
     """
     parts = [f"<h1>{escape(heading)}</h1>", _what(chain, members)]
-    for link in chain.family("artifact"):
+    for link in chain.family(ARTIFACT):
         parts.append(_artifact(link, members))
     parts += [_CHECK, _conditions(chain), _inside(members)]
     text = (
@@ -64,9 +57,7 @@ def render(heading: str, chain: Chain, members: Mapping[str, Content]) -> bytes:
 
 def _what(chain: Chain, members: Mapping[str, Content]) -> str:
     counts = Counter(link.node.family for link in chain)
-    told = ", ".join(
-        f"{counts[family]} {words[counts[family] > 1]}" for family, words in _WORDS.items() if counts[family]
-    )
+    told = ", ".join(family.counted(counts[family]) for family in FAMILIES if counts[family])
     weights = any(name.endswith("/model.safetensors") for name in members)
     more = "The networks and data sets are inside." if weights else "Of networks and data sets their hashes are inside."
     return f"<p>What it comes from, each with a receipt: {told}. {more}</p>"

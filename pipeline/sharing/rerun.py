@@ -20,6 +20,7 @@ from typing import Any
 
 from pipeline import components, files
 from pipeline.errors import UserError
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.keys import merged
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, MISSING, Finding
@@ -27,14 +28,6 @@ from pipeline.sharing import names, tolerances
 from pipeline.sharing.bundle_reader import Contents
 from pipeline.sharing.verify import Verdict
 from pipeline.work import Work
-
-MODULES = {
-    "prepare": "pipeline.data.prepare",
-    "pretrain": "pipeline.training.pretrain",
-    "measure": "pipeline.evaluation.measure",
-    "simulate": "pipeline.simulation.stage",
-}
-"""Family -> module that executes it, whatever a bundle says."""
 
 IDENTICAL, CLOSE, OFF = "identical", "within tolerance", "off"
 
@@ -54,7 +47,7 @@ def rerun(contents: Contents, verdict: Verdict, count: int, seed: int | None) ->
     if importlib.util.find_spec("torch") is None:
         raise UserError("--rerun: torch is not installed here; type: make setup, or leave --rerun out")
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    links = [link for link in verdict.chain if link.node.family in MODULES]
+    links = [link for link in verdict.chain if link.node.family is not ARTIFACT]
     chosen = random.Random(seed).sample(sorted(link.node.name for link in links), min(count, len(links)))
     verdict.held.append(f"rerun: {len(chosen)} of {len(links)} stages, seed {seed} (the same choice: --seed {seed})")
     verdict.held.append(f"rerun: tolerances: {tolerances.STATED}")
@@ -137,23 +130,23 @@ class Again:
         member = f"{link.node.name}/{output}"
         recorded = self.contents.read(member)
         family = link.node.family
-        if family == "prepare":
+        if family is PREPARE:
             if output.endswith(".safetensors") and member in self.contents.hashes:
                 kept = self._take(link.node.name, [output]) / output
                 return [difference.text() for difference in tolerances.arrays(kept, path)]
             return ["other bytes"] if output.endswith(".json") else None
         if recorded is None:
             return None
-        if family == "pretrain" and output == "history.csv":
+        if family is PRETRAIN and output == "history.csv":
             found = tolerances.training(recorded.decode("utf-8"), path.read_text(encoding="utf-8"))
-        elif family == "pretrain":
+        elif family is PRETRAIN:
             return ["other than recorded"] if output.endswith(".json") else None
-        elif family == "simulate":
+        elif family is SIMULATE:
             if not output.endswith(".json"):
                 return None
             found = tolerances.records(json.loads(recorded), json.loads(path.read_bytes()))
         elif output.endswith(".json"):
-            seeds = self._seeds(link) if family == "measure" and not self._same_weights(link) else None
+            seeds = self._seeds(link) if family is MEASURE and not self._same_weights(link) else None
             found = tolerances.scores(json.loads(recorded), json.loads(path.read_bytes()), seeds)
         else:
             return None
@@ -174,7 +167,7 @@ class Again:
         node = link.node
         others = [
             other.node.name
-            for other in self.chain.family("measure")
+            for other in self.chain.family(MEASURE)
             if (other.node.config, other.node.epoch, other.node.key) == (node.config, node.epoch, node.key)
         ]
         found = [self.contents.read(f"{name}/scores.json") for name in others]
@@ -210,7 +203,7 @@ class Again:
     def _execute(self, link: Link, inputs: Mapping[str, Path]) -> Path:
         node, key = link.node, self.contents.values[link.node.key]
         spec = merged(link.receipt["params"], key.get("omitted_defaults", {}))
-        if node.family == "prepare" and spec.get("files"):
+        if node.family is PREPARE and spec.get("files"):
             spec["files"] = _declared(spec)
         work = Work(
             name=node.name,
@@ -225,7 +218,7 @@ class Again:
         )
         took = time.perf_counter()
         print(f"rerun: {node.name}; about {self._left:.0f} s left", file=sys.stderr, flush=True)
-        module = importlib.import_module(MODULES[node.family])
+        module = importlib.import_module(node.family.module.removesuffix(".py").replace("/", "."))
         for _ in module.execute([work]):
             pass
         self._left = max(self._left - self._seconds(link), 0.0)
@@ -236,8 +229,8 @@ class Again:
         """How long a node took; a milestone is trained from the start here, and was not where it was made."""
         node = link.node
         links = [link]
-        if node.family == "pretrain":
-            own = (other for other in self.chain.family("pretrain") if other.node.config == node.config)
+        if node.family is PRETRAIN:
+            own = (other for other in self.chain.family(PRETRAIN) if other.node.config == node.config)
             links = [other for other in own if other.node.seed == node.seed and other.node.epoch <= node.epoch]
         return 0.5 + sum(float(other.execution.get("seconds") or 0.0) for other in links)
 

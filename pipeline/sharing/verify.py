@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import components
+from pipeline.ledger.families import ARTIFACT, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.sources import Revision
 from pipeline.ledger.workspace import Node
 from pipeline.provenance import recompute
@@ -151,13 +152,13 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
     verdict.findings += checks.payload(contents, chain)
     verdict.findings += checks.keys(contents, chain)
     verdict.held.append(f"{len(contents.hashes):,} files, {len(chain.links):,} receipts down to {_ground(chain)}")
-    weights = sum(f"{link.node.name}/model.safetensors" in contents.hashes for link in chain.family("pretrain"))
+    weights = sum(f"{link.node.name}/model.safetensors" in contents.hashes for link in chain.family(PRETRAIN))
     if not weights:
         verdict.remarks.append("networks and data sets are not inside: receipts name them by hash")
     _sources(contents, chain, verdict)
     if verdict.findings:
         return  # what follows would only repeat it
-    for link in chain.family("artifact"):
+    for link in chain.family(ARTIFACT):
         _carried(contents, link, verdict)
         _again(contents, link, verdict)
     _page(contents, chain, verdict)
@@ -165,7 +166,7 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
 
 def _ground(chain: Chain) -> str:
     """What the chain stands on: data sets, and simulations, which need none."""
-    found = [link.node.config for family in ("prepare", "simulate") for link in chain.family(family)]
+    found = [link.node.config for family in (PREPARE, SIMULATE) for link in chain.family(family)]
     return ", ".join(map(names.plain, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 
@@ -236,7 +237,7 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
     same = sorted(Path(name).suffix[1:] for name in recompute.same(link, found))
     if same:
         below = [Node(entry["node"]) for entry in link.receipt["inputs"].values()]
-        noun = "simulation" if all(node.family == "simulate" for node in below) else "measurement"
+        noun = "simulation" if all(node.family is SIMULATE for node in below) else "measurement"
         count = f"{len(below)} {noun}{'s' * (len(below) != 1)}"
         verdict.held.append(f"{link.node.name}: computed again from {count}, the same bytes ({', '.join(same)})")
 

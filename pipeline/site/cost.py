@@ -7,15 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.ledger.families import FAMILIES
 from pipeline.provenance.chain import Link
-
-WORDS = {
-    "prepare": "data",
-    "pretrain": "training",
-    "measure": "measuring",
-    "simulate": "simulating",
-    "artifact": "table or figure",
-}
 
 
 @dataclass
@@ -44,10 +37,10 @@ def cost(links: Iterable[Link]) -> Cost:
     found = list(links)
     records = [(link, link.execution) for link in found if _number(link.execution.get("seconds"))]
     parts = []
-    for family, word in WORDS.items():
-        spent = [record["seconds"] for link, record in records if link.node.family == family]
+    for family in FAMILIES:
+        spent = [record["seconds"] for link, record in records if link.node.family is family]
         if spent:
-            parts.append((word, len(spent), sum(spent)))
+            parts.append((family.cost, len(spent), sum(spent)))
     versions: dict[str, set[str]] = {}
     for _, record in records:
         known = record.get("versions")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.workspace import LOCAL, Node
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
@@ -71,9 +72,9 @@ def fold(chain: Chain, tops: Iterable[str] = ()) -> dict[str, Box]:
 def box_of(name: str) -> str:
     """Id of the box in which a node is."""
     node = Node(name)
-    if node.family == "pretrain":
+    if node.family is PRETRAIN:
         return f"checkpoints/{node.config}"
-    return f"measurements/{node.config}/{name.rsplit('/', 1)[1]}" if node.family == "measure" else name
+    return f"measurements/{node.config}/{name.rsplit('/', 1)[1]}" if node.family is MEASURE else name
 
 
 def title_of(params: dict[str, Any], epochs: set[int | None]) -> str:
@@ -88,7 +89,7 @@ def title_of(params: dict[str, Any], epochs: set[int | None]) -> str:
 def differing(chain: Chain) -> dict[str, str]:
     """Config -> the params that tell it from the chain's other runs with the same components on the same data."""
     groups: dict[str, dict[str, dict[str, Any]]] = {}
-    for link in chain.family("pretrain"):
+    for link in chain.family(PRETRAIN):
         group = groups.setdefault(link.node.config.rpartition("-")[0], {})
         group.setdefault(link.node.config, flat(link.receipt["params"]))
     found = {}
@@ -126,14 +127,14 @@ def _raw(params: dict[str, Any]) -> list[str]:
 def _lines(box: Box, links: list[Link], apart: dict[str, str]) -> list[str]:
     node = Node(box.names[0])
     short, _, digest = node.config.removeprefix(LOCAL).rpartition("-")
-    if node.family == "artifact":
+    if node.family is ARTIFACT:
         edition, paper, artifact = node.config.split("/")
         return [artifact, f"{paper}, {edition}"]
-    if node.family == "prepare":
+    if node.family is PREPARE:
         return [short, f"data set {digest}"]
-    if node.family == "simulate":
+    if node.family is SIMULATE:
         return [short, f"simulation {digest}"]
-    if node.family == "measure":
+    if node.family is MEASURE:
         return [box.id.rsplit("/", 1)[1].rpartition("-")[0], count(len(box.names), "measurement")]
     seeds, epochs = {Node(name).seed for name in box.names}, {Node(name).epoch for name in box.names}
     words = f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}, {digest[:6]}"

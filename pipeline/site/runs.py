@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.artifacts import formats
 from pipeline.evaluation.collapse import embeddings_collapsed
+from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
 from pipeline.ledger.workspace import LOCAL
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
@@ -97,7 +98,7 @@ class Data:
     @property
     def kind(self) -> str:
         """What it is, for a heading."""
-        return "Simulation" if self.link.node.family == "simulate" else "Data set"
+        return "Simulation" if self.link.node.family is SIMULATE else "Data set"
 
     @property
     def title(self) -> str:
@@ -107,7 +108,7 @@ class Data:
 
 def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
     """Every run behind a result, sorted by name."""
-    milestones, measurements = _by_config(project.chain, "pretrain"), _by_config(project.chain, "measure")
+    milestones, measurements = _by_config(project.chain, PRETRAIN), _by_config(project.chain, MEASURE)
     found = []
     for config in sorted(milestones, key=natural):
         links = milestones[config]
@@ -133,7 +134,7 @@ def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
 def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> list[Data]:
     """Every data set and every simulation behind a result, sorted by name."""
     made = []
-    for link in sorted([*project.chain.family("prepare"), *project.chain.family("simulate")], key=_name):
+    for link in sorted([*project.chain.family(PREPARE), *project.chain.family(SIMULATE)], key=_name):
         params = dict(link.receipt["params"])
         raw = params.pop("files", None) or []
         try:
@@ -179,7 +180,7 @@ def anchor(link: Link) -> str:
     return "-".join(link.node.name.split("/")[2:])
 
 
-def _by_config(chain: Chain, family: str) -> dict[str, list[Link]]:
+def _by_config(chain: Chain, family: Family) -> dict[str, list[Link]]:
     found: dict[str, list[Link]] = {}
     for link in sorted(chain.family(family), key=_place):
         found.setdefault(link.node.config, []).append(link)

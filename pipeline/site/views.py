@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.artifacts import claims, formats, page
+from pipeline.ledger.families import SIMULATE
 from pipeline.ledger.workspace import Node
 from pipeline.site import runs as run_pages
 from pipeline.site import tables
@@ -100,7 +101,7 @@ def seeds(result: Result) -> list[dict[str, Any]]:
             shown = formats.number(value, report["measure"]["unit"]) if isinstance(value, int | float) else value
             link = result.chain.links.get(name)
             page_of = f"runs/{quote(node.config)}.html#{quote(run_pages.anchor(link))}" if link else ""
-            page_of = f"data/{quote(node.config)}.html" if node.family == "simulate" else page_of
+            page_of = f"data/{quote(node.config)}.html" if node.family is SIMULATE else page_of
             to = f"../../{page_of}" if link else None
             nodes.append({"seed": seed, "value": shown or "", "to": to, "name": name})
         epochs = cell["trained_epochs"]
