@@ -889,7 +889,7 @@ def test_every_source_of_image_files_declares_its_formats():
     assert sorted(reading) == ["flowers102", "imagenet", "imagenet100", "tinyimagenet"]
     for kind in reading:
         default = components.params("source", kind)["formats"][1]
-        assert default == ["JPEG", "PNG"] and components.absent("source", kind) == {"formats": default}
+        assert default == ["JPEG", "PNG"] and components.default_before("source", kind) == {"formats": default}
 
 
 # ---- image files

@@ -14,9 +14,8 @@ import yaml
 from pipeline import components
 from pipeline.artifacts.rows import DIVERGED, read
 from pipeline.errors import UserError
-from pipeline.simulation import stage
+from pipeline.simulation import draws, stage
 from pipeline.simulation.records import Simulation
-from pipeline.theory import draws
 from pipeline.work import Work
 
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.theory import draws
+from pipeline.simulation import draws
 
 
 @dataclass

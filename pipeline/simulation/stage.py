@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError
+from pipeline.simulation import draws
 from pipeline.simulation.curves import write_curves
-from pipeline.theory import draws
 from pipeline.work import Work
 
 RECORDS = "records.json"

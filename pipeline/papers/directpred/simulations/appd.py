@@ -8,11 +8,20 @@ import numpy as np
 
 from pipeline.papers.directpred import anisotropic, collapse, flow
 from pipeline.papers.directpred.checks import Array
+from pipeline.ranges import Positive, Seed, Width
 from pipeline.simulation.records import Simulation
+
+RELATIONS = (("scrambled", "<", "inputs"),)
 
 
 def simulate(
-    *, inputs: int = 5, outputs: int = 3, scrambled: int = 2, scale: float = 0.3, until: float = 300.0, seed: int = 0
+    *,
+    inputs: Width = 5,
+    outputs: Width = 3,
+    scrambled: Width = 2,
+    scale: Positive = 0.3,
+    until: Positive = 300.0,
+    seed: Seed = 0,
 ) -> Simulation:
     """Errors relative to the largest number that is compared, eigenvalues, and shares of W that are left.
 

@@ -8,21 +8,22 @@ from scipy.integrate import cumulative_simpson
 from pipeline.papers.directpred import alignment, balance, collapse, flow
 from pipeline.papers.directpred.checks import Array
 from pipeline.papers.directpred.modes import Rates
+from pipeline.ranges import NonNegative, Positive, Seed, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    inputs: int = 6,
-    outputs: int = 4,
-    alpha_p: float = 3.0,
-    eta: float = 0.05,
-    beta: float = 0.5,
-    scale: float = 0.4,
-    until: float = 40.0,
-    aligned_eta: float = 0.2,
-    variance: float = 0.1,
-    seed: int = 0,
+    inputs: Width = 6,
+    outputs: Width = 4,
+    alpha_p: Positive = 3.0,
+    eta: NonNegative = 0.05,
+    beta: Positive = 0.5,
+    scale: Positive = 0.4,
+    until: Positive = 40.0,
+    aligned_eta: NonNegative = 0.2,
+    variance: NonNegative = 0.1,
+    seed: Seed = 0,
 ) -> Simulation:
     """Errors of the identities, relative to the largest number that is compared, and shares of norms that are left.
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.papers.multiview import contrastive, flow, graph, operators
+from pipeline.ranges import Count, Positive, Real, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    rates: list = [1.0, 0.6, 0.3, -0.2],  # noqa: B006 (a literal that is read, never written)
-    rows: int = 3,
-    scale: float = 0.05,
-    until: float = 3.0,
-    images: int = 12,
-    views: int = 9,
-    outputs: int = 3,
-    others: int = 200,
-    seed: int = 0,
+    rates: Some[Real] = [1.0, 0.6, 0.3, -0.2],  # noqa: B006 (a literal that is read, never written)
+    rows: Width = 3,
+    scale: Positive = 0.05,
+    until: Positive = 3.0,
+    images: Count = 12,
+    views: Count = 9,
+    outputs: Width = 3,
+    others: Count = 200,
+    seed: Seed = 0,
 ) -> Simulation:
     """Errors relative to the largest number that is compared, and ratios.
 

@@ -6,21 +6,22 @@ import numpy as np
 
 from pipeline.papers.stepwise import aligned, coefficients, correlation, kernel, start
 from pipeline.papers.stepwise.correlation import Array
+from pipeline.ranges import Count, NonNegative, Positive, Replications, Seed, Some, Width
 from pipeline.simulation.records import Simulation
 
 
 def simulate(
     *,
-    pairs: int = 30,
-    features: int = 12,
-    outputs: int = 4,
-    noise: float = 0.4,
-    others: int = 200,
-    modes: int = 8,
-    alphas: list = [1.0e-3, 1.0e-5, 1.0e-7],  # noqa: B006 (a literal that is read, never written)
-    samples: int = 200,
-    replications: int = 6,
-    seed: int = 0,
+    pairs: Count = 30,
+    features: Width = 12,
+    outputs: Width = 4,
+    noise: NonNegative = 0.4,
+    others: Count = 200,
+    modes: Width = 8,
+    alphas: Some[Positive] = [1.0e-3, 1.0e-5, 1.0e-7],  # noqa: B006 (a literal that is read, never written)
+    samples: Count = 200,
+    replications: Replications = 6,
+    seed: Seed = 0,
 ) -> Simulation:
     """Errors of the identities, and how far descent from a small start is from the aligned one.
 
