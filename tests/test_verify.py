@@ -277,12 +277,11 @@ def test_tampering_is_found(packed: Path, tmp_path, times: int):
         else:
             contents.close()
             named = [f.line() for f in verdict.findings if f.path not in ("manifest.json", "index.html")]
-            if done.loose:
-                assert not verdict.holds, "the root hash tells at least"
+            assert not verdict.holds, (number, done, "the root hash tells at least")
         if not any(name in line for name in done.touched for line in named):
             missed.append((number, done, named))
     assert all(done.loose for _, done, _ in missed), missed
-    assert len(missed) <= max(times // 20, 1), missed
+    assert len(missed) <= max(times // 10, 1), "the root hash finds these, and names no file"
 
 
 @pytest.mark.parametrize("number", range(20))
