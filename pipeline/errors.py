@@ -15,7 +15,7 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
-    """What somebody meant who typed ``name``: the name most like it, or what there is to choose from.
+    """Guess what somebody meant who typed ``name``: the name most like it, or what there is to choose from.
 
     Args:
         name: As typed.

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import shape_checks  # noqa: E402
+
+shape_checks.install()
 
 PARTS = ("Snakefile", "pipeline", "rules", "params", "profiles", "dvc.yaml", ".dvcignore", ".gitignore")
 
@@ -101,6 +106,13 @@ def copy_project(root: Path) -> Project:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     return Project(root, environ)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Annotations are not checked: the test is about what a function says to bad arguments."""
+    with shape_checks.switched_off():
+        yield
 
 
 @pytest.fixture

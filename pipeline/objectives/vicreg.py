@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.objectives._pairs import full_precision, mean_over_pairs
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def loss(
-    predictions: list[Tensor],
-    targets: list[Tensor],
+    predictions: list[Float[Tensor, "batch dim"]],
+    targets: list[Float[Tensor, "batch dim"]],
     *,
     invariance: float = 25.0,
     variance: float = 25.0,
     covariance: float = 1.0,
     epsilon: float = 1e-4,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Mean over ordered pairs of different views of invariance, variance and covariance term.
 
     Bardes 2022, Sec. 4, with the normalisations of its released code::

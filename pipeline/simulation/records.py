@@ -26,5 +26,4 @@ class Simulation:
 
     def add(self, value: float | list[float], **axes: Any) -> None:
         """Add one number, or the replications of one."""
-        numbers = [float(number) for number in value] if np.ndim(value) else float(value)
-        self.records.append({**axes, "value": numbers})
+        self.records.append({**axes, "value": np.asarray(value, dtype=np.float64).tolist()})

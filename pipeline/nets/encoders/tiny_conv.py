@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import UserError
 from pipeline.nets.per_view import separable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class TinyConv(nn.Module):
@@ -29,7 +34,7 @@ class TinyConv(nn.Module):
         separable(self)
         self.to(memory_format=torch.channels_last)  # a quarter faster on the CPU
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         """(batch, channels, height, width) to (batch, features)."""
         images = images.contiguous(memory_format=torch.channels_last)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):

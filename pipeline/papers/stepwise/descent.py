@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
 
 def descend(
     weights: ArrayLike, gamma: ArrayLike, rows: ArrayLike, *, rate: float, times: ArrayLike
-) -> tuple[Array, Array]:
+) -> tuple[Float64[Array, "T d d"], Float64[Array, "d m"]]:
     """Full-batch gradient descent W <- W + 4 rate (I - W Gamma W^T) W Gamma from W(0).
 
     The steps are made on W V^T, V orthogonal: the same iterates, with Gamma diagonal and a step of order d m instead
@@ -50,7 +55,7 @@ def descend(
     return kept, a @ v
 
 
-def crossings(times: ArrayLike, curves: ArrayLike, level: float = 0.5) -> Array:
+def crossings(times: ArrayLike, curves: ArrayLike, level: float = 0.5) -> Float64[Array, " d"]:
     """When each curve first passes a level, linear between samples; nan where it never does.
 
     Args:
