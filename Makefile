@@ -68,8 +68,8 @@ test-all: $(READY)  ## the test suite with what takes minutes
 test-gpu: $(READY)  ## the tests that need a GPU, on one
 	@$(RUN) pytest -m gpu
 
-lint: $(READY)  ## what the formatters say, and the advice of snakemake
-	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules
+lint: $(READY)  ## what linters, formatters and the type checker say, and the advice of snakemake
+	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules && $(BIN)/mypy
 	-@$(RUN) snakemake --lint  # advice, with a status that says so: ARCHITECTURE has what is left of it, and why
 
 format: $(READY)  ## format everything

@@ -175,7 +175,7 @@ def _constant(path: Path, mtime_ns: int, name: str) -> Any:
 
 
 def default_before(category: str, kind: str, extend: Path | None = None) -> dict[str, Any]:
-    """What the absence of a component's later params has meant: its module constant ``DEFAULT_BEFORE``."""
+    """Read what the absence of a component's later params has meant: its module constant ``DEFAULT_BEFORE``."""
     path = find(category, kind, extend)
     return _constant(path, path.stat().st_mtime_ns, "DEFAULT_BEFORE") or {}
 

@@ -16,8 +16,10 @@ class UserError(Exception):
 
 
 def plain(text: object, longest: int = 200) -> str:
-    """Text from elsewhere (a record, a server, a file's name) for a terminal: one line, nothing that moves the cursor,
-    not endless."""
+    """Text from elsewhere (a record, a server, a file's name) for a terminal.
+
+    One line, nothing that moves the cursor, not endless.
+    """
     shown = "".join(letter if letter.isprintable() else "?" for letter in str(text))
     return shown if len(shown) <= longest else f"{shown[:longest]}..."
 
@@ -32,7 +34,7 @@ def brief(value: Any, said: Callable[[Any], str] = repr, most: int = 60) -> str:
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
-    """What somebody meant who typed ``name``: the name most like it, or what there is to choose from.
+    """Guess what somebody meant who typed ``name``: the name most like it, or what there is to choose from.
 
     Args:
         name: As typed.

@@ -62,8 +62,10 @@ def read_json(path: Path) -> Any:
 
 
 def parse(content: bytes) -> Any:
-    """Value of JSON in UTF-8, or None where it does not parse, nests beyond measure, or has half a character in it
-    (a lone surrogate), which nothing could write down again."""
+    """Parse JSON in UTF-8; None where it does not parse or could not be written down again.
+
+    The latter is what nests beyond measure, or has half a character in it (a lone surrogate).
+    """
     try:
         text = content.decode("utf-8")
         value = json.loads(text)
@@ -120,8 +122,9 @@ def clone(source: Path, target: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file or folder to a name that is free, or a file over a file: whole or not at all, also from one file
-    system to another, where it is copied beside the target first.
+    """Move a file or folder to a name that is free, or a file over a file.
+
+    Whole or not at all, also from one file system to another, where it is copied beside the target first.
 
     Raises:
         OSError: ``target`` cannot be written; ``source`` is still there.

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import shape_checks  # noqa: E402
+
+shape_checks.install()
 
 PARTS = (
     "Snakefile",
@@ -127,6 +132,13 @@ def folder(tmp_path) -> Path:
     scale = yaml.safe_load((ROOT / "params" / "scales/tiny.yaml").read_text())
     (tmp_path / "scales/small.yaml").write_text(yaml.safe_dump(scale))
     return tmp_path
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Annotations are not checked: the test is about what a function says to bad arguments."""
+    with shape_checks.switched_off():
+        yield
 
 
 @pytest.fixture

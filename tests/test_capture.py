@@ -39,6 +39,8 @@ from pipeline.training.groups import parameter_groups
 from pipeline.training.optimizers import adam, lars, sgd
 from pipeline.training.step import TrainingStep
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # what is compiled is not to be wrapped
+
 torch.set_num_threads(1)
 
 NO_PREDICTOR = {"predictor": {"kind": "none"}, "target": {"kind": "same", "stop_gradient": False}}
@@ -146,7 +148,7 @@ def test_views_do_not_wait_either() -> None:
         components.find("views", "simclr"), {"blur_probability": 0.5, "blur_kernel": 0.3}, (3, 8, 8), None
     )
     drawn = policy.sample(4, torch.Generator().manual_seed(0))
-    known, constants.constant.__globals__["_made"] = constants._made, lambda *a: torch.zeros(len(a[0]))
+    known, constants._made = constants._made, lambda *a: torch.zeros(len(a[0]))
     try:
         with imagined_gpu():
             imagined = type(drawn)(*(torch.empty(v.shape, dtype=v.dtype) for v in vars(drawn).values()))
@@ -155,7 +157,7 @@ def test_views_do_not_wait_either() -> None:
                 views = policy.apply(images, imagined)
             assert [view.device.type for view in views] == ["cuda", "cuda"]
     finally:
-        constants.constant.__globals__["_made"] = known
+        constants._made = known
 
 
 # rates on the device

@@ -583,6 +583,7 @@ def test_origin_of_tied_weights_is_half_stable():
         (lambda: collapse.without_predictor(np.eye(2), np.eye(2), -1.0, [0.0]), "eta: expected finite numbers >= 0"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_line(call, line):
     with pytest.raises(UserError) as caught:
         call()

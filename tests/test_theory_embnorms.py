@@ -402,6 +402,7 @@ def train(labels=None, rate=0.1, **more):
         (lambda: embnorms_fig2c.simulate(every=7), "divisor"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_line(call, line):
     with pytest.raises(UserError, match=line) as caught:
         call()

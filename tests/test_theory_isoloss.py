@@ -399,6 +399,7 @@ def test_simulations_repeat_and_have_a_number_for_every_cell():
         (lambda: isoloss_fig4.simulate(sigma=-1.0, steps=10), "sigma"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_line(call, line):
     with pytest.raises(UserError, match=line) as caught:
         call()

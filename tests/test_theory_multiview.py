@@ -459,6 +459,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_line(case):
     with pytest.raises(UserError) as caught:
         BAD[case]()

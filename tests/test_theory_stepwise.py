@@ -579,6 +579,7 @@ def test_the_same_numbers_every_time():
         (lambda: stepwise_fig8.simulate(starts=[0.1, 0.2]), "two falling numbers"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_line(call, line):
     with pytest.raises(UserError) as caught:
         call()

@@ -396,6 +396,7 @@ def test_views_carry_no_gradient_graph_and_can_be_trained_on():
         ({}, {"mean": [0, 0, 0], "std": [1, 0, 1]}, "normalize.std"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_params_are_named_in_one_line(params, normalize, word):
     with pytest.raises(UserError) as caught:
         simclr.build((3, 8, 8), normalize, **params)

@@ -452,6 +452,7 @@ def test_a_list_for_any_number_reaches_its_view():
         ({"scale_min": [0.1, 0.9], "scale_max": [1.0, 0.5]}, "views.scale_min"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_params_are_named_in_one_line(params, word):
     with pytest.raises(UserError) as caught:
         simclr.build((3, 8, 8), None, **params)

@@ -27,8 +27,10 @@ def short(value: float | None, unit: str = "") -> str:
 
 
 def spread(mean: float, std: float | None, unit: str = "") -> str:
-    """``mean ± std`` for people: percents as in :func:`short`; others with two digits of the deviation, and the mean to
-    the same decimal."""
+    """``mean ± std`` for people.
+
+    Percents as in :func:`short`; others with two digits of the deviation, and the mean to the same decimal.
+    """
     if std is None:
         return short(mean, unit)
     if unit == "%" or not 1e-6 < std < 1e3:

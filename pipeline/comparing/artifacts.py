@@ -69,7 +69,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether every number is the same on both sides."""
+        """Say whether every number is the same on both sides."""
         moved = any(quantity.changed or any(quantity.only) for quantity in self.quantities)
         return not moved and not any(cell.changed for cell in self.cells)
 
@@ -114,8 +114,7 @@ def _causes(old: Result, new: Result, found: Iterable[Cell], history: History) -
         reasons: set[Reason] = set()
         same = cell.old.nodes.keys() == cell.new.nodes.keys()
         if not same:
-            seeds = [dumped(sorted(row.nodes)) for row in (cell.old, cell.new)]
-            reasons.add(Reason("param", "seeds", *seeds))
+            reasons.add(Reason("param", "seeds", dumped(sorted(cell.old.nodes)), dumped(sorted(cell.new.nodes))))
         for seed in cell.old.nodes.keys() & cell.new.nodes.keys():
             first, second = cell.old.nodes[seed], cell.new.nodes[seed]
             contents = [

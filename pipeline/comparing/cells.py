@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def changed(self) -> bool:
-        """Whether there is anything to tell."""
+        """Say whether there is anything to tell."""
         return self.verdict != IDENTICAL
 
     def data(self) -> dict[str, Any]:

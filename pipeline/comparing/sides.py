@@ -81,7 +81,7 @@ class WorkingTree:
         return load(Folder(self.root), stem, self.title)
 
     def hint(self, stem: str) -> str:
-        """What to type where it is not built."""
+        """Say what to type where it is not built."""
         return f"snakemake {stem}.csv"
 
 
@@ -115,7 +115,7 @@ class AtRevision:
         return found or self._shelf.result(stem, self.revision.commit, self.title)
 
     def hint(self, stem: str) -> str:
-        """What to type where it is not built."""
+        """Say what to type where it is not built."""
         return f"git worktree add ../at-{self.revision.commit[:10]} {self.name}, and there: snakemake {stem}.csv"
 
 

@@ -146,7 +146,9 @@ def fetch(
         declared: The data set's ``files``.
         raw_dir: The folder that the user named, if any.
         download_dir: Where downloads and unpacked archives are kept; made when needed.
-        timeout: See :func:`pipeline.data.download.transfer`, as ``tries`` and ``pause``.
+        timeout: See :func:`pipeline.data.download.transfer`.
+        tries: See there.
+        pause: See there.
 
     Returns:
         By declared name, the file; for one with contents that is unpacked, or found unpacked, the folder that

@@ -53,8 +53,10 @@ class Estimate:
         return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
 
     def _rate(self, family: str, config: str) -> float | None:
-        """Median seconds per epoch (or per measurement) of runs on the same data set with the same encoder, that had a
-        GPU if these will."""
+        """Return the median seconds per epoch, or per measurement, of like runs.
+
+        These have the same data set and encoder, and had a GPU if these will.
+        """
         if not hasattr(self, "_rates"):
             self._rates: dict[tuple[str, str], float | None] = {}
         like = "-".join(config.removeprefix("local-").split("-")[:2])

@@ -200,8 +200,10 @@ class Executor:
     # -- executing
 
     def _execute(self, tasks: list[Task]) -> None:
-        """Execute the nodes of one batch (milestones of one run, with one seed or several; measurements of one config;
-        ...)."""
+        """Execute the nodes of one batch (milestones of one run, with one seed or several.
+
+        Measurements of one config; ...).
+        """
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
         self._check_code(key_files)
@@ -369,8 +371,10 @@ class Executor:
     # -- files
 
     def _install(self, node: Node, source: Path) -> None:
-        """Move a complete folder into place. The receipt of what was there is gone before the payload is, and comes
-        back with it where the move fails."""
+        """Move a complete folder into place.
+
+        The receipt of what was there is gone before the payload is, and comes back with it where the move fails.
+        """
         place = self.workspace.path(node.receipt)
         found = place.read_bytes() if place.is_file() else None
         place.unlink(missing_ok=True)
@@ -480,8 +484,10 @@ class _Clock:
 
 
 def _batches(tasks: list[Task]) -> list[list[Task]]:
-    """Tasks that one call of a stage executes: milestones by epoch, of as many seeds of a run as are to be trained in
-    turns; a config's measurements; one artifact."""
+    """Tasks that one call of a stage executes.
+
+    Milestones by epoch, of as many seeds of a run as are to be trained in turns; a config's measurements; one artifact.
+    """
     groups: dict[tuple, list[Task]] = {}
     seeds: dict[str, list[int | None]] = {}
     for task in sorted(tasks, key=_order):

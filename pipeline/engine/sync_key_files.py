@@ -82,8 +82,11 @@ def _of_git(states: States, state: State) -> list[str]:
 
 
 def _drawn(states: States, job: Job, state: State) -> list[Path]:
-    """The files of a table or figure whose times Snakemake compares. The store has them from now on: Snakemake deletes
-    them before the job that it may still be told to run (``--force``)."""
+    """The files of a table or figure whose times Snakemake compares.
+
+    The store has them from now on: Snakemake deletes them before the job that it may still be told to run
+    (``--force``).
+    """
     assert state.receipt is not None
     folder, outputs = states.workspace.payload(state.node), state.receipt["outputs"]
     if not states.store.has(outputs):
@@ -134,8 +137,9 @@ def _older(states: States, job: Job, outputs: list[Path], now: int) -> None:
 
 
 def _newer(states: States, job: Job, present: list[Path], now: int) -> None:
-    """Write the key files of a job that is to run, newer than results of it that are present: these might be taken for
-    good, so the key file also says that they were noticed.
+    """Write the key files of a job that is to run, newer than results of it that are present.
+
+    These might be taken for good, so the key file also says that they were noticed.
 
     Raises:
         UserError: The time of a result cannot be set.

@@ -130,8 +130,11 @@ class Workflow:
             self.remarks += [f"{name}: as it was before a build that did not end" for name in names]
 
     def _relink(self) -> None:
-        """Remove short names that point into another edition or nowhere: Snakemake would take them for up to date. A
-        file in the place of one is somebody's work, and is moved aside; files of other kinds are nobody's business."""
+        """Remove short names that point into another edition or nowhere.
+
+        Snakemake would take them for up to date. A file in the place of one is somebody's work, and is moved aside;
+        files of other kinds are nobody's business.
+        """
         if self.workspace.lock:
             return
         for request in self.requests:
@@ -217,8 +220,10 @@ def _aside(path: Path) -> Path:
 
 
 def typed() -> Command:
-    """Read the command line with snakemake's own parser: its workflow object does not know the targets yet while the
-    Snakefile is parsed."""
+    """Read the command line with snakemake's own parser.
+
+    Its workflow object does not know the targets yet while the Snakefile is parsed.
+    """
     from snakemake.cli import parse_args
 
     try:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 Consume = Callable[[str, int, Tensor, Tensor], None]
 
@@ -55,8 +58,12 @@ def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
 
 
 def deltas(
-    model: nn.Module, layers: Mapping[str, nn.Module], batch: Tensor, directions: Tensor, consume: Consume
-) -> Tensor:
+    model: nn.Module,
+    layers: Mapping[str, nn.Module],
+    batch: Float[Tensor, "samples ..."],
+    directions: Float[Tensor, "count d"],
+    consume: Consume,
+) -> Bool[Tensor, ""]:
     """Input and delta of each layer, for all samples of a batch and all directions.
 
     One backward pass per direction. It stops at the layers that have none of the others before them; their deltas are

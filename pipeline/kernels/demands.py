@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 TOGETHER = 3  # samples that are compared alone and in a batch
 
@@ -40,7 +45,7 @@ def _called(name: str) -> str:
     return f"module {name}" if name else "model"
 
 
-def outputs(found: Tensor, samples: int) -> None:
+def outputs(found: Float[Tensor, "..."], samples: int) -> None:
     """Look at the shape of what the network gives.
 
     Raises:
@@ -51,7 +56,7 @@ def outputs(found: Tensor, samples: int) -> None:
         raise UserError(f"model: expected outputs ({samples}, d), found {shape}; return one row per sample")
 
 
-def finite(good: Tensor) -> None:
+def finite(good: Bool[Tensor, ""]) -> None:
     """Raise where outputs were not finite.
 
     Raises:
@@ -61,7 +66,7 @@ def finite(good: Tensor) -> None:
         raise UserError("model: expected finite outputs, found NaN or infinity; look at the inputs and their scale")
 
 
-def independent(model: nn.Module, batch: Tensor) -> None:
+def independent(model: nn.Module, batch: Float[Tensor, "samples ..."]) -> None:
     """Compare outputs of samples in a batch with those of each alone.
 
     Raises:

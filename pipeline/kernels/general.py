@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,15 @@ from torch.func import functional_call, grad, vmap
 
 from pipeline.kernels.capture import only
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 PerSample = Callable[[nn.Module, Sequence[str], Tensor, Tensor], list[Tensor]]
 
 
-def vectorised(model: nn.Module, names: Sequence[str], batch: Tensor, direction: Tensor) -> list[Tensor]:
+def vectorised(
+    model: nn.Module, names: Sequence[str], batch: Float[Tensor, "samples ..."], direction: Float[Tensor, " d"]
+) -> list[Float[Tensor, "samples ..."]]:
     """Gradients of direction . f, for each parameter (samples, *shape of the parameter)."""
     known = dict(model.named_parameters())
     chosen = {name: known[name].detach() for name in names}
@@ -26,7 +32,9 @@ def vectorised(model: nn.Module, names: Sequence[str], batch: Tensor, direction:
     return [found[name].detach() for name in names]
 
 
-def one_by_one(model: nn.Module, names: Sequence[str], batch: Tensor, direction: Tensor) -> list[Tensor]:
+def one_by_one(
+    model: nn.Module, names: Sequence[str], batch: Float[Tensor, "samples ..."], direction: Float[Tensor, " d"]
+) -> list[Float[Tensor, "samples ..."]]:
     """The same, for networks that ``vmap`` refuses."""
     known = dict(model.named_parameters())
     chosen = [known[name] for name in names]

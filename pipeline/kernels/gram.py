@@ -13,9 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 COLUMNS = 1 << 12  # of bf16 operands that are turned into float32 at once where a device has no mixed product
 
@@ -49,11 +53,11 @@ class Sides:
 
     @property
     def same(self) -> bool:
-        """Whether both are the same samples: then a triangle is enough."""
+        """Say whether both are the same samples: then a triangle is enough."""
         return self.rows == self.columns
 
 
-def product(x: Tensor, y: Tensor) -> Tensor:
+def product(x: Float[Tensor, "m k"], y: Float[Tensor, "n k"]) -> Float[Tensor, "m n"]:
     """x y^T of (m, k) and (n, k); operands of bf16 are multiplied and added up in float32."""
     if x.dtype != torch.bfloat16:
         return x @ y.T
@@ -75,7 +79,9 @@ def _part(block: Block, sides: Sides, i: tuple[int, int], j: tuple[int, int]) ->
     return block.target[i[0] - row : i[1] - row, j[0] - column : j[1] - column]
 
 
-def add_gradients(blocks: Sequence[Block], sides: Sides, gradients: Tensor, tile: int) -> None:
+def add_gradients(
+    blocks: Sequence[Block], sides: Sides, gradients: Float[Tensor, "directions samples entries"], tile: int
+) -> None:
     """Gradient form: add G G^T to each block.
 
     Args:
@@ -95,7 +101,12 @@ def add_gradients(blocks: Sequence[Block], sides: Sides, gradients: Tensor, tile
 
 
 def add_factors(
-    blocks: Sequence[Block], sides: Sides, inputs: Tensor, delta: Tensor, see: Callable[[Tensor], Tensor], tile: int
+    blocks: Sequence[Block],
+    sides: Sides,
+    inputs: Float[Tensor, "samples ..."],
+    delta: Float[Tensor, "directions samples T o"],
+    see: Callable[[Float[Tensor, "some ..."]], Float[Tensor, "some p T"]],
+    tile: int,
 ) -> None:
     """Factor form: add the sum over pairs of positions to each block.
 

@@ -7,11 +7,15 @@ import hashlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.numerics import saved_tensors
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 FOLDER = "kernel"
 COPIES = 3  # of the kernel while it is written or read
@@ -22,7 +26,7 @@ def identity(tensors: Iterable[tuple[str, Tensor]], text: str) -> str:
     found = hashlib.sha256(text.encode())
     for name, tensor in tensors:
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
@@ -34,7 +38,7 @@ class Saved:
         self.folder = None if folder is None else Path(folder) / FOLDER
         self.name = torch.frombuffer(bytearray(name.encode()), dtype=torch.uint8)
 
-    def read(self, kernel: Tensor) -> int:
+    def read(self, kernel: Float64[Tensor, "..."]) -> int:
         """Fill the kernel with what was saved.
 
         Returns:
@@ -46,7 +50,7 @@ class Saved:
         kernel.copy_(found["kernel"])
         return int(found["passes"])
 
-    def write(self, kernel: Tensor, passes: int) -> None:
+    def write(self, kernel: Float64[Tensor, "..."], passes: int) -> None:
         """Keep the kernel after so many passes. A full or read-only disk costs the progress alone."""
         if self.folder is None:
             return

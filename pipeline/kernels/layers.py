@@ -11,17 +11,21 @@ layer's output holds the delta of every sample, and with the layer's input a it 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 KNOWN = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def knows(module: nn.Module) -> bool:
-    """Whether gradients of this layer follow from its input and its delta; all others take the general way."""
+    """Say whether gradients of this layer follow from its input and its delta; all others take the general way."""
     if isinstance(module, nn.Conv2d):
         return module.groups == 1 and module.padding_mode == "zeros" and not isinstance(module.padding, str)
     if isinstance(module, _BatchNorm):
@@ -29,26 +33,29 @@ def knows(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear)
 
 
-def patches(module: nn.Module, a: Tensor) -> Tensor:
-    """What each output position sees, (samples, p, T): p entries of a patch, T positions.
+def patches(module: nn.Module, a: Float[Tensor, "samples ..."]) -> Float[Tensor, "samples p T"]:
+    """Cut out what each output position sees, (samples, p, T): p entries of a patch, T positions.
 
     Args:
         module: A linear layer or a convolution.
         a: Its input, (samples, ..., p) or (samples, channels, height, width).
     """
     if isinstance(module, nn.Conv2d):
-        return functional.unfold(a, module.kernel_size, module.dilation, module.padding, module.stride)
+        padding = cast(tuple[int, ...], module.padding)  # `knows` refuses those that are given as a word
+        return functional.unfold(a, module.kernel_size, module.dilation, padding, module.stride)
     return a.reshape(len(a), -1, a.shape[-1]).transpose(1, 2)
 
 
-def positions(module: nn.Module, delta: Tensor) -> Tensor:
+def positions(module: nn.Module, delta: Float[Tensor, "samples ..."]) -> Float[Tensor, "samples o T"]:
     """delta with its T positions last, (samples, o, T)."""
     if isinstance(module, nn.Linear):
         return delta.reshape(len(delta), -1, delta.shape[-1]).transpose(1, 2)
     return delta.flatten(2) if delta.dim() > 2 else delta.unsqueeze(2)
 
 
-def weight_gradient(a: Tensor, delta: Tensor, out: Tensor) -> None:
+def weight_gradient(
+    a: Float[Tensor, "samples p T"], delta: Float[Tensor, "samples rows T"], out: Float[Tensor, "samples entries"]
+) -> None:
     """Gradients of a weight, of some of its rows.
 
     Args:
@@ -72,7 +79,9 @@ def rows_at_once(count: int) -> int:
     return max(16, count)
 
 
-def scale_gradient(module: nn.Module, a: Tensor, delta: Tensor) -> Tensor:
+def scale_gradient(
+    module: nn.Module, a: Float[Tensor, "samples channels ..."], delta: Float[Tensor, "samples channels T"]
+) -> Float[Tensor, "samples channels"]:
     """Gradients of a BatchNorm's scale, (samples, channels).
 
     The mean is taken off before the sum: where it is large, two sums would cancel.
@@ -82,12 +91,12 @@ def scale_gradient(module: nn.Module, a: Tensor, delta: Tensor) -> Tensor:
         a: Its input, (samples, channels) or (samples, channels, ...).
         delta: (samples, channels, T).
     """
-    mean = module.running_mean.to(delta.dtype)[:, None]
-    spread = torch.rsqrt(module.running_var.to(delta.dtype) + module.eps)
+    mean = module.get_buffer("running_mean").to(delta.dtype)[:, None]
+    spread = torch.rsqrt(module.get_buffer("running_var").to(delta.dtype) + cast(float, module.eps))
     centred = a.reshape(len(a), a.shape[1], -1).to(delta.dtype) - mean
     return centred.mul_(delta).sum(2).mul_(spread)
 
 
 def fan_in(module: nn.Module) -> int:
     """Entries p of one row of the weight."""
-    return math.prod(module.weight.shape[1:])
+    return math.prod(module.get_parameter("weight").shape[1:])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from pipeline.kernels.general import PerSample, one_by_one, vectorised
 from pipeline.kernels.memory import Peak
 from pipeline.kernels.passes import Unit
 from pipeline.kernels.precision import Precision
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 TRIED = 2  # samples on which gradients are compared
 
@@ -61,28 +64,34 @@ class _Found:
 
 
 def gradients(
-    unit: Unit, module: nn.Module, a: Tensor, delta: Tensor, seen: Tensor | None, out: Tensor, rows: slice
+    unit: Unit,
+    module: nn.Module,
+    a: Float[Tensor, "samples ..."],
+    delta: Float[Tensor, "samples o T"],
+    out: Float[Tensor, "samples entries"],
+    rows: slice,
 ) -> None:
     """Write per-sample gradients of some rows of a known parameter.
 
     Args:
         unit: The parameter.
         module: Its layer.
-        a: Input.
+        a: Input; for weights its patches.
         delta: (samples, o, T).
-        seen: Patches of the input (weights).
         out: (samples, entries of these rows).
         rows: Which.
     """
     if unit.kind == "weight":
-        layers.weight_gradient(seen, delta[:, rows], out)
+        layers.weight_gradient(a, delta[:, rows], out)
     elif unit.kind == "scale":
         out.copy_(layers.scale_gradient(module, a, delta))
     else:
         out.copy_(delta.sum(2))
 
 
-def examine(model: nn.Module, batch: Tensor, directions: Tensor, precision: Precision) -> Anatomy:
+def examine(
+    model: nn.Module, batch: Float[Tensor, "samples ..."], directions: Float[Tensor, "count d"], precision: Precision
+) -> Anatomy:
     """Take a network apart on a few samples.
 
     Args:
@@ -124,7 +133,7 @@ def examine(model: nn.Module, batch: Tensor, directions: Tensor, precision: Prec
         for name, parameter in model.named_parameters()
         if found[name].used and name not in chosen
     ]
-    anatomy = Anatomy(kept + others, {unit.layer: modules[unit.layer] for unit in kept})
+    anatomy = Anatomy(kept + others, {unit.layer: modules[unit.layer] for unit in kept if unit.layer is not None})
     if others:
         anatomy.per_sample = _general_way(model, [unit.name for unit in others], samples[0], directions[0])
     anatomy.sample = _cost(model, anatomy, samples[0], directions, precision)
@@ -161,7 +170,8 @@ def _uses(model: nn.Module, modules: dict[str, nn.Module], batch: Tensor) -> dic
 def _groups(model: nn.Module) -> Iterator[list[str]]:
     """Names of parameters, in groups that are no larger than the largest of them."""
     most = max((one.numel() * one.element_size() for one in model.parameters()), default=0)
-    group, size = [], 0
+    group: list[str] = []
+    size = 0
     for name, parameter in model.named_parameters():
         needed = parameter.numel() * parameter.element_size()
         if group and size + needed > most:
@@ -187,11 +197,11 @@ def _compare(
     reference = {name: value for name, value in zip(group, values, strict=True) if value is not None}
     del values, g
     arrived = set()
-    units: dict[str | None, list[Unit]] = {}
+    units: dict[str, list[Unit]] = {}
     for name in reference:
         found[name].used = True
-        if name in known:
-            units.setdefault(known[name].layer, []).append(known[name])
+        if name in known and (layer := known[name].layer) is not None:
+            units.setdefault(layer, []).append(known[name])
 
     def check(layer: str, _: int, a: Tensor, delta: Tensor) -> None:
         module = modules[layer]
@@ -199,8 +209,8 @@ def _compare(
         for unit in units[layer]:
             value = reference[unit.name]
             mine = delta.new_empty(1, value.numel())
-            seen = layers.patches(module, a) if unit.kind == "weight" else None
-            gradients(unit, module, a, delta, seen, mine, slice(None))
+            fed = layers.patches(module, a) if unit.kind == "weight" else a
+            gradients(unit, module, fed, delta, mine, slice(None))
             mine = mine.view(unit.p, unit.o).T.reshape(value.shape) if unit.kind == "weight" else mine.view_as(value)
             close = (mine - value).abs().max() <= torch.finfo(value.dtype).eps ** 0.5 * value.abs().max()
             found[unit.name].right &= bool(close)
@@ -233,8 +243,8 @@ def _cost(model: nn.Module, anatomy: Anatomy, sample: Tensor, directions: Tensor
         for unit in by_layer[layer]:
             rows = slice(0, layers.rows_at_once(unit.count) if unit.kind == "weight" else None)
             count = delta[:, rows].shape[1] * (unit.p or 1)
-            seen = layers.patches(module, a) if unit.kind == "weight" else None
-            gradients(unit, module, a, delta, seen, delta.new_empty(1, count, dtype=precision.stored), rows)
+            fed = layers.patches(module, a) if unit.kind == "weight" else a
+            gradients(unit, module, fed, delta, delta.new_empty(1, count, dtype=precision.stored), rows)
 
     known = [*model.parameters(), *model.buffers(), sample, directions]
     with Peak(known) as peak:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -106,7 +107,7 @@ class Size:
 
 
 def factors_are_better(unit: Unit, size: Size) -> bool:
-    """Whether the factor form has fewer multiply-adds.
+    """Say whether the factor form has fewer multiply-adds.
 
     Gradients: made once for every sample and position, multiplied once for every pair. Factors: multiplied for every
     pair of samples and of positions, and both products moved through memory.
@@ -173,7 +174,7 @@ def make(units: Sequence[Unit], size: Size, memory: int, precision: Precision, f
             if factors * stored > left:
                 passes.append([])
                 left = capacity
-            small_tile = _largest(min(wanted, longest), 1, lambda tile, unit=unit: factor_tile(unit, tile), work)
+            small_tile = _largest(min(wanted, longest), 1, functools.partial(factor_tile, unit), work)
             passes[-1].append(Piece(unit, 0, unit.rows, "factor", small_tile))
             left -= factors * stored
             continue

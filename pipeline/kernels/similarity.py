@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 Array = NDArray[np.float64]
 
 
-def centre(kernel: ArrayLike) -> Array:
+def centre(kernel: ArrayLike) -> Float64[Array, "N N"]:
     """H K H with ``H = I - 1 1^T / N``: the kernel of features less their mean."""
     k = np.asarray(kernel, dtype=np.float64)
     return k - k.mean(axis=0) - k.mean(axis=1, keepdims=True) + k.mean()
@@ -41,7 +46,7 @@ def centred_alignment(first: ArrayLike, second: ArrayLike) -> float:
     return cosine(centre(first), centre(second))
 
 
-def label_kernel(labels: ArrayLike) -> Array:
+def label_kernel(labels: ArrayLike) -> Float64[Array, "N N"]:
     """1 for two inputs of the same class and 0 for others, (N, N): the kernel of one-hot labels.
 
     Raises:

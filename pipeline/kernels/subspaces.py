@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -15,7 +19,7 @@ _ROUNDING = 1e-6
 """Singular values of embeddings below this share of the largest are rounding: networks compute in float32."""
 
 
-def row_space(outputs: ArrayLike) -> Array:
+def row_space(outputs: ArrayLike) -> Float64[Array, "k N"]:
     """P, the right singular vectors of embeddings: an orthonormal basis of what they span on the inputs.
 
     Args:
@@ -36,13 +40,13 @@ def row_space(outputs: ArrayLike) -> Array:
     return rows[values > _ROUNDING * max(values[0], np.finfo(np.float64).tiny)]
 
 
-def centred(outputs: ArrayLike) -> Array:
+def centred(outputs: ArrayLike) -> Float64[Array, "d N"]:
     """Embeddings (d, N) less their mean over the inputs: without the constant function, which most of them contain."""
     f = np.asarray(outputs, dtype=np.float64)
     return f - f.mean(axis=1, keepdims=True)
 
 
-def top_eigenvectors(kernel: ArrayLike, dimensions: int) -> Array:
+def top_eigenvectors(kernel: ArrayLike, dimensions: int) -> Float64[Array, "d N"]:
     """P_NTK, the leading eigenvectors of a kernel as rows, (d, N)."""
     k = np.asarray(kernel, dtype=np.float64)
     return np.linalg.eigh((k + k.T) / 2)[1][:, ::-1][:, :dimensions].T

@@ -8,9 +8,10 @@ activations are ever held. Networks are in evaluation mode: running statistics o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,21 +24,24 @@ from pipeline.kernels.parameter_inventory import Anatomy, examine, gradients
 from pipeline.kernels.passes import Piece, Plan, Size, make
 from pipeline.kernels.precision import PRECISIONS, Precision, named, switches
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float64
+
 Tick = Callable[[int, int], None]
 VERSION = 1  # of the order of sums; progress of another order is not taken up
 
 
 def tangent_kernel(
     model: nn.Module,
-    inputs: Tensor,
+    inputs: Float[Tensor, "N ..."],
     *,
-    queries: Tensor | None = None,
-    direction: Tensor | None = None,
+    queries: Float[Tensor, "M ..."] | None = None,
+    direction: Float[Tensor, " d"] | None = None,
     memory: int = 2 << 30,
     precision: str = "fp32",
     tick: Tick | None = None,
     scratch: Path | str | None = None,
-) -> Tensor:
+) -> Float64[Tensor, "rows N"]:
     """Kernel of one scalar output g = u . f.
 
     Args:
@@ -74,7 +78,7 @@ def tangent_kernel(
     return work.kernel(direction[None], "scalar")
 
 
-def full_kernel(model: nn.Module, inputs: Tensor, **limits: Any) -> Tensor:
+def full_kernel(model: nn.Module, inputs: Float[Tensor, "N ..."], **limits: Any) -> Float64[Tensor, "N d N d"]:
     """Kernel of all outputs, K[i, k, j, l] = <grad f_k(x_i), grad f_l(x_j)>.
 
     Arguments and errors are those of :func:`tangent_kernel`; ``limits`` are its memory, precision, tick and scratch.
@@ -86,7 +90,7 @@ def full_kernel(model: nn.Module, inputs: Tensor, **limits: Any) -> Tensor:
     return work.kernel(torch.eye(work.outputs, dtype=torch.float64), "full").permute(1, 0, 3, 2)
 
 
-def diagonal_kernel(model: nn.Module, inputs: Tensor, **limits: Any) -> Tensor:
+def diagonal_kernel(model: nn.Module, inputs: Float[Tensor, "N ..."], **limits: Any) -> Float64[Tensor, "d N N"]:
     """Kernel of each output with itself, K^kk; arguments and errors as of :func:`full_kernel`.
 
     Returns:
@@ -142,7 +146,7 @@ class Work:
                 self.outputs = model(self.few[:1]).shape[1]
         self.peak = peak.bytes
 
-    def samples(self, first: int, last: int) -> Tensor:
+    def samples(self, first: int, last: int) -> Float[Tensor, "samples ..."]:
         """Some of the inputs with the queries behind them."""
         known = len(self.inputs)
         if self.queries is None or last <= known:
@@ -151,7 +155,7 @@ class Work:
             return self.queries[first - known : last - known]
         return torch.cat([self.inputs[first:], self.queries[: last - known]])
 
-    def kernel(self, directions: Tensor, shape: str) -> Tensor:
+    def kernel(self, directions: Float[Tensor, "count d"], shape: str) -> Float64[Tensor, "..."]:
         """Compute it.
 
         Args:
@@ -241,23 +245,25 @@ class _Pass:
     def __init__(self, work: Work, anatomy: Anatomy, plan: Plan, directions: Tensor, index: int) -> None:
         self.work, self.anatomy, self.plan, self.directions, self.index = work, anatomy, plan, directions, index
         self.pieces = plan.passes[index]
-        self.by_layer: dict[str | None, list[int]] = {}
+        self.by_layer: dict[str, list[int]] = {}
+        self.general: list[int] = []
         for at, piece in enumerate(self.pieces):
-            self.by_layer.setdefault(piece.unit.layer, []).append(at)
+            layer = piece.unit.layer
+            (self.general if layer is None else self.by_layer.setdefault(layer, [])).append(at)
         self.first = 0
-        self.held: list[Tensor | None] = [self._allocate(piece) for piece in self.pieces]
+        self.held = {at: self._allocate(piece) for at, piece in enumerate(self.pieces)}
         self.fed: dict[int, Tensor] = {}  # inputs of layers in factor form
 
     def _allocate(self, piece: Piece) -> Tensor:
         unit, number, samples = piece.unit, len(self.directions), self.work.count
         shape = (unit.count, unit.o) if piece.form == "factor" else ((piece.last - piece.first) * unit.width,)
-        like = {"dtype": self.work.precision.stored, "device": self.work.inputs.device}
-        return torch.empty(number, samples, *shape, **like)
+        stored, device = self.work.precision.stored, self.work.inputs.device
+        return torch.empty(number, samples, *shape, dtype=stored, device=device)
 
     def run(self, blocks: list[gram.Block], sides: gram.Sides) -> None:
         """Fill what is held, chunk by chunk, and add its Gram matrices to the kernel."""
         work, step = self.work, self.plan.samples
-        modules = {name: self.anatomy.modules[name] for name in self.by_layer if name is not None}
+        modules = {name: self.anatomy.modules[name] for name in self.by_layer}
         chunks = range(0, work.count, step)
         good = torch.ones((), dtype=torch.bool, device=work.inputs.device)
         for number, first in enumerate(chunks):
@@ -266,29 +272,26 @@ class _Pass:
             if modules:
                 outputs_good = deltas(work.model, modules, batch, self.directions, self._take)
                 good.logical_and_(outputs_good)
-            if None in self.by_layer:
+            if self.general:
                 self._take_general(batch)
             del batch
             if work.tick is not None and number + 1 < len(chunks):
                 work.tick(self.index * len(chunks) + number + 1, len(self.plan.passes) * len(chunks))
         demands.finite(good)
         for at, piece in enumerate(self.pieces):
-            held = self.held[at]
-            if piece.form == "gradient":
+            held, layer = self.held.pop(at), piece.unit.layer
+            if piece.form == "gradient" or layer is None:
                 gram.add_gradients(blocks, sides, held, piece.tile)
             else:
-                module = self.anatomy.modules[piece.unit.layer]
-                gram.add_factors(
-                    blocks, sides, self.fed.pop(at), held,
-                    lambda a, module=module: layers.patches(module, a), piece.tile,
-                )  # fmt: skip
-            self.held[at] = held = None
+                see = functools.partial(layers.patches, self.anatomy.modules[layer])
+                gram.add_factors(blocks, sides, self.fed.pop(at), held, see, piece.tile)
+            del held
 
     def _take(self, layer: str, k: int, a: Tensor, delta: Tensor) -> None:
         module, gradient = self.anatomy.modules[layer], self.work.precision.gradient
         delta = layers.positions(module, delta).to(gradient)
         here = slice(self.first, self.first + len(delta))
-        seen = None
+        seen: Tensor | None = None
         for at in self.by_layer[layer]:
             piece = self.pieces[at]
             if piece.form == "factor":
@@ -296,7 +299,8 @@ class _Pass:
                 continue
             if piece.unit.kind == "weight" and seen is None:
                 seen = layers.patches(module, a.to(gradient))
-            gradients(piece.unit, module, a, delta, seen, self.held[at][k, here], slice(piece.first, piece.last))
+            fed = a if seen is None or piece.unit.kind != "weight" else seen
+            gradients(piece.unit, module, fed, delta, self.held[at][k, here], slice(piece.first, piece.last))
 
     def _take_factors(self, at: int, k: int, a: Tensor, delta: Tensor, here: slice) -> None:
         self.held[at][k, here] = delta.transpose(1, 2)
@@ -307,7 +311,7 @@ class _Pass:
             self.fed[at][here] = a
 
     def _take_general(self, batch: Tensor) -> None:
-        mine = [(at, self.pieces[at]) for at in self.by_layer[None]]
+        mine = [(at, self.pieces[at]) for at in self.general]
         names = list(dict.fromkeys(piece.unit.name for _, piece in mine))
         here = slice(self.first, self.first + len(batch))
         for k, direction in enumerate(self.directions):

@@ -105,10 +105,10 @@ class Carried:
             if not path.is_file():
                 continue
             name = int(path.stem.removeprefix("pieces-"))
-            with path.open("rb") as file:
+            with path.open("rb") as packing:
                 for index, start, piece in wanted[name]:
-                    file.seek(start)
-                    packed = file.read(piece["packed"])
+                    packing.seek(start)
+                    packed = packing.read(piece["packed"])
                     if files.sha256_of(packed) != piece["sha256"]:
                         raise UserError(f"{path}: damaged at byte {start:,}; {_AGAIN}")
                     yield index, packed

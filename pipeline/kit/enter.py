@@ -127,7 +127,7 @@ def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -
 
 
 def _declared(key_file: KeyFile, found: Mapping[str, Any]) -> str | None:
-    """What of a receipt's stage, code or params is not as declared now."""
+    """Find what of a receipt's stage, code or params is not as declared now."""
     if found["stage"] != key_file.stage:
         return f"a stage called {found['stage']}, expected {key_file.stage}"
     codes = [key_file.code, *(earlier["code"] for earlier in key_file.accepted)]

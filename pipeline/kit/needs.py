@@ -1,4 +1,4 @@
-"""What has to be executed elsewhere for some results, and what these stages read that is here."""
+"""Find what has to be executed elsewhere for some results, and what these stages read that is here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Needs:
 
 
 def needs(states: States, config: list[str]) -> Needs:
-    """What has to be executed for the planned artifacts.
+    """Find what has to be executed for the planned artifacts.
 
     Args:
         states: Of all nodes of the plan.

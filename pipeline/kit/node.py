@@ -96,7 +96,7 @@ class Runner:
                     return
 
     def _readable(self, node: Node) -> bool:
-        """Whether all that a node reads is there: it may have failed."""
+        """Say whether all that a node reads is there: it may have failed."""
         key = KeyFile.load(self.workspace.path(node.key))
         below = [node.resolve_input(template) for template in key.inputs.values()]
         return all(receipt.read(self.workspace.path(found.receipt)) is not None for found in below)
@@ -129,8 +129,11 @@ class Runner:
         return len(units) < 2 or all(self._job(unit) for unit in units)
 
     def _child(self, nodes: list[Node]) -> tuple[str, str]:
-        """Send nodes through the executor in a process of their own: whether it ended ``in time``, ``late`` or was
-        ``interrupted`` by the user, and what it died of."""
+        """Send nodes through the executor in a process of their own.
+
+        Returns:
+            Whether it ended ``in time``, ``late`` or was ``interrupted`` by the user, and what it died of.
+        """
         if self.until - time.monotonic() < LEAST:
             return "late", ""
         sys.stdout.flush()
@@ -214,7 +217,7 @@ def _said(status: int) -> str:
 
 
 def _units(nodes: list[Node]) -> list[list[Node]]:
-    """What may fail by itself: the milestones of one seed, a measurement."""
+    """Part a job into what may fail by itself: the milestones of one seed, a measurement."""
     units: dict[object, list[Node]] = {}
     for node in nodes:
         units.setdefault(node.seed if node.family is PRETRAIN else node.name, []).append(node)

@@ -7,10 +7,11 @@ install.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ class Kit:
 
     @property
     def id(self) -> str:
-        """What parts of one kit have in common."""
+        """Identify the kit: what its parts have in common."""
         return files.sha256_of(self.text().encode())[:16]
 
     @property
@@ -95,7 +96,7 @@ def load(path: Path) -> Kit:
 
 
 def write(
-    folder: Path, needs: Needs, targets: list[str], config: dict[str, Any], limit: int, wheels: list[Path] = ()
+    folder: Path, needs: Needs, targets: list[str], config: dict[str, Any], limit: int, wheels: Sequence[Path] = ()
 ) -> tuple[Kit, list[int]]:
     """Write the parts of a kit.
 
@@ -184,15 +185,7 @@ def _write(folder: Path, kit: Kit, packed: Any, wheels: Iterable[Path]) -> None:
         files.write(folder / f"part{number}" / ABOUT, text)
     for place, path in zip(kit.wheels, wheels, strict=True):
         files.clone(path, folder / place)
-    number, target = 0, None
-    try:
-        for _, piece in kit.in_parts():
-            if piece["part"] != number:
-                if target is not None:
-                    target.close()
-                number = piece["part"]
-                target = (folder / f"part{number}" / pieces_of(number)).open("wb")
-            target.write(packed.read(piece["packed"]))
-    finally:
-        if target is not None:
-            target.close()
+    for number, found in itertools.groupby((piece for _, piece in kit.in_parts()), key=lambda piece: piece["part"]):
+        with (folder / f"part{number}" / pieces_of(number)).open("wb") as target:
+            for piece in found:
+                target.write(packed.read(piece["packed"]))

@@ -27,7 +27,7 @@ from pipeline.sharing.archive import Refused
 
 LARGEST, TOTAL, MEMBERS = 64 << 20, 1 << 30, 100_000
 """Bytes of one tar file and of all, and members of one."""
-_RECORD = {
+_RECORD: dict[str, type | tuple[type, ...]] = {
     "finished": str, "seconds": (int, float), "commit": (str, type(None)), "processor": (str, type(None)),
     "cores": (int, type(None)), "gpu": (str, type(None)), "system": str, "versions": dict, "epochs": int,
 }  # fmt: skip
@@ -170,8 +170,7 @@ def _entries(members: dict[str, tuple[Path, bytes]]) -> dict[str, Entry]:
     rest: list[str] = []
     for name, (path, data) in members.items():
         if name.startswith("receipts/") and not name.endswith(".execution.json"):
-            node = Node.of_receipt(name)
-            entries[node.name] = Entry(_receipt(path, name, data))
+            entries[Node.of_receipt(name).name] = Entry(_receipt(path, name, data))
         else:
             rest.append(name)
     for name in rest:

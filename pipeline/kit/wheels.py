@@ -78,15 +78,20 @@ def _sources(keys: Iterable[KeyFile]) -> set[Path]:
 
 
 def _imported(sources: Iterable[Path]) -> set[str]:
-    """First names of all that modules import, also inside functions."""
-    found = set()
-    for path in sources:
-        for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.split(".")[0])
-    return found
+    """First names of all that modules import, also inside functions, but for type checkers."""
+    return {name for path in sources for name in _names(ast.parse(path.read_bytes(), filename=str(path)))}
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+        else:
+            yield from _names(node)
 
 
 def _closure(names: Iterable[str]) -> set[str]:
@@ -109,7 +114,7 @@ def _requirements(name: str) -> Iterator[str]:
     for line in listed:
         needed, _, marker = line.partition(";")
         if "extra" not in marker and "platform" not in marker:
-            yield _normal(re.match(r"[\w.-]+", needed.strip())[0])
+            yield _normal(re.split(r"[^\w.-]", needed.strip(), maxsplit=1)[0])
 
 
 def _normal(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Where receipts and other files of a chain can be read: a checkout, a Git revision. (A bundle is a third place.)"""
+"""Where receipts and other files of a chain can be read: a checkout, a Git revision; a bundle is a third place."""
 
 from __future__ import annotations
 

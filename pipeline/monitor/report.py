@@ -79,8 +79,11 @@ def _names(reports: list[Report]) -> str:
 
 
 def _line(reports: list[Report], now: float) -> str:
-    """How far trainings are: epochs of the first and the last of them, means of what they say, the sum of their
-    images, and when the last one ends."""
+    """Say how far trainings are.
+
+    Epochs of the first and the last of them, means of what they say, the sum of their images, and when the last one
+    ends.
+    """
     epochs = sorted({report.epoch for report in reports})
     place = "-".join(map(str, epochs[:1] + epochs[1:][-1:]))
     parts = [_names(reports), f"epoch {place}/{max(report.epochs for report in reports)}"]

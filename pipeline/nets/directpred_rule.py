@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import torch
 from torch import Tensor
 
 from pipeline.nets import matrix_sqrt
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class Rule(TypedDict):
+    """What :func:`directpred_matrix` needs beside the correlation."""
+
+    epsilon: float
+    normalized: bool
+    offset: float
+    floor: float
+
 
 def directpred_matrix(
-    correlation: Tensor,
+    correlation: Float[Tensor, "*stack dim dim"],
     *,
     epsilon: float,
     normalized: bool,
     offset: float = 0.0,
     floor: float = 0.0,
     method: Literal["eigh", "products"] | None = None,
-) -> Tensor:
+) -> Float[Tensor, "*stack dim dim"]:
     """The predictor that shares the eigenvectors of ``F`` and takes the root of its eigenvalues.
 
     Tian 2021, Eq. 18, with the offset of its Table 7::

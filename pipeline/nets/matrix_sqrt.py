@@ -11,9 +11,13 @@ ill-conditioned or lack rank are no special case.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float64
 
 RESOLUTION = 2.0**-21
 """Smallest eigenvalue, as a share of the bound, whose sign and root are still told from those of 0. What is rounded to
@@ -73,7 +77,7 @@ def _nonzero(bound: Tensor) -> Tensor:
     return bound.double().clamp_min(torch.finfo(torch.float64).tiny)
 
 
-def largest_eigenvalue(matrix: Tensor) -> Tensor:
+def largest_eigenvalue(matrix: Float[Tensor, "*stack dim dim"]) -> Float64[Tensor, "*stack 1 1"]:
     """Magnitude of the eigenvalue of largest magnitude of a symmetric matrix.
 
     The power method without a start vector: the matrix itself is squared, so that the ``N = 2^20`` steps of a vector
@@ -100,7 +104,9 @@ def largest_eigenvalue(matrix: Tensor) -> Tensor:
     return (mean.clamp_min(0).sqrt() * unit).reshape(*matrix.shape[:-2], 1, 1)
 
 
-def positive_part(matrix: Tensor, bound: Tensor) -> Tensor:
+def positive_part(
+    matrix: Float[Tensor, "*stack dim dim"], bound: Float[Tensor, "*stack 1 1"]
+) -> Float64[Tensor, "*stack dim dim"]:
     """The nearest positive semi-definite matrix: negative eigenvalues become 0, all else stays.
 
     ``(A + A sign(A)) / 2``, the sign by Newton-Schulz (Higham 2008, Sec. 5.3, with scaled steps). Eigenvalues
@@ -120,7 +126,9 @@ def positive_part(matrix: Tensor, bound: Tensor) -> Tensor:
     return _symmetric(torch.baddbmm(stack, stack, sign)).div_(2).reshape(matrix.shape)
 
 
-def square_root(matrix: Tensor, bound: Tensor) -> Tensor:
+def square_root(
+    matrix: Float[Tensor, "*stack dim dim"], bound: Float[Tensor, "*stack 1 1"]
+) -> Float64[Tensor, "*stack dim dim"]:
     """Root of a positive semi-definite matrix.
 
     The coupled Newton-Schulz iteration (Higham 2008, Eq. 6.35, with scaled steps) on ``A / bound + RESOLUTION``: the
@@ -146,7 +154,7 @@ def square_root(matrix: Tensor, bound: Tensor) -> Tensor:
     return (_symmetric(root - RESOLUTION / 2 * inverse) * bound.sqrt()).reshape(matrix.shape)
 
 
-def inverse(matrix: Tensor, condition: float) -> Tensor:
+def inverse(matrix: Float[Tensor, "*stack dim dim"], condition: float) -> Float64[Tensor, "*stack dim dim"]:
     """Inverse of a positive definite matrix.
 
     Newton's iteration ``X <- X + (1 - X A) X`` (Schulz) from ``1 / tr A``: ``1 - X A`` is squared in every step and

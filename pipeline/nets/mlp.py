@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.nets.per_view import separable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Mlp(nn.Module):
@@ -30,6 +35,6 @@ class Mlp(nn.Module):
         self.last = nn.Linear(hidden, outputs, bias=bias)
         separable(self)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch dim"]:
         """(batch, inputs) to (batch, outputs)."""
         return self.last(functional.relu(self.norm(self.first(features)), inplace=True))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
-def correlation(embeddings: list[Tensor]) -> Tensor:
+
+def correlation(embeddings: list[Float[Tensor, "batch dim"]]) -> Float[Tensor, "dim dim"]:
     """Uncentred correlation ``E[f f^T]`` of the predictor's input, all views pooled.
 
     Tian 2021, Eq. 19; not centred, since the text found centring to hurt.
@@ -23,7 +28,9 @@ def correlation(embeddings: list[Tensor]) -> Tensor:
     return (pooled.T @ pooled / len(pooled)).to(embeddings[0].dtype)
 
 
-def cross_correlation(targets: list[Tensor], embeddings: list[Tensor]) -> Tensor:
+def cross_correlation(
+    targets: list[Float[Tensor, "batch rows"]], embeddings: list[Float[Tensor, "batch dim"]]
+) -> Float[Tensor, "rows dim"]:
     """``E[f_a f^T]``: target embedding of one view with the online embedding of another.
 
     Mean over the ordered pairs of different views. Not symmetric.
@@ -41,7 +48,7 @@ def cross_correlation(targets: list[Tensor], embeddings: list[Tensor]) -> Tensor
     return z.T @ f / len(f)
 
 
-def average_(mean: Tensor, new: Tensor, batches: Tensor, rho: float) -> None:
+def average_(mean: Float[Tensor, "*shape"], new: Float[Tensor, "*shape"], batches: Int[Tensor, ""], rho: float) -> None:
     """Fold a minibatch into a moving average, in place: ``mean <- rho mean + (1 - rho) new``.
 
     Tian 2021, Eq. 19. The first minibatch replaces the start value, so there is no bias towards it (released

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -14,6 +14,9 @@ from pipeline.nets.per_view import EmbedViews
 from pipeline.nets.predictor import Predictor
 from pipeline.nets.target import Branch, Target, embed_each
 from pipeline.numerics.randomness import seeded
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Network(nn.Module):
@@ -47,8 +50,8 @@ class Network(nn.Module):
         self.strategy = strategy
 
     def forward(
-        self, views: list[Tensor], embed_views: EmbedViews = embed_each
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        self, views: list[Float[Tensor, "batch ..."]], embed_views: EmbedViews = embed_each
+    ) -> tuple[list[Float[Tensor, "batch dim"]], list[Float[Tensor, "batch dim"]], list[Float[Tensor, "batch dim"]]]:
         """Embeddings, predictions and target embeddings of all views.
 
         Each view is a forward pass of its own, or as good as that, so that BatchNorm takes the statistics of one view

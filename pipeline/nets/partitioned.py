@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.nets import moments
-from pipeline.nets.directpred_rule import directpred_matrix
+from pipeline.nets.directpred_rule import Rule, directpred_matrix
 from pipeline.nets.predictor import Predictor
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 
 class PartitionedPredictor(Predictor):
@@ -37,7 +41,7 @@ class PartitionedPredictor(Predictor):
     correlation: Tensor
     batches: Tensor
 
-    def __init__(self, features: int, partitions: int, *, rho: float, freq: int, rule: dict[str, float | bool]) -> None:
+    def __init__(self, features: int, partitions: int, *, rho: float, freq: int, rule: Rule) -> None:
         super().__init__()
         self.rho, self.every, self.rule = rho, freq, rule
         bound = 1.0 / math.sqrt(features)
@@ -47,21 +51,23 @@ class PartitionedPredictor(Predictor):
         self.register_buffer("correlation", torch.zeros(partitions, 2, features, features))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-    def sides(self, embeddings: Tensor) -> Tensor:
+    def sides(self, embeddings: Float[Tensor, "batch features"]) -> Bool[Tensor, "batch partitions"]:
         """In which half of each partition an input lies, shape (batch, partitions), boolean."""
         # the forward pass may be in half precision: the same inputs must be on the same sides in observe
         with torch.autocast(embeddings.device.type, enabled=False):
             projections = embeddings.detach().to(self.directions.dtype) @ self.directions
         return projections >= projections.mean(dim=0)
 
-    def forward(self, embeddings: Tensor) -> Tensor:
+    def forward(self, embeddings: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """(batch, features) to (batch, features)."""
         outputs = torch.einsum("kcij,bj->cbki", self.weights, embeddings)
         chosen = torch.where(self.sides(embeddings).unsqueeze(-1), outputs[1], outputs[0])
         return chosen.mean(dim=1)
 
     @torch.no_grad()
-    def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
+    def observe(
+        self, embeddings: list[Float[Tensor, "batch features"]], targets: list[Float[Tensor, "batch features"]]
+    ) -> None:
         """Update the ``F`` of every half with the inputs that lie in it, all views pooled."""
         upper = torch.cat([self.sides(view) for view in embeddings]).T.double()
         pooled = torch.cat(embeddings).detach().double()  # as in moments.correlation

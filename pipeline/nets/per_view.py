@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,10 @@ class PerViewBatchNorm2d(_PerView, nn.BatchNorm2d):
     """Of (batch, channels, height, width)."""
 
 
-_PER_VIEW = {nn.BatchNorm1d: PerViewBatchNorm1d, nn.BatchNorm2d: PerViewBatchNorm2d}
+_PER_VIEW: dict[type[nn.Module], type[_PerView]] = {
+    nn.BatchNorm1d: PerViewBatchNorm1d,
+    nn.BatchNorm2d: PerViewBatchNorm2d,
+}
 
 
 def separable(network: nn.Module) -> None:
@@ -61,7 +65,7 @@ def separable(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) in _PER_VIEW:
             module.__class__ = _PER_VIEW[type(module)]
-    network.separable_views = True
+    cast(Any, network).separable_views = True
 
 
 def each(embed: Embed) -> EmbedViews:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Predictor(nn.Module):
@@ -24,10 +28,10 @@ class Predictor(nn.Module):
     every: int = 1
 
     def due(self, step: int) -> bool:
-        """Whether :meth:`after_step` is called after optimiser step ``step`` (the first is 1)."""
+        """Say whether :meth:`after_step` is called after optimiser step ``step`` (the first is 1)."""
         return step % self.every == 0
 
-    def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
+    def observe(self, embeddings: list[Float[Tensor, "batch dim"]], targets: list[Float[Tensor, "batch dim"]]) -> None:
         """See one minibatch.
 
         Args:
@@ -53,6 +57,6 @@ class MatrixPredictor(Predictor):
         self.weight = nn.Parameter(torch.empty(features, features).uniform_(-bound, bound), requires_grad=trained)
         self.bias = nn.Parameter(torch.empty(features).uniform_(-bound, bound)) if bias else None
 
-    def forward(self, embeddings: Tensor) -> Tensor:
+    def forward(self, embeddings: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """(batch, features) to (batch, features)."""
         return functional.linear(embeddings, self.weight, self.bias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 from torch import nn
 
@@ -29,7 +29,7 @@ def as_encoder(network: nn.Module, image_shape: tuple[int, int, int], stem: Lite
         network.maxpool = nn.Identity()
     elif channels != 3:
         network.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    network.features = network.fc.in_features
+    cast(Any, network).features = cast(nn.Linear, network.fc).in_features
     network.fc = nn.Identity()
     separable(network)
     return network

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from pipeline.nets.per_view import each
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def embed(encoder: nn.Module, projector: nn.Module, view: Tensor) -> Tensor:
+
+def embed(encoder: nn.Module, projector: nn.Module, view: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch dim"]:
     """(batch, channels, height, width) to (batch, dim): a branch's pass over one view, nearly all work of a step."""
     return projector(encoder(view))
 
@@ -31,7 +35,7 @@ class Branch(nn.Module):
         self.encoder = encoder
         self.projector = projector
 
-    def forward(self, view: Tensor) -> Tensor:
+    def forward(self, view: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch dim"]:
         """(batch, channels, height, width) to (batch, dim)."""
         return embed(self.encoder, self.projector, view)
 
@@ -53,8 +57,11 @@ class Target(ABC):
 
     @abstractmethod
     def embeddings(
-        self, branch: Callable[[list[Tensor]], list[Tensor]] | None, views: list[Tensor], online: list[Tensor]
-    ) -> list[Tensor]:
+        self,
+        branch: Callable[[list[Float[Tensor, "batch ..."]]], list[Float[Tensor, "batch dim"]]] | None,
+        views: list[Float[Tensor, "batch ..."]],
+        online: list[Float[Tensor, "batch dim"]],
+    ) -> list[Float[Tensor, "batch dim"]]:
         """Target embeddings of all views.
 
         Args:
@@ -70,4 +77,4 @@ class Target(ABC):
             target: Parameters of the target's branch; empty if it has none.
             online: Parameters of the online encoder and projector, in the same order.
         """
-        return None
+        return None  # noqa: RET501 - not abstract: most targets follow nothing

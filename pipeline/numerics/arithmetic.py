@@ -14,7 +14,7 @@ _HALF = (torch.float16, torch.bfloat16)
 
 
 def forward_context(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """What the network's forward pass runs in.
+    """Make what the network's forward pass runs in.
 
     With ``bf16``, products and convolutions take operands of bfloat16 (autocast). Weights, their gradients, the
     optimiser and BatchNorm's statistics stay float32. Nothing is scaled: bfloat16 has the range of float32.

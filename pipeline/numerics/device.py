@@ -57,6 +57,7 @@ def prepare_device(spec: Mapping[str, Any], context: Mapping[str, Any]) -> torch
 def _repeatable(deterministic: bool) -> None:
     """Switch PyTorch's CUDA kernels, both ways: one process may do several works."""
     torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    # nothing here reads what it has not written; torch makes this module's attribute when it is imported
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic

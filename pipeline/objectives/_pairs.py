@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations, permutations
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -17,7 +21,9 @@ def _widened(views: list[Tensor]) -> list[Tensor]:
     return [view.float() if view.dtype in _HALF else view for view in views]
 
 
-def full_precision(predictions: list[Tensor], targets: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def full_precision(
+    predictions: list[Float[Tensor, "batch dim"]], targets: list[Float[Tensor, "batch dim"]]
+) -> tuple[list[Float[Tensor, "batch dim"]], list[Float[Tensor, "batch dim"]]]:
     """Both lists with at least single precision: sums over the minibatch leave the range of half precision.
 
     Args:
@@ -40,8 +46,10 @@ def full_precision(predictions: list[Tensor], targets: list[Tensor]) -> tuple[li
 
 
 def mean_over_pairs(
-    of_pair: Callable[[Tensor, Tensor], Tensor], predictions: list[Tensor], targets: list[Tensor]
-) -> Tensor:
+    of_pair: Callable[[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]], Float[Tensor, ""]],
+    predictions: list[Float[Tensor, "batch dim"]],
+    targets: list[Float[Tensor, "batch dim"]],
+) -> Float[Tensor, ""]:
     """Mean over ordered pairs ``i != j`` of ``of_pair(p_i, z_j)``.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,15 +11,18 @@ from torch.nn import functional
 from pipeline.objectives._pairs import full_precision, mean_over_pairs
 from pipeline.ranges import NonNegative
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def loss(
-    predictions: list[Tensor],
-    targets: list[Tensor],
+    predictions: list[Float[Tensor, "batch dim"]],
+    targets: list[Float[Tensor, "batch dim"]],
     *,
     weight: NonNegative = 0.0051,
     standardize: bool = True,
     symmetrize: bool = False,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Mean over ordered pairs of different views of ``sum_k (C_kk - 1)^2 + weight sum_{k != l} C_kl^2``.
 
     Zbontar 2021, Eqs. 1 and 2, with ``C = p_i^T z_j / N``. There is no ``1/d``. For two views of one network

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.ranges import Positive
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def loss(predictions: list[Tensor], targets: list[Tensor], *, scale: Positive = 2.0) -> Tensor:
+
+def loss(
+    predictions: list[Float[Tensor, "batch dim"]], targets: list[Float[Tensor, "batch dim"]], *, scale: Positive = 2.0
+) -> Float[Tensor, ""]:
     """Sum over ordered pairs of different views of ``-scale mean(cos(p_i, z_j))``.
 
     The image experiments of Tian 2021: the squared distance of Eq. 1 between l2-normalised outputs is

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def loss(predictions: list[Tensor], targets: list[Tensor]) -> Tensor:
+
+def loss(predictions: list[Float[Tensor, "batch dim"]], targets: list[Float[Tensor, "batch dim"]]) -> Float[Tensor, ""]:
     """Mean over ordered pairs of different views of ``1/2 mean(|p_i - z_j|^2)``.
 
     Tian 2021, Eq. 39 (Eq. 1 for one order)::

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,8 +12,16 @@ from torch.nn import functional
 from pipeline.objectives._pairs import full_precision
 from pipeline.ranges import Positive
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def loss(predictions: list[Tensor], targets: list[Tensor], *, temperature: Positive = 0.2) -> Tensor:
+
+def loss(
+    predictions: list[Float[Tensor, "batch dim"]],
+    targets: list[Float[Tensor, "batch dim"]],
+    *,
+    temperature: Positive = 0.2,
+) -> Float[Tensor, ""]:
     """Mean over ordered pairs of different views and over images of the contrastive loss (NT-Xent).
 
     Chen 2020 (SimCLR), Eq. 1. The anchor is a *prediction*, and everything that it is compared with is a

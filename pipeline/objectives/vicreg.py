@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,16 +11,19 @@ from torch.nn import functional
 from pipeline.objectives._pairs import full_precision, mean_over_pairs
 from pipeline.ranges import NonNegative
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def loss(
-    predictions: list[Tensor],
-    targets: list[Tensor],
+    predictions: list[Float[Tensor, "batch dim"]],
+    targets: list[Float[Tensor, "batch dim"]],
     *,
     invariance: NonNegative = 25.0,
     variance: NonNegative = 25.0,
     covariance: NonNegative = 1.0,
     epsilon: NonNegative = 1e-4,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Mean over ordered pairs of different views of invariance, variance and covariance term.
 
     Bardes 2022, Sec. 4, with the normalisations of its released code::

@@ -317,6 +317,7 @@ class Catalogue:
 
 
 def shown(path: Path) -> str:
+    """Write a path as a message has it: relative to the project where it lies in it."""
     try:
         return path.relative_to(PACKAGE.parent).as_posix()
     except ValueError:

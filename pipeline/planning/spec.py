@@ -211,8 +211,10 @@ class Measure(Strict):
 
 
 class Flavour(Strict):
-    """What a flavour changes: params of components, by category and kind, what an axis sets, and which value a measure
-    reports."""
+    """What a flavour changes.
+
+    Params of components, by category and kind, what an axis sets, and which value a measure reports.
+    """
 
     kinds: dict[str, dict[str, Params]] = {}
     axes: dict[str, str | dict[str, Layer]] = {}

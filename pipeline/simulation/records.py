@@ -34,12 +34,9 @@ class Simulation:
 
         A single number counts as exact, so it has to be added before anything is drawn.
         """
-        if np.ndim(value):  # type: ignore[arg-type]
-            numbers: Any = [float(number) for number in value]  # type: ignore[union-attr]
-        else:
-            numbers = None if value is None else float(value)  # type: ignore[arg-type]
-            if draws.asked():
-                self.doubtful.append(axes)
+        numbers = None if value is None else np.asarray(value, dtype=np.float64).tolist()
+        if not isinstance(numbers, list) and draws.asked():
+            self.doubtful.append(axes)
         self.records.append({**axes, "value": numbers})
 
     def replicate(self, one: Callable[[int], Simulation], seed: int, replications: int) -> None:

@@ -83,7 +83,7 @@ class Site:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """What each edition is, in a few words."""
+        """Say what each edition is, in a few words."""
         found = {}
         for edition, sections in self.editions.items():
             reports = [result.report for section in sections for result in section.results if result.report]

@@ -10,6 +10,7 @@ from pipeline.artifacts import page
 from pipeline.comparing import text_report
 from pipeline.comparing.artifacts import Comparison
 from pipeline.comparing.cells import BEYOND, IDENTICAL, UNKNOWN, Cell
+from pipeline.comparing.sides import Result
 
 _STYLE = """
 :root{color-scheme:light dark}
@@ -100,7 +101,7 @@ def _mark(cell: Cell) -> str:
     return "beyond" if cell.verdict in (BEYOND, UNKNOWN) else "moved"
 
 
-def _picture(letter: str, side, content: bytes) -> str:
+def _picture(letter: str, side: Result, content: bytes) -> str:
     data = base64.b64encode(content).decode()
     text = f"{letter}: {side.title}"
     return (

@@ -78,7 +78,7 @@ def box_of(name: str) -> str:
 
 
 def title_of(params: dict[str, Any], epochs: set[int | None]) -> str:
-    """What a run is, in a word or two."""
+    """Say what a run is, in a word or two."""
     if params["encoder"]["kind"] == "pixels":
         return "raw pixels"
     if epochs == {0}:

@@ -12,8 +12,9 @@ _SWEEPS = 8
 
 
 def ordered(below: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Names after all that they read, with fewer edges: without those that a longer path implies, or that close a
-    cycle (only a forged chain has one).
+    """Sort names after all that they read, with fewer edges.
+
+    Without those that a longer path implies, or that close a cycle (only a forged chain has one).
 
     Args:
         below: What each name reads; every name a key.
@@ -49,16 +50,16 @@ def columns(below: Mapping[str, Sequence[str]], least: Mapping[str, int] | None 
     for name, others in below.items():
         depth[name] = max(1 + max((depth[other] for other in others), default=-1), (least or {}).get(name, 0))
     found: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
-    for name, column in depth.items():
-        found[column].append(name)
+    for name, place in depth.items():
+        found[place].append(name)
     found = [column for column in found if column]
     around = neighbours(below)
     for sweep in range(_SWEEPS):
-        place = {name: k / max(len(column) - 1, 1) for column in found for k, name in enumerate(column)}
+        at = {name: k / max(len(column) - 1, 1) for column in found for k, name in enumerate(column)}
         for column in found if sweep % 2 else found[::-1]:
-            wanted = {name: _mean([place[other] for other in around[name]], place[name]) for name in column}
+            wanted = {name: _mean([at[other] for other in around[name]], at[name]) for name in column}
             column.sort(key=wanted.__getitem__)
-            place |= {name: k / max(len(column) - 1, 1) for k, name in enumerate(column)}
+            at |= {name: k / max(len(column) - 1, 1) for k, name in enumerate(column)}
     return found
 
 
@@ -85,7 +86,7 @@ def heights(found: Sequence[Sequence[str]], below: Mapping[str, Sequence[str]], 
 
 
 def neighbours(below: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """What each name reads, and what reads it."""
+    """List for each name what it reads, and what reads it."""
     found: dict[str, list[str]] = {name: list(others) for name, others in below.items()}
     for name, others in below.items():
         for other in others:

@@ -188,7 +188,7 @@ def config_of(link: Link) -> str:
 
 
 def _part(whole: Chain, name: str) -> Chain:
-    """What is behind one node of a chain without findings, in the same order."""
+    """Take what is behind one node of a chain without findings, in the same order."""
     reached, waiting = {name}, [name]
     while waiting:
         for below in whole.links[waiting.pop()].below:

@@ -97,7 +97,7 @@ class Data:
 
     @property
     def kind(self) -> str:
-        """What it is, for a heading."""
+        """Say what it is, for a heading."""
         return "Simulation" if self.link.node.family is SIMULATE else "Data set"
 
     @property

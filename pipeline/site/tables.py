@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -201,7 +201,7 @@ def _heads(
     return lines
 
 
-def _upto(length: int):
+def _upto(length: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     def start(place: tuple[Any, ...]) -> tuple[Any, ...]:
         return place[:length]
 
@@ -209,7 +209,7 @@ def _upto(length: int):
 
 
 def _stands(cells: Sequence[tuple[int, Mapping[str, Any]]], axis: str, value: Any) -> str:
-    """What stands for a head's data set or number of epochs, if anything does."""
+    """Say what stands for a head's data set or number of epochs, if anything does."""
     at = [entry for _, entry in cells if same(entry["axes"].get(axis), value) and entry["trained_epochs"] is not None]
     if axis == "dataset":
         found = {entry["dataset"] for entry in at if entry["dataset"] != str(value)}
@@ -226,7 +226,7 @@ def _baselines(
     columns: Sequence[str],
     places: Sequence[tuple[Any, ...]],
     unit: str,
-):
+) -> Iterator[tuple[list[str], list[Cell | None]]]:
     """Lines of baselines: one has only a data set, so it stands in every column of that."""
     others = [(number, entry) for number, entry in enumerate(cells) if entry["role"] != CELL]
     datasets = dict.fromkeys(entry["paper_dataset"] for _, entry in others)

@@ -60,7 +60,7 @@ def heading(name: str) -> str:
 
 
 def thumbnail(result: Result) -> bool:
-    """Whether there is a picture to show."""
+    """Say whether there is a picture to show."""
     return ".png" in result.files
 
 

@@ -99,8 +99,11 @@ class CudaGraph:
 
     @contextlib.contextmanager
     def _beside(self) -> Iterator[None]:
-        """Within the block the other stream is the current one. However it ends, the two go on one after the other:
-        what a refused operation has left behind in the queue is done before anything is put back."""
+        """Make the other stream the current one within the block.
+
+        However it ends, the two go on one after the other: what a refused operation has left behind in the queue is
+        done before anything is put back.
+        """
         current = torch.cuda.current_stream(self._source.device)
         self._stream.wait_stream(current)
         try:
@@ -234,7 +237,7 @@ class StepRunner:
 
     @property
     def to_do(self) -> str | None:
-        """What will take a while before the first step, for people, or None."""
+        """Tell what will take a while before the first step, for people, or None."""
         if self._ways[self._first] is self._plain or self._recordings or self.eager_reason is not None:
             return None
         return FUSING
@@ -251,7 +254,7 @@ class StepRunner:
         Returns:
             As :class:`pipeline.training.step.TrainingStep`. Captured, they are overwritten by the next replay.
         """
-        due = self.step.network.predictor.due(number)
+        due = self.step.predictor.due(number)
         recording = self._recording(due, images) if len(images) == self.batch_size else None
         source = self._source if recording is None else recording.source
         source.manual_seed(derived_seed(self.seed, "views", epoch, step))
@@ -282,7 +285,7 @@ class StepRunner:
         static = images.clone() if self._images is None else self._images.copy_(images)
         kept = _StateSnapshot(self.step)
         try:
-            why_not = []
+            why_not: list[str] = []
             for way in range(self._first, len(self._ways)):
                 why = self._record(due, static, way)
                 if why is None:
@@ -323,7 +326,7 @@ class StepRunner:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What went wrong first: an error that ended a capture is behind the one about its end."""
+    """Find what went wrong first: an error that ended a capture is behind the one about its end."""
     while error.__context__ is not None:
         error = error.__context__
     return error

@@ -19,7 +19,7 @@ ResNet-18 takes some 5 ms. (Counted from the start, so that a run that was inter
 
 
 def fuser(device: torch.device, deterministic: bool, steps: int) -> Fuse | None:
-    """What makes a function with fused kernels of a function; None where that is impossible, refused or not worthwhile.
+    """Choose what fuses the kernels of a function; None where that is impossible, refused or not worthwhile.
 
     Args:
         device: Where the run is.

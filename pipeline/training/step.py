@@ -25,7 +25,9 @@ class TrainingStep:
     it can be captured as a whole.
 
     Attributes:
-        network: The network that is trained.
+        network: The network that is trained, with its predictor and target strategy.
+        predictor: The network's.
+        strategy: The network's.
         objective: Predictions and targets, at least in float32, to the loss.
         optimizer: Its optimiser.
         forward_context: Makes the context of the forward pass (see
@@ -43,7 +45,9 @@ class TrainingStep:
         self.objective = objective
         self.optimizer = optimizer
         self.forward_context = forward_context
-        self._online: list[Tensor] = network.online_parameters()
+        assert network.predictor is not None and network.strategy is not None, "a network that was built to be measured"
+        self.predictor, self.strategy = network.predictor, network.strategy
+        self._online: list[Tensor] = [*network.online_parameters()]
         self._target: list[Tensor] = list(network.target.parameters()) if network.target is not None else []
 
     def __call__(
@@ -71,8 +75,8 @@ class TrainingStep:
         self.optimizer.step()
         embeddings = [embedding.detach() for embedding in embeddings]
         with torch.no_grad():
-            network.predictor.observe(embeddings, [target.detach() for target in targets])
+            self.predictor.observe(embeddings, [target.detach() for target in targets])
             if due:
-                network.predictor.after_step()
-            network.strategy.after_step(self._target, self._online)
+                self.predictor.after_step()
+            self.strategy.after_step(self._target, self._online)
         return loss.detach(), embeddings

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from pipeline.views.resample import separable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 def kernel_side(share: float, side: int) -> int:
@@ -13,7 +18,7 @@ def kernel_side(share: float, side: int) -> int:
     return int(share * side) | 1
 
 
-def blur_weights(sigma: Tensor, kernel: int, side: int) -> Tensor:
+def blur_weights(sigma: Float[Tensor, "*shape"], kernel: int, side: int) -> Float[Tensor, "*shape side side"]:
     """Matrices of a Gaussian blur along one axis; beyond the border the image is mirrored.
 
     Args:
@@ -35,7 +40,9 @@ def blur_weights(sigma: Tensor, kernel: int, side: int) -> Tensor:
     return (weights @ taps.transpose(0, 1).reshape(kernel, side * side)).view(*sigma.shape, side, side)
 
 
-def gaussian_blur(images: Tensor, sigma: Tensor, kernel: tuple[int, int]) -> Tensor:
+def gaussian_blur(
+    images: Float[Tensor, "B C H W"], sigma: Float[Tensor, " B"], kernel: tuple[int, int]
+) -> Float[Tensor, "B C H W"]:
     """Blur each image.
 
     Equals ``torchvision.transforms.v2.functional.gaussian_blur`` with the same kernel and sigma.

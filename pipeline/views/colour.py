@@ -9,23 +9,27 @@ through the same rounds, without reading a number back from the device.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.views.constants import constant
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, Shaped
+
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision and PIL round it
 YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))  # NTSC 1953
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
-def luma(channels: int, like: Tensor) -> Tensor:
+def luma(channels: int, like: Shaped[Tensor, "..."]) -> Float[Tensor, " channels"]:
     """Weights that turn the channels of a pixel into its grey value, shape (channels,)."""
     return constant(LUMA if channels == 3 else (1.0,), like)
 
 
-def rotate_hue(images: Tensor, turns: Tensor) -> Tensor:
+def rotate_hue(images: Float[Tensor, "B 3 P"], turns: Float[Tensor, " B"]) -> Float[Tensor, "B 3 P"]:
     """Rotate the hue, keeping the largest and the smallest channel of each pixel (HSV value and chroma).
 
     Equals ``torchvision.transforms.v2.functional.adjust_hue`` on float images.
@@ -52,7 +56,7 @@ def rotate_hue(images: Tensor, turns: Tensor) -> Tensor:
     return torch.addcmul(top[:, None], short, chroma[:, None], value=-1, out=nearest)
 
 
-def chroma_rotation(turns: Tensor) -> Tensor:
+def chroma_rotation(turns: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape 3 3"]:
     """Matrices that rotate the chrominance plane of YIQ and keep the luma Y.
 
     Where the HSV rotation turns yellow into a blue of an eighth of its luma, this one leaves what is lighter
@@ -83,7 +87,9 @@ def _yiq_parts() -> tuple[tuple[float, ...], tuple[float, ...]]:
 _KEEP, _QUARTER = _yiq_parts()
 
 
-def jitter(images: Tensor, factors: Tensor, order: Tensor, hue: str | None = "hsv") -> Tensor:
+def jitter(
+    images: Float[Tensor, "B C P"], factors: Float[Tensor, "B 4"], order: Int[Tensor, "B 4"], hue: str | None = "hsv"
+) -> Float[Tensor, "B C P"]:
     """Brightness, contrast, saturation and hue of each image, one after the other, clamped after each.
 
     Equals ``adjust_brightness``, ``adjust_contrast``, ``adjust_saturation`` and, with ``hue="hsv"``,
@@ -133,7 +139,9 @@ def jitter(images: Tensor, factors: Tensor, order: Tensor, hue: str | None = "hs
     return images
 
 
-def jitter_in_order(images: Tensor, factors: Tensor, hue: str | None = "hsv") -> Tensor:
+def jitter_in_order(
+    images: Float[Tensor, "B C P"], factors: Float[Tensor, "B 4"], hue: str | None = "hsv"
+) -> Float[Tensor, "B C P"]:
     """Brightness, contrast, saturation, hue of each image, always in this order, clamped after each.
 
     What :func:`jitter` does for ``order = (0, 1, 2, 3)``, with fewer rounds.
@@ -163,7 +171,9 @@ def jitter_in_order(images: Tensor, factors: Tensor, hue: str | None = "hsv") ->
     return images
 
 
-def grey_and_normalise(images: Tensor, grey: Tensor | None, mean: Tensor, std: Tensor) -> Tensor:
+def grey_and_normalise(
+    images: Float[Tensor, "B C P"], grey: Bool[Tensor, " B"] | None, mean: Float[Tensor, " C"], std: Float[Tensor, " C"]
+) -> Float[Tensor, "B C P"]:
     """Grayscale where asked, then ``(pixel - mean) / std``: one affine map of the channels.
 
     Args:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @functools.cache  # without end: a CUDA graph goes on reading where a constant was
@@ -13,7 +17,7 @@ def _made(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -
     return torch.tensor(values, dtype=dtype, device=device)
 
 
-def constant(values: tuple[float, ...], like: Tensor) -> Tensor:
+def constant(values: tuple[float, ...], like: Float[Tensor, "..."]) -> Float[Tensor, " values"]:
     """The numbers as a tensor of the type and on the device of ``like``; shared, so never write to it.
 
     Copying numbers to a GPU at every step would wait for it, and can't be recorded in a CUDA graph.

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 ATTEMPTS = 10
 UNIFORMS = 2 * ATTEMPTS + 2  # uniform numbers that one box takes
 
 
 def random_boxes(
-    uniforms: Tensor,
+    uniforms: Float[Tensor, "*shape uniforms"],
     image_size: tuple[int, int],
     scale: tuple[float, float],
     ratio: tuple[float, float],
-) -> Tensor:
+) -> Float[Tensor, "*shape 4"]:
     """Boxes with the distribution of ``torchvision.transforms.RandomResizedCrop``.
 
     Share of the area uniform in ``scale``, logarithm of width / height uniform in that of ``ratio``, sides

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.views.constants import constant
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 Statistics = Mapping[str, Sequence[float]]
 
@@ -42,7 +46,7 @@ def statistics(normalize: Statistics | None, channels: int) -> tuple[list[float]
     return found["mean"], found["std"]
 
 
-def to_unit(images: Tensor) -> Tensor:
+def to_unit(images: Num[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Pixels in [0, 1].
 
     Args:
@@ -54,7 +58,7 @@ def to_unit(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.to(torch.float32).div_(255)
 
 
-def normalised(images: Tensor, normalize: Statistics | None) -> Tensor:
+def normalised(images: Num[Tensor, "N C H W"], normalize: Statistics | None) -> Float[Tensor, "N C H W"]:
     """Un-augmented network input.
 
     Args:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 
 def each_view(params: Mapping[str, Any], count: int | list) -> list[dict[str, Any]]:
@@ -29,13 +32,13 @@ def each_view(params: Mapping[str, Any], count: int | list) -> list[dict[str, An
     Raises:
         UserError: A count below one, a list of the wrong length, or something in a list that's no number.
     """
-    groups = count if isinstance(count, list) else None
-    for number in [count] if groups is None else groups or [0]:
+    groups = count if isinstance(count, list) else [count]
+    for number in groups or [0]:
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise UserError(f"views.count: expected at least 1, found {count}; two views is the usual choice")
     lists = {name: value for name, value in params.items() if isinstance(value, list)}
-    if groups is None:
-        groups = [1] * count if lists else [count]
+    if lists and not isinstance(count, list):
+        groups = [1] * count
     for name, values in lists.items():
         if len(values) != len(groups):
             per = "group of views" if isinstance(count, list) else "view"
@@ -75,10 +78,10 @@ class Mixed:
     policies: tuple[Any, ...]
 
     def sample(self, batch: int, generator: torch.Generator) -> tuple[Any, ...]:
-        """What each policy draws for ``batch`` images, in their order."""
+        """Draw what each policy needs for ``batch`` images, in their order."""
         return tuple(policy.sample(batch, generator) for policy in self.policies)
 
-    def apply(self, images: Tensor, drawn: tuple[Any, ...]) -> list[Tensor]:
+    def apply(self, images: Num[Tensor, "N C H W"], drawn: tuple[Any, ...]) -> list[Float[Tensor, "N C _ _"]]:
         """All views of (N, C, H, W) images: tensors (N, C, h, w), h and w those of the policy."""
         parts = zip(self.policies, drawn, strict=True)
         return [view for policy, part in parts for view in policy.apply(images, part)]

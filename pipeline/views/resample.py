@@ -8,8 +8,13 @@ antialiased one) is only another matrix.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Num
 
 
 def _places(
@@ -35,7 +40,13 @@ def _normalised(weights: Tensor, sources: Tensor, start: Tensor, length: Tensor)
     return weights.div_(weights.sum(-1, keepdim=True))
 
 
-def triangle_weights(start: Tensor, length: Tensor, reverse: Tensor | None, inside: int, outside: int) -> Tensor:
+def triangle_weights(
+    start: Float[Tensor, "*shape"],
+    length: Float[Tensor, "*shape"],
+    reverse: Bool[Tensor, "*shape"] | None,
+    inside: int,
+    outside: int,
+) -> Float[Tensor, "*shape outside inside"]:
     """Matrices of a bilinear, antialiased resize of the interval [start, start + length) along one axis.
 
     Output pixel i lies at ``start + (i + 1/2) length / outside``; input pixel j weighs
@@ -61,7 +72,13 @@ def triangle_weights(start: Tensor, length: Tensor, reverse: Tensor | None, insi
     return _normalised(weights, sources, start, length)
 
 
-def cubic_weights(start: Tensor, length: Tensor, reverse: Tensor | None, inside: int, outside: int) -> Tensor:
+def cubic_weights(
+    start: Float[Tensor, "*shape"],
+    length: Float[Tensor, "*shape"],
+    reverse: Bool[Tensor, "*shape"] | None,
+    inside: int,
+    outside: int,
+) -> Float[Tensor, "*shape outside inside"]:
     """Matrices of a bicubic, antialiased resize of the interval [start, start + length) along one axis.
 
     Like :func:`triangle_weights` with another filter: cubic convolution (Keys 1981) with the slope ``-1/2`` at
@@ -92,7 +109,7 @@ WEIGHTS = {"bilinear": triangle_weights, "bicubic": cubic_weights}
 
 
 def _mix(images: Tensor, rows: Tensor, columns: Tensor, cut: bool = False) -> Tensor:
-    """What :func:`separable` returns, not contiguous; with ``cut``, rows once mixed are cut to [0, 1]."""
+    """Compute what :func:`separable` returns, not contiguous; with ``cut``, rows once mixed are cut to [0, 1]."""
     n, channels, height, width = images.shape
     views, _, h, _ = rows.shape
     w = columns.shape[2]
@@ -108,7 +125,9 @@ def _mix(images: Tensor, rows: Tensor, columns: Tensor, cut: bool = False) -> Te
     return mixed.view(n, views, h, channels, w).permute(1, 0, 3, 2, 4)
 
 
-def separable(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def separable(
+    images: Num[Tensor, "N C H W"], rows: Float[Tensor, "V N h H"], columns: Float[Tensor, "V N w W"]
+) -> Float[Tensor, "V N C h w"]:
     """Mix rows and columns of each image, V times.
 
     Args:
@@ -123,8 +142,12 @@ def separable(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def crop_resize(
-    images: Tensor, boxes: Tensor, flips: Tensor | None, size: tuple[int, int], interpolation: str = "bilinear"
-) -> Tensor:
+    images: Num[Tensor, "N C H W"],
+    boxes: Float[Tensor, "V N 4"],
+    flips: Bool[Tensor, "V N"] | None,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+) -> Float[Tensor, "V N C h w"]:
     """Cut a box out of each image, resize it, flip it left to right where asked.
 
     Equals ``torchvision.transforms.v2.functional.resized_crop`` (with ``antialias=True``) followed by

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
-def solarize(images: Tensor, where: Tensor, threshold: float) -> Tensor:
+
+def solarize(images: Float[Tensor, "B C P"], where: Bool[Tensor, " B"], threshold: float) -> Float[Tensor, "B C P"]:
     """Invert the bright channels of some images.
 
     Equals ``torchvision.transforms.v2.functional.solarize`` on floats. At the usual threshold of half the range

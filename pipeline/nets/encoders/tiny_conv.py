@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from pipeline.nets.per_view import separable
 from pipeline.ranges import Interval, Some, Width
 
 RELATIONS = (("strides", "as many as", "channels"),)
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class TinyConv(nn.Module):
@@ -34,7 +37,7 @@ class TinyConv(nn.Module):
         separable(self)
         self.to(memory_format=torch.channels_last)  # a quarter faster on the CPU
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         """(batch, channels, height, width) to (batch, features)."""
         images = images.contiguous(memory_format=torch.channels_last)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):

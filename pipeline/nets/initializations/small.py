@@ -17,7 +17,9 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def _weights(parts: Iterable[nn.Module]) -> list[nn.Parameter]:
-    return [module.weight for part in parts for module in part.modules() if isinstance(module, _LAYERS)]
+    return [
+        module.get_parameter("weight") for part in parts for module in part.modules() if isinstance(module, _LAYERS)
+    ]
 
 
 def _last_linear(parts: Iterable[nn.Module]) -> list[nn.Parameter]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.nets import moments
-from pipeline.nets.directpred_rule import directpred_matrix
+from pipeline.nets.directpred_rule import Rule, directpred_matrix
 from pipeline.nets.partitioned import PartitionedPredictor
 from pipeline.nets.predictor import MatrixPredictor, Predictor
 from pipeline.ranges import Count, Momentum, NonNegative, Real, Width
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class DirectPred(MatrixPredictor):
@@ -26,14 +29,16 @@ class DirectPred(MatrixPredictor):
     correlation: Tensor
     batches: Tensor
 
-    def __init__(self, features: int, *, rho: float, freq: int, rule: dict[str, float | bool]) -> None:
+    def __init__(self, features: int, *, rho: float, freq: int, rule: Rule) -> None:
         super().__init__(features, trained=freq > 1)
         self.rho, self.every, self.rule = rho, freq, rule
         self.register_buffer("correlation", torch.zeros(features, features))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
+    def observe(
+        self, embeddings: list[Float[Tensor, "batch features"]], targets: list[Float[Tensor, "batch features"]]
+    ) -> None:
         """Update ``F`` (Eq. 19)."""
         moments.average_(self.correlation, moments.correlation(embeddings), self.batches, self.rho)
         self.batches += 1
@@ -80,7 +85,7 @@ def build(
         raise UserError(f"predictor: expected freq and partitions from 1, found {freq} and {partitions}")
     if not 0 <= rho < 1:
         raise UserError(f"predictor.rho: expected a number from 0 to below 1, found {rho}; the text has 0.3")
-    rule = {"epsilon": epsilon, "normalized": epsilon_mode == "normalized", "offset": offset, "floor": floor}
+    rule: Rule = {"epsilon": epsilon, "normalized": epsilon_mode == "normalized", "offset": offset, "floor": floor}
     if partitions > 1:
         return PartitionedPredictor(features, partitions, rho=rho, freq=freq, rule=rule)
     return DirectPred(features, rho=rho, freq=freq, rule=rule)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from pipeline.nets.mlp import Mlp
 from pipeline.nets.predictor import Predictor
 from pipeline.ranges import Width
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class MlpPredictor(Predictor):
@@ -17,7 +22,7 @@ class MlpPredictor(Predictor):
         super().__init__()
         self.layers = Mlp(features, hidden, features, bias=bias, affine=affine)
 
-    def forward(self, embeddings: Tensor) -> Tensor:
+    def forward(self, embeddings: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """(batch, features) to (batch, features)."""
         return self.layers(embeddings)
 

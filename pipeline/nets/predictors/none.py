@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from pipeline.nets.predictor import Predictor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class NoPredictor(Predictor):
     """The identity."""
 
-    def forward(self, embeddings: Tensor) -> Tensor:
+    def forward(self, embeddings: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """(batch, features), unchanged."""
         return embeddings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -12,10 +12,16 @@ from pipeline.nets import matrix_sqrt, moments
 from pipeline.nets.predictor import MatrixPredictor
 from pipeline.ranges import Count, Momentum, NonNegative
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def optimal_matrix(
-    correlation: Tensor, cross: Tensor, regularizer: float, method: Literal["solve", "products"] | None = None
-) -> Tensor:
+    correlation: Float[Tensor, "dim dim"],
+    cross: Float[Tensor, "dim dim"],
+    regularizer: float,
+    method: Literal["solve", "products"] | None = None,
+) -> Float[Tensor, "dim dim"]:
     """Regularised solution ``W`` of ``W F = (C + C^T) / 2``.
 
     Tian 2021, Table 1, with ``F = E[f f^T]`` and ``C = E[f_a f^T]``. The right side is symmetric, ``W`` need
@@ -46,8 +52,10 @@ def optimal_matrix(
     return (symmetric @ matrix_sqrt.inverse(ridged, trace_over_smallest)).to(correlation.dtype)
 
 
-def rank_one_matrix(correlation: Tensor, cross: Tensor, regularizer: float) -> Tensor:
-    """What the released code plugs in instead: all rows equal.
+def rank_one_matrix(
+    correlation: Float[Tensor, "dim dim"], cross: Float[Tensor, "dim dim"], regularizer: float
+) -> Float[Tensor, "dim dim"]:
+    """Compute what the released code plugs in instead: all rows equal.
 
     It computes the inverse as ``Q v Q^T`` with ``v`` the *vector* of inverse eigenvalues, not on a diagonal:
     the product is a vector, which is multiplied by ``C`` and broadcast into every row of ``W``. The predictor
@@ -83,7 +91,9 @@ class OptimalPredictor(MatrixPredictor):
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def observe(self, embeddings: list[Tensor], targets: list[Tensor]) -> None:
+    def observe(
+        self, embeddings: list[Float[Tensor, "batch features"]], targets: list[Float[Tensor, "batch features"]]
+    ) -> None:
         """Update both moving averages."""
         moments.average_(self.correlation, moments.correlation(embeddings), self.batches, self.rho)
         moments.average_(self.cross, moments.cross_correlation(targets, embeddings), self.batches, self.rho)

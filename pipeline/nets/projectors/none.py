@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from pipeline.nets.per_view import separable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class NoProjector(nn.Module):
@@ -19,7 +24,7 @@ class NoProjector(nn.Module):
         self.features = features
         separable(self)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """(batch, features), unchanged."""
         return features
 

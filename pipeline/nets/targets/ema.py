@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.nets.target import Branch, Target
 from pipeline.ranges import Fraction
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Ema(Target):
@@ -32,8 +35,11 @@ class Ema(Target):
 
     @torch.no_grad()
     def embeddings(
-        self, branch: Callable[[list[Tensor]], list[Tensor]] | None, views: list[Tensor], online: list[Tensor]
-    ) -> list[Tensor]:
+        self,
+        branch: Callable[[list[Float[Tensor, "batch ..."]]], list[Float[Tensor, "batch dim"]]] | None,
+        views: list[Float[Tensor, "batch ..."]],
+        online: list[Float[Tensor, "batch dim"]],
+    ) -> list[Float[Tensor, "batch dim"]]:
         """The branch's embeddings, each (batch, dim)."""
         assert branch is not None
         return branch(views)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from pipeline.nets.target import Branch, Target
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Same(Target):
@@ -19,8 +23,11 @@ class Same(Target):
         """No branch of its own."""
 
     def embeddings(
-        self, branch: Callable[[list[Tensor]], list[Tensor]] | None, views: list[Tensor], online: list[Tensor]
-    ) -> list[Tensor]:
+        self,
+        branch: Callable[[list[Float[Tensor, "batch ..."]]], list[Float[Tensor, "batch dim"]]] | None,
+        views: list[Float[Tensor, "batch ..."]],
+        online: list[Float[Tensor, "batch dim"]],
+    ) -> list[Float[Tensor, "batch dim"]]:
         """The online embeddings, each (batch, dim), detached if there is a stop-gradient."""
         return [view.detach() for view in online] if self.stop_gradient else online
 

@@ -6,7 +6,7 @@ F is n2 x n2, symmetric and positive semi-definite; the target is tau W with a c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.integrate import cumulative_simpson, solve_ivp
@@ -16,12 +16,17 @@ from pipeline.papers.directpred.checks import Array, covariance
 from pipeline.papers.directpred.flow import transposed
 from pipeline.papers.directpred.modes import Rates
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 
 def _anti(first: Array, second: Array) -> Array:
     return first @ second + second @ first
 
 
-def symmetrised_velocity(wp: Array, f: Array, tau: Any, rates: Rates) -> tuple[Array, Array]:
+def symmetrised_velocity(
+    wp: Float64[Array, "*batch n2 n2"], f: Float64[Array, "*batch n2 n2"], tau: Any, rates: Rates
+) -> tuple[Float64[Array, "*batch n2 n2"], Float64[Array, "*batch n2 n2"]]:
     """(dWp, dF) / dt for a symmetric Wp and a symmetrised flow (Tian 2021, Eq. 7).
 
     Args:
@@ -35,23 +40,27 @@ def symmetrised_velocity(wp: Array, f: Array, tau: Any, rates: Rates) -> tuple[A
     return dwp, -(1 + rates.variance) * _anti(wp @ wp, f) + tau * both - 2 * rates.eta * f
 
 
-def predictor_velocity(wp: Array, f: Array, tau: Any, rates: Rates) -> Array:
+def predictor_velocity(
+    wp: Float64[Array, "*batch n2 n2"], f: Float64[Array, "*batch n2 n2"], tau: Any, rates: Rates
+) -> Float64[Array, "*batch n2 n2"]:
     """dWp / dt for a Wp that need not be symmetric (Tian 2021, Eq. 62)."""
     return -rates.alpha_p * (1 + rates.variance) * wp @ f + rates.alpha_p * tau * f - rates.eta * wp
 
 
-def correlation_velocity(wp: Array, f: Array, tau: Any, rates: Rates) -> Array:
+def correlation_velocity(
+    wp: Float64[Array, "*batch n2 n2"], f: Float64[Array, "*batch n2 n2"], tau: Any, rates: Rates
+) -> Float64[Array, "*batch n2 n2"]:
     """dF / dt for a Wp that need not be symmetric (Tian 2021, Eq. 63)."""
     decay = _anti(transposed(wp) @ wp, f)
     return -(1 + rates.variance) * decay + tau * (transposed(wp) @ f + f @ wp) - 2 * rates.eta * f
 
 
-def balanced_velocity(wp: Array, tau: Any, rates: Rates) -> Array:
+def balanced_velocity(wp: Float64[Array, "*batch n2 n2"], tau: Any, rates: Rates) -> Float64[Array, "*batch n2 n2"]:
     """dWp / dt of Eq. 62 with F = Wp^T Wp / alpha_p, which is Theorem 1 with C = 0."""
     return predictor_velocity(wp, transposed(wp) @ wp / rates.alpha_p, tau, rates)
 
 
-def resting_predictor(f: Array, tau: float, rates: Rates) -> Array:
+def resting_predictor(f: Float64[Array, "*batch n2 n2"], tau: float, rates: Rates) -> Float64[Array, "*batch n2 n2"]:
     """Wp at which Eq. 62 stands still for a given F: tau F [(1 + sigma^2) F + eta / alpha_p I]^-1, a ridge solution.
 
     It is symmetric: Wp has the eigenvectors of F. Without decay a singular F leaves it open; this is the solution of
@@ -69,12 +78,14 @@ def resting_predictor(f: Array, tau: float, rates: Rates) -> Array:
     return (vectors * gains) @ vectors.T
 
 
-def commutator(f: Array, wp: Array) -> Array:
+def commutator(f: Float64[Array, "*batch n2 n2"], wp: Float64[Array, "*batch n2 n2"]) -> Float64[Array, "*batch n2 n2"]:
     """[F, Wp], zero iff they share eigenvectors."""
     return f @ wp - wp @ f
 
 
-def alignment_matrix(f: Array, wp: Array, tau: Any, rates: Rates) -> Array:
+def alignment_matrix(
+    f: Float64[Array, "*batch n2 n2"], wp: Float64[Array, "*batch n2 n2"], tau: Any, rates: Rates
+) -> Float64[Array, "*batch n2 n2"]:
     """K in d[F, Wp]/dt = -[F, Wp] K - K [F, Wp] under Eq. 7 (Tian 2021, Theorem 3).
 
     If lambda_min(K) >= lambda_0 > 0 at all times, |[F, Wp]| decays at least as exp(-2 lambda_0 t). The supplement's
@@ -89,7 +100,7 @@ def alignment_matrix(f: Array, wp: Array, tau: Any, rates: Rates) -> Array:
     )
 
 
-def near_alignment(times: Any, s: Array, rates: Rates) -> Array:
+def near_alignment(times: Any, s: Float64[Array, "t n"], rates: Rates) -> Float64[Array, "t n n"]:
     """|[F, Wp]_ij| at ``times`` relative to the start, while the commutator is small and Eq. 7 holds.
 
     sqrt(s_i s_j / s_i(0) s_j(0)) exp(-1/2 int [alpha_p (1 + sigma^2) (s_i + s_j) + 2 eta] dt): growing modes make the
@@ -110,8 +121,11 @@ def near_alignment(times: Any, s: Array, rates: Rates) -> Array:
 
 
 def integrate(
-    rhs: Callable[..., tuple[Array, ...]], start: tuple[Array, ...], times: Any, rtol: float = 1e-10
-) -> list[Array]:
+    rhs: Callable[..., tuple[Float64[Array, "..."], ...]],
+    start: tuple[Float64[Array, "..."], ...],
+    times: Any,
+    rtol: float = 1e-10,
+) -> list[Float64[Array, "t ..."]]:
     """Matrices (..., n, n) under ``rhs(*matrices) -> velocities`` at ``times``; each of shape (t, ..., n, n)."""
     grid, shape = np.asarray(times, dtype=float), start[0].shape
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.directpred.checks import Array, covariance
 from pipeline.papers.directpred.flow import Inputs
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def multiplicative(data: Array, scrambled: Array) -> Inputs:
+
+def multiplicative(data: Float64[Array, "n n"], scrambled: Float64[Array, "n k"]) -> Inputs:
     """Views A x with A = Pc + U B U^T: B is k x k with independent N(0, 1) entries, Pc = I - U U^T.
 
     Sigma_d = Pc S Pc and Sigma_s = Pc S Pc + tr(U^T S U) U U^T, as E[B M B^T] = tr(M) I; the text has Sigma_s = S. So
@@ -31,12 +36,12 @@ def multiplicative(data: Array, scrambled: Array) -> Inputs:
     return Inputs((inside + inside.T) / 2, float(np.trace(scrambled.T @ data @ scrambled)) * outer)
 
 
-def additive(data: Array, noise: Array) -> Inputs:
+def additive(data: Float64[Array, "n n"], noise: Float64[Array, "n n"]) -> Inputs:
     """Views x + n: Sigma_d = S and Sigma_s = S + N."""
     return Inputs(data, noise)
 
 
-def survivors(inputs: Inputs) -> tuple[Array, Array]:
+def survivors(inputs: Inputs) -> tuple[Float64[Array, " n"], Float64[Array, "n n"]]:
     """Eigenvalues, descending, and left eigenvectors (rows) of Sigma_d Sigma_s^-1.
 
     Rows of W that are left eigenvectors and Wp = diag(eigenvalues) stand still (Tian 2021, Eq. 103: Wp W = W Sigma_d

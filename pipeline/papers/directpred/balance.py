@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.papers.directpred.checks import Array
 from pipeline.papers.directpred.flow import transposed
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def imbalance(w: Array, wp: Array, alpha_p: float) -> Array:
+
+def imbalance(
+    w: Float64[Array, "*batch n2 n1"], wp: Float64[Array, "*batch n2 n2"], alpha_p: float
+) -> Float64[Array, "*batch n2 n2"]:
     """W W^T - Wp^T Wp / alpha_p, which decays as exp(-2 eta t) whatever the data and the target do.
 
     Tian 2021, Eq. 5; Eq. 43 of the supplement omits 1 / alpha_p. It needs one decay eta for both matrices.
@@ -21,7 +26,9 @@ def imbalance(w: Array, wp: Array, alpha_p: float) -> Array:
     return w @ transposed(w) - transposed(wp) @ wp / alpha_p
 
 
-def symmetrised_imbalance_velocity(f: Array, wp: Array, alpha_p: Any, eta: Any, variance: Any) -> Array:
+def symmetrised_imbalance_velocity(
+    f: Float64[Array, "*batch n2 n2"], wp: Float64[Array, "*batch n2 n2"], alpha_p: Any, eta: Any, variance: Any
+) -> Float64[Array, "*batch n2 n2"]:
     """d/dt of D = Wp^2 / alpha_p - F under the symmetrised flow, Eq. 7.
 
     -2 eta D + (1 + sigma^2) / 2 [Wp, [Wp, F]]: Theorem 1 holds for its trace, and for the matrix only once Wp and F

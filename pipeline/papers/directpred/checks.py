@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -39,7 +42,7 @@ def positive(name: str, value: ArrayLike) -> Any:
     return value
 
 
-def symmetric(name: str, matrix: ArrayLike) -> Array:
+def symmetric(name: str, matrix: ArrayLike) -> Float64[Array, "*batch n n"]:
     """``matrix`` (..., n, n) as float64; it must be square and symmetric to rounding.
 
     Raises:
@@ -54,7 +57,7 @@ def symmetric(name: str, matrix: ArrayLike) -> Array:
     return found
 
 
-def covariance(name: str, matrix: ArrayLike) -> Array:
+def covariance(name: str, matrix: ArrayLike) -> Float64[Array, "*batch n n"]:
     """``matrix`` as float64; it must be symmetric and positive semi-definite to rounding.
 
     Raises:

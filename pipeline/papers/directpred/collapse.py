@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.papers.directpred.checks import Array, covariance, nonnegative
 from pipeline.papers.directpred.flow import Inputs
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def hessian(wp: Array, inputs: Inputs, eta: float) -> Array:
+
+def hessian(wp: Float64[Array, "n2 n2"], inputs: Inputs, eta: float) -> Float64[Array, "size size"]:
     """H in d vec(W)/dt = -H vec(W) without stop-gradient and with Wa = W; vec stacks columns.
 
     H = X' (x) (Wp^T Wp + I) + X (x) (Wp - I)^T (Wp - I) + eta I (Tian 2021, Eq. 6). The supplement's statement (Eq. 51)
@@ -33,7 +36,9 @@ def hessian(wp: Array, inputs: Inputs, eta: float) -> Array:
     )  # fmt: skip
 
 
-def without_predictor(w: Array, spread: Array, eta: float, times: Any) -> Array:
+def without_predictor(
+    w: Float64[Array, "n2 n1"], spread: Float64[Array, "n1 n1"], eta: float, times: Any
+) -> Float64[Array, "t n2 n1"]:
     """W(t) = W(0) exp(-(X' + eta I) t): stop-gradient, Wp = I, Wa = W.
 
     Tian 2021, Eq. 57 with the matrix on the right: on the left, as printed, it does not fit W.

@@ -117,7 +117,7 @@ def on_line(velocity: Callable[[Any], Any], span: Sequence[float], nodes: int = 
 
 
 def collapses_without_decay(p: Any, s: Any, tau: Any, rates: Rates) -> Any:
-    """Whether s ends at 0 at eta = 0 and constant tau > 0, from a start with s > 0.
+    """Say whether s ends at 0 at eta = 0 and constant tau > 0, from a start with s > 0.
 
     Orbits are pieces of s = p^2 / alpha_p + c. Below the parabola (c < 0) the orbit of p >= 0 meets s = 0 at
     sqrt(-alpha_p c); the mode survives iff this is left of tau / (1 + sigma^2) and p > 0. The text's s > p^2 / alpha_p

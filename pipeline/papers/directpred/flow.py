@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from pipeline.errors import UserError
 from pipeline.papers.directpred.checks import Array, covariance, nonnegative, positive
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Inputs:
         spread: X', mean covariance of augmented views around their mean; X + X' is that of one view (Sigma_s).
     """
 
-    mean: Array
-    spread: Array
+    mean: Float64[Array, "n1 n1"]
+    spread: Float64[Array, "n1 n1"]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", covariance("X", self.mean))
@@ -31,7 +34,7 @@ class Inputs:
             raise UserError(f"X': expected the shape of X, {self.mean.shape}, found {self.spread.shape}")
 
     @property
-    def view(self) -> Array:
+    def view(self) -> Float64[Array, "n1 n1"]:
         """X + X', the covariance of one view."""
         return self.mean + self.spread
 
@@ -42,12 +45,17 @@ def isotropic(size: int, variance: float) -> Inputs:
     return Inputs(np.eye(size), variance * np.eye(size))
 
 
-def transposed(matrix: Array) -> Array:
+def transposed(matrix: Float64[Array, "*batch rows columns"]) -> Float64[Array, "*batch columns rows"]:
     """Of the last two axes."""
     return np.swapaxes(matrix, -1, -2)
 
 
-def loss(w: Array, wp: Array, wa: Array, inputs: Inputs) -> Any:
+def loss(
+    w: Float64[Array, "*batch n2 n1"],
+    wp: Float64[Array, "*batch n2 n2"],
+    wa: Float64[Array, "*batch n2 n1"],
+    inputs: Inputs,
+) -> Any:
     """J = E |Wp W x1 - Wa x2|^2 / 2 over samples and pairs of views (Tian 2021, Eq. 1).
 
     Args:
@@ -63,15 +71,26 @@ def loss(w: Array, wp: Array, wa: Array, inputs: Inputs) -> Any:
     return (own - 2 * cross + other) / 2
 
 
-def descent(w: Array, wp: Array, wa: Array, inputs: Inputs) -> tuple[Array, Array]:
+def descent(
+    w: Float64[Array, "*batch n2 n1"],
+    wp: Float64[Array, "*batch n2 n2"],
+    wa: Float64[Array, "*batch n2 n1"],
+    inputs: Inputs,
+) -> tuple[Float64[Array, "*batch n2 n1"], Float64[Array, "*batch n2 n2"]]:
     """(-dJ/dW, -dJ/dWp) with the target held: Wp^T G and G W^T, G = Wa X - Wp W (X + X')."""
     gap = wa @ inputs.mean - wp @ w @ inputs.view
     return transposed(wp) @ gap, gap @ transposed(w)
 
 
 def velocity(
-    w: Array, wp: Array, wa: Array | None, inputs: Inputs, alpha_p: float, eta: Any, beta: Any
-) -> tuple[Array, Array, Array]:
+    w: Float64[Array, "*batch n2 n1"],
+    wp: Float64[Array, "*batch n2 n2"],
+    wa: Float64[Array, "*batch n2 n1"] | None,
+    inputs: Inputs,
+    alpha_p: float,
+    eta: Any,
+    beta: Any,
+) -> tuple[Float64[Array, "*batch n2 n1"], Float64[Array, "*batch n2 n2"], Float64[Array, "*batch n2 n1"]]:
     """(dW, dWp, dWa) / dt (Tian 2021, Eqs. 3, 2, 4).
 
     The decay of Wp is eta, not alpha_p eta: an optimiser with one weight-decay number and a faster predictor follows
@@ -92,9 +111,9 @@ def velocity(
 
 
 def integrate(
-    w: Array,
-    wp: Array,
-    wa: Array | None,
+    w: Float64[Array, "*batch n2 n1"],
+    wp: Float64[Array, "*batch n2 n2"],
+    wa: Float64[Array, "*batch n2 n1"] | None,
     times: Any,
     inputs: Inputs,
     *,
@@ -102,7 +121,7 @@ def integrate(
     eta: float = 0.0,
     beta: float = 1.0,
     rtol: float = 1e-11,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float64[Array, "t *batch n2 n1"], Float64[Array, "t *batch n2 n2"], Float64[Array, "t *batch n2 n1"]]:
     """W, Wp and Wa at ``times``, each of shape (t, ...); arguments as for :func:`velocity`.
 
     Raises:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from pipeline.errors import UserError
 from pipeline.papers.directpred.checks import Array, nonnegative, positive
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def alignment_rate(p: Any, s: Any, tau: Any, rates: Rates) -> Any:
 
 def integrate(
     p: Any, s: Any, tau: Any, times: Any, rates: Rates, beta: Any = None, rtol: float = 1e-11
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float64[Array, "t ..."], Float64[Array, "t ..."], Float64[Array, "t ..."]]:
     """The modes at ``times``, by an adaptive Runge-Kutta method of order 8.
 
     Args:
@@ -106,7 +109,7 @@ def integrate(
 
 def euler(
     p: Any, s: Any, tau: Any, steps: int, alpha: float, rates: Rates, beta: Any = None
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float64[Array, "t ..."], Float64[Array, "t ..."], Float64[Array, "t ..."]]:
     """The modes after 0, 1, ..., ``steps`` steps of size ``alpha``, as gradient descent takes them.
 
     Args as :func:`integrate`; ``beta`` may be infinite in places: no moving average there, tau stays 1.
@@ -118,14 +121,13 @@ def euler(
     nonnegative("s", s)
     p, s, tau = _together(p, s, tau, beta, rates)
     path = np.empty((3, steps + 1, *p.shape))
-    online = None if beta is None else np.isinf(beta)
+    online, rate = (None, None) if beta is None else (np.isinf(beta), np.where(np.isinf(beta), 0.0, beta))
     if online is not None:
         tau = np.where(online, 1.0, tau)
-    rate = None if beta is None else np.where(online, 0.0, beta)
     for step in range(steps + 1):
         path[:, step] = p, s, tau
         dp, ds = velocity(p, s, tau, rates)
-        if beta is not None:
+        if online is not None:
             tau = np.where(online, 1.0, tau + alpha * target_velocity(p, tau, rate, rates))
         p, s = p + alpha * dp, s + alpha * ds
     return path[0], path[1], path[2]

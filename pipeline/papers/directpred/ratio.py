@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from pipeline.papers.directpred.checks import Array, nonnegative
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def ratio_from_path(times: Any, s: Any, beta: float, start: float = 0.0) -> Array:
+
+def ratio_from_path(times: Any, s: Any, beta: float, start: float = 0.0) -> Float64[Array, " t"]:
     """tau(t) of one mode from its s(t).
 
     tau = exp(-beta t) [tau_0 sqrt(s_0) + beta int_0^t sqrt(s(u)) exp(beta u) du] / sqrt(s(t)). Tian 2021 prints p in

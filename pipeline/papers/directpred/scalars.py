@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from pipeline.errors import UserError
 from pipeline.papers.directpred.checks import Array, nonnegative, positive
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,14 @@ def bare_velocity(w: Any, wa: Any, model: Weights) -> tuple[Any, Any]:
     return dw, dwa
 
 
-def tied_jacobian(w: float, wa: float, model: Weights) -> Array:
+def tied_jacobian(w: float, wa: float, model: Weights) -> Float64[Array, "2 2"]:
     """Of :func:`tied_velocity`; at the origin its eigenvalues are 0 and -beta: it is unstable to second order."""
     return np.array(
         [[wa * model.different - 3 * model.same * w**2, w * model.different], [model.beta, -model.beta]]
     )  # fmt: skip
 
 
-def integrate(start: Any, times: Any, rhs: Any, rtol: float = 1e-11) -> Array:
+def integrate(start: Any, times: Any, rhs: Any, rtol: float = 1e-11) -> Float64[Array, "k t ..."]:
     """Weights (k, ...) under ``rhs(*weights) -> velocities`` at ``times``; shape (k, t, ...)."""
     first, grid = np.asarray(start, dtype=float), np.asarray(times, dtype=float)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,8 +10,11 @@ from pipeline.papers.directpred.checks import Array, nonnegative
 from pipeline.papers.directpred.equilibria import roots
 from pipeline.papers.directpred.modes import Rates, growth
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def eigenvalues(s: Any, epsilon: float) -> Array:
+
+def eigenvalues(s: Any, epsilon: float) -> Float64[Array, "... n"]:
     """p_j = sqrt(s_j) + eps sqrt(max s), DirectPred's eigenvalues of Wp.
 
     Tian 2021, Eq. 18 prints eps max s, of another unit than sqrt(s); this reading keeps the effect of eps when all
@@ -26,7 +29,7 @@ def eigenvalues(s: Any, epsilon: float) -> Array:
     return found + epsilon * found.max(axis=-1, keepdims=True)
 
 
-def velocity(s: Any, epsilon: float, tau: float, rates: Rates) -> Array:
+def velocity(s: Any, epsilon: float, tau: float, rates: Rates) -> Float64[Array, "... n"]:
     """ds/dt = 2 s Delta(p) with p from :func:`eigenvalues`; at eps = 0 this is Eq. 16 for p = sqrt(s)."""
     return 2 * np.asarray(s, dtype=float) * growth(eigenvalues(s, epsilon), tau, rates)
 
@@ -41,7 +44,7 @@ def rescue(tau: float, rates: Rates) -> float:
     return float(low / (high - low))
 
 
-def optimal_velocity(s: Any, rates: Rates) -> Array:
+def optimal_velocity(s: Any, rates: Rates) -> Float64[Array, "..."]:
     """ds/dt = -2 eta s under the predictor that minimises the loss (Table 1), p = tau / (1 + sigma^2) for all modes.
 
     Such a predictor leaves no gradient to W: weight decay alone moves it. Derived, not in the text.

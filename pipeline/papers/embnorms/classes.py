@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.papers.embnorms.gradients import Floats, unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,10 @@ class Classes:
         observed: Latents through a random linear map, shape (classes * members, observed).
     """
 
-    centres: Floats
-    latents: Floats
-    labels: NDArray[np.int64]
-    observed: Floats
+    centres: Float64[Floats, "classes latent"]
+    latents: Float64[Floats, "n latent"]
+    labels: Int64[np.ndarray, " n"]
+    observed: Float64[Floats, "n observed"]
 
 
 def draw_classes(
@@ -69,7 +72,7 @@ def draw_classes(
     return Classes(centres, latents, labels, gain * latents @ rng.standard_normal((latent, observed)))
 
 
-def neighbour_distance(z: Floats, rank: int = 10) -> Floats:
+def neighbour_distance(z: Float64[Floats, "n d"], rank: int = 10) -> Float64[Floats, " n"]:
     """Cosine distance of every embedding to its ``rank``-th nearest neighbour, itself left out; shape (n,).
 
     Raises:

@@ -5,15 +5,20 @@ Every one of them is tangent to its embedding and falls as one over its norm.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 Floats = NDArray[np.float64]
 
 
-def unit(z: ArrayLike) -> Floats:
+def unit(z: ArrayLike) -> Float64[Floats, "... d"]:
     """Vectors along the last axis, divided by their norms.
 
     Raises:
@@ -26,14 +31,14 @@ def unit(z: ArrayLike) -> Floats:
     return vectors / norms
 
 
-def tangent(z: ArrayLike, toward: ArrayLike) -> Floats:
+def tangent(z: ArrayLike, toward: ArrayLike) -> Float64[Floats, "... d"]:
     """The part of ``toward`` that is orthogonal to ``z``; (..., d) each."""
     direction = unit(z)
     other = np.asarray(toward, dtype=np.float64)
     return other - direction * np.sum(direction * other, axis=-1, keepdims=True)
 
 
-def cosine_gradient(z: ArrayLike, target: ArrayLike) -> Floats:
+def cosine_gradient(z: ArrayLike, target: ArrayLike) -> Float64[Floats, "... d"]:
     """Gradient with respect to ``z`` of minus the cosine of ``z`` and ``target`` (Prop. 3.1).
 
     Its length is the sine of the angle over the norm of ``z``; the norm of ``target`` has no part in it.
@@ -52,8 +57,8 @@ def cosine_gradient(z: ArrayLike, target: ArrayLike) -> Floats:
     return -tangent(z, unit(target)) / norms
 
 
-def gradscale(gradient: ArrayLike, z: ArrayLike, power: float) -> Floats:
-    """What the layer GradScale passes on: every row of a gradient times a power of its embedding's norm.
+def gradscale(gradient: ArrayLike, z: ArrayLike, power: float) -> Float64[Floats, "... d"]:
+    """Pass on what the layer GradScale does: every row of a gradient times a power of its embedding's norm.
 
     With ``power`` 0 it is the gradient itself; any other power is no gradient of a function (Prop. D.1).
     """
@@ -63,7 +68,7 @@ def gradscale(gradient: ArrayLike, z: ArrayLike, power: float) -> Floats:
     return np.asarray(gradient, dtype=np.float64) * norms**power
 
 
-def infonce(z: ArrayLike, anchor: int, positive: int, temperature: float = 1.0) -> tuple[float, Floats]:
+def infonce(z: ArrayLike, anchor: int, positive: int, temperature: float = 1.0) -> tuple[float, Float64[Floats, " d"]]:
     """InfoNCE of one pair in a set of embeddings, and its gradient with respect to the anchor (Eq. 1, Prop. 3.2).
 
     The sum runs over all but the anchor, the positive included. The supplement prints a minus before the repulsive

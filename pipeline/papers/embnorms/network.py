@@ -6,15 +6,19 @@ Several networks are trained side by side, each on its own data: the leading axi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.papers.embnorms.classes import Classes
-from pipeline.papers.embnorms.gradients import Floats
 
-Weights = dict[str, Floats]
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Float32, Int
+
+Weights = dict[str, NDArray[np.floating[Any]]]
+"""By name, float64 or float32; shapes are those of :func:`initial`."""
 
 
 def initial(rng: np.random.Generator, networks: int, inputs: int, hidden: int, outputs: int) -> Weights:
@@ -24,26 +28,32 @@ def initial(rng: np.random.Generator, networks: int, inputs: int, hidden: int, o
     return {name: rng.uniform(-1.0, 1.0, (networks, *size)) / np.sqrt(reach[name]) for name, size in sizes.items()}
 
 
-def outputs(weights: Weights, x: Floats) -> Floats:
+def outputs(weights: Weights, x: Float[np.ndarray, "networks n inputs"]) -> Float[np.ndarray, "networks n outputs"]:
     """Embeddings, shape (networks, n, outputs), of inputs (networks, n, inputs)."""
     return second_layer(weights, first_layer(weights, x))
 
 
-def first_layer(weights: Weights, x: Floats) -> Floats:
+def first_layer(weights: Weights, x: Float[np.ndarray, "networks n inputs"]) -> Float[np.ndarray, "networks n hidden"]:
     """Hidden units after the ReLU, shape (networks, n, hidden)."""
     hidden = x @ weights["w1"]
     hidden += weights["b1"]
     return np.maximum(hidden, 0.0, out=hidden)
 
 
-def second_layer(weights: Weights, hidden: Floats) -> Floats:
+def second_layer(
+    weights: Weights, hidden: Float[np.ndarray, "networks n hidden"]
+) -> Float[np.ndarray, "networks n outputs"]:
     """Embeddings from hidden units, shape (networks, n, outputs)."""
     return hidden @ weights["w2"] + weights["b2"]
 
 
 def contrast(
-    first: Floats, second: Floats, *, temperature: float = 1.0, excluded: NDArray[np.bool_] | None = None
-) -> tuple[Floats, Floats, Floats]:
+    first: Float[np.ndarray, "networks n d"],
+    second: Float[np.ndarray, "networks n d"],
+    *,
+    temperature: float = 1.0,
+    excluded: Bool[np.ndarray, "networks n n"] | None = None,
+) -> tuple[Float[np.ndarray, " networks"], Float[np.ndarray, "networks n d"], Float[np.ndarray, "networks n d"]]:
     """Mean InfoNCE of the rows of ``first`` against all rows of ``second``, of which the same row is the positive.
 
     Args:
@@ -80,7 +90,13 @@ def contrast(
     return losses, found[0], found[1]
 
 
-def descend(weights: Weights, x: Floats, hidden: Floats, gradient: Floats, rate: float) -> None:
+def descend(
+    weights: Weights,
+    x: Float[np.ndarray, "networks n inputs"],
+    hidden: Float[np.ndarray, "networks n hidden"],
+    gradient: Float[np.ndarray, "networks n outputs"],
+    rate: float,
+) -> None:
     """One step of gradient descent, in place.
 
     Args:
@@ -100,13 +116,13 @@ def descend(weights: Weights, x: Floats, hidden: Floats, gradient: Floats, rate:
 def train(
     rng: np.random.Generator,
     weights: Weights,
-    x: Floats,
-    labels: NDArray[np.int64],
+    x: Float[np.ndarray, "networks n inputs"],
+    labels: Int[np.ndarray, " n"],
     *,
     epochs: int,
     rate: float,
     batch: int = 128,
-    probabilities: Floats | None = None,
+    probabilities: Float[np.ndarray, " classes"] | None = None,
     masked: bool = False,
     temperature: float = 1.0,
 ) -> Iterator[int]:
@@ -156,7 +172,9 @@ def train(
         yield epoch
 
 
-def prepared(data: list[Classes], rngs: list[np.random.Generator], hidden: int, width: int) -> tuple[Floats, Weights]:
+def prepared(
+    data: list[Classes], rngs: list[np.random.Generator], hidden: int, width: int
+) -> tuple[Float32[np.ndarray, "networks n inputs"], Weights]:
     """Inputs of several sets of classes side by side and a network for each, in single precision: twice as fast.
 
     Args:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc
 
 from pipeline.errors import UserError
 from pipeline.papers.embnorms.gradients import Floats
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 
 def chebyshev(dimension: ArrayLike, cosine: ArrayLike) -> Floats:
@@ -34,7 +39,7 @@ def probability(dimension: ArrayLike, cosine: ArrayLike) -> Floats:
     return 0.5 * betainc((d - 1.0) / 2.0, 0.5, 1.0 - t**2)
 
 
-def sampled_cosines(dimension: int, samples: int, rng: np.random.Generator) -> Floats:
+def sampled_cosines(dimension: int, samples: int, rng: np.random.Generator) -> Float64[Floats, " samples"]:
     """Cosines of pairs of standard normal vectors, shape (samples,)."""
     products = np.empty(samples)
     for start in range(0, samples, 4096):

@@ -6,11 +6,16 @@ gives the same numbers; the tests hold them against each other.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline.errors import UserError
 from pipeline.papers.embnorms.gradients import Floats, unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 CONVERGED = 0.999
 """Mean cosine at which the text calls pairs converged."""
@@ -18,7 +23,7 @@ CONVERGED = 0.999
 
 def interpolated(
     first: ArrayLike, second: ArrayLike, alpha: ArrayLike, renormalize: bool = True
-) -> tuple[Floats, Floats]:
+) -> tuple[Float64[Floats, "k pairs"], Float64[Floats, "k pairs"]]:
     """Cosines and norms when the second points are moved toward the first or away: x2 (1 - |alpha|) + x1 alpha.
 
     Args:
@@ -55,7 +60,7 @@ def steps_to_converge(
     power: float = 0.0,
     until: float = CONVERGED,
     limit: int = 100_000,
-) -> tuple[Floats, Floats]:
+) -> tuple[Float64[Floats, " sets"], Float64[Floats, " sets"]]:
     """Gradient steps until the mean cosine of a set of pairs exceeds ``until``.
 
     Args:
@@ -86,7 +91,7 @@ def steps_to_converge(
     steps, grown = np.full(len(c), np.inf), np.full(len(c), np.nan)
     # squares of the moving points' norms, the only ones that change; the second points are always among them; points of
     # equal norms stay so, and are followed once
-    twins = moving == 2 and np.array_equal(*norms)
+    twins = moving == 2 and np.array_equal(norms[0], norms[1])
     squares = [norm**2 for norm in (norms[-1:] if twins else norms[-moving:])]
     before = [square.copy() for square in squares]
     sets = np.arange(len(c))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,11 +12,14 @@ from pipeline.errors import UserError
 from pipeline.papers.embnorms.gradients import Floats, cosine_gradient, gradscale, unit
 from pipeline.papers.embnorms.steps import step
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 NORTH = (0.0, 1.0)
 """The direction to which embeddings are drawn."""
 
 
-def polar(radius: ArrayLike, angle: ArrayLike) -> Floats:
+def polar(radius: ArrayLike, angle: ArrayLike) -> Float64[Floats, "... 2"]:
     """Points at an angle from north, clockwise; shape (..., 2)."""
     r, phi = np.broadcast_arrays(np.asarray(radius, dtype=np.float64), np.asarray(angle, dtype=np.float64))
     return np.stack([r * np.sin(phi), r * np.cos(phi)], axis=-1)
@@ -26,13 +30,13 @@ def similarity(points: ArrayLike) -> Floats:
     return unit(points)[..., 1]
 
 
-def field(points: ArrayLike, power: float = 0.0) -> Floats:
+def field(points: ArrayLike, power: float = 0.0) -> Float64[Floats, "... 2"]:
     """Minus the gradient of the loss -cos, times |z|^power as GradScale makes it; shape (..., 2)."""
     return -gradscale(cosine_gradient(points, NORTH), points, power)
 
 
-def trajectory(start: ArrayLike, rate: float, steps: int, power: float = 0.0) -> Floats:
-    """Positions of a point under gradient descent, shape (steps + 1, 2).
+def trajectory(start: ArrayLike, rate: float, steps: int, power: float = 0.0) -> Float64[Floats, "steps ... 2"]:
+    """Positions of a point under gradient descent, shape (steps + 1, ..., 2).
 
     Raises:
         UserError: The rate is negative.

@@ -11,11 +11,16 @@ the tangent part is that of z_j where it must be that of z_j / |z_j|: without it
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
 from pipeline.papers.embnorms.gradients import Floats, cosine_gradient, gradscale
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 
 def ratio(rate: float, norm: ArrayLike, power: float = 0.0) -> Floats:
@@ -32,7 +37,7 @@ def ratio(rate: float, norm: ArrayLike, power: float = 0.0) -> Floats:
     return rate * norms ** (power - 2.0)
 
 
-def step(z: ArrayLike, target: ArrayLike, rate: float, power: float = 0.0) -> Floats:
+def step(z: ArrayLike, target: ArrayLike, rate: float, power: float = 0.0) -> Float64[Floats, "..."]:
     """Embeddings after one step of descent on minus the cosine to ``target``; shape of ``z``."""
     points = np.asarray(z, dtype=np.float64)
     return points - rate * gradscale(cosine_gradient(points, target), points, power)

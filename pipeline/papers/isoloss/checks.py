@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 
 def positive(name: str, value: float) -> float:
@@ -21,7 +23,7 @@ def positive(name: str, value: float) -> float:
     return float(value)
 
 
-def eigenvalues(name: str, values: Any) -> NDArray[np.float64]:
+def eigenvalues(name: str, values: Any) -> Float64[np.ndarray, "..."]:
     """Eigenvalues of a positive semi-definite matrix, as float64.
 
     Raises:
@@ -33,7 +35,7 @@ def eigenvalues(name: str, values: Any) -> NDArray[np.float64]:
     return found
 
 
-def symmetric(name: str, matrix: Any) -> NDArray[np.float64]:
+def symmetric(name: str, matrix: Any) -> Float64[np.ndarray, "M M"]:
     """A symmetric matrix, as float64.
 
     Raises:

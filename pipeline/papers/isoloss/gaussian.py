@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.papers.isoloss.checks import choice, eigenvalues
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -49,7 +53,9 @@ def _moments(s: Array, lam: Array, sigma: float, p: int, q: int, nodes: int) -> 
     return weights.ravel(), a.reshape(-1, modes), c.reshape(-1, modes), b.reshape(-1, modes)
 
 
-def cosine_drift(s: Array, variant: str, *, alpha: float = 1.0, sigma: float = 0.1, nodes: int = 40) -> Array:
+def cosine_drift(
+    s: Float64[Array, " M"], variant: str, *, alpha: float = 1.0, sigma: float = 0.1, nodes: int = 40
+) -> Float64[Array, " M"]:
     """ds/dt in units of the learning rate, for the cosine loss with Gaussian inputs, view 1 clean, view 2 noised.
 
     Exact up to the quadrature (relative error below 1e-6 with the default nodes); Theorem 2 without its

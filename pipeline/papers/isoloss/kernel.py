@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
 
-def jacobian(x: Array, rotation: Array) -> Array:
+def jacobian(x: Float64[Array, " N"], rotation: Float64[Array, "M M"]) -> Float64[np.ndarray, "M MN"]:
     """Eq. 18: d(U^T W x)/d vec W (by rows) for one input; shape (M, M N).
 
     Args:
@@ -18,7 +23,7 @@ def jacobian(x: Array, rotation: Array) -> Array:
     return np.kron(rotation.T, x[None, :])
 
 
-def blocks(inputs: Array, rotation: Array) -> Array:
+def blocks(inputs: Float64[Array, "n N"], rotation: Float64[Array, "M M"]) -> Float64[Array, "n n M M"]:
     """Kernel blocks of all pairs of inputs (n, N): shape (n, n, M, M). By Eq. 19 each is (x_i . x_j) 1, for any U."""
     jacobians = np.stack([jacobian(x, rotation) for x in inputs])
     return np.einsum("iap,jbp->ijab", jacobians, jacobians)

@@ -14,10 +14,15 @@ published  nosg for the cosine, with the gradient that the published figure was 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.papers.isoloss.checks import choice, symmetric
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Inexact
 
 Array = NDArray[np.float64]
 
@@ -28,7 +33,13 @@ GUARD = 1e-8
 """Added to norms by :func:`gradients` where asked for: ReLU embeddings can be the zero vector."""
 
 
-def value(metric: str, variant: str, z1: Array, z2: Array, predictor: Array) -> Array:
+def value(
+    metric: str,
+    variant: str,
+    z1: Inexact[np.ndarray, "M B"],
+    z2: Inexact[np.ndarray, "M B"],
+    predictor: Float64[Array, "M M"],
+) -> Inexact[np.ndarray, " B"]:
     """Values of Eqs. 1 and 2 (shape (B,)); those of IsoLoss are :func:`iso_value`.
 
     Raises:
@@ -43,7 +54,13 @@ def value(metric: str, variant: str, z1: Array, z2: Array, predictor: Array) -> 
     return -(p * z2).sum(0) / np.sqrt((p**2).sum(0) * (z2**2).sum(0))
 
 
-def iso_value(metric: str, z1: Array, z2: Array, predictor: Array, fixed: tuple[Array, Array] | None = None) -> Array:
+def iso_value(
+    metric: str,
+    z1: Inexact[np.ndarray, "M B"],
+    z2: Inexact[np.ndarray, "M B"],
+    predictor: Float64[Array, "M M"],
+    fixed: tuple[Float64[Array, "M B"], Float64[Array, "M B"]] | None = None,
+) -> Inexact[np.ndarray, " B"]:
     """Values of Eqs. 15 and 17.
 
     Args:
@@ -63,15 +80,25 @@ def iso_value(metric: str, z1: Array, z2: Array, predictor: Array, fixed: tuple[
     return -(z1 * c2).sum(0) / (n1 * n2) + 0.5 * (p * c2).sum(0) / (n1**3 * n2) * spread
 
 
-def iso_second_value(z1: Array, z2: Array, predictor: Array, fixed: tuple[Array, Array] | None = None) -> Array:
+def iso_second_value(
+    z1: Inexact[np.ndarray, "M B"],
+    z2: Inexact[np.ndarray, "M B"],
+    predictor: Float64[Array, "M M"],
+    fixed: tuple[Float64[Array, "M B"], Float64[Array, "M B"]] | None = None,
+) -> Inexact[np.ndarray, " B"]:
     """The other Euclidean IsoLoss, SG(W_P z1 - z2) . (z1 - SG(z2)): the same gradient, another value (any sign)."""
     c1, c2 = (z1, z2) if fixed is None else fixed
     return ((predictor @ c1 - c2) * (z1 - c2)).sum(0)
 
 
 def gradients(
-    metric: str, variant: str, z1: Array, z2: Array, predictor: Array, guard: float = 0.0
-) -> tuple[Array, Array | None]:
+    metric: str,
+    variant: str,
+    z1: Float64[Array, "M B"],
+    z2: Float64[Array, "M B"],
+    predictor: Float64[Array, "M M"],
+    guard: float = 0.0,
+) -> tuple[Float64[Array, "M B"], Float64[Array, "M B"] | None]:
     """Gradients with respect to z1 and, for ``nosg``, z2 (else None).
 
     For ``published`` it is the sum that the published figure applies to view 1.
@@ -98,8 +125,14 @@ def gradients(
     return g1, None
 
 
-def published_extra(p: Array, z2: Array, n1: Array, n2: Array, dot: Array) -> Array:
-    """What the published toy experiment takes for the gradient of z2: -(p/(n1 n2) - (p.z2) z2/(n1^3 n2)).
+def published_extra(
+    p: Float64[Array, "M B"],
+    z2: Float64[Array, "M B"],
+    n1: Float64[Array, " B"],
+    n2: Float64[Array, " B"],
+    dot: Float64[Array, " B"],
+) -> Float64[Array, "M B"]:
+    """Compute what the published toy takes for the gradient of z2: -(p/(n1 n2) - (p.z2) z2/(n1^3 n2)).
 
     The true one divides the second term by n1 n2^3. The published one is not orthogonal to z2, so that it lets weights
     grow, and it is applied to the input of view 1.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
@@ -11,12 +13,15 @@ from pipeline.errors import UserError
 from pipeline.papers.isoloss.checks import choice, eigenvalues
 from pipeline.papers.isoloss.gaussian import cosine_drift
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 Array = NDArray[np.float64]
 
 
 def euclidean_drift(
-    s: Array, variant: str, *, alpha: float = 1.0, sigma: float = 0.0, both_views: bool = False
-) -> Array:
+    s: Float64[Array, "*shape"], variant: str, *, alpha: float = 1.0, sigma: float = 0.0, both_views: bool = False
+) -> Float64[Array, "*shape"]:
     """ds/dt in units of the learning rate for the Euclidean losses; modes do not see each other.
 
     Args:
@@ -39,7 +44,7 @@ def euclidean_drift(
     return -2.0 * ((1.0 - p) ** 2 + noise + (noise * p**2 if both_views else 0.0)) * s
 
 
-def euclidean_exact(s0: Array, variant: str, time: Array) -> Array:
+def euclidean_exact(s0: Float64[Array, " M"], variant: str, time: Float64[Array, " T"]) -> Float64[Array, "T M"]:
     """Noise-free solution for alpha = 1; shape time x modes.
 
     plain: 1/s + ln|(1-s)/s| falls by 2 t; iso: logistic; nopred: constant; nosg: ln|s/(1-s)| + 1/(1-s) falls by 2 t,
@@ -101,8 +106,15 @@ def time_to_half(s0: float, variant: str) -> float:
 
 
 def flow(
-    s0: Array, metric: str, variant: str, time: Array, *, alpha: float = 1.0, sigma: float = 0.1, rtol: float = 1e-8
-) -> Array:
+    s0: Float64[Array, " M"],
+    metric: str,
+    variant: str,
+    time: Float64[Array, " T"],
+    *,
+    alpha: float = 1.0,
+    sigma: float = 0.1,
+    rtol: float = 1e-8,
+) -> Float64[Array, "T M"]:
     """Eigenvalues at the given flow times (T, M), by adaptive integration of ln s; view 1 clean, view 2 noised.
 
     Raises:
@@ -132,7 +144,7 @@ def flow(
     return np.concatenate([reached, np.repeat(reached[-1:], len(time) - len(reached), axis=0)])
 
 
-def limit(s0: Array, metric: str, variant: str, *, alpha: float = 1.0) -> float:
+def limit(s0: Float64[Array, " M"], metric: str, variant: str, *, alpha: float = 1.0) -> float:
     """The common value at which all modes end: 1, or what is conserved shared out evenly.
 
     The cosine loss conserves sum s (its gradient is orthogonal to the weights), cosine IsoLoss sum s^(1+alpha): so the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 from pipeline.papers.isoloss.checks import positive
 from pipeline.papers.isoloss.losses import GUARD, gradients
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -39,11 +43,11 @@ class Track:
         stopped: Step at which they ran away, 0 if never.
     """
 
-    weights: Array
+    weights: Float64[Array, "T M N"]
     stopped: int = 0
 
     @property
-    def eigenvalues(self) -> Array:
+    def eigenvalues(self) -> Float64[np.ndarray, "T M"]:
         """Of W W^T, ascending (T, M)."""
         return np.linalg.eigvalsh(self.weights @ self.weights.transpose(0, 2, 1))
 
@@ -57,7 +61,7 @@ class Track:
         return np.minimum(steps[: 1 + -(-self.stopped // every)], self.stopped) if self.stopped else steps
 
 
-def initial(eigenvalues: Sequence[float], inputs: int, rng: np.random.Generator) -> Array:
+def initial(eigenvalues: Sequence[float], inputs: int, rng: np.random.Generator) -> Float64[Array, "M N"]:
     """Weights (M, N) with random singular vectors and the given eigenvalues of W W^T."""
     modes = len(eigenvalues)
     if inputs < modes:
@@ -67,7 +71,9 @@ def initial(eigenvalues: Sequence[float], inputs: int, rng: np.random.Generator)
     return (left * np.sqrt(np.asarray(eigenvalues, dtype=np.float64))) @ right.T
 
 
-def step(weights: Array, setting: Setting, x1: Array, x2: Array, relu: bool) -> Array:
+def step(
+    weights: Float64[Array, "M N"], setting: Setting, x1: Float64[Array, "N B"], x2: Float64[Array, "N B"], relu: bool
+) -> Float64[Array, "M N"]:
     """Weights after one step of gradient descent on the mean loss of a batch.
 
     Args:
@@ -99,7 +105,7 @@ def _gradient(weights: Array, predictor: Array, setting: Setting, x1: Array, x2:
 
 
 def train(
-    weights: Array,
+    weights: Float64[Array, "M N"],
     settings: Sequence[Setting],
     *,
     steps: int,

@@ -6,15 +6,20 @@ views m, so the O(m) loss is no approximation of the O(m^2) loss; but its scale 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.multiview.graph import Array
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 FORMS = ("centroid", "unbiased", "leave-one-out")
 
 
-def invariance(views: Array, form: str = "centroid") -> float:
+def invariance(views: Float64[Array, "views images d"], form: str = "centroid") -> float:
     """Mean over images and views of the squared distance to what stands for T_M f.
 
     Args:
@@ -34,7 +39,7 @@ def invariance(views: Array, form: str = "centroid") -> float:
     return spread * {"centroid": 1.0, "unbiased": m / (m - 1), "leave-one-out": (m / (m - 1)) ** 2}[form]
 
 
-def pairs(views: Array) -> float:
+def pairs(views: Float64[Array, "views images d"]) -> float:
     """Mean over images and pairs of different views of the squared distance of the pair."""
     m = len(views)
     if m < 2:

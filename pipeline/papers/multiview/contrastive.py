@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.multiview.graph import Array
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def loss(weights: Array, embedding: Array) -> float:
+
+def loss(weights: Float64[Array, "a a"], embedding: Float64[Array, "a d"]) -> float:
     """||A - Z Z^T||_F^2 for the normalised graph A, square, and Z, shape (augmented images, d) (Eq. 41).
 
     Its minimum, the sum of the squared eigenvalues left out, is at Z = U_d Lambda_d^(1/2) Q for any rotation Q: the
@@ -21,7 +26,7 @@ def loss(weights: Array, embedding: Array) -> float:
     return float(((weights - embedding @ embedding.T) ** 2).sum())
 
 
-def terms(weights: Array, embedding: Array) -> dict[str, float]:
+def terms(weights: Float64[Array, "a a"], embedding: Float64[Array, "a d"]) -> dict[str, float]:
     """The same loss as covariance + variance + invariance + constant (Eq. 43).
 
     How the text splits the first two over its lines is not certain; their sum is exact.
@@ -37,7 +42,7 @@ def terms(weights: Array, embedding: Array) -> dict[str, float]:
     }
 
 
-def gradient(weights: Array, embedding: Array) -> Array:
+def gradient(weights: Float64[Array, "a a"], embedding: Float64[Array, "a d"]) -> Float64[Array, "a d"]:
     """Gradient of :func:`loss` with respect to Z."""
     _symmetric(weights)
     return -4.0 * (weights - embedding @ embedding.T) @ embedding

@@ -6,7 +6,7 @@ counted.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from pipeline.data.sources import digits, shapes
 from pipeline.errors import UserError
 from pipeline.papers.multiview.graph import Array
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64, Int, Num
 
 _SIDE = 8
 
@@ -32,7 +35,7 @@ class _Arrays:
         self.found.setdefault(name, []).append(np.asarray(values))
 
 
-def images(source: str, count: int, seed: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def images(source: str, count: int, seed: int = 0) -> tuple[Bool[np.ndarray, "count 8 8"], Int[np.ndarray, " count"]]:
     """Ink of the first training images of a source, 8 x 8, and their labels.
 
     Args:
@@ -60,8 +63,8 @@ def images(source: str, count: int, seed: int = 0) -> tuple[NDArray[np.bool_], N
     return ink(pictures), labels
 
 
-def ink(pictures: Array) -> NDArray[np.bool_]:
-    """What is not ground: the ground is the side of the middle grey on which most of the border lies.
+def ink(pictures: Num[np.ndarray, "images side side"]) -> Bool[np.ndarray, "images side side"]:
+    """Find what is not ground: the ground is the side of the middle grey on which most of the border lies.
 
     Args:
         pictures: Shape (images, side, side).
@@ -73,7 +76,7 @@ def ink(pictures: Array) -> NDArray[np.bool_]:
     return bright ^ (bright[:, border].mean(1) > 0.5)[:, None, None]
 
 
-def crop_law(found: NDArray[np.bool_], side: int) -> Array:
+def crop_law(found: Bool[np.ndarray, "images height width"], side: int) -> Float64[Array, "images crops"]:
     """p(a|x) of crops at all places with equal probability, shape (images, distinct crops).
 
     Raises:

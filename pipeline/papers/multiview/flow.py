@@ -9,6 +9,8 @@ only at beta = 1; the text's remark on noise uses it for weak orthogonalisation,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
@@ -16,21 +18,28 @@ from scipy.integrate import solve_ivp
 from pipeline.errors import UserError
 from pipeline.papers.multiview.graph import Array
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Num
 
-def loss(weights: Array, gamma: Array, beta: float) -> float:
+
+def loss(weights: Float64[Array, "d inputs"], gamma: Float64[Array, "inputs inputs"], beta: float) -> float:
     """The loss at W, shape (d, inputs) (Eq. 30)."""
     c = weights @ _symmetric(gamma) @ weights.T
     off = (c**2).sum() - (np.diag(c) ** 2).sum()
     return float(((1.0 - np.diag(c)) ** 2).sum() + beta * off)
 
 
-def velocity(weights: Array, gamma: Array, beta: float) -> Array:
+def velocity(
+    weights: Float64[Array, "d inputs"], gamma: Float64[Array, "inputs inputs"], beta: float
+) -> Float64[Array, "d inputs"]:
     """dW/dt = -4 [(1 - beta) diag(C) + beta C - 1] W Gamma, minus the gradient of :func:`loss` (Eq. 34)."""
     c = weights @ _symmetric(gamma) @ weights.T
     return -4.0 * ((1.0 - beta) * np.diag(np.diag(c)) + beta * c - np.eye(len(c))) @ weights @ gamma
 
 
-def flow(start: Array, rates: Array, beta: float, times: Array) -> Array:
+def flow(
+    start: Float64[Array, "*batch d modes"], rates: Float64[Array, " modes"], beta: float, times: Float64[Array, " n"]
+) -> Float64[Array, "n *batch d modes"]:
     """Z at the times, integrated; many networks at once.
 
     Args:
@@ -67,7 +76,9 @@ def flow(start: Array, rates: Array, beta: float, times: Array) -> Array:
     return found.y.T.reshape(len(times), *start.shape)
 
 
-def decoupled(start: Array, rates: Array, s: Array) -> Array:
+def decoupled(
+    start: Float64[Array, "*#rows modes"], rates: Float64[Array, " modes"], s: Float64[Array, "*#rows"]
+) -> Float64[Array, "... modes"]:
     """Rows at beta = 0 in their own time s: z_k = z_k(0) exp(lambda_k s) (from Eq. 36).
 
     Eq. 38 follows: ln|z_k / z_k(0)| / lambda_k is s for every mode of a row.
@@ -75,12 +86,14 @@ def decoupled(start: Array, rates: Array, s: Array) -> Array:
     Args:
         start: z(0), shape (..., modes).
         rates: Eigenvalues of Gamma.
-        s: Shape (...,).
+        s: Shape (...,), broadcast against the rows.
     """
     return start * np.exp(np.asarray(s)[..., None] * rates)
 
 
-def own_time(start: Array, rates: Array, times: Array) -> Array:
+def own_time(
+    start: Float64[Array, "rows modes"], rates: Float64[Array, " modes"], times: Float64[Array, " T"]
+) -> Float64[Array, "T rows"]:
     """s(t) of each row at beta = 0: ds/dt = 4 (1 - sum_k lambda_k z_k(0)^2 exp(2 lambda_k s)).
 
     Args:
@@ -102,7 +115,7 @@ def own_time(start: Array, rates: Array, times: Array) -> Array:
     return found.y.T
 
 
-def final_time(start: Array, rates: Array) -> Array:
+def final_time(start: Float64[Array, "*rows modes"], rates: Float64[Array, " modes"]) -> Array:
     """s at which a row has C_ii = 1: the root of sum_k lambda_k z_k(0)^2 exp(2 lambda_k s) = 1, shape (...,).
 
     The left side rises strictly, so the root is unique. It exists if a mode of positive eigenvalue is in the row.
@@ -137,7 +150,7 @@ def _diagonal(amount: Array, rates: Array, s: Array) -> Array:
     return (amount * np.exp(2.0 * s[..., None] * rates)).sum(-1)
 
 
-def winner(start: Array, rates: Array) -> NDArray[np.int64]:
+def winner(start: Float64[Array, "*rows modes"], rates: Float64[Array, " modes"]) -> NDArray[np.int64]:
     """Mode that a row ends on at beta = 0 if it starts small: the first to reach C_ii = 1 alone.
 
     It is that of least -ln(sqrt(lambda_k) |z_k(0)|) / lambda_k; no mode of lambda_k <= 0 wins.
@@ -151,12 +164,12 @@ def winner(start: Array, rates: Array) -> NDArray[np.int64]:
     return np.flatnonzero(grows)[waits.argmin(-1)]
 
 
-def dominant(z: Array, rates: Array) -> NDArray[np.int64]:
+def dominant(z: Float64[Array, "*rows modes"], rates: Float64[Array, " modes"]) -> NDArray[np.int64]:
     """Mode with the largest part lambda_k z_k^2 of a row's C_ii."""
     return (rates * z**2).argmax(-1)
 
 
-def collapsed(signs: Array, rates: Array, beta: float) -> Array:
+def collapsed(signs: Num[np.ndarray, " d"], rates: Float64[Array, " modes"], beta: float) -> Float64[Array, "d modes"]:
     """The state in which all rows are parallel to the first mode, a saddle for beta > 0, shape (d, modes).
 
     C = c s s^T with c = 1 / (1 + beta (d - 1)).
@@ -176,7 +189,9 @@ def escape_rate(rate: float, beta: float, d: int) -> float:
     return 4.0 * rate * beta * d / (1.0 + beta * (d - 1))
 
 
-def aligned(start: Array, rates: Array, times: Array) -> Array:
+def aligned(
+    start: Float64[Array, " modes"], rates: Float64[Array, " modes"], times: Float64[Array, " n"]
+) -> Float64[Array, "n modes"]:
     """Singular values at beta = 1 from an aligned start: 1 / s^2 = lambda + (1 / s(0)^2 - lambda) exp(-8 lambda t).
 
     Args:
@@ -193,12 +208,12 @@ def aligned(start: Array, rates: Array, times: Array) -> Array:
     return 1.0 / np.sqrt(rates + faded)
 
 
-def correlations(z: Array, rates: Array) -> Array:
+def correlations(z: Float64[Array, "*batch d modes"], rates: Float64[Array, " modes"]) -> Float64[Array, "*batch d d"]:
     """C = Z Lambda Z^T, shape (..., d, d)."""
     return (z * rates) @ z.swapaxes(-1, -2)
 
 
-def effective_rank(c: Array) -> Array:
+def effective_rank(c: Float64[Array, "*batch d d"]) -> Array:
     """(sum e)^2 / sum e^2 over the eigenvalues of C, shape (...,)."""
     return np.trace(c, axis1=-2, axis2=-1) ** 2 / (c**2).sum((-1, -2))
 

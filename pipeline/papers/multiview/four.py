@@ -7,16 +7,21 @@ probabilities of Eq. 45 and the unprimed edge weights of Eq. 46 and does not pri
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.papers.multiview.graph import Array
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 MODES = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]], dtype=np.float64) / 2.0
 """Eigenvectors of every such graph, as rows: constant, class, pixels, neither."""
 
 
-def pattern(same: float, group: float, look: float, neither: float) -> Array:
+def pattern(same: float, group: float, look: float, neither: float) -> Float64[Array, "4 4"]:
     """The 4 x 4 matrix with one value per relation of two instances, symmetric.
 
     Args:
@@ -29,7 +34,7 @@ def pattern(same: float, group: float, look: float, neither: float) -> Array:
     return np.array([[a, b, c, d], [b, a, d, c], [c, d, a, b], [d, c, b, a]], dtype=np.float64)
 
 
-def transitions(rho: float, mu: float, nu: float, delta: float) -> Array:
+def transitions(rho: float, mu: float, nu: float, delta: float) -> Float64[Array, "4 4"]:
     """p(x_j|x_i), Eq. 45: rho keeps the instance, mu only its class, nu only its look, delta neither.
 
     Raises:
@@ -41,7 +46,7 @@ def transitions(rho: float, mu: float, nu: float, delta: float) -> Array:
     return pattern(*found)
 
 
-def weights(rho: float, mu: float, nu: float, delta: float) -> Array:
+def weights(rho: float, mu: float, nu: float, delta: float) -> Float64[Array, " 4"]:
     """The four edge weights of Eq. 46, in the order of its arguments, from the probabilities of Eq. 45.
 
     They sum to 1/4. The first is never the smallest: rho - mu = ((rho' - mu')^2 + (nu' - delta')^2) / 4.
@@ -52,7 +57,7 @@ def weights(rho: float, mu: float, nu: float, delta: float) -> Array:
     )
 
 
-def eigenvalues(rho: float, mu: float, nu: float, delta: float) -> Array:
+def eigenvalues(rho: float, mu: float, nu: float, delta: float) -> Float64[Array, "4"]:
     """Eigenvalues of D^-1/2 A D^-1/2 = 4 A at :data:`MODES`, in their order."""
     r, m, n, d = rho, mu, nu, delta
     return np.array([(r + m + n + d) ** 2, (r + m - n - d) ** 2, (r + n - m - d) ** 2, (r + d - m - n) ** 2])

@@ -6,17 +6,24 @@ probabilities of the images, shape (images,); None stands for equal ones.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
 _TOLERANCE = 1e-9
 
 
-def checked(law: Array, p: Array | None = None) -> tuple[Array, Array]:
+def checked(
+    law: Float64[Array, "x a"], p: Float64[Array, " x"] | None = None
+) -> tuple[Float64[Array, "x a"], Float64[Array, " x"]]:
     """The law and the images' probabilities in float64, after a check.
 
     Args:
@@ -42,25 +49,25 @@ def checked(law: Array, p: Array | None = None) -> tuple[Array, Array]:
     return law, p
 
 
-def marginal(law: Array, p: Array | None = None) -> Array:
+def marginal(law: Float64[Array, "x a"], p: Float64[Array, " x"] | None = None) -> Float64[Array, " a"]:
     """p_A(a), the probabilities of the augmented images, shape (augmented images,) (Ghosh 2024, Eq. 40)."""
     law, p = checked(law, p)
     return p @ law
 
 
-def edges(law: Array, p: Array | None = None) -> Array:
+def edges(law: Float64[Array, "x a"], p: Float64[Array, " x"] | None = None) -> Float64[Array, "a a"]:
     """Edge weights A_ab = E_x[p(a|x) p(b|x)], square over the augmented images, summing to 1 (Ghosh 2024, Eq. 39)."""
     law, p = checked(law, p)
     return law.T @ (p[:, None] * law)
 
 
-def normalised(law: Array, p: Array | None = None) -> Array:
+def normalised(law: Float64[Array, "x a"], p: Float64[Array, " x"] | None = None) -> Float64[Array, "a a"]:
     """D^-1/2 A D^-1/2 with D = diag(p_A): symmetric, eigenvalues in [0, 1] of which the largest is 1."""
     root = factor(law, p)
     return root.T @ root
 
 
-def factor(law: Array, p: Array | None = None) -> Array:
+def factor(law: Float64[Array, "x a"], p: Float64[Array, " x"] | None = None) -> Float64[Array, "x a"]:
     """D_X^1/2 P D_A^-1/2, shape (images, augmented images); its singular values are those of T_M.
 
     Left singular vectors are sqrt(p) times functions of the images, right ones sqrt(p_A) times functions of the
@@ -70,7 +77,9 @@ def factor(law: Array, p: Array | None = None) -> Array:
     return np.sqrt(p)[:, None] * law / np.sqrt(p @ law)
 
 
-def sampled(law: Array, draws: int, rng: np.random.Generator, size: int | None = None) -> Array:
+def sampled(
+    law: Float64[Array, "x a"], draws: int, rng: np.random.Generator, size: int | None = None
+) -> Float64[Array, "... x a"]:
     """Relative frequencies of ``draws`` augmentations of each image, the law of a sampled graph.
 
     The mean of the edge weights is (1 - 1/draws) A + diag(p_A)/draws: with self-pairs kept, the eigenvectors of the

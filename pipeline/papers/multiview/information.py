@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.papers.multiview.graph import Array
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int
 
 _TIE = 1e-9
 
 
-def class_information(vectors: Array, values: Array, labels: NDArray[np.int64]) -> float:
+def class_information(
+    vectors: Float64[Array, "images n"], values: Float64[Array, " more"], labels: Int[np.ndarray, " images"]
+) -> float:
     """Share of the variance of the class indicators that a linear read-out of classes - 1 functions explains.
 
     The functions are the leading ones but the first, which is constant. Where the last of them ties with others, any
@@ -18,7 +24,7 @@ def class_information(vectors: Array, values: Array, labels: NDArray[np.int64]) 
 
     Args:
         vectors: Orthonormal functions of equally probable images as columns, leading first, shape (images, n).
-        values: Their eigenvalues, descending, shape (n,).
+        values: Their eigenvalues, descending, shape (n,); what is left over is not read.
         labels: Shape (images,).
     """
     kinds = np.unique(labels)

@@ -18,38 +18,49 @@ eigenbasis.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.linalg import eigh
 
 from pipeline.errors import UserError
 from pipeline.papers.multiview.graph import Array, checked, factor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-def kernel(law: Array, p: Array | None = None) -> Array:
+
+def kernel(law: Float64[Array, "x a"], p: Float64[Array, " x"] | None = None) -> Float64[Array, "a a"]:
     """k(a, b) = E_x[p(a|x) p(b|x)] / (p_A(a) p_A(b)), the augmentation covariance kernel (Ghosh 2024, Eq. 3)."""
     law, p = checked(law, p)
     degree = p @ law
     return (law.T @ (p[:, None] * law)) / np.outer(degree, degree)
 
 
-def mean_over_views(law: Array, functions: Array) -> Array:
+def mean_over_views(law: Float64[Array, "x a"], functions: Float64[Array, "a d"]) -> Float64[Array, "x d"]:
     """(T_M f)(x) = E[f(a) | x], shape (images, d) (Ghosh 2024, Eq. 8)."""
     return law @ functions
 
 
-def mean_over_images(law: Array, functions: Array, p: Array | None = None) -> Array:
+def mean_over_images(
+    law: Float64[Array, "x a"], functions: Float64[Array, "x d"], p: Float64[Array, " x"] | None = None
+) -> Float64[Array, "a d"]:
     """(T_M^* g)(a) = E[g(x) | a], the adjoint of T_M, shape (augmented images, d)."""
     law, p = checked(law, p)
     return (law.T @ (p[:, None] * functions)) / (p @ law)[:, None]
 
 
-def smooth(law: Array, functions: Array, p: Array | None = None) -> Array:
+def smooth(
+    law: Float64[Array, "x a"], functions: Float64[Array, "a d"], p: Float64[Array, " x"] | None = None
+) -> Float64[Array, "a d"]:
     """(T_k f)(a) = E_b[k(a, b) f(b)], which is T_M^* T_M f (Ghosh 2024, Eq. 6, Lemma B.2)."""
     law, p = checked(law, p)
     return kernel(law, p) @ ((p @ law)[:, None] * functions)
 
 
-def eigenfunctions(law: Array, d: int, p: Array | None = None) -> tuple[Array, Array]:
+def eigenfunctions(
+    law: Float64[Array, "x a"], d: int, p: Float64[Array, " x"] | None = None
+) -> tuple[Float64[Array, " d"], Float64[Array, "a d"]]:
     """Leading eigenvalues and eigenfunctions of T_k, orthonormal in L2(p_A).
 
     Args:
@@ -72,14 +83,18 @@ def eigenfunctions(law: Array, d: int, p: Array | None = None) -> tuple[Array, A
     return values[:d] ** 2, right[:d].T / np.sqrt(degree)[:, None]
 
 
-def invariance(law: Array, functions: Array, p: Array | None = None) -> float:
+def invariance(
+    law: Float64[Array, "x a"], functions: Float64[Array, "a d"], p: Float64[Array, " x"] | None = None
+) -> float:
     """sum_i E_x E_{a|x} (f_i(a) - (T_M f_i)(x))^2: spread of the views around their mean, per image."""
     law, p = checked(law, p)
     away = functions[None] - mean_over_views(law, functions)[:, None]
     return float(np.einsum("x,xa,xai->", p, law, away**2))
 
 
-def invariance_minimisers(law: Array, d: int, p: Array | None = None) -> tuple[Array, Array]:
+def invariance_minimisers(
+    law: Float64[Array, "x a"], d: int, p: Float64[Array, " x"] | None = None
+) -> tuple[Float64[Array, " d"], Float64[Array, "a d"]]:
     """Orthonormal functions of least spread around the mean over the views, found from that objective alone.
 
     The quadratic form of :func:`invariance` is assembled image by image, and minimised under (f_i, f_j)_{p_A} =
@@ -102,7 +117,7 @@ def invariance_minimisers(law: Array, d: int, p: Array | None = None) -> tuple[A
     return costs, functions
 
 
-def span_distance(first: Array, second: Array, weights: Array) -> float:
+def span_distance(first: Float64[Array, "a d"], second: Float64[Array, "a d"], weights: Float64[Array, " a"]) -> float:
     """Sine of the largest principal angle between the spans of two sets of functions in L2(weights).
 
     Raises:
@@ -121,7 +136,7 @@ def span_distance(first: Array, second: Array, weights: Array) -> float:
     return float(np.linalg.norm(outside, 2))
 
 
-def printed_costs(operator: Array) -> tuple[Array, Array]:
+def printed_costs(operator: Float64[Array, "a a"]) -> tuple[Float64[Array, " a"], Float64[Array, "a a"]]:
     """Minimisers of ||(T - I) f||^2 as printed (Ghosh 2024, Eqs. 9, 14), T acting on one space of equal weights.
 
     Returns:

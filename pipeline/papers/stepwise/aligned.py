@@ -6,10 +6,15 @@ value obeys ds/dt = 4 (1 - gamma s^2) gamma s (Eq. 12).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -21,13 +26,13 @@ def _starts(starts: ArrayLike) -> Array:
     return s
 
 
-def singular_values(time: ArrayLike, gamma: ArrayLike, starts: ArrayLike) -> Array:
+def singular_values(time: ArrayLike, gamma: ArrayLike, starts: ArrayLike) -> Float64[Array, "*T d"]:
     """s_j(t) from s_j(0), for gamma of any sign (Simon 2023, Eq. 10).
 
     Written so that nothing overflows: exponentials of -8 gamma t for gamma >= 0, of 8 gamma t else.
 
     Args:
-        time: Times >= 0, (T,).
+        time: Times >= 0, (T,) or a number.
         gamma: Eigenvalues of Gamma, (d,).
         starts: s_j(0) > 0, (d,) or a number.
 
@@ -47,7 +52,7 @@ def singular_values(time: ArrayLike, gamma: ArrayLike, starts: ArrayLike) -> Arr
     return np.sqrt(np.where(g >= 0, grown, shrunk))
 
 
-def eigenvalues(time: ArrayLike, gamma: ArrayLike, starts: ArrayLike) -> Array:
+def eigenvalues(time: ArrayLike, gamma: ArrayLike, starts: ArrayLike) -> Float64[Array, "*T d"]:
     """Eigenvalues lambda_j = gamma_j s_j(t)^2 of C, (T, d).
 
     For gamma > 0 this is the logistic 1 / (1 + (1 / lambda(0) - 1) exp(-8 gamma t)). The paper prints it without
@@ -85,7 +90,7 @@ def final_values(gamma: ArrayLike, starts: ArrayLike) -> Array:
     return np.where(g > 0, positive, np.where(g == 0, s, 0.0))
 
 
-def top_spectral(gamma: ArrayLike, rows: ArrayLike, dimensions: int) -> Array:
+def top_spectral(gamma: ArrayLike, rows: ArrayLike, dimensions: int) -> Float64[Array, "d m"]:
     """The least-norm W of zero loss, diag(gamma_j^-1/2) V, up to a rotation (Simon 2023, Def. 4.2, Eq. 15).
 
     Its squared norm is the sum of 1 / gamma_j.
@@ -102,7 +107,7 @@ def top_spectral(gamma: ArrayLike, rows: ArrayLike, dimensions: int) -> Array:
     return g[:, None] ** -0.5 * np.asarray(rows, dtype=np.float64)[:dimensions]
 
 
-def positive_modes(gamma: ArrayLike, dimensions: int) -> Array:
+def positive_modes(gamma: ArrayLike, dimensions: int) -> Float64[Array, " d"]:
     """The d largest of descending eigenvalues, all of them above rounding.
 
     Raises:
@@ -118,7 +123,7 @@ def positive_modes(gamma: ArrayLike, dimensions: int) -> Array:
     return g[:dimensions]
 
 
-def ridge_values(gamma: ArrayLike, penalty: float) -> Array:
+def ridge_values(gamma: ArrayLike, penalty: float) -> Float64[Array, "..."]:
     """s_j^2 at the minimum of L + penalty |W|^2: (gamma - penalty / 2) / gamma^2, 0 where that is negative.
 
     The paper's Eq. 31 has the penalty in place of its half, for it drops a factor of the gradient in Eq. 28.

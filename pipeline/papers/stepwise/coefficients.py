@@ -5,6 +5,8 @@ W = U A(t) V with A(0) upper triangular, in rescaled time t' = 4 t: a curve at t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
@@ -12,16 +14,19 @@ from scipy.integrate import solve_ivp
 from pipeline.errors import UserError
 from pipeline.papers.stepwise.aligned import singular_values
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 Array = NDArray[np.float64]
 
 
-def velocity(coefficients: Array, gamma: Array) -> Array:
+def velocity(coefficients: Float64[Array, "d m"], gamma: Float64[Array, " m"]) -> Float64[Array, "d m"]:
     """dA/dt' = (I - A Lambda A^T) A Lambda, of the shape (d, m) of A (Simon 2023, Eq. 45)."""
     scaled = coefficients * gamma
     return scaled - (scaled @ coefficients.T) @ scaled
 
 
-def integrate(start: ArrayLike, gamma: ArrayLike, times: ArrayLike, *, rtol: float = 1e-11) -> Array:
+def integrate(start: ArrayLike, gamma: ArrayLike, times: ArrayLike, *, rtol: float = 1e-11) -> Float64[Array, "T d m"]:
     """A(t') by integration of Eq. 45: the truth that Eqs. 47 and 48 approximate.
 
     The sentence on Figure 6 names the equations the other way round.
@@ -51,7 +56,7 @@ def integrate(start: ArrayLike, gamma: ArrayLike, times: ArrayLike, *, rtol: flo
     return found.y.T.reshape(len(t), *a.shape)
 
 
-def predict(start: ArrayLike, gamma: ArrayLike, times: ArrayLike) -> Array:
+def predict(start: ArrayLike, gamma: ArrayLike, times: ArrayLike) -> Float64[Array, "T d m"]:
     """A(t') for a small upper triangular A(0): s_j by Eq. 47, a_jk of j < k by Eq. 48, 0 below the diagonal.
 
     The entries below the diagonal are 0 to leading order only. A pair with k <= d ends at

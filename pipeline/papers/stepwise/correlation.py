@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -13,7 +18,7 @@ _ASYMMETRY = 1e-10
 """Relative asymmetry that rounding may leave in a symmetric matrix."""
 
 
-def symmetric(matrix: ArrayLike, name: str) -> Array:
+def symmetric(matrix: ArrayLike, name: str) -> Float64[Array, "m m"]:
     """A square matrix in float64, exactly symmetric.
 
     Raises:
@@ -29,7 +34,7 @@ def symmetric(matrix: ArrayLike, name: str) -> Array:
     return (found + found.T) / 2
 
 
-def gamma_matrix(first: ArrayLike, second: ArrayLike) -> Array:
+def gamma_matrix(first: ArrayLike, second: ArrayLike) -> Float64[Array, "m m"]:
     """Gamma = (X^T X' + X'^T X) / 2n, the symmetrised cross-correlation of two views (Simon 2023, Eq. 4).
 
     It is not centred. Directions in which views differ more than they agree have negative eigenvalues.
@@ -48,7 +53,7 @@ def gamma_matrix(first: ArrayLike, second: ArrayLike) -> Array:
     return half + half.T
 
 
-def descending(gamma: ArrayLike) -> tuple[Array, Array]:
+def descending(gamma: ArrayLike) -> tuple[Float64[Array, " m"], Float64[Array, "m m"]]:
     """Eigenvalues of Gamma in descending order, (m,), and eigenvectors as rows, (m, m).
 
     The largest entry of each eigenvector is positive, so that the same Gamma gives the same signs.
@@ -59,7 +64,7 @@ def descending(gamma: ArrayLike) -> tuple[Array, Array]:
     return values[::-1].copy(), rows * signs[:, None]
 
 
-def correlation(weights: ArrayLike, gamma: ArrayLike) -> Array:
+def correlation(weights: ArrayLike, gamma: ArrayLike) -> Float64[Array, "d d"]:
     """C = W Gamma W^T, (d, d) (Simon 2023, Eq. 4)."""
     w = np.asarray(weights, dtype=np.float64)
     return w @ np.asarray(gamma, dtype=np.float64) @ w.T
@@ -71,7 +76,7 @@ def loss(weights: ArrayLike, gamma: ArrayLike) -> float:
     return float(((c - np.eye(len(c))) ** 2).sum())
 
 
-def velocity(weights: ArrayLike, gamma: ArrayLike) -> Array:
+def velocity(weights: ArrayLike, gamma: ArrayLike) -> Float64[Array, "d m"]:
     """dW/dt = -grad L = 4 (I - W Gamma W^T) W Gamma (Simon 2023, Eq. 6), of the shape of W."""
     w = np.asarray(weights, dtype=np.float64)
     projected = w @ np.asarray(gamma, dtype=np.float64)

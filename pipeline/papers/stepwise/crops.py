@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from PIL import Image
 from pipeline.data.sources import shapes
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64, UInt8
+
 Array = NDArray[np.float64]
 
 _FILES = ("china.jpg", "flower.jpg")
@@ -19,7 +23,7 @@ _WINDOW = (128, 427)
 """Side in pixels of the windows of a photograph that are made into images; 427 is the height of both."""
 
 
-def photographs(count: int, size: int, seed: int) -> NDArray[np.uint8]:
+def photographs(count: int, size: int, seed: int) -> UInt8[np.ndarray, "count size size 3"]:
     """Random square windows of the two photographs that ship inside scikit-learn, (count, size, size, 3)."""
     package = importlib.util.find_spec("sklearn")  # importing it takes seconds
     folder = Path(package.origin or "").parent / "datasets/images" if package else Path()
@@ -35,7 +39,7 @@ def photographs(count: int, size: int, seed: int) -> NDArray[np.uint8]:
     return found
 
 
-def drawn_shapes(count: int, size: int, seed: int) -> NDArray[np.uint8]:
+def drawn_shapes(count: int, size: int, seed: int) -> UInt8[np.ndarray, "count size size 3"]:
     """Images of the data set ``shapes``, (count, size, size, 3)."""
     writer = _Memory()
     shapes.build({}, writer, size=size, train=count, test=8, seed=seed)  # type: ignore[arg-type]
@@ -59,7 +63,9 @@ class _Memory:
 SOURCES = {"photographs": photographs, "shapes": drawn_shapes}
 
 
-def pairs(images: str, count: int, size: int, crop: int, seed: int) -> tuple[Array, Array]:
+def pairs(
+    images: str, count: int, size: int, crop: int, seed: int
+) -> tuple[Float64[Array, "n pixels"], Float64[Array, "n pixels"]]:
     """Two independent random crops of each image, standardised, as rows of numbers.
 
     The paper does not say how pixels are scaled. Zero mean and unit variance per channel put the ten steps on its

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
 
 def descend(
     weights: ArrayLike, gamma: ArrayLike, rows: ArrayLike, *, rate: float, times: ArrayLike
-) -> tuple[Array, Array]:
-    """C at the times and W at the last one: the first two of what :func:`follow` returns, arguments as there."""
+) -> tuple[Float64[Array, "T d d"], Float64[Array, "d m"]]:
+    """Return C at the times and W at the last one: the first two of what :func:`follow` returns, arguments as there."""
     return follow(weights, gamma, rows, rate=rate, times=times)[:2]
 
 
 def follow(
     weights: ArrayLike, gamma: ArrayLike, rows: ArrayLike, *, rate: float, times: ArrayLike
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float64[Array, "T d d"], Float64[Array, "d m"], Float64[Array, "T d"]]:
     """Full-batch gradient descent W <- W + 4 rate (I - W Gamma W^T) W Gamma from W(0).
 
     The steps are made on W V^T, V orthogonal: the same iterates, with Gamma diagonal and a step of order d m instead
@@ -60,7 +65,7 @@ def follow(
     return kept, a @ v, along
 
 
-def crossings(times: ArrayLike, curves: ArrayLike, level: float = 0.5) -> Array:
+def crossings(times: ArrayLike, curves: ArrayLike, level: float = 0.5) -> Float64[Array, " d"]:
     """When each curve first passes a level, linear between samples; nan where it never does.
 
     Args:

@@ -6,6 +6,7 @@ K is the (2n, 2n) kernel of all first views followed by all second views, P the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,9 @@ from pipeline.errors import UserError
 from pipeline.papers.stepwise.aligned import positive_modes
 from pipeline.papers.stepwise.correlation import symmetric
 from pipeline.papers.stepwise.start import align
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -28,7 +32,7 @@ def _checked(kernel: ArrayLike) -> Array:
     return k
 
 
-def joint(first: ArrayLike, cross: ArrayLike, second: ArrayLike) -> Array:
+def joint(first: ArrayLike, cross: ArrayLike, second: ArrayLike) -> Float64[Array, "both both"]:
     """K from its blocks (Simon 2023, Eq. 22): ``[[K_XX, K_XX'], [K_XX'^T, K_X'X']]``.
 
     Two networks without shared parameters, one for each view, have a ``cross`` of zeros (Section 5.2): their modes come
@@ -51,7 +55,7 @@ def joint(first: ArrayLike, cross: ArrayLike, second: ArrayLike) -> Array:
     return np.block([[blocks[0], blocks[1]], [blocks[1].T, blocks[2]]])
 
 
-def power(kernel: ArrayLike, exponent: float, tolerance: float = TOLERANCE) -> Array:
+def power(kernel: ArrayLike, exponent: float, tolerance: float = TOLERANCE) -> Float64[Array, "both both"]:
     """K to a power on its range: for a singular K and a negative exponent this is the pseudo-inverse's.
 
     Args:
@@ -74,19 +78,19 @@ def power(kernel: ArrayLike, exponent: float, tolerance: float = TOLERANCE) -> A
     return (vectors[:, kept] * values[kept] ** exponent) @ vectors[:, kept].T
 
 
-def swap(matrix: ArrayLike) -> Array:
+def swap(matrix: ArrayLike) -> Float64[Array, "both ..."]:
     """P M: rows of the first views and of the second views exchanged."""
     m = np.asarray(matrix, dtype=np.float64)
     return np.roll(m, len(m) // 2, axis=0)
 
 
-def z_matrix(kernel: ArrayLike) -> Array:
+def z_matrix(kernel: ArrayLike) -> Float64[Array, "both both"]:
     """Z = K P K / 2n, what the four blocks of Eq. 23 amount to. The factor 1 / 2n stands before both of its terms."""
     k = _checked(kernel)
     return k @ swap(k) / len(k)
 
 
-def k_gamma(kernel: ArrayLike, tolerance: float = TOLERANCE) -> Array:
+def k_gamma(kernel: ArrayLike, tolerance: float = TOLERANCE) -> Float64[Array, "both both"]:
     """K_Gamma = K^-1/2 Z K^-1/2 = K^1/2 P K^1/2 / 2n, without an inverse (Simon 2023, Section 5.2).
 
     Its nonzero eigenvalues are those of Gamma. For identical views it is K / 2n; the text leaves out the 1 / 2n.
@@ -99,7 +103,9 @@ def _k_gamma(root: Array) -> Array:
     return (found + found.T) / 2
 
 
-def rotation(outputs: ArrayLike, kernel: ArrayLike, vectors: ArrayLike, tolerance: float = TOLERANCE) -> Array:
+def rotation(
+    outputs: ArrayLike, kernel: ArrayLike, vectors: ArrayLike, tolerance: float = TOLERANCE
+) -> Float64[Array, "d d"]:
     """U S(0) = A(f_0(data) K^-1/2 [b_1 ... b_d]) from the initial outputs (Simon 2023, Eq. 42).
 
     Args:
@@ -125,11 +131,13 @@ class KernelSolution:
         modes: Rows that give the modes of f on K, (d, 2n): b_j^T K^-1/2 up to what K takes to zero.
     """
 
-    gamma: Array
-    vectors: Array
-    modes: Array
+    gamma: Float64[Array, " d"]
+    vectors: Float64[Array, "d both"]
+    modes: Float64[Array, "d both"]
 
-    def outputs(self, cross: ArrayLike, scales: ArrayLike | None = None, turn: ArrayLike | None = None) -> Array:
+    def outputs(
+        self, cross: ArrayLike, scales: ArrayLike | None = None, turn: ArrayLike | None = None
+    ) -> Float64[Array, "d N"]:
         """f(x) = U S [b_1 ... b_d]^T K^-1/2 [K_xX K_xX']^T, (d, N) (Simon 2023, Eqs. 24 and 40).
 
         Args:
@@ -180,7 +188,7 @@ def leading(kernel: ArrayLike, at_most: int, tolerance: float = TOLERANCE) -> Ke
     return KernelSolution(gamma, vectors, modes)
 
 
-def pair_correlation(outputs: ArrayLike) -> Array:
+def pair_correlation(outputs: ArrayLike) -> Float64[Array, "d d"]:
     """C from the outputs (d, 2n) on all first and then all second views (Simon 2023, Eq. 2), (d, d)."""
     f = np.asarray(outputs, dtype=np.float64)
     return f @ swap(f.T) / f.shape[1]

@@ -6,11 +6,15 @@ Everything is in the rescaled singular value sbar = gamma^1/2 s, so that sbar^2 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 Mode = Callable[[Array], Array]
@@ -128,7 +132,7 @@ def approach_time(gamma: ArrayLike) -> Array:
     return 1 / (8 * _rates(gamma))
 
 
-def descend(gradient: Mode, start: float, rate: float, steps: int) -> Array:
+def descend(gradient: Mode, start: float, rate: float, steps: int) -> Float64[Array, " times"]:
     """sbar by gradient descent on one mode's loss, (steps + 1,); stops growing at 1e6.
 
     Raises:

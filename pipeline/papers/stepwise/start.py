@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 Array = NDArray[np.float64]
 
 
-def signed_qr(matrix: ArrayLike) -> tuple[Array, Array]:
+def signed_qr(matrix: ArrayLike) -> tuple[Float64[Array, "d least"], Float64[Array, "least k"]]:
     """M = Q R with no negative number on R's diagonal, which libraries do not promise (Simon 2023, Def. 4.4).
 
     Args:
@@ -26,7 +30,7 @@ def signed_qr(matrix: ArrayLike) -> tuple[Array, Array]:
     return q * signs, r * signs[:, None]
 
 
-def align(matrix: ArrayLike) -> Array:
+def align(matrix: ArrayLike) -> Float64[Array, "d k"]:
     """A(M) = Q R~, R~ being R without what stands off its diagonal (Simon 2023, Def. 4.5)."""
     q, r = signed_qr(matrix)
     diagonal = np.zeros_like(r)
@@ -34,7 +38,7 @@ def align(matrix: ArrayLike) -> Array:
     return q @ diagonal
 
 
-def effective_starts(weights: ArrayLike, rows: ArrayLike) -> Array:
+def effective_starts(weights: ArrayLike, rows: ArrayLike) -> Float64[Array, " d"]:
     """s*_j(0): what is left of W(0) v_j beside the modes that are learnt before it (Simon 2023, Eq. 19).
 
     The sum in Eq. 19 runs over the orthogonalised vectors, so this is the diagonal of R in W(0) V^T = Q R. With the
@@ -57,13 +61,13 @@ def effective_starts(weights: ArrayLike, rows: ArrayLike) -> Array:
     return found
 
 
-def gaussian_starts(dimensions: int, alpha: float) -> Array:
+def gaussian_starts(dimensions: int, alpha: float) -> Float64[Array, " d"]:
     """alpha sqrt(d - j + 1), about what s*_j(0) is for entries N(0, alpha^2) (Simon 2023, Eq. 21), (d,)."""
     _check(dimensions, alpha)
     return alpha * np.sqrt(np.arange(dimensions, 0, -1))
 
 
-def mean_gaussian_starts(dimensions: int, alpha: float) -> Array:
+def mean_gaussian_starts(dimensions: int, alpha: float) -> Float64[Array, " d"]:
     """Mean of s*_j(0) for entries N(0, alpha^2): alpha times a chi variable with d - j + 1 degrees of freedom, (d,)."""
     _check(dimensions, alpha)
     freedom = range(dimensions, 0, -1)

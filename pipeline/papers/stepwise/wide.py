@@ -7,12 +7,16 @@ On a fixed batch of N inputs the hidden layer's weights move only within the spa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import UserError
 from pipeline.papers.stepwise.kernel import pair_correlation, swap
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 Array = NDArray[np.float64]
 
@@ -28,16 +32,16 @@ class Network:
         bias: c, (d,).
     """
 
-    hidden: Array
-    gram: Array
-    readout: Array
-    bias: Array
+    hidden: Float64[Array, "N width"]
+    gram: Float64[Array, "N N"]
+    readout: Float64[Array, "d width"]
+    bias: Float64[Array, " d"]
 
-    def outputs(self) -> Array:
+    def outputs(self) -> Float64[Array, "N d"]:
         """f on the batch, (N, d)."""
         return np.maximum(self.hidden, 0) @ self.readout.T + self.bias
 
-    def step(self, rate: float) -> Array:
+    def step(self, rate: float) -> Float64[Array, "d d"]:
         """One step of descent on |C - I|^2, in place.
 
         Returns:
@@ -54,7 +58,7 @@ class Network:
         self.bias -= pull.sum(axis=0)
         return c
 
-    def tangent_kernel(self) -> Array:
+    def tangent_kernel(self) -> Float64[Array, "N N"]:
         """Kernel of the mean of the d outputs times sqrt(d), which recovers that of one output, (N, N).
 
         (In the text at hand the footnote has lost a root in front of d; with d gamma would be d times too large.)
@@ -95,7 +99,7 @@ def draw(inputs: ArrayLike, width: int, outputs: int, alpha: float, seed: int | 
     return Network(hidden, x @ x.T + 1, readout, alpha * rng.uniform(-second, second, outputs))
 
 
-def train(network: Network, rate: float, steps: int, every: int) -> Array:
+def train(network: Network, rate: float, steps: int, every: int) -> Float64[Array, "times d d"]:
     """C at step 0, every, 2 every, ... of descent, (1 + steps // every, d, d).
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.ranges import Momentum, NonNegative, Positive
-from pipeline.training.optimizers.sgd import Sgd
+from pipeline.training.optimizers.sgd import Sgd, Tensors
 
 
 class Lars(Sgd):
@@ -18,14 +18,14 @@ class Lars(Sgd):
         param_groups: As of :class:`Sgd`, each with ``trust``: None where the update is not rescaled.
     """
 
-    def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: list[Tensor]) -> list[Tensor]:
+    def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: Tensors) -> Tensors:
         """``u = q (g + wd w)``; then ``v <- m v + u``, ``w <- w - lr v`` as in SGD."""
         if group["trust"] is None:
             return update
         return torch._foreach_mul(update, _trust_ratios(parameters, update, group["trust"]))
 
 
-def _trust_ratios(parameters: list[Tensor], update: list[Tensor], trust: float) -> list[Tensor]:
+def _trust_ratios(parameters: list[Tensor], update: Tensors, trust: float) -> list[Tensor]:
     """``q = trust |w| / |u|`` of each parameter, 1 where one of the norms is 0; scalars, left on the device."""
     weights = torch.stack(torch._foreach_norm(parameters))
     updates = torch.stack(torch._foreach_norm(update))

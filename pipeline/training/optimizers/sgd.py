@@ -9,8 +9,10 @@ from torch import Tensor
 
 from pipeline.ranges import Momentum, NonNegative
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
 
-def descend(parameters: list[Tensor], update: list[Tensor], rate: float | Tensor) -> None:
+
+def descend(parameters: list[Tensor], update: Tensors, rate: float | Tensor) -> None:
     """``w <- w - rate update``, in place.
 
     Args:
@@ -55,7 +57,7 @@ class Sgd:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not parameters:
                 continue
-            update = [parameter.grad for parameter in parameters]
+            update: Tensors = [parameter.grad for parameter in parameters]
             if group["weight_decay"]:
                 update = torch._foreach_add(update, parameters, alpha=group["weight_decay"])
             update = self._rescale(group, parameters, update)
@@ -63,17 +65,19 @@ class Sgd:
                 update = self._accelerate(parameters, update, group["momentum"])
             descend(parameters, update, group["lr"])
 
-    def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: list[Tensor]) -> list[Tensor]:
-        """What becomes of ``g + wd w`` before momentum; here nothing."""
+    def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: Tensors) -> Tensors:
+        """Change ``g + wd w`` before momentum; here not at all."""
         return update
 
-    def _accelerate(self, parameters: list[Tensor], update: list[Tensor], momentum: float) -> list[Tensor]:
-        known = [self._velocity.get(parameter) for parameter in parameters]
-        if all(velocity is not None for velocity in known):
+    def _accelerate(self, parameters: list[Tensor], update: Tensors, momentum: float) -> list[Tensor]:
+        found = (self._velocity.get(parameter) for parameter in parameters)
+        known = [velocity for velocity in found if velocity is not None]
+        if len(known) == len(parameters):
             torch._foreach_mul_(known, momentum)
             torch._foreach_add_(known, update)
             return known
-        for parameter, velocity, new in zip(parameters, known, update, strict=True):
+        for parameter, new in zip(parameters, update, strict=True):
+            velocity = self._velocity.get(parameter)
             self._velocity[parameter] = new.clone() if velocity is None else velocity.mul_(momentum).add_(new)
         return [self._velocity[parameter] for parameter in parameters]
 

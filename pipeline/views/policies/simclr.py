@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -33,6 +33,9 @@ from pipeline.views.normalize import Statistics, statistics
 from pipeline.views.per_view import Mixed, each_view, together
 from pipeline.views.resample import WEIGHTS, crop_resize
 from pipeline.views.solarize import solarize
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 RELATIONS = (
     ("scale_min", "<=", "scale_max"),
@@ -161,7 +164,7 @@ class Policy:
         return [(max(0.0, 1 - strength), 1 + strength) for strength in factors] + [(-hue, hue)]
 
     @torch.no_grad()
-    def apply(self, images: Tensor, drawn: Parameters) -> list[Tensor]:
+    def apply(self, images: Num[Tensor, "N C H W"], drawn: Parameters) -> list[Float[Tensor, "N C h w"]]:
         """Make the views that ``drawn`` describes.
 
         Args:
@@ -282,6 +285,10 @@ def _policy(
     """The policy of views that differ in their probabilities alone."""
     common = views[0]
     size = (common["size"], common["size"]) if common["size"] is not None else image_size
+
+    def each(name: str) -> tuple[float, ...]:
+        return tuple(float(view[name]) for view in views)
+
     return Policy(
         image_size=image_size,
         size=size,
@@ -292,11 +299,16 @@ def _policy(
         strengths=(common["brightness"], common["contrast"], common["saturation"], common["hue"]),
         blur_kernel=(kernel_side(common["blur_kernel"], size[0]), kernel_side(common["blur_kernel"], size[1])),
         blur_sigma=(common["blur_sigma_min"], common["blur_sigma_max"]),
-        **{name: tuple(float(view[name]) for view in views) for name in PROBABILITIES},
-        **{
-            name: common[name]
-            for name in ("interpolation", "jitter", "jitter_order", "hue_space", "solarize_threshold")
-        },
+        flip=each("flip"),
+        jitter_probability=each("jitter_probability"),
+        grayscale=each("grayscale"),
+        blur_probability=each("blur_probability"),
+        solarize_probability=each("solarize_probability"),
+        interpolation=common["interpolation"],
+        jitter=common["jitter"],
+        jitter_order=common["jitter_order"],
+        hue_space=common["hue_space"],
+        solarize_threshold=common["solarize_threshold"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -37,7 +37,7 @@ def keys(*stabilities: str) -> tuple[list[Line2D], list[str]]:
 
 
 def _line(x: list[float], y: list[float], stability: str) -> Line2D:
-    fill = "left" if stability == "half-stable" else "full"
+    fill: Literal["left", "full"] = "left" if stability == "half-stable" else "full"
     return Line2D(
         x, y, linestyle="", marker="o", markersize=6, markeredgewidth=1.4, fillstyle=fill, zorder=6, clip_on=False,
         **_LOOKS[stability],

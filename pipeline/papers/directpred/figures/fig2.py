@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -112,7 +113,9 @@ def _records(row: Row, spectrum: Mapping[str, Any], regime: str, value: Any, lea
         "trained_epochs": row.trained_epochs,
         "seed": min(row.seeds),
     }
-    found = [("f_eigenvalue", j, s) for j, s in enumerate(spectrum["f_eigenvalues"], 1)]
+    found: list[tuple[str, int | str, Any]] = [
+        ("f_eigenvalue", j, s) for j, s in enumerate(spectrum["f_eigenvalues"], 1)
+    ]
     found += [("wp_eigenvalue", j, p) for j, p in enumerate(spectrum.get("wp_symmetric_eigenvalues", []), 1)]
     found += [("alignment", j, cosine) for j, cosine in enumerate(spectrum.get("alignment", [])[:leading], 1)]
     found += [(name, "", spectrum.get(name)) for name in ("asymmetry", "smallest_eigenvalue")]
@@ -131,7 +134,7 @@ def _modes(axes: Axes, records: Sequence[Mapping[str, Any]], colour: ScalarMappa
         lines.setdefault(record["mode"], []).append((record["trained_epochs"], record["value"]))
     order = sorted(lines, reverse=True)
     segments = [lines[mode] for mode in order]
-    axes.add_collection(LineCollection(segments, colors=colour.to_rgba(order), linewidths=0.8))
+    axes.add_collection(LineCollection(segments, colors=colour.to_rgba(np.asarray(order)), linewidths=0.8))
 
 
 def _symmetry(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:

@@ -29,7 +29,7 @@ _CAPTION = (
 _TAIL = 2
 """Moments behind a point that its tail shows."""
 _BOX = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-_HEAD = {"markersize": 3.2, "markeredgecolor": "black", "markeredgewidth": 0.3, "zorder": 8}
+_HEAD: dict[str, Any] = {"markersize": 3.2, "markeredgecolor": "black", "markeredgewidth": 0.3, "zorder": 8}
 
 
 def draw(
@@ -116,7 +116,13 @@ def _moving(figure: Figure, curves: Mapping[str, Any]) -> Animation:
         cloud = curves[f"cloud{number}"]
         heads.append((axes.plot([], [], "o", color=style.COLOURS[4], **_HEAD)[0], cloud))
         tails.append((axes.plot([], [], color=style.COLOURS[4], linewidth=1.0, zorder=7)[0], cloud))
-    place = {"xycoords": "axes fraction", "ha": "right", "fontsize": style.SMALL, "bbox": _BOX, "zorder": 9}
+    place: dict[str, Any] = {
+        "xycoords": "axes fraction",
+        "ha": "right",
+        "fontsize": style.SMALL,
+        "bbox": _BOX,
+        "zorder": 9,
+    }
     clock = figure.axes[0].annotate("", (0.985, 0.93), **place)
 
     def draw(number: int) -> list[Artist]:
@@ -147,7 +153,7 @@ def _orbit(axes: Axes, orbit: Any) -> None:
 
 def _lines(axes: Axes, p: Any, s: Any, goal: float) -> None:
     """The two lines of equilibria that there are without weight decay."""
-    kept = {"linewidth": 2.2, "zorder": 5, "clip_on": False, "solid_capstyle": "butt"}
+    kept: dict[str, Any] = {"linewidth": 2.2, "zorder": 5, "clip_on": False, "solid_capstyle": "butt"}
     axes.plot([goal, goal], [s[0], s[-1]], color=_equilibria.colour("stable"), **kept)
     for ends in ([p[0], 0.0], [goal, p[-1]]):
         axes.plot(ends, [0, 0], color=_equilibria.colour("stable"), **kept)

@@ -76,7 +76,7 @@ def draw(
         )
         for a, b, _ in line:
             for name, *_ in _PANELS:
-                at = {
+                at: dict[str, Any] = {
                     "panel": ("eta", "beta")[number],
                     "eta": float(curves["eta"][a]),
                     "beta": float(curves["beta"][b]),

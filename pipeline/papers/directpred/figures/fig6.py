@@ -45,7 +45,7 @@ def draw(
         line.sort(key=lambda row: float(row.axes[along]))
         drawn = [row for row in line if row.mean is not None]
         x = [float(row.axes[along]) for row in drawn]
-        mean = [row.mean for row in drawn]
+        mean = [row.mean for row in drawn if row.mean is not None]
         axes.plot(x, mean, color=colour, marker="o", zorder=3)
         spread = [row.std or 0.0 for row in drawn]
         low = [m - s for m, s in zip(mean, spread, strict=True)]

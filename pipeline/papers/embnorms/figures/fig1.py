@@ -64,9 +64,8 @@ def draw(
 
 def _circle(axes: Axes, radius: float, **look: Any) -> None:
     angles = np.linspace(0.0, 2.0 * np.pi, 181)
-    axes.plot(
-        radius * np.cos(angles), radius * np.sin(angles), **{"color": "0.75", "linewidth": 0.7, "zorder": 0} | look
-    )
+    usual: dict[str, Any] = {"color": "0.75", "linewidth": 0.7, "zorder": 0}
+    axes.plot(radius * np.cos(angles), radius * np.sin(angles), **usual | look)
 
 
 def _projections(axes: Axes, z: Any) -> None:
@@ -86,7 +85,7 @@ def _projections(axes: Axes, z: Any) -> None:
 def _field(axes: Axes, curves: Mapping[str, Any], shortened: float) -> None:
     """The field, arrows of one angle at three norms, and a descent."""
     mesh, arrows = curves["mesh"], curves["arrows"]
-    straight = {"angles": "xy", "scale_units": "xy"}
+    straight: dict[str, Any] = {"angles": "xy", "scale_units": "xy"}
     axes.quiver(*mesh.T, *arrows.T, scale=1 / shortened, color="0.62", width=0.006, headwidth=3.6, zorder=1, **straight)
     for radius in curves["radii"]:
         _circle(axes, radius, linestyle=(0, (3, 2)))
@@ -125,11 +124,12 @@ def _triangle(axes: Axes, tangent: Any) -> None:
     u, v = -z / norm, (after - z) / np.linalg.norm(after - z)
     corner = np.stack([z + 0.11 * u, z + 0.11 * (u + v), z + 0.11 * v])
     axes.plot(*corner.T, color="black", linewidth=0.7)
-    axes.text(*(0.6 * z + [0.03, -0.07]), "$z_i$", ha="center", va="top")
-    axes.text(
-        *(0.5 * (z + after) + [0.06, 0.0]), r"$-\gamma\,\nabla_i\mathcal{L}$", color=style.COLOURS[1], va="center"
-    )
-    axes.text(*(0.62 * after + [-0.05, 0.05]), r"$z_i'$", color=style.COLOURS[0], ha="right", va="bottom")
+    x, y = 0.6 * z + [0.03, -0.07]
+    axes.text(x, y, "$z_i$", ha="center", va="top")
+    x, y = 0.5 * (z + after) + [0.06, 0.0]
+    axes.text(x, y, r"$-\gamma\,\nabla_i\mathcal{L}$", color=style.COLOURS[1], va="center")
+    x, y = 0.62 * after + [-0.05, 0.05]
+    axes.text(x, y, r"$z_i'$", color=style.COLOURS[0], ha="right", va="bottom")
     axes.annotate("", (0, 1.5 * norm), (0, 0), arrowprops=drawn | {"color": "0.5", "linewidth": 0.9})
     axes.text(-0.06, 1.5 * norm, r"$\hat z_j$", ha="right", va="top", color=style.MUTED)
     axes.text(

@@ -166,6 +166,6 @@ def _nearness(axes: Axes, curves: Mapping[str, Any]) -> list[dict[str, Any]]:
     for index, size in enumerate(fine):
         numbers = {"probability": curves["probability"][index], "bound": curves["bound"][index]}
         records += _record("d", "exact and bound", index, dimension=size, **numbers)
-    for index in np.flatnonzero(hits):
-        records += _record("d", "Monte Carlo", int(index), dimension=d[index], probability=curves["shares"][index])
+    for index in np.flatnonzero(hits).tolist():
+        records += _record("d", "Monte Carlo", index, dimension=d[index], probability=curves["shares"][index])
     return records

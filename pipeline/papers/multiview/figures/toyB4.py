@@ -177,9 +177,9 @@ def _conserved(axes: Axes, curves: Mapping[str, Any], records: list[dict[str, An
     axes.set_ylim(low, high)
     axes.set_xlabel(r"$\ln|z_{i1}/z_{i1}(0)|\,/\,\lambda_1$")
     axes.set_ylabel(r"$\ln|z_{i2}/z_{i2}(0)|\,/\,\lambda_2$")
-    for line, (name, colour) in enumerate(_COLOUR.items()):
+    for number, (name, colour) in enumerate(_COLOUR.items()):
         axes.annotate(
-            name, (0.97, 0.05 + 0.1 * line), xycoords="axes fraction", color=colour, ha="right", fontsize=style.SMALL
+            name, (0.97, 0.05 + 0.1 * number), xycoords="axes fraction", color=colour, ha="right", fontsize=style.SMALL
         )
 
 

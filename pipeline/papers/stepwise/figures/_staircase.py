@@ -92,7 +92,7 @@ def marks(curves: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
         places = enumerate(curves.get(name, ()), 1)
         found += [{"mode": j, "t": "", "quantity": quantity, "value": float(v)} for j, v in places]
     time = curves["time"]
-    lines = [("", "loss", curves["loss"])]
+    lines: list[tuple[int | str, str, NDArray[Any]]] = [("", "loss", curves["loss"])]
     for name, quantity in (("measured", "eigenvalue"), ("predicted", "predicted eigenvalue")):
         lines += [(mode, quantity, line) for mode, line in enumerate(curves[name].T, 1)]
     for mode, quantity, line in lines:

@@ -39,5 +39,5 @@ def draw(
         height: Inches.
         data: What stands above the figure where the crops are not of the paper's images.
     """
-    still, moving = (made(curves, width, height, data) for made in (staircase, growing))
+    still, moving = staircase(curves, width, height, data), growing(curves, width, height, data)
     return Drawing(still, ["mode", "t"], marks(curves), _CAPTION, moving)

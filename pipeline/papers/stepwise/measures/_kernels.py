@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from pipeline.evaluation.pairs import Pairs
 from pipeline.kernels.tangent import tangent_kernel
 from pipeline.papers.stepwise.kernel import leading
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 Array = NDArray[np.float64]
 
 TOLERANCE = {"fp64": 1e-11, "fp32": 1e-6, "tf32": 1e-3, "bf16": 1e-2}
@@ -24,8 +28,10 @@ MEMORY = 4 * 10**9
 """Bytes for a kernel where the user says nothing."""
 
 
-def predicted(tangent: Array, dimensions: int, precision: str) -> tuple[Array, Array]:
-    """What a kernel predicts on the inputs that it was computed on, Eq. 49 without its rotation.
+def predicted(
+    tangent: Float64[Array, "both both"], dimensions: int, precision: str
+) -> tuple[Float64[Array, "k both"], Float64[Array, " k"]]:
+    """Compute what a kernel predicts on the inputs that it was computed on, Eq. 49 without its rotation.
 
     Args:
         tangent: K, (2n, 2n).
@@ -39,7 +45,7 @@ def predicted(tangent: Array, dimensions: int, precision: str) -> tuple[Array, A
     return solution.outputs(tangent), solution.gamma
 
 
-def embeddings(subject: EvaluationContext, pairs: Pairs) -> Array:
+def embeddings(subject: EvaluationContext, pairs: Pairs) -> Float64[Array, "d both"]:
     """f on the pairs, (d, 2n): encoder and projector in evaluation mode.
 
     Raises:
@@ -52,7 +58,7 @@ def embeddings(subject: EvaluationContext, pairs: Pairs) -> Array:
     return found.double().cpu().numpy().T
 
 
-def kernel(subject: EvaluationContext, pairs: Pairs, precision: str) -> Array:
+def kernel(subject: EvaluationContext, pairs: Pairs, precision: str) -> Float64[Array, "both both"]:
     """Empirical tangent kernel of the embedding on the pairs, (2n, 2n); computed once per checkpoint and job.
 
     That of the sum of the d outputs over sqrt(d) (Simon 2023, Appendix D.5).

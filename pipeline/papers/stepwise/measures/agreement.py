@@ -48,10 +48,10 @@ def measure(subject: EvaluationContext, *, reference: str, pairs: Count = 1000, 
     p, q = subspaces.row_space(mine), subspaces.row_space(theirs)
     d = len(mine)
     by_chance = subspaces.monte_carlo(q, d, derived_seed(subject.seed, "random subspaces"), draws)
-    centred = [subspaces.row_space(subspaces.centred(rows)) for rows in (mine, theirs)]
+    p_centred, q_centred = (subspaces.row_space(subspaces.centred(rows)) for rows in (mine, theirs))
     return {
         "alignment": subspaces.alignment(p, q, d),
-        "alignment_centred": subspaces.alignment(*centred, d),
+        "alignment_centred": subspaces.alignment(p_centred, q_centred, d),
         "alignment_random": by_chance.mean,
         "chance": subspaces.chance_level(*mine.shape),
         "chance_std": by_chance.std,
