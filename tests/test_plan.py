@@ -296,7 +296,8 @@ def test_the_untrained_encoder_does_not_depend_on_the_method():
         {node for cell in cells(plan, "untrained encoder") for node in cell["nodes"] if "shapes" in node}
         for plan in tables
     ]
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[2]
+    assert found[1] and found[1] <= found[0]  # a grid with fewer seeds
 
 
 def test_the_raw_folder_may_come_from_the_environment(tmp_path):

@@ -39,12 +39,12 @@ def build(
     train: Count = 2000,
     test: Count = 1000,
     seed: Seed = 0,
-    position: Fraction = 0.15,
-    smallest: PositiveFraction = 0.75,
-    largest: PositiveFraction = 0.95,
-    rotation: Annotated[float, Interval(ge=0, le=180)] = 22.0,
-    contrast: Fraction = 0.25,
-    texture: Fraction = 0.12,
+    position: Fraction = 0.1,
+    smallest: PositiveFraction = 0.9,
+    largest: PositiveFraction = 1.0,
+    rotation: Annotated[float, Interval(ge=0, le=180)] = 15.0,
+    contrast: Fraction = 0.4,
+    texture: Fraction = 0.06,
     noise: Fraction = 0.03,
 ) -> None:
     """Draw the images and write them with their factors.
@@ -63,7 +63,8 @@ def build(
         smallest: Least half side of the digit's frame, in half image widths.
         largest: Largest half side of the frame.
         rotation: Largest rotation either way, in degrees; well below 90, or a six becomes a nine.
-        contrast: Least difference in luma between digit and ground (reached by 19 of 20 images).
+        contrast: Least difference in luma between digit and ground, where one of eight colours drawn has it; else the
+            largest of the eight.
         texture: Largest amplitude of the grating, in units of the full intensity range.
         noise: Standard deviation of the pixel noise, in the same units.
 
