@@ -302,7 +302,7 @@ def test_digits_params(tmp_path):
 # ---- the stage
 
 
-@pytest.mark.parametrize("kind", ["shapes", "digits"])
+@pytest.mark.parametrize("kind", ["shapes", "digits", "textured_digits"])
 def test_preparing_twice_gives_the_same_bytes(tmp_path, kind):
     prepared(tmp_path / "a" / kind, {"kind": kind})
     prepared(tmp_path / "b" / kind, {"kind": kind})

@@ -94,6 +94,23 @@ def test_equal_cells_of_two_tables_are_one_run():
     assert len(set(table3.runs) & set(table8.runs)) == 1
 
 
+def test_a_scale_may_give_one_artifact_fewer_seeds(folder):
+    change(folder / "scales/small.yaml", "seeds", value=3)
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"seeds": {"t": 2}}})
+    fewer = {
+        seed
+        for run in planned("results/small/mine/t.csv", extend=str(folder)).runs.values()
+        for seed, _ in run.milestones
+    }
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"seeds": {}}})
+    all_of_them = {
+        seed
+        for run in planned("results/small/mine/t.csv", extend=str(folder)).runs.values()
+        for seed, _ in run.milestones
+    }
+    assert (fewer, all_of_them) == ({0, 1}, {0, 1, 2})
+
+
 def test_who_asks_for_less_trains_less():
     plan = planned("results/paper/directpred/table6.csv")
     assert {epoch for run in plan.runs.values() for _, epoch in run.milestones} == {100}
@@ -106,7 +123,7 @@ def test_quick_changes_all_methods_alike_and_says_what_stands_for_what():
     shared = {json.dumps([r["encoder"], r["views"], r["optimizer"], r["batch_size"], r["target"]]) for r in trained}
     assert len(shared) == 1
     found = {(cell["paper_dataset"], cell["dataset"]) for cell in cells(plan)}
-    assert found == {("stl10", "shapes"), ("cifar10", "digits")}
+    assert found == {("stl10", "shapes"), ("cifar10", "textured_digits")}
     assert {cell["paper_dataset"] for cell in cells(plan, "raw pixels")} == {"cifar10", "stl10"}
     assert {cell["trained_epochs"] for cell in cells(plan, "untrained encoder")} == {0}
 
@@ -279,7 +296,8 @@ def test_the_untrained_encoder_does_not_depend_on_the_method():
         {node for cell in cells(plan, "untrained encoder") for node in cell["nodes"] if "shapes" in node}
         for plan in tables
     ]
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[2]
+    assert found[1] and found[1] <= found[0]  # a grid with fewer seeds
 
 
 def test_the_raw_folder_may_come_from_the_environment(tmp_path):

@@ -213,7 +213,7 @@ def test_drawing_needs_neither_torch_nor_scikit_learn(tmp_path):
         "import sys; from pathlib import Path\n"
         "from pipeline.data import prepare\nfrom pipeline.work import Work\n"
         "from pipeline import components\n"
-        "for kind in ('shapes', 'digits'):\n"
+        "for kind in ('shapes', 'digits', 'textured_digits'):\n"
         f"    out = Path({str(tmp_path)!r}) / kind; out.mkdir()\n"
         "    source = components.resolve('source', {'kind': kind}, 'test')\n"
         "    list(prepare.execute([Work(name=kind, spec={'name': kind, 'source': source}, out=out)]))\n"

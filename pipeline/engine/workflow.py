@@ -143,7 +143,9 @@ class Workflow:
                 continue
             for suffix in SUFFIXES:
                 link = self.workspace.path(f"results/{request.artifact}{suffix}")
-                if self._copied(link):
+                # put together here: the catalogue refuses the name of a table's picture
+                goal = f"{request.edition}/{request.paper}/{link.name}"
+                if self._copied(link, goal):
                     continue
                 if not link.is_symlink():
                     if link.is_file():
@@ -151,12 +153,12 @@ class Workflow:
                         self.remarks.append(
                             f"results/{link.name} is not the link that was written, and is kept as results/{kept.name}"
                         )
-                elif str(link.readlink()) != self.link(link.name) or not link.exists():
+                elif str(link.readlink()) != goal or not link.exists():
                     link.unlink()
 
-    def _copied(self, short: Path) -> bool:
+    def _copied(self, short: Path, goal: str) -> bool:
         """Whether a short name is a copy of its result: what the rule makes where the file system knows no links."""
-        result = self.workspace.path(f"results/{self.link(short.name)}")
+        result = self.workspace.path(f"results/{goal}")
         return not short.is_symlink() and result.is_file() and filecmp.cmp(short, result, shallow=False)
 
     # -- files of jobs

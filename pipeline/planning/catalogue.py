@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,11 +142,21 @@ class Catalogue:
             composition.check_values(layer, f"{where}: {place}", self.extend)
         for kind, params in found.measures.items():
             self._check_params("measure", kind, params, f"{where}: measures")
-        for paper in found.papers:
+        for paper, own in found.papers.items():
             if paper not in self.paper_keys:
                 raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
+            self._check_seeds(paper, own.seeds, f"{where}: papers.{paper}.seeds")
         self._scales[name] = found
         return found
+
+    def _check_seeds(self, paper: str, seeds: Mapping[str, int], where: str) -> None:
+        """Seeds of an artifact that is not there, or that has no runs, would change nothing."""
+        if paper not in self.papers:
+            return
+        seeded = [name for name, declared in self.papers[paper].artifacts.items() if declared.simulation is None]
+        for name in seeds:
+            if name not in seeded:
+                raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, seeded)}")
 
     def scale_path(self, name: str) -> Path:
         """File of a scale, for messages."""

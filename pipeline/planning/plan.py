@@ -59,7 +59,7 @@ class Plan(Needs):
     def _artifact(self, request: Request) -> ArtifactPlan:
         paper = self.catalogue.papers[request.paper]
         artifact = paper.artifacts[request.artifact]
-        scale = self.catalogue.scale(request.scale).of(request.paper)
+        scale = self.catalogue.scale(request.scale).of(request.paper, request.artifact)
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
         if artifact.simulation is None:
             reader = CellExpander(self, request, paper, artifact, scale, where)

@@ -261,11 +261,15 @@ Points = dict[Annotated[int, Interval(ge=1, le=100_000)], Epochs]
 
 
 class PaperScale(Strict):
-    """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike."""
+    """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike.
+
+    ``seeds`` is by artifact: wide grids may do with fewer than the scale has for all.
+    """
 
     datasets: dict[str, Used] = {}
     epochs: Points = {}
     every_run: Layer = {}
+    seeds: dict[Name, Seeds] = {}
     estimate: Estimate | None = None
 
 
@@ -286,14 +290,15 @@ class Scale(Strict):
     replications: Replications | None = None
     estimate: Estimate
 
-    def of(self, paper: str) -> Scale:
-        """The scale as one paper sees it."""
+    def of(self, paper: str, artifact: str | None = None) -> Scale:
+        """The scale as one paper sees it, or one of the paper's artifacts."""
         own = self.papers.get(paper, PaperScale())
         return self.model_copy(
             update={
                 "datasets": {**self.datasets, **own.datasets},
                 "epochs": own.epochs or self.epochs,
                 "every_run": overlay(self.every_run, own.every_run),
+                "seeds": own.seeds.get(artifact, self.seeds) if artifact else self.seeds,
                 "estimate": own.estimate or self.estimate,
             }
         )

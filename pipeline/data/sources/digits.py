@@ -44,7 +44,7 @@ def build(
     Raises:
         UserError: More images asked for than there are, or another size.
     """
-    images, labels = _load()
+    images, labels = load()
     if size < _SIDE or size % _SIDE:
         raise UserError(f"source.size: digits come as 8x8 pixels; expected a multiple of 8, found {size}")
     if min(train, test) < 10 or train + test > len(labels):
@@ -52,7 +52,7 @@ def build(
             f"source.train, source.test: expected 10 or more each and at most {len(labels)} together, "
             f"found {train} and {test}"
         )
-    order = _stratified(labels, seed)
+    order = stratified(labels, seed)
     # From the two ends, so that each split is the same whatever the other one's count is.
     chosen = {"train": np.sort(order[len(order) - train :]), "test": np.sort(order[:test])}
     arrays: dict[str, tuple[str, tuple[int, ...]]] = {}
@@ -67,7 +67,7 @@ def build(
         writer.append(f"{split}_labels", labels[rows])
 
 
-def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images scaled from 0..16 to 0..255, uint8 (1797, 8, 8), and labels, in scikit-learn's order."""
     table = _table()
     images = (table[:, :-1] * 255 + _LEVELS // 2) // _LEVELS
@@ -87,7 +87,7 @@ def _table() -> NDArray[np.int64]:
         return np.loadtxt(file, delimiter=",").astype(np.int64)
 
 
-def _stratified(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def stratified(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """All indices in an order of which every prefix and every suffix has nearly the classes' proportions."""
     keys = np.random.PCG64(int.from_bytes(hashlib.sha256(f"digits/{seed}".encode()).digest(), "big")).random_raw(
         len(labels)

@@ -100,7 +100,11 @@ def build(
         writer.append(f"{split}_labels", labels)
         for name, values in factors.items():
             writer.append(f"{split}_factors/{name}", values)
-        for images in _images(labels, factors, size, noise, (seed, split)):
+
+        def draw(rows: slice, labels: NDArray[np.int64] = labels, factors: dict[str, NDArray] = factors) -> Array:
+            return render(labels[rows], {name: values[rows] for name, values in factors.items()}, size)
+
+        for images in develop(draw, n, size, noise, (seed, split)):
             writer.append(f"{split}_images", images)
 
 
@@ -157,15 +161,24 @@ def render(labels: NDArray[np.int64], factors: Mapping[str, NDArray], size: int)
         factors: The factors by name, shape (n,) each.
         size: Side in pixels.
     """
-    mask = cover(labels, factors, size)[:, None]
+    return paint(cover(labels, factors, size), factors)
+
+
+def paint(mask: Array, factors: Mapping[str, NDArray]) -> Array:
+    """Figures in their colours on their grounds, and a grating over both, float64 of shape (n, 3, size, size).
+
+    Args:
+        mask: How much of each pixel the figure covers, in [0, 1], shape (n, size, size).
+        factors: The factors by name, shape (n,) each; position, size and rotation are in the mask.
+    """
     f = {name: np.asarray(values, dtype=np.float64)[:, None, None] for name, values in factors.items()}
     foreground = np.stack([f[f"foreground_{c}"] for c in ("red", "green", "blue")], axis=1)
     background = np.stack([f[f"background_{c}"] for c in ("red", "green", "blue")], axis=1)
-    u, v = _grid(size)
+    u, v = _grid(mask.shape[-1])
     angle, phase = np.deg2rad(f["grating_angle"]), np.deg2rad(f["grating_phase"])
     along = u * np.cos(angle) + v * np.sin(angle)
     grating = f["grating_amplitude"] * np.sin(np.pi * f["grating_frequency"] * along + phase)
-    return background + (foreground - background) * mask + grating[:, None]
+    return background + (foreground - background) * mask[:, None] + grating[:, None]
 
 
 def cover(labels: NDArray[np.int64], factors: Mapping[str, NDArray], size: int) -> Array:
@@ -173,18 +186,29 @@ def cover(labels: NDArray[np.int64], factors: Mapping[str, NDArray], size: int) 
 
     Anti-aliased: the signed distance of the pixel's centre to the outline, over one pixel.
     """
-    f = {n: np.asarray(factors[n], dtype=np.float64)[:, None, None] for n in ("x", "y", "size", "rotation")}
-    u, v = _grid(size)
-    u, v = u - f["x"], v - f["y"]
-    cos, sin = np.cos(np.deg2rad(f["rotation"])), np.sin(np.deg2rad(f["rotation"]))
-    u, v = (u * cos + v * sin) / f["size"], (v * cos - u * sin) / f["size"]
+    u, v = own_coordinates(factors, size)
+    scale = np.asarray(factors["size"], dtype=np.float64)[:, None, None]
     mask = np.empty(u.shape)
     for label, distance in enumerate(SHAPES.values()):
         chosen = np.flatnonzero(labels == label)
         if chosen.size:
-            pixels = distance(u[chosen], v[chosen]) * f["size"][chosen] * (size / 2)
+            pixels = distance(u[chosen], v[chosen]) * scale[chosen] * (size / 2)
             mask[chosen] = np.clip(0.5 - pixels, 0.0, 1.0)
     return mask
+
+
+def own_coordinates(factors: Mapping[str, NDArray], size: int) -> tuple[Array, Array]:
+    """Where each pixel's centre lies on the figure: 0 is its centre, 1 its radius; two of shape (n, size, size).
+
+    Args:
+        factors: ``x``, ``y``, ``size`` and ``rotation`` (degrees, clockwise on the screen), shape (n,) each.
+        size: Side of the image in pixels.
+    """
+    f = {n: np.asarray(factors[n], dtype=np.float64)[:, None, None] for n in ("x", "y", "size", "rotation")}
+    u, v = _grid(size)
+    u, v = u - f["x"], v - f["y"]
+    cos, sin = np.cos(np.deg2rad(f["rotation"])), np.sin(np.deg2rad(f["rotation"]))
+    return (u * cos + v * sin) / f["size"], (v * cos - u * sin) / f["size"]
 
 
 def uniform(stream: tuple[int, str], purpose: str, n: int) -> Array:
@@ -198,18 +222,22 @@ def _bits(stream: tuple[int, str], purpose: str) -> np.random.PCG64:
     return np.random.PCG64(int.from_bytes(digest, "big"))
 
 
-def _images(
-    labels: NDArray[np.int64],
-    factors: Mapping[str, NDArray[np.float32]],
-    size: int,
-    noise: float,
-    stream: tuple[int, str],
+def develop(
+    draw: Callable[[slice], Array], n: int, size: int, noise: float, stream: tuple[int, str]
 ) -> Iterator[NDArray[np.uint8]]:
+    """Images as they are stored, piece by piece, uint8 of shape (some, 3, size, size).
+
+    Args:
+        draw: Gives the images of some rows without noise, float64, shape (some, 3, size, size).
+        n: Number of images.
+        size: Side in pixels.
+        noise: Standard deviation of the pixel noise, in units of the full intensity range.
+        stream: Seed and name of the random numbers.
+    """
     bits = _bits(stream, "noise")
     step = max(1, 2**20 // size**2)
-    for begin in range(0, len(labels), step):
-        chunk = slice(begin, begin + step)
-        image = render(labels[chunk], {name: values[chunk] for name, values in factors.items()}, size)
+    for begin in range(0, n, step):
+        image = draw(slice(begin, min(begin + step, n)))
         if noise:
             image += noise * _gaussian(bits, image.size).reshape(image.shape)
         yield np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
