@@ -711,8 +711,26 @@ def test_spectrum_takes_batch_statistics_and_leaves_the_network_alone(site):
     real = np.sort(np.linalg.eigvals(weight).real)[::-1]
     np.testing.assert_allclose(scored["wp_real_eigenvalues"], real, atol=1e-10)
     assert scored["asymmetry"] == pytest.approx(np.linalg.norm(weight - weight.T) / np.linalg.norm(weight + weight.T))
+    told = spectrum.measure(looked_at, samples=40)
+    assert told["spectrum_log_largest_s"] == pytest.approx(np.log(np.linalg.norm(stored / np.sqrt(96), 2) ** 2))
+    assert told["spectrum_log_smallest_s"] == pytest.approx(np.log(np.linalg.norm(stored / np.sqrt(96), -2) ** 2))
+    assert [told["spectrum_largest_p"], told["spectrum_smallest_p"]] == pytest.approx([symmetric[0], symmetric[-1]])
+    vectors = np.linalg.eigh(stored.T @ stored)[1]
+    cosines = [u @ weight @ u / np.linalg.norm(weight @ u) for u in vectors.T]
+    assert told["spectrum_leading_alignment"] == pytest.approx(np.mean(cosines))
+    assert told["spectrum_asymmetry"] == told["asymmetry"]
     with pytest.raises(UserError, match=r"^spectrum\.samples:"):
         spectrum.measure(looked_at, samples=1)
+
+
+def test_the_summary_of_spectra_takes_ends_and_leading_modes_and_no_undefined_number():
+    lists = {"f_eigenvalues": [2.0, 1.0, -1e-20], "alignment": [1.0, None] + [0.5] * 8 + [-1.0] * 5}
+    told = spectrum.summary(lists)
+    assert told["spectrum_log_largest_s"] == np.log(2.0)
+    assert told["spectrum_log_smallest_s"] == pytest.approx(np.log(2.0 * np.finfo(float).eps))
+    assert told["spectrum_leading_alignment"] == pytest.approx((1.0 + 0.5 * 8) / 9)
+    assert told["spectrum_largest_p"] is told["spectrum_asymmetry"] is None
+    assert spectrum.summary({"f_eigenvalues": [0.0, 0.0]})["spectrum_log_smallest_s"] is None
 
 
 def test_a_diverged_checkpoint_has_no_scores_and_is_no_error(site):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from mutations.harness import Mutation, Table, changed, given, replaced
-from mutations.worlds import Measured, Other, everywhere, exchanged, steady
+from mutations.worlds import Measured, Other, everywhere, exchanged, steady, where
+from pipeline.evaluation.measures import spectrum
 from pipeline.papers.directpred import alignment, anisotropic, balance, collapse, equilibria, flow, modes, scalars
 from pipeline.papers.directpred.flow import transposed
 from pipeline.papers.directpred.modes import Rates
@@ -316,8 +317,8 @@ SCALARS = {
         "without a predictor views agree: lambda_d is lambda_s",
         changed(scalars.bare_velocity, lambda v, w, wa, m: (v[0] + wa * (m.same - m.different), v[1])),
     ),
-    "tied weights grow": Mutation(
-        "a linear term at the origin", changed(scalars.tied_velocity, lambda v, w, wa, m: (v[0] + w, v[1]))
+    "a predictor after all": Mutation(
+        "what is called without a predictor has one", replaced(scalars.bare_velocity, scalars.tied_velocity)
     ),
 }
 
@@ -326,15 +327,60 @@ MODES["K with alpha_p alone"] = Mutation(
     changed(modes.alignment_rate, lambda k, p, s, tau, rates: k + rates.alpha_p),
 )
 
+
+_READS = {
+    "log of the largest s": "log_largest_s",
+    "log of the smallest s": "log_smallest_s",
+    "largest p": "largest_p",
+    "smallest p": "smallest_p",
+    "alignment of the leading modes": "leading_alignment",
+    "asymmetry": "asymmetry",
+}
+"""What the axis ``quantity`` of Figure 2 reads of the measure."""
+
+
+def _spectra(**other: Any) -> Any:
+    """Spectra as Figure 2 has them; ``other`` replaces lists and numbers by functions of the time from 0 to 1."""
+
+    def world(axes: Any) -> Any:
+        t = float(axes["epochs"]) / 100.0
+        lists = {
+            "f_eigenvalues": lambda t: [0.5 * (1 + 4 * t), 0.2 * (1 + t), 0.01 * 10 ** (-4 * t)],
+            "wp_symmetric_eigenvalues": lambda t: [0.5 + 0.5 * t, 0.2, -0.5 * (1 - t)],
+            "alignment": lambda t: [0.1 + 0.88 * t] * 3,
+            "asymmetry": lambda t: 0.9 * (1 - t) if axes["wp"] == "regular" else 0.0,
+        }
+        found = {name: function(t) for name, function in (lists | other).items()}
+        if axes["quantity"] == "spectra":
+            return found
+        return spectrum.summary(found)[f"spectrum_{_READS[axes['quantity']]}"]
+
+    return world
+
+
 WORLDS = {
+    "collapse": Other(
+        "all modes of F collapse",
+        lambda _: _spectra(f_eigenvalues=lambda t: [0.5 - 0.4 * t, 0.1, 0.01 * (1 - 0.5 * t)]),
+    ),
+    "no mode falls": Other(
+        "all modes of F are learnt", lambda _: _spectra(f_eigenvalues=lambda t: [0.5 + t, 0.2 + t, 0.01 + t])
+    ),
+    "Wp decays": Other(
+        "decay takes Wp to zero",
+        lambda _: _spectra(wp_symmetric_eigenvalues=lambda t: [0.5 - 0.4 * t, 0.1, -0.5 * (1 - t)]),
+    ),
+    "Wp stays indefinite": Other(
+        "Wp grows at both ends", lambda _: _spectra(wp_symmetric_eigenvalues=lambda t: [0.5 + t, 0.2, -0.5 - t])
+    ),
+    "eigenvectors apart": Other("Wp has eigenvectors of its own", lambda _: _spectra(alignment=lambda t: [0.1] * 3)),
+    "asymmetry stays": Other("a regular Wp stays asymmetric", lambda _: _spectra(asymmetry=lambda t: 0.9)),
     "collapsed": Other("every network has collapsed: the probe is at chance", everywhere(10.0)),
     "learnt": Other("every network has learnt as much", everywhere(75.0)),
     "freq 1 and 2": Other("freq 1 and 2 exchanged", exchanged("freq", 1, 2)),
     "c_j turned": Other("the sign of c_j", exchanged("c_j", 0.1, -0.1)),
     "steady": Other("all seeds agree", steady(0.01)),
-    "symmetric and regular": Other(
-        "symmetric and regular predictor exchanged", exchanged("wp", "symmetric", "regular")
-    ),
+    "symmetric fails": Other("the symmetric predictor always collapses", where("wp", "symmetric", 10.0)),
     "decay exchanged": Other("decay of the predictor and none exchanged", exchanged("decay", "none", "predictor only")),
     "all and no decay": Other("decay and none exchanged", exchanged("decay", "none", "all")),
     "eps 0.1 and 0": Other("eps exchanged", exchanged("eps", 0.1, 0.0)),
@@ -345,7 +391,7 @@ WORLDS = {
     "freq 5 and DirectPred": Other("methods exchanged", exchanged("method", "directpred-freq5", "directpred")),
     "eps 0 and SGD": Other("methods exchanged", exchanged("method", "directpred-offset", "sgd")),
     "eps 0 and DirectPred": Other("methods exchanged", exchanged("method", "directpred-offset", "directpred")),
-    "partitions and DirectPred": Other("methods exchanged", exchanged("method", "directpred-partitions", "directpred")),
+    "partitions fail": Other("partitions of F ruin learning", where("method", "directpred-partitions", 10.0)),
     "N 1 and 2": Other("plug-in at every and every second step exchanged", exchanged("plug_every", 1, 2)),
     "N 1 and 3": Other("plug-in at every and every third step exchanged", exchanged("plug_every", 1, 3)),
     "N 1 and 5": Other("plug-in at every and every fifth step exchanged", exchanged("plug_every", 1, 5)),
@@ -357,6 +403,18 @@ def _fig6(axes: Any) -> float:
 
 
 MEASURED = {
+    "fig2": Measured(
+        {
+            "The leading eigenvalue of F rises": "collapse",
+            "The last eigenvalue of F falls": "no mode falls",
+            "The leading eigenvalue of Wp rises": "Wp decays",
+            "Negative eigenvalues of Wp go toward zero": "Wp stays indefinite",
+            "Wp comes to share the ten leading eigenvectors of F": "eigenvectors apart",
+            "Their alignment is above 0.9 at the end": "eigenvectors apart",
+            "A regular Wp becomes symmetric by itself": "asymmetry stays",
+        },
+        _spectra(),
+    ),
     "table1": Measured(
         {
             "The optimal predictor ruins learning": "learnt",
@@ -369,7 +427,7 @@ MEASURED = {
     "table3": Measured(
         {
             "Without EMA the symmetric predictor collapses": "collapsed",
-            "With EMA the symmetric linear predictor is at least as good as the regular one": "symmetric and regular",
+            "With EMA the symmetric linear predictor is at least as good as the regular one": "symmetric fails",
         }
     ),
     "table5": Measured(
@@ -404,7 +462,7 @@ MEASURED = {
             ),
         }
     ),
-    "sec4_partitions": Measured({"Six partitions are at least as good as one F": "partitions and DirectPred"}),
+    "sec4_partitions": Measured({"Six partitions are at least as good as one F": "partitions fail"}),
     "sec4_epsilon": Measured(
         {
             "Even with eps = 0 DirectPred beats the SGD predictor": "eps 0 and SGD",
@@ -547,7 +605,8 @@ TABLES = {
             "With a held target the origin is unstable": "scalars: no pull",
             "With a predictor small weights reach w = wa = lambda_d / lambda_s": "scalars: no pull",
             "Without a predictor all weights go to zero": "scalars: views that agree",
-            "With tied weights the origin is unstable": "scalars: tied weights grow",
+            "With tied weights the origin is unstable": "scalars: no pull",
+            "Without a predictor the origin is stable": "scalars: a predictor after all",
         }
     ),
 }

@@ -139,7 +139,8 @@ def records(paper: str, name: str, small: Mapping[str, Any]) -> list[dict[str, A
     module, params = simulation(paper, name)
     found = module.simulate(**params | small).records
     # what is not finite is undecided: too cheap a way to change a verdict, and a stage refuses it
-    assert all(np.isfinite(record["value"]).all() for record in found), "a number is not finite"
+    numbers = [x for record in found for x in np.atleast_1d(record["value"]) if x is not None]
+    assert np.isfinite(np.array(numbers, dtype=float)).all(), "a number is not finite"
     return found
 
 
@@ -162,6 +163,14 @@ def _sound(paper: str, name: str, small: str) -> dict[str, str]:
 def sound(paper: str, name: str, table: Table) -> dict[str, str]:
     """Verdicts while nothing is broken."""
     return _sound(paper, name, json.dumps(dict(table.small), sort_keys=True))
+
+
+def refuted(before: str, after: str) -> bool:
+    """Whether a verdict tells a broken science from a sound one: what noise left undecided may be decided against."""
+    return (before == claims.SHOWN) != (after == claims.SHOWN) or (before, after) == (
+        claims.UNDECIDED,
+        claims.NOT_SHOWN,
+    )
 
 
 def broken(paper: str, name: str, table: Table, mutation: Mutation) -> dict[str, str]:

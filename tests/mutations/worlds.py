@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mutations.harness import SCALE, artifact
 from pipeline.artifacts import claims
 from pipeline.artifacts.rows import read, same
@@ -20,7 +22,7 @@ World = Callable[[Axes], Any]
 """From the axes of a cell to what is measured there."""
 
 SPREAD = 0.0002
-"""Of the seeds of a cell, relative: far less than what is claimed."""
+"""Standard deviation over the seeds of a cell, relative: far less than what is claimed."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def exchanged(axis: str, first: Any, second: Any) -> Callable[[World], World]:
     return turn
 
 
+def where(axis: str, value: Any, number: float) -> Callable[[World], World]:
+    """One method, or one value of another axis, has a score of its own."""
+    return lambda world: lambda axes: number if same(axes.get(axis), value) else world(axes)
+
+
 def everywhere(value: float) -> Callable[[World], World]:
     """Whatever is trained, this comes out: a network that has collapsed."""
     return lambda world: lambda axes: value
@@ -93,7 +100,9 @@ def _seeds(value: Any, count: int) -> list[Any]:
     number, factor = value if isinstance(value, tuple) else (value, 1.0)
     if not isinstance(number, int | float):
         return [number] * count
-    return [number * (1 + factor * SPREAD * (seed - (count - 1) / 2)) for seed in range(count)]
+    places = np.arange(count) - (count - 1) / 2
+    places /= places.std(ddof=1) if count > 1 else 1.0
+    return [float(number * (1 + factor * SPREAD * place)) for place in places]
 
 
 def verdicts(paper: str, name: str, world: World) -> dict[str, str]:
@@ -102,7 +111,7 @@ def verdicts(paper: str, name: str, world: World) -> dict[str, str]:
     scores: dict[str, dict[str, Any]] = {}
     for cell in params["cells"]:
         if cell["role"] == "cell":
-            wanted = cell.get("value", params["measure"]["value"])
+            wanted = cell.get("value") or params["measure"]["value"]
             for node, value in zip(cell["nodes"], _seeds(world(cell["axes"]), len(cell["nodes"])), strict=True):
                 scores.setdefault(node, {})[wanted] = value
     # baselines are in no claim

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,7 +20,21 @@ from pipeline.numerics.randomness import generator
 from pipeline.ranges import Count
 
 READS = ("encoder", "projector", "predictor", "views", "normalize", "batch_size", "split")
-VALUES = ("spectrum", "f_effective_rank", "samples", "smallest_eigenvalue", "asymmetry")
+VALUES = (
+    "spectrum",
+    "f_effective_rank",
+    "samples",
+    "smallest_eigenvalue",
+    "asymmetry",
+    "spectrum_log_largest_s",
+    "spectrum_log_smallest_s",
+    "spectrum_largest_p",
+    "spectrum_smallest_p",
+    "spectrum_leading_alignment",
+    "spectrum_asymmetry",
+)
+LEADING = 10
+"""Eigenvectors of F whose alignment is told as one number."""
 
 
 @torch.no_grad()
@@ -64,6 +79,36 @@ def predictor_input(subject: EvaluationContext, samples: int) -> tuple[Tensor, i
     return (total / rows).cpu(), batches * batch_size
 
 
+def summary(spectrum: Mapping[str, Any]) -> dict[str, float | None]:
+    """The four panels of Fig. 2 of Tian 2021 as numbers, one or two each.
+
+    Args:
+        spectrum: What :func:`measure` returns under this name.
+
+    Returns:
+        * ``spectrum_log_largest_s``, ``spectrum_log_smallest_s``: natural logarithms of the ends of F's spectrum; one
+          that rounding has brought to zero or below counts as the smallest that double precision can tell from zero
+          beside the largest.
+        * ``spectrum_largest_p``, ``spectrum_smallest_p``: the ends of that of the symmetric part of W_p.
+        * ``spectrum_leading_alignment``: mean of ``cos(u_j, W_p u_j)`` over the ten leading eigenvectors of F.
+        * ``spectrum_asymmetry``: of W_p.
+
+        ``None`` where W_p is no matrix or a number is not defined.
+    """
+    values, alignment = spectrum["f_eigenvalues"], spectrum.get("alignment", [])[:LEADING]
+    p = spectrum.get("wp_symmetric_eigenvalues") or [None]
+    told = [cosine for cosine in alignment if cosine is not None]
+    least = torch.finfo(torch.float64).eps * values[0]
+    return {
+        "spectrum_log_largest_s": math.log(values[0]) if values[0] > 0 else None,
+        "spectrum_log_smallest_s": math.log(max(values[-1], least)) if values[0] > 0 else None,
+        "spectrum_largest_p": p[0],
+        "spectrum_smallest_p": p[-1],
+        "spectrum_leading_alignment": math.fsum(told) / len(told) if told else None,
+        "spectrum_asymmetry": spectrum.get("asymmetry"),
+    }
+
+
 def measure(subject: EvaluationContext, *, samples: Count = 2048) -> dict[str, Any]:
     """Eigenvalues of F and of W_p, and the quantities of Fig. 2 of Tian 2021.
 
@@ -79,6 +124,7 @@ def measure(subject: EvaluationContext, *, samples: Count = 2048) -> dict[str, A
 
         * ``f_eigenvalues``: of F, descending; ``f_effective_rank``.
         * ``samples``: the number of images that were used.
+        * ``spectrum_``...: see :func:`summary`.
 
         If the predictor is one matrix W_p (its weight; a bias plays no part) also
 
@@ -113,4 +159,5 @@ def measure(subject: EvaluationContext, *, samples: Count = 2048) -> dict[str, A
             "smallest_eigenvalue": symmetric[-1].item(),
             "asymmetry": asymmetry if math.isfinite(asymmetry) else None,
         }
-    return {"spectrum": lists | numbers, **numbers}
+    found = lists | numbers
+    return {"spectrum": found, **numbers, **summary(found)}
