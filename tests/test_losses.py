@@ -58,6 +58,7 @@ def test_a_file_of_the_users_own_beside_short_names_stays(reading):
         assert (reading / f"results/duel.csv.edited-{number}").read_text() == f"edit {number}"
         assert any(f"duel.csv.edited-{number}" in notice for notice in workflow.notices)
     assert all((reading / "results" / name).read_text() == "mine" for name in others)
+    assert workflow.link("duel.png") == "mini/mini/duel.png", "asked for of tables too, which have none"
 
 
 # -- gc

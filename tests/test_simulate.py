@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
 
 import pytest
 from conftest import Project, copy_project
+
+from pipeline.theory import draws
 
 PAPER = """
 paper: theirs
@@ -174,3 +177,18 @@ def test_a_wrong_declaration_is_one_line(theirs, old, new, line):
     done = theirs.pipeline("plan", "decay", *CONFIG, check=False)
     path.write_text(text)
     assert done.returncode == 1 and line in done.stderr and done.stderr.count("\n") == 1
+
+
+DRAWN = [
+    ("directpred", "theorems"), ("directpred", "appd"), ("multiview", "equations"), ("stepwise", "propositions"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paper", "name"), DRAWN)
+def test_identities_of_random_matrices_are_replicated(paper: str, name: str) -> None:
+    """One draw is no theory: a single number would count as exact, and the stage refuses it."""
+    simulate = importlib.import_module(f"pipeline.papers.{paper}.simulations.{name}").simulate
+    with draws.watched():
+        made = simulate(replications=2)
+    assert made.records and not made.doubtful
+    assert all(len(record["value"]) == 2 for record in made.records)

@@ -604,8 +604,8 @@ def test_bad_input_is_one_line(call, line):
         ("fig8", {"until": 20.0, "replications": 2}),
         ("fig9", {"until": 20.0, "replications": 2}),
         ("fig10", {"nodes": 5}),
-        ("theorems", {}),
-        ("appd", {}),
+        ("theorems", {"replications": 1}),
+        ("appd", {"replications": 1}),
     ],
 )
 def test_simulations_are_the_same_each_time(name, small):

@@ -165,7 +165,7 @@ class Workflow:
 
     def link(self, name: str) -> str:
         """What the short name ``table8.csv`` points to, relative to results/."""
-        request = self.catalogue.request(f"results/{name}")
+        request = self.catalogue.request(f"results/{Path(name).stem}.csv")  # a table has no .png
         assert request is not None
         return f"{request.edition}/{request.paper}/{name}"
 

@@ -558,7 +558,7 @@ TABLES = {
             ),
             "So does S W with S Wp S^-1": "matrices: right eigenvectors",
             "The eigenvalues are not below 0": "matrices: eigenvalues turned",
-            "Additive noise params all of them below 1": "matrices: Ss and Sd exchanged",
+            "Additive noise leaves all of them below 1": "matrices: Ss and Sd exchanged",
             "The flow ends where Wp W = W Sd Ss^-1 (Eq. 103)": "matrices: no stop-gradient",
             "There W has grown": "matrices: no stop-gradient",
             "Without a predictor additive noise makes W vanish": "matrices: views without noise",

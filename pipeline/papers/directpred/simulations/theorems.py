@@ -8,7 +8,7 @@ from scipy.integrate import cumulative_simpson
 from pipeline.papers.directpred import alignment, balance, collapse, flow
 from pipeline.papers.directpred.checks import Array
 from pipeline.papers.directpred.modes import Rates
-from pipeline.ranges import NonNegative, Positive, Seed, Width
+from pipeline.ranges import NonNegative, Positive, Replications, Seed, Width
 from pipeline.simulation.records import Simulation
 
 
@@ -23,6 +23,7 @@ def simulate(
     until: Positive = 40.0,
     aligned_eta: NonNegative = 0.2,
     variance: NonNegative = 0.1,
+    replications: Replications = 4,
     seed: Seed = 0,
 ) -> Simulation:
     """Errors of the identities, relative to the largest number that is compared, and shares of norms that are left.
@@ -39,52 +40,62 @@ def simulate(
         until: Time at the end.
         aligned_eta: Weight decay for Theorem 3, whose K it makes positive definite.
         variance: sigma^2 there.
-        seed: Of the matrices.
+        replications: Draws of the matrices.
+        seed: Of the first draw; the next has the next.
     """
+
+    def one(own: int) -> Simulation:
+        made = Simulation()
+        rng = np.random.default_rng(own)
+        data = flow.Inputs(*(_covariance(rng, inputs, size) for size in (1.0, 0.3)))
+        w, wa = scale * rng.standard_normal((2, outputs, inputs))
+        wp = scale * rng.standard_normal((outputs, outputs))
+        time = np.linspace(0.0, until, 161)
+
+        def add(identity: str, value: float) -> None:
+            made.add(float(value), identity=identity, quantity="value")
+
+        early = time[time <= 10.0]
+        for name, target in (("a moving average", wa), ("the network itself", None)):
+            path = flow.integrate(w, wp, target, early, data, alpha_p=alpha_p, eta=eta, beta=beta)
+            add(f"Theorem 1, target {name}: error", _kept(path[0], path[1], alpha_p, eta, early))
+        add(
+            "Theorem 1 without 1 / alpha_p, as the supplement prints it: error",
+            _kept(path[0], path[1], 1.0, eta, early),
+        )
+
+        expected = -_slopes(lambda m: flow.loss(m, wp, m, data), w) - eta * w
+        moved = -collapse.hessian(wp, data, eta) @ w.ravel(order="F")
+        add("Theorem 2, Eq. 6: error", _apart(moved.reshape(w.shape, order="F"), expected))
+        add("Theorem 2: smallest eigenvalue of H", np.linalg.eigvalsh(collapse.hessian(wp, data, 0.0)).min())
+        size = np.linalg.norm(_without_stop_gradient(w, wp, data, eta, alpha_p, time), axis=(1, 2))
+        add("Theorem 2, no stop-gradient: share of W left", size[-1] / size[0])
+        kept = flow.integrate(w, wp, None, time, data, alpha_p=alpha_p, eta=eta)[0]
+        add("Theorem 2, stop-gradient and predictor: share of W left", np.linalg.norm(kept[-1]) / np.linalg.norm(w))
+        bare = collapse.without_predictor(w, data.spread, eta, time)
+        add("Theorem 2, no predictor: share of W left", np.linalg.norm(bare[-1]) / np.linalg.norm(w))
+        near = collapse.without_predictor(w, data.spread, eta, [1.0 - 1e-5, 1.0, 1.0 + 1e-5])
+        down = flow.descent(near[1], np.eye(outputs), near[1], data)[0] - eta * near[1]
+        add("Theorem 2, no predictor, Eq. 57: error", _apart((near[2] - near[0]) / 2e-5, down))
+
+        root = scale * rng.standard_normal((outputs, outputs))
+        f, p = root @ root.T, (wp + wp.T) / 2
+        rates = Rates(alpha_p, aligned_eta, variance)
+        dp, df = alignment.symmetrised_velocity(p, f, 1.0, rates)
+        left = alignment.commutator(f, p)
+        change = alignment.commutator(df, p) + alignment.commutator(f, dp)
+        k = alignment.alignment_matrix(f, p, 1.0, rates)
+        add("Theorem 3, Eq. 8: error", _apart(-left @ k - k @ left, change))
+        ps, fs = alignment.integrate(lambda p, f: alignment.symmetrised_velocity(p, f, 1.0, rates), (p, f), early)
+        size = np.linalg.norm(alignment.commutator(fs, ps), axis=(1, 2))
+        least = np.linalg.eigvalsh(alignment.alignment_matrix(fs, ps, 1.0, rates))[:, 0]
+        add("Theorem 3: infimum of the smallest eigenvalue of K", least.min())
+        bound = size[0] * np.exp(-2 * cumulative_simpson(least, x=early, initial=0))
+        add("Theorem 3: largest |[F, Wp]| over its bound, but for the start", (size / bound)[1:].max())
+        return made
+
     made = Simulation()
-    rng = np.random.default_rng(seed)
-    data = flow.Inputs(*(_covariance(rng, inputs, size) for size in (1.0, 0.3)))
-    w, wa = scale * rng.standard_normal((2, outputs, inputs))
-    wp = scale * rng.standard_normal((outputs, outputs))
-    time = np.linspace(0.0, until, 161)
-
-    def add(identity: str, value: float) -> None:
-        made.add(float(value), identity=identity, quantity="value")
-
-    early = time[time <= 10.0]
-    for name, target in (("a moving average", wa), ("the network itself", None)):
-        path = flow.integrate(w, wp, target, early, data, alpha_p=alpha_p, eta=eta, beta=beta)
-        add(f"Theorem 1, target {name}: error", _kept(path[0], path[1], alpha_p, eta, early))
-    add("Theorem 1 without 1 / alpha_p, as the supplement prints it: error", _kept(path[0], path[1], 1.0, eta, early))
-
-    expected = -_slopes(lambda m: flow.loss(m, wp, m, data), w) - eta * w
-    moved = -collapse.hessian(wp, data, eta) @ w.ravel(order="F")
-    add("Theorem 2, Eq. 6: error", _apart(moved.reshape(w.shape, order="F"), expected))
-    add("Theorem 2: smallest eigenvalue of H", np.linalg.eigvalsh(collapse.hessian(wp, data, 0.0)).min())
-    size = np.linalg.norm(_without_stop_gradient(w, wp, data, eta, alpha_p, time), axis=(1, 2))
-    add("Theorem 2, no stop-gradient: share of W left", size[-1] / size[0])
-    kept = flow.integrate(w, wp, None, time, data, alpha_p=alpha_p, eta=eta)[0]
-    add("Theorem 2, stop-gradient and predictor: share of W left", np.linalg.norm(kept[-1]) / np.linalg.norm(w))
-    bare = collapse.without_predictor(w, data.spread, eta, time)
-    add("Theorem 2, no predictor: share of W left", np.linalg.norm(bare[-1]) / np.linalg.norm(w))
-    near = collapse.without_predictor(w, data.spread, eta, [1.0 - 1e-5, 1.0, 1.0 + 1e-5])
-    down = flow.descent(near[1], np.eye(outputs), near[1], data)[0] - eta * near[1]
-    add("Theorem 2, no predictor, Eq. 57: error", _apart((near[2] - near[0]) / 2e-5, down))
-
-    root = scale * rng.standard_normal((outputs, outputs))
-    f, p = root @ root.T, (wp + wp.T) / 2
-    rates = Rates(alpha_p, aligned_eta, variance)
-    dp, df = alignment.symmetrised_velocity(p, f, 1.0, rates)
-    left = alignment.commutator(f, p)
-    change = alignment.commutator(df, p) + alignment.commutator(f, dp)
-    k = alignment.alignment_matrix(f, p, 1.0, rates)
-    add("Theorem 3, Eq. 8: error", _apart(-left @ k - k @ left, change))
-    ps, fs = alignment.integrate(lambda p, f: alignment.symmetrised_velocity(p, f, 1.0, rates), (p, f), early)
-    size = np.linalg.norm(alignment.commutator(fs, ps), axis=(1, 2))
-    least = np.linalg.eigvalsh(alignment.alignment_matrix(fs, ps, 1.0, rates))[:, 0]
-    add("Theorem 3: infimum of the smallest eigenvalue of K", least.min())
-    bound = size[0] * np.exp(-2 * cumulative_simpson(least, x=early, initial=0))
-    add("Theorem 3: largest |[F, Wp]| over its bound, but for the start", (size / bound)[1:].max())
+    made.replicate(one, seed, replications)
     return made
 
 

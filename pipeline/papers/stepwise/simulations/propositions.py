@@ -34,49 +34,55 @@ def simulate(
         modes: Eigenvalues of Gamma for Result 4.6, gamma_j = 2^-j.
         alphas: Scales of its W(0), falling.
         samples: Times at which the two flows are compared.
-        replications: Draws of W(0).
-        seed: Of data and weights.
+        replications: Draws of data and weights.
+        seed: Of the first draw; the next has the next.
     """
-    made = Simulation()
-    rng = np.random.default_rng(seed)
-    shared = rng.standard_normal((pairs, features)) * 0.7 ** np.arange(features)
-    first, second = (shared + noise * rng.standard_normal((pairs, features)) * 0.7 ** np.arange(features) for _ in "ab")
-    gamma, rows = correlation.descending(correlation.gamma_matrix(first, second))
 
-    def add(identity: str, value: float | list[float]) -> None:
-        made.add(value, identity=identity, quantity="value")
-
-    weights = aligned.top_spectral(gamma, rows, outputs)
-    size = (weights**2).sum()
-    positive = gamma > 1e-12 * gamma[0]
-    add("Prop. 4.3: loss of the top spectral W", correlation.loss(weights, correlation.gamma_matrix(first, second)))
-    add("Prop. 4.3: its squared norm off the sum of 1 / gamma_j", abs(size * (1 / gamma[:outputs]).sum() ** -1 - 1))
-    found = _zero_loss(gamma[positive], rows[positive], outputs, others, rng)
-    add("Prop. 4.3: largest loss of others of zero loss", max(_loss(one, gamma, rows) for one in found))
-    add("Prop. 4.3: least squared norm of others over its own", min((one**2).sum() for one in found) / size)
-
-    for alpha in alphas:
-        far, apart = zip(
-            *(_from_small(alpha, modes, outputs, samples, [seed, k]) for k in range(replications)), strict=True
+    def one(own: int) -> Simulation:
+        made = Simulation()
+        rng = np.random.default_rng(own)
+        shared = rng.standard_normal((pairs, features)) * 0.7 ** np.arange(features)
+        first, second = (
+            shared + noise * rng.standard_normal((pairs, features)) * 0.7 ** np.arange(features) for _ in "ab"
         )
-        add(f"Result 4.6, alpha {alpha:g}: largest |W - W*| over the largest |W*|", list(far))
-        add(f"Result 4.6, alpha {alpha:g}: largest distance of eigenvalues of C", list(apart))
+        gamma, rows = correlation.descending(correlation.gamma_matrix(first, second))
 
-    data = np.vstack([first, second])
-    gram = data @ data.T
-    solution = kernel.solve(gram, outputs)
-    nonzero = np.linalg.eigvalsh(kernel.k_gamma(gram))[::-1]
-    add("Prop. 5.1: eigenvalues of K_Gamma off those of Gamma", _apart(nonzero[:outputs], gamma[:outputs]))
-    fresh = rng.standard_normal((pairs, features))
-    wanted, kernels = weights @ fresh.T, solution.outputs(fresh @ data.T)
-    signs = np.sign((wanted * kernels).sum(axis=1, keepdims=True))
-    add("Prop. 5.1, Eq. 24: f off the top spectral W x on new inputs", _apart(signs * kernels, wanted))
-    unit = kernel.pair_correlation(solution.outputs(gram))
-    add("Prop. 5.1: distance of C from I", float(np.abs(unit - np.eye(outputs)).max()))
-    scaled = solution.modes / np.sqrt(solution.gamma)[:, None]
-    norm = np.einsum("ij,jk,ik", scaled, gram, scaled)
-    least = (1 / gamma[:outputs]).sum()
-    add("Prop. 5.1, Eq. 25: squared norm of f off the sum of 1 / gamma_j", abs(norm / least - 1))
+        def add(identity: str, value: float) -> None:
+            made.add(float(value), identity=identity, quantity="value")
+
+        weights = aligned.top_spectral(gamma, rows, outputs)
+        size = (weights**2).sum()
+        positive = gamma > 1e-12 * gamma[0]
+        add("Prop. 4.3: loss of the top spectral W", correlation.loss(weights, correlation.gamma_matrix(first, second)))
+        add("Prop. 4.3: its squared norm off the sum of 1 / gamma_j", abs(size * (1 / gamma[:outputs]).sum() ** -1 - 1))
+        found = _zero_loss(gamma[positive], rows[positive], outputs, others, rng)
+        add("Prop. 4.3: largest loss of others of zero loss", max(_loss(one, gamma, rows) for one in found))
+        add("Prop. 4.3: least squared norm of others over its own", min((one**2).sum() for one in found) / size)
+
+        for alpha in alphas:
+            far, apart = _from_small(alpha, modes, outputs, samples, own)
+            add(f"Result 4.6, alpha {alpha:g}: largest |W - W*| over the largest |W*|", far)
+            add(f"Result 4.6, alpha {alpha:g}: largest distance of eigenvalues of C", apart)
+
+        data = np.vstack([first, second])
+        gram = data @ data.T
+        solution = kernel.solve(gram, outputs)
+        nonzero = np.linalg.eigvalsh(kernel.k_gamma(gram))[::-1]
+        add("Prop. 5.1: eigenvalues of K_Gamma off those of Gamma", _apart(nonzero[:outputs], gamma[:outputs]))
+        fresh = rng.standard_normal((pairs, features))
+        wanted, kernels = weights @ fresh.T, solution.outputs(fresh @ data.T)
+        signs = np.sign((wanted * kernels).sum(axis=1, keepdims=True))
+        add("Prop. 5.1, Eq. 24: f off the top spectral W x on new inputs", _apart(signs * kernels, wanted))
+        unit = kernel.pair_correlation(solution.outputs(gram))
+        add("Prop. 5.1: distance of C from I", float(np.abs(unit - np.eye(outputs)).max()))
+        scaled = solution.modes / np.sqrt(solution.gamma)[:, None]
+        norm = np.einsum("ij,jk,ik", scaled, gram, scaled)
+        least = (1 / gamma[:outputs]).sum()
+        add("Prop. 5.1, Eq. 25: squared norm of f off the sum of 1 / gamma_j", abs(norm / least - 1))
+        return made
+
+    made = Simulation()
+    made.replicate(one, seed, replications)
     return made
 
 
@@ -93,7 +99,7 @@ def _zero_loss(gamma: Array, rows: Array, outputs: int, count: int, rng: np.rand
     return found
 
 
-def _from_small(alpha: float, modes: int, outputs: int, samples: int, seed: list[int]) -> tuple[float, float]:
+def _from_small(alpha: float, modes: int, outputs: int, samples: int, seed: int) -> tuple[float, float]:
     """Distances of the flow from W(0) ~ N(0, alpha^2) and of that from its aligned start, worst over time."""
     gamma = 0.5 ** np.arange(1, modes + 1)
     begin = alpha * np.random.default_rng(seed).standard_normal((outputs, modes))
