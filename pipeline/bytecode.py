@@ -67,4 +67,4 @@ def _installed(path: str) -> bool:
 def install() -> None:
     """Put the finder before Python's own, once."""
     if not any(one is Finder for one in sys.meta_path):
-        sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Finder)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, Union
 
 _T = TypeVar("_T")
 
@@ -110,7 +110,7 @@ Some = Annotated[list[_T], Len(1, 1_000)]
 """One or more: ``Some[Positive]``."""
 Pair = Annotated[list[_T], Len(2, 2)]
 """Just two, as the ends of an axis: ``Pair[Real]``."""
-PerView = _T | Annotated[list[_T], Len(1, 64)]
+PerView = Union[_T, Annotated[list[_T], Len(1, 64)]]  # noqa: UP007 - an alias with a variable
 """One for all views, or one per view or group of views: ``PerView[Fraction]``."""
 Views = Annotated[int, Interval(ge=2, le=64)] | Annotated[list[Annotated[int, Interval(ge=1, le=64)]], Len(1, 64)]
 """How many views of an image, or how many in each group: nothing is learnt from one."""

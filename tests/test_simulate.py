@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from conftest import Project, copy_project
 
-from pipeline.theory import draws
+from pipeline.simulation import draws
 
 PAPER = """
 paper: theirs

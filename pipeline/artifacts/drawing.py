@@ -75,7 +75,9 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]], lines:
     if not ends:
         return
     low, high = axes.get_ylim()
-    height = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    height = axes.get_position().height * figure.get_size_inches()[1] * 72
     gap = (high - low) * (1.25 * lines + 0.3) * style.SMALL / height
     for (x, _, text, colour), place in zip(ends, apart([end[1] for end in ends], gap), strict=True):
         axes.annotate(

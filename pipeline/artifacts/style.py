@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.colors import ListedColormap
 
 COLUMN = 3.3
@@ -38,7 +39,7 @@ PARAMETERS = {
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.unicode_minus": True,
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
@@ -72,5 +73,6 @@ def applied() -> Iterator[None]:
     """Matplotlib with this style alone, whatever the user's own matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(PARAMETERS)
+        for name, value in PARAMETERS.items():
+            matplotlib.rcParams[name] = value  # type: ignore[index]  # the stub knows each name by heart
         yield

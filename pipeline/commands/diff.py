@@ -69,8 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
         sides = [(side, side.result(stem)) for side in (first, second)]
         absent = [side for side, result in sides if result is None]
         missing += [f"{stem}: not built at {side.title}; type: {side.hint(stem)}" for side in absent]
-        if not absent:
-            found.append(artifacts.compare(stem, sides[0][1], sides[1][1], history))
+        old, new = (result for _, result in sides)
+        if old is not None and new is not None:
+            found.append(artifacts.compare(stem, old, new, history))
     if not found:
         raise UserError(missing[0])
     if isinstance(second, WorkingTree):

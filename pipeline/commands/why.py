@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from pipeline.commands import _targets
 from pipeline.ledger.families import ARTIFACT
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         told = []
         for state in stale:
             name = state.node.name
-            entry = {"node": name, "stage": state.key_file.stage, "status": state.status}
+            entry: dict[str, Any] = {"node": name, "stage": state.key_file.stage, "status": state.status}
             entry["reasons"] = [reason.data() for reason in reasons[name]]
             if name in bottom:
                 entry["because"] = [{**reason.data(), "nodes": sorted(nodes)} for reason, nodes in bottom[name].items()]

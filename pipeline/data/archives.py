@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from tqdm import tqdm
 
@@ -103,7 +103,7 @@ def _tar_members(opened: tarfile.TarFile) -> Iterator[Member]:
             raise ArchiveError(f"its member {info.name!r} is a link or a device")
 
 
-def _opener(open_: Callable[[object], IO[bytes] | None], info: object) -> Callable[[], IO[bytes]]:
+def _opener(open_: Callable[[Any], IO[bytes] | None], info: object) -> Callable[[], IO[bytes]]:
     def opened() -> IO[bytes]:
         stream = open_(info)
         assert stream is not None  # only regular files get here

@@ -61,9 +61,10 @@ def check_formats(formats: Sequence[str]) -> None:
     Raises:
         UserError: No format, or one that is not among :data:`FORMATS`.
     """
-    for name in formats or [None]:
-        if name not in FORMATS:
-            raise UserError(f"source.formats: expected some of {', '.join(FORMATS)}, found {name!r}")
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        found = repr(unknown[0]) if unknown else "none"
+        raise UserError(f"source.formats: expected some of {', '.join(FORMATS)}, found {found}")
 
 
 def class_folders(folder: Path) -> list[str]:

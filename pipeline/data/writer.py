@@ -53,7 +53,9 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
         self._file.close()
@@ -156,7 +158,7 @@ class Writer:
         )
 
     @staticmethod
-    def _alignment_of(arrays: Mapping[str, tuple[str, tuple[int, ...]]]):
+    def _alignment_of(arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> Callable[[str], tuple[int, str]]:
         def key(name: str) -> tuple[int, str]:
             return -np.dtype(arrays[name][0]).itemsize, name
 

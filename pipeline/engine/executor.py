@@ -242,14 +242,14 @@ class Executor:
             blamed = {work.name for work in works if work.failed} or by_name.keys()
             for task in by_name.values():
                 if task.node.name in blamed:
-                    spent = time.time() - task.started
+                    taken = time.time() - task.started
                     with contextlib.suppress(OSError):
-                        self.journal.note(task.key_file.stage, task.node.name, "failed", spent, error=_oneline(error))
+                        self.journal.note(task.key_file.stage, task.node.name, "failed", taken, error=_oneline(error))
             # What a training needs to go on stays; half-written payload only takes up space.
             for folder in runs:
-                for path in folder.glob("*"):
-                    if path.name != "run":
-                        shutil.rmtree(path, ignore_errors=True)
+                for payload in folder.glob("*"):
+                    if payload.name != "run":
+                        shutil.rmtree(payload, ignore_errors=True)
             raise
 
     def _run_key(self, task: Task) -> str:

@@ -11,7 +11,7 @@ from pipeline.engine.executor import is_as_written
 from pipeline.engine.jobs import done
 from pipeline.engine.state import EXECUTE, State, States
 from pipeline.errors import UserError
-from pipeline.ledger.families import MEASURE, PRETRAIN
+from pipeline.ledger.families import MEASURE, PRETRAIN, Family
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node
 
@@ -131,7 +131,7 @@ def _earlier(states: States, there: list[State]) -> list[State]:
 
 def _jobs(there: list[State]) -> list[list[Node]]:
     """All seeds and milestones of a run are one job, all its measurements another, as soon as they can be made."""
-    groups: dict[tuple[str, str], list[State]] = {}
+    groups: dict[tuple[Family, str], list[State]] = {}
     for state in there:
         groups.setdefault((state.node.family, state.node.config), []).append(state)
     waiting = {group: states for group, states in groups.items() if group[0] is MEASURE}

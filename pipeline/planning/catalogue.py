@@ -176,10 +176,10 @@ class Catalogue:
                     raise UserError(f"{place}.kinds: there is no {category!r}; {nearest(category, known)}")
                 for kind, params in kinds.items():
                     self._check_params(category, kind, params, f"{place}.kinds.{category}")
-            for group, known in (("axes", paper.axes), ("measures", paper.measures)):
+            for group, names in (("axes", list(paper.axes)), ("measures", list(paper.measures))):
                 for key in getattr(flavour, group):
-                    if key not in known:
-                        raise UserError(f"{place}.{group}: there is no {key!r}; {nearest(key, list(known))}")
+                    if key not in names:
+                        raise UserError(f"{place}.{group}: there is no {key!r}; {nearest(key, names)}")
 
     def _check_layers(self, paper: spec.Paper, where: str) -> None:
         """Values that fit no run are told where they stand, used or not."""

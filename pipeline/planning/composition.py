@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from pipeline import annotations, components
+from pipeline import annotations as param_types
+from pipeline import components
 from pipeline.errors import UserError, nearest
 from pipeline.planning.params import PARTS, Params, overlay
 from pipeline.planning.spec import Normalize, Strict, parse
@@ -47,8 +48,8 @@ class Run(Strict):
 _PLAIN = create_model(
     "Plain",
     __base__=Strict,
-    **{name: (annotations.field(Run, name), None) for name in Run.model_fields if name not in PARTS},
-)
+    **{name: (param_types.field(Run, name), None) for name in Run.model_fields if name not in PARTS},
+)  # type: ignore[call-overload]  # pydantic's stub knows no fields by dictionary
 """The params of a run that are no components, none of which a layer has to have."""
 
 

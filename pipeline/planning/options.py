@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipeline import annotations, sizes
+from pipeline import annotations as param_types
+from pipeline import sizes
 from pipeline.errors import UserError, brief, nearest
 from pipeline.ranges import Interval, Seeds
 
@@ -50,7 +51,7 @@ class Options:
             if name in values:
                 annotation = str(cls.__dataclass_fields__[name].type).removesuffix(" | None")
                 try:
-                    annotations.checked(values[name], annotation)
+                    param_types.checked(values[name], annotation)
                 except ValueError as error:
                     raise UserError(f"--config {name}: expected {error}, found {brief(values[name])}") from None
         if "datasets" in values:

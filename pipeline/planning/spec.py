@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline import annotations
+from pipeline import annotations as param_types
 from pipeline.errors import UserError, brief, nearest
 from pipeline.planning.params import Params, overlay, shaped
 from pipeline.ranges import (
@@ -187,7 +187,7 @@ class Artifact(Strict):
     def _epochs_are_numbers(self) -> Artifact:
         for value in self.axes().get("epochs", []) if self.measure is not None else []:
             try:
-                annotations.checked(value, "Epochs")
+                param_types.checked(value, "Epochs")
             except ValueError as error:
                 raise ValueError(f"epochs: expected {error}, found {brief(value)}") from None
         return self
@@ -324,21 +324,21 @@ def _place(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[str], Any
     keys: list[str] = []
     of: Any = model
     for at, part in enumerate(loc):
-        of, rest = annotations.unwrapped(of), loc[at:]
+        of, rest = param_types.unwrapped(of), loc[at:]
         if isinstance(of, type) and issubclass(of, BaseModel):
             if part not in of.model_fields:
                 return [*keys, *map(str, rest)], None
-            of = annotations.field(of, str(part))
-        elif annotations.alternatives(of):
+            of = param_types.field(of, str(part))
+        elif param_types.alternatives(of):
             # pydantic names the alternative that it tried; what was expected is any of them
-            inside = [one for one in annotations.alternatives(of) if annotations.inner(one) is not None]
+            inside = [one for one in param_types.alternatives(of) if param_types.inner(one) is not None]
             if len(rest) == 1 or not inside:
                 return keys, of
             of = inside[0]
             continue
         elif part == "[key]":
             return keys, str
-        elif (found := annotations.inner(of, part)) is not None:
+        elif (found := param_types.inner(of, part)) is not None:
             of = found
         else:
             return [*keys, *map(str, rest)], None
@@ -356,7 +356,7 @@ def _oneline(model: type[BaseModel], error: ValidationError, where: str) -> User
     place = ": ".join([where, *([".".join(brief(key, str) for key in keys)] if keys else [])])
     if first["type"] == "extra_forbidden":
         known = _fields(model, first["loc"][:-1])
-        return UserError(f"{place}: unknown key; {nearest(first['loc'][-1], known, 'the keys here are')}")
+        return UserError(f"{place}: unknown key; {nearest(str(first['loc'][-1]), known, 'the keys here are')}")
     if first["type"] == "missing":
         return UserError(f"{place}: this key is needed")
     found = f", found {brief(first['input'])}" if not isinstance(first["input"], BaseModel) else ""
@@ -367,7 +367,7 @@ def _oneline(model: type[BaseModel], error: ValidationError, where: str) -> User
             "a name of letters, digits, - and _" if r"\." not in str(first["ctx"]) else "the name of a file, NAME.csv"
         )
         return UserError(f"{place}: expected {wanted}{found}")
-    if of is None or annotations.models(of):
+    if of is None or param_types.models(of):
         wanted = (
             "a mapping (key: value, ...)"
             if "dictionary" in first["msg"]
@@ -376,7 +376,7 @@ def _oneline(model: type[BaseModel], error: ValidationError, where: str) -> User
             else "text"
         )
         return UserError(f"{place}: expected {wanted}{found}")
-    return UserError(f"{place}: expected {annotations.words(of)}{found}")
+    return UserError(f"{place}: expected {param_types.words(of)}{found}")
 
 
 def _fields(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
@@ -384,7 +384,7 @@ def _fields(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
     kind = model
     for part in loc:
         field = kind.model_fields.get(str(part))
-        kind = next(iter(annotations.models(field.annotation)), kind) if field is not None else kind
+        kind = next(iter(param_types.models(field.annotation)), kind) if field is not None else kind
     return list(kind.model_fields)
 
 

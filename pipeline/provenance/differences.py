@@ -85,8 +85,8 @@ def params(old: Any, new: Any) -> Iterator[Reason]:
     """The params in which two trees differ, after both were JSON."""
     for name, before, after in _changes(_plain(old), _plain(new), ""):
         how = NEW if before is ABSENT else GONE if after is ABSENT else ""
-        texts = [None if value is ABSENT else dumped(value) for value in (before, after)]
-        yield Reason("param", name, *texts, change=how)
+        was, now = (None if value is ABSENT else dumped(value) for value in (before, after))
+        yield Reason("param", name, was, now, change=how)
 
 
 def _plain(value: Any) -> Any:
@@ -119,8 +119,8 @@ def _is_row(values: list[Any]) -> bool:
 
 def _elements(old: list[Any], new: list[Any], name: str) -> Iterator[tuple[str, Any, Any]]:
     """Element by element; what was put in or taken out moves nothing else."""
-    texts = [[dumped(value) for value in side] for side in (old, new)]
-    for how, i, j, k, l in difflib.SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+    was, now = ([dumped(value) for value in side] for side in (old, new))
+    for how, i, j, k, l in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
         if how == "equal":
             continue
         for step in range(max(j - i, l - k)):
@@ -158,8 +158,8 @@ def code(old: Mapping[str, str], new: Mapping[str, str], history: History | None
             continue
         how = CHANGED if before and after else NEW if after else GONE
         functions = history.functions(module, before, after) if history else []
-        values = [None if value is None else dumped(value) for value in (before, after)]
-        yield Reason("module", module, *values, change=how, functions=tuple(functions))
+        was, now = (None if value is None else dumped(value) for value in (before, after))
+        yield Reason("module", module, was, now, change=how, functions=tuple(functions))
 
 
 def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: History | None = None) -> list[Reason]:

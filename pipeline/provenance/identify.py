@@ -50,7 +50,7 @@ def by_place(workspace: Workspace, path: Path) -> Origin | None:
     inside = _inside(workspace, path)
     for pattern in _PLACES:
         found = re.fullmatch(pattern, inside) if inside else None
-        if found:
+        if inside and found:
             node = Node(found[1])
             name = (
                 inside.removeprefix(f"{node.name}/")
@@ -166,8 +166,8 @@ def _with_key(workspace: Workspace, key: str) -> dict[str, Any] | None:
     for found in _receipts(workspace):
         if found["key"] == key:
             return found
-    found = receipt.read(Store(workspace.root).receipt(key)) if re.fullmatch(r"[0-9a-f]{64}", key) else None
-    return found if found is not None and found["key"] == key else None
+    stored = receipt.read(Store(workspace.root).receipt(key)) if re.fullmatch(r"[0-9a-f]{64}", key) else None
+    return stored if stored is not None and stored["key"] == key else None
 
 
 def _receipts(workspace: Workspace) -> Iterator[dict[str, Any]]:

@@ -98,10 +98,10 @@ class Live:
         if not listed or not _snakemake(self.workspace.root.resolve()):
             return set()
         found: set[str] = set()
-        for path in listed:
+        for output in listed:
             with contextlib.suppress(UserError):
-                if path.startswith(f"{jobs.FOLDER}/"):
-                    found |= {Node(name).receipt for name in jobs.of_index(self.workspace, path).nodes}
+                if output.startswith(f"{jobs.FOLDER}/"):
+                    found |= {Node(name).receipt for name in jobs.of_index(self.workspace, output).nodes}
         return found
 
 

@@ -11,6 +11,7 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -58,7 +59,7 @@ def open_store(workspace: Workspace) -> Iterator[str]:
 
 
 def against_measurements(
-    workspace: Workspace, chain: Chain, link: Link, omitted_defaults: dict, parts: dict[str, Path]
+    workspace: Workspace, chain: Chain, link: Link, omitted_defaults: dict[str, Any], parts: dict[str, Path] | None
 ) -> tuple[list[Finding], list[str]]:
     """Whether a table or figure follows from its measurements, computed again; findings and remarks.
 
@@ -151,7 +152,7 @@ def _known(workspace: Workspace, folder: str) -> dict[str, dict]:
     """Files below a folder by their names in it, as receipts have them."""
     single = workspace.path(f"receipts/{folder}.json")
     paths = [single] if single.is_file() else sorted(workspace.path(f"receipts/{folder}").rglob("*.json"))
-    known = {}
+    known: dict[str, dict[str, Any]] = {}
     for path in paths:
         found = None if path.name.endswith(".execution.json") else receipt.read(path)
         if found is not None:

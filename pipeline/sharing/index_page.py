@@ -87,12 +87,12 @@ def _grid(report: Mapping[str, Any]) -> str:
     lines = [f"<caption>{escape(report['title'])}: mean ± standard deviation (seeds){shown}.</caption>"]
     corner = "".join(f'<th scope="col" rowspan="{len(found.heads)}">{escape(name)}</th>' for name in found.corner)
     for number, head in enumerate(found.heads):
-        cells = (
+        headings = (
             f'<th scope="{"colgroup" if one.span > 1 else "col"}" colspan="{one.span}">{escape(one.text)}'
             f"{f'<br><small>{escape(one.more)}</small>' if one.more else ''}</th>"
             for one in head
         )
-        lines.append(f"<tr>{corner if not number else ''}{''.join(cells)}</tr>")
+        lines.append(f"<tr>{corner if not number else ''}{''.join(headings)}</tr>")
     for names_, cells in (*found.lines, *found.baselines):
         side = "".join(f'<th scope="row">{escape(name)}</th>' for name in names_)
         lines.append(f"<tr>{side}{''.join(map(_shown, cells))}</tr>")

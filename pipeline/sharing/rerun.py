@@ -231,7 +231,8 @@ class Again:
         links = [link]
         if node.family is PRETRAIN:
             own = (other for other in self.chain.family(PRETRAIN) if other.node.config == node.config)
-            links = [other for other in own if other.node.seed == node.seed and other.node.epoch <= node.epoch]
+            until = node.epoch or 0
+            links = [other for other in own if other.node.seed == node.seed and (other.node.epoch or 0) <= until]
         return 0.5 + sum(float(other.execution.get("seconds") or 0.0) for other in links)
 
     def _new(self) -> Path:

@@ -70,8 +70,8 @@ def _child(work: Callable[[], Any], writer: int, seconds: int) -> None:
         except MemoryError:
             text = json.dumps({"error": "it takes more memory than it may"})
         except BaseException as error:  # whatever a stranger's data led to
-            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            text = json.dumps({"error": " ".join(f"{kind}{error}".split())[:300]})
+            what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            text = json.dumps({"error": " ".join(f"{what}{error}".split())[:300]})
         with os.fdopen(writer, "w", encoding="utf-8") as file:
             file.write(text)
     finally:
