@@ -36,7 +36,7 @@ _REFUSED = {
 }
 
 
-def write(dataset: type, root: Path, writer: Writer, limit_train: int | None, limit_test: int | None) -> None:
+def write(dataset: Any, root: Path, writer: Writer, limit_train: int | None, limit_test: int | None) -> None:
     """Write one of torchvision's CIFAR classes.
 
     Args:

@@ -36,6 +36,8 @@ def read(
     Raises:
         UserError: A class that only one split has, an archive without the development kit.
     """
+    train: Mapping[str, Sequence[Path | Opener]]
+    val: Mapping[str, Sequence[Path | Opener]]
     if files[TRAIN].is_file():
         train = _archived_train(files[TRAIN], only)
     else:

@@ -7,6 +7,7 @@ and variance 1, which are those of no data: features, kernels and scores are tho
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from pipeline.views.normalize import Statistics, normalised
 BATCH = 500
 
 
-def collects(module: nn.Module) -> bool:
+def collects(module: nn.Module) -> TypeGuard[_BatchNorm]:
     """Whether it is a layer whose statistics of evaluation are collected while a network is trained."""
     return isinstance(module, _BatchNorm) and module.running_mean is not None
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 """What ``flock`` says of a lock that somebody holds; anything else says that there is no ``flock`` here."""
@@ -54,7 +55,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = None
+        self._file: TextIO | None = None
         self._mark: Path | None = None
 
     def take(self, *, wait: bool = False) -> None:

@@ -103,7 +103,7 @@ class Archive:
     def digest(self) -> str:
         """sha256 of the file."""
         self.file.seek(0)
-        return hashlib.file_digest(self.file, "sha256").hexdigest()
+        return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]  # reads as it must
 
     def size(self, name: str) -> int:
         """Bytes of a member."""

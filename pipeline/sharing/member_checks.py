@@ -195,7 +195,7 @@ def _runs_code(stripped: bytes) -> bool:
     calls, end = False, -1
     try:
         for code, _, position in pickletools.genops(stripped):
-            calls, end = calls or code.name in _CALLS, position
+            calls, end = calls or code.name in _CALLS, position or 0
     except Exception:  # what a stranger wrote can fail in any way, and is then no pickle
         return False
     return calls and end == len(stripped) - 1

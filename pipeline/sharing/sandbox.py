@@ -51,6 +51,15 @@ def call(work: Callable[[], Any], seconds: int = SECONDS) -> Any:
     return found["value"]
 
 
+def _mapped() -> int:
+    """Return the bytes of address space that the process has already: a library with a GPU's maps more than is used."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a child of few means
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def _child(work: Callable[[], Any], writer: int, seconds: int) -> None:
     """Never returns: what the parent had in hand is not touched again."""
     try:
@@ -58,7 +67,7 @@ def _child(work: Callable[[], Any], writer: int, seconds: int) -> None:
         faulthandler.disable()  # source that nests too deep ends the parser hard: expected, and told by the parent
         for kind, most in (
             (resource.RLIMIT_CPU, seconds),
-            (resource.RLIMIT_AS, MEMORY),
+            (resource.RLIMIT_AS, _mapped() + MEMORY),
             (resource.RLIMIT_FSIZE, WRITTEN),
             (resource.RLIMIT_CORE, 0),
         ):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,8 @@ def _ground(chain: Chain) -> str:
 
 def _sources(contents: Contents, chain: Chain, verdict: Verdict) -> None:
     """Whether the source in the bundle is the code that receipts name."""
-    codes, accepted = {}, {}
+    codes: dict[str, Mapping[str, str]] = {}
+    accepted: dict[str, Any] = {}
     for link in chain:
         key = contents.values.get(link.node.key)
         if key is None or link.node.key in contents.hidden:

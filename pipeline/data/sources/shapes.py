@@ -208,7 +208,9 @@ def own_coordinates(factors: Mapping[str, NDArray], size: int) -> tuple[Array, A
     u, v = _grid(size)
     u, v = u - f["x"], v - f["y"]
     cos, sin = np.cos(np.deg2rad(f["rotation"])), np.sin(np.deg2rad(f["rotation"]))
-    return (u * cos + v * sin) / f["size"], (v * cos - u * sin) / f["size"]
+    across = (u * cos + v * sin) / f["size"]
+    down = (v * cos - u * sin) / f["size"]
+    return np.asarray(across, dtype=np.float64), np.asarray(down, dtype=np.float64)
 
 
 def uniform(stream: tuple[int, str], purpose: str, n: int) -> Array:

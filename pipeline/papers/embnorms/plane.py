@@ -73,7 +73,9 @@ def circulation(power: float, inner: float = 1.0, outer: float = 2.0, points: in
     return total
 
 
-def slope(function: Callable[[Floats], Floats], point: ArrayLike, direction: ArrayLike, h: float = 1e-5) -> float:
+def slope(
+    function: Callable[[Floats], Floats | float], point: ArrayLike, direction: ArrayLike, h: float = 1e-5
+) -> float:
     """Derivative of a function of the plane along a direction, by central differences."""
     z, u = np.asarray(point, dtype=np.float64), np.asarray(direction, dtype=np.float64)
     return float((function(z + h * u) - function(z - h * u)) / (2.0 * h))

@@ -42,7 +42,7 @@ def simulate(
         data, noise = (_covariance(rng, inputs) for _ in range(2))
         noise = 0.3 * noise
 
-        def add(identity: str, value: float) -> None:
+        def add(identity: str, value: float | np.floating) -> None:
             made.add(float(value), identity=identity, quantity="value")
 
         added = anisotropic.additive(data, noise)

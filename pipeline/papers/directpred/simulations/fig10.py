@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -44,7 +45,8 @@ def simulate(
     """
     made = Simulation()
     model = Weights(same, different, alpha_p, beta)
-    wide, narrow = np.linspace(*p_range, nodes), np.linspace(*w_range, nodes)
+    (left, right), (low, high) = p_range, w_range
+    wide, narrow = np.linspace(left, right, nodes), np.linspace(low, high, nodes)
 
     def held(w: np.ndarray, wp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return velocity(w, wp, target, model)[:2]
@@ -76,14 +78,14 @@ def simulate(
     return made
 
 
-def _growth(rhs) -> float:
+def _growth(rhs: Callable[..., Any]) -> float:
     """Largest real part of the eigenvalues of the Jacobian at the origin."""
     step = 1e-6
     columns = [np.subtract(rhs(*(step * unit)), rhs(*(-step * unit))) / (2 * step) for unit in np.eye(2)]
     return float(np.linalg.eigvals(np.array(columns).T).real.max().round(9))
 
 
-def _farthest(rhs, near: float, long: float) -> float:
+def _farthest(rhs: Callable[..., Any], near: float, long: float) -> float:
     """Largest distance that starts on a small circle reach: it stays small if the origin is stable, in any order."""
     angle = np.linspace(0.0, 2 * np.pi, 8, endpoint=False) + 0.3
     path = integrate(near * np.stack([np.cos(angle), np.sin(angle)]), np.linspace(0.0, long, 200), rhs)

@@ -43,8 +43,10 @@ def simulate(
     made = Simulation()
     made.curves.update(parameters=np.array([tau, alpha_p, variance]), box=np.array([*p_range, *s_range]))
     edge_p, edge_s = _edges(p_range, s_range)
-    start_p, start_s = np.meshgrid(np.linspace(*p_range, starts), np.linspace(*s_range, starts + 1)[1:])
-    cloud = [grid.ravel() for grid in np.meshgrid(_inside(p_range), _inside(s_range))]
+    start_p, start_s = np.meshgrid(
+        np.linspace(p_range[0], p_range[1], starts), np.linspace(s_range[0], s_range[1], starts + 1)[1:]
+    )
+    cloud_p, cloud_s = (grid.ravel() for grid in np.meshgrid(_inside(p_range), _inside(s_range)))
     moments = np.concatenate([[0.0], np.geomspace(0.03, until, _MOMENTS - 1)])
     made.curves["moments"] = moments
     for number, eta in enumerate(etas):
@@ -52,7 +54,9 @@ def simulate(
         times = np.concatenate([[0.0], np.geomspace(1e-3, until, 600)])
         orbits = np.stack(integrate(edge_p, edge_s, tau, times, rates, rtol=1e-9)[:2])
         made.curves[f"orbits{number}"] = np.stack([_even(orbit, marks, p_range, s_range) for orbit in orbits.T])
-        made.curves[f"cloud{number}"] = np.stack(integrate(*cloud, tau, moments, rates, rtol=1e-8)[:2], axis=-1)
+        made.curves[f"cloud{number}"] = np.stack(
+            integrate(cloud_p, cloud_s, tau, moments, rates, rtol=1e-8)[:2], axis=-1
+        )
         points = _on_parabola(tau, rates, p_range)
         # floats that say stability: curves hold numbers only
         signs = {STABLE: 1.0, UNSTABLE: -1.0}

@@ -39,7 +39,7 @@ def simulate(
         nodes: Points of each curve.
     """
     made = Simulation()
-    p = np.linspace(*p_range, nodes)
+    p = np.linspace(p_range[0], p_range[1], nodes)
     made.curves["p"] = p
     for name, multiple in decays.items():
         rates = Rates(1.0, multiple * threshold(tau, variance), variance)

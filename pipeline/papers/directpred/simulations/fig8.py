@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.papers.directpred.alignment import balanced_velocity, integrate
@@ -56,7 +58,7 @@ def simulate(
     return made
 
 
-def _velocity(tau: np.ndarray, rates: Rates):
+def _velocity(tau: np.ndarray, rates: Rates) -> Callable[[np.ndarray], tuple[np.ndarray]]:
     def rhs(wp: np.ndarray) -> tuple[np.ndarray]:
         return (balanced_velocity(wp, tau, rates),)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.integrate import cumulative_simpson
 
@@ -52,7 +54,7 @@ def simulate(
         wp = scale * rng.standard_normal((outputs, outputs))
         time = np.linspace(0.0, until, 161)
 
-        def add(identity: str, value: float) -> None:
+        def add(identity: str, value: float | np.floating) -> None:
             made.add(float(value), identity=identity, quantity="value")
 
         early = time[time <= 10.0]
@@ -114,7 +116,7 @@ def _apart(found: Array, wanted: Array) -> float:
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def _slopes(function, at: Array, step: float = 1e-5) -> Array:
+def _slopes(function: Callable[[Array], float], at: Array, step: float = 1e-5) -> Array:
     """Gradient of a function of a matrix, by central differences: exact to rounding for a quadratic one."""
     found = np.empty(at.shape)
     for place in np.ndindex(at.shape):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +84,7 @@ def simulate(
         descent = -numeric.gradient(lambda z: losses.value("euclidean", "plain", z, zh2, np.diag(lam)), zh1)
         add(found, "Eq. 8, gradient", numeric.error(modes.euclidean(lam[:, None], zh1, zh2), descent))
         first, second = (
-            numeric.gradient(lambda z, form=form: form(z, zh2, np.diag(lam), fixed=(zh1, zh2)), zh1)
+            numeric.gradient(partial(_form, form, zh1, zh2, np.diag(lam)), zh1)
             for form in (partial(losses.iso_value, "euclidean"), losses.iso_second_value)
         )
         add(found, "IsoLoss, second form", numeric.error(second, first))
@@ -103,6 +105,11 @@ def simulate(
 
     made.replicate(one, seed, replications)
     return made
+
+
+def _form(form: Callable[..., Any], zh1: np.ndarray, zh2: np.ndarray, predictor: np.ndarray, z: np.ndarray) -> Any:
+    """A form of IsoLoss at ``z``, with what its stop-gradients hold fixed at the embeddings themselves."""
+    return form(z, zh2, predictor, fixed=(zh1, zh2))
 
 
 def _network(weights: np.ndarray, rate: float, time: np.ndarray, exact: np.ndarray) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.papers.isoloss import spectra, toy
@@ -69,7 +71,7 @@ def simulate(
         made = Simulation()
         rng = np.random.default_rng(seed)
         weights = scale * rng.standard_normal((modes, inputs))
-        common = {"sigma": sigma, "relu": relu}
+        common: dict[str, Any] = {"sigma": sigma, "relu": relu}
         short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
         long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
         tracks = dict(
@@ -97,7 +99,7 @@ def simulate(
             every = max(few // 200, 1) * stretch if variant == "nopred" else 10
             step = every * np.arange(len(track.weights))
             s = track.eigenvalues
-            theory = np.sort(spectra.flow(s[0], metric, variant, lr * step, sigma=sigma), axis=1)
+            theory = np.sort(spectra.flow(s[0], metric, variant, np.float64(lr) * step, sigma=sigma), axis=1)
             wanted = spectra.limit(s[0], metric, variant if variant in ("plain", "iso", "nopred") else "plain")
             recruited = [
                 step[-1] if (mode < 0.5 * wanted).all() else step[np.argmax(mode >= 0.5 * wanted)] for mode in s.T
@@ -147,7 +149,7 @@ def _paths(
     settings = [toy.Setting(metric, variant, lr) for metric, variant, _ in _SETTINGS.values()]
     tracks = toy.train(weights, settings, steps=steps, every=10, samples=samples, rng=rng, **common)
     s0, left = np.linalg.eigh(weights @ weights.T)
-    time = lr * 10 * np.arange(steps // 10 + 1)
+    time = np.float64(lr) * 10 * np.arange(steps // 10 + 1)
     found = {}
     for name, setting, track in zip(_SETTINGS, settings, tracks, strict=True):
         # the published update has no mean flow for two neurons: rare embeddings near zero give it steps without bound

@@ -116,5 +116,5 @@ def _from_small(alpha: float, modes: int, outputs: int, samples: int, seed: int)
     return float(far), float(np.abs(measured - predicted).max())
 
 
-def _apart(found: Array, wanted: Array) -> float:
+def _apart(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
