@@ -66,7 +66,7 @@ def test_it_loops_for_ever_and_pauses_on_the_last_frame(tmp_path):
     path = tmp_path / "a.gif"
     animation.write(path, decay(), CARRIED)
     with Image.open(path) as image:
-        assert (image.n_frames, image.size, image.info["loop"]) == (12, (330, 200), 0)
+        assert (image.n_frames, image.size, image.info["loop"]) == (12, (660, 400), 0)
         durations = []
         for number in range(image.n_frames):
             image.seek(number)
@@ -83,7 +83,7 @@ def test_only_what_moves_changes_and_white_is_white(tmp_path):
     places = [np.argwhere((frame == blue).all(-1)).mean(0) for frame in found]
     assert (np.diff(places, axis=0) > 0).all(), "the point goes right and down, and leaves nothing behind"
     differ = (found[0] != found[-1]).any(-1)
-    assert 0 < differ.sum() < 200
+    assert 0 < differ.sum() < 800, "at 200 dots per inch"
 
 
 @pytest.mark.parametrize("count", [0, 1, animation.MAX_FRAMES + 1])
@@ -113,7 +113,7 @@ def test_animations_of_the_papers_are_small_and_go_somewhere(tmp_path, name):
         animation.write(tmp_path / "a.gif", moving, CARRIED)
     found = frames(tmp_path / "a.gif")
     assert len(found) == moving.count == 40, "no two frames in a row are equal"
-    assert found[0].shape[1] == 700
+    assert found[0].shape[1] == 660
     assert (tmp_path / "a.gif").stat().st_size < 1.5e6
     assert (found[0] != found[-1]).any(-1).sum() > 1000
 

@@ -158,7 +158,7 @@ def test_pdf_carries_its_identity_and_no_date(second: Path) -> None:
     assert b"results/quick/directpred/fig2" in data and b"pipeline:key=" in data
     assert b"/FontFile2" in data and b"/Type3" not in data, "fonts are embedded as outlines"
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+) ?\]", data)
-    assert box and [float(side) / 72 for side in box.groups()] == pytest.approx([7.0, 3.6])
+    assert box and [float(side) / 72 for side in box.groups()] == pytest.approx([3.3, 4.9])
 
 
 @pytest.mark.parametrize("make", [fig2, fig6])
@@ -209,14 +209,14 @@ def test_fig2_csv_is_what_is_drawn(tmp_path: Path, second: Path) -> None:
     panels = drawing.figure.axes[:8]
     for number, wp in enumerate(("regular", "symmetric")):
         own = [row for row in written if row["wp"] == wp]
-        for axes, quantity in zip(panels[4 * number :], ("f_eigenvalue", "wp_eigenvalue", "alignment"), strict=False):
+        for axes, quantity in zip(panels[number::2], ("f_eigenvalue", "wp_eigenvalue", "alignment"), strict=False):
             (bundle,) = (part for part in axes.collections if isinstance(part, LineCollection))
             seen = sorted(tuple(point) for segment in bundle.get_segments() for point in segment)
             told = [row for row in own if row["quantity"] == quantity]
             expected = sorted((float(row["trained_epochs"]), float(row["value"])) for row in told)
             assert sum(seen, ()) == pytest.approx(sum(expected, ()), rel=1e-5)
             assert len(bundle.get_segments()) == len({row["mode"] for row in told})
-        for line, quantity in zip(panels[4 * number + 3].lines, ("asymmetry", "smallest_eigenvalue"), strict=False):
+        for line, quantity in zip(panels[6 + number].lines, ("asymmetry", "smallest_eigenvalue"), strict=False):
             told = [row for row in own if row["quantity"] == quantity]
             assert list(line.get_xdata()) == [float(row["trained_epochs"]) for row in told] == [0.0, 4.0, 8.0]
             assert list(line.get_ydata()) == pytest.approx([float(row["value"]) for row in told], rel=1e-5)
@@ -331,7 +331,7 @@ def test_text_is_large_enough_and_inside(tmp_path: Path, make: Any) -> None:
     ticks = [tick for axis in axes for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())]
     labels = {label for tick in ticks for label in (tick.label1, tick.label2)}
     for text in texts(drawing):
-        assert text.get_fontsize() >= 7
+        assert text.get_fontsize() >= style.SMALL
         if text not in labels:  # ticks beyond the limits keep a label that is not drawn
             extent = text.get_window_extent()
             assert extent.x0 >= -1 and extent.y0 >= -1, text.get_text()

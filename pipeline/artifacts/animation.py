@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 
-DPI = 100
+DPI = 200
 MAX_FRAMES = 48
 """Frames: more make a large file, and no motion plainer."""
 

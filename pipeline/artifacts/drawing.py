@@ -34,7 +34,7 @@ class Drawing:
     animation: Animation | None = None
 
 
-_CHARACTERS = 20.5
+_CHARACTERS = 23.0
 """Of the smallest size that fit into an inch."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
@@ -24,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.6,
+    width: Inches = 3.3,
+    height: Inches = 1.75,
 ) -> Drawing:
     """One panel per system: directions, nullclines, equilibria, and a run from small positive weights.
 
@@ -73,7 +74,9 @@ def draw(
         axes.set_xlim(axis[0], axis[-1])
         axes.set_ylim(axis[0], axis[-1])
     handles, labels = _equilibria.keys("stable", "unstable", "half-stable")
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, borderpad=0.1, handletextpad=0.4)
+    handles += [Line2D([], [], color=colour) for colour in (_RED, _BLUE, _GREEN, style.COLOURS[6])]
+    labels += [r"$w_p w = w_a\lambda_d/\lambda_s$", r"$\dot w = 0$", r"$\dot w_a = 0$", "a run"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, borderpad=0.1, handletextpad=0.4)
     text = (
         f"Directions of the flow (Eqs. 104 to 106) at lambda_s = {same:g}, lambda_d = {different:g}. Left: all points "
         "of the hyperbola are stable, the origin is a saddle. Middle: w = wp; the origin is unstable to second order: "
@@ -95,7 +98,7 @@ def _points(system: str, goal: float) -> list[tuple[float, float, str]]:
 def _nullclines(
     axes: Axes, system: str, axis: Any, same: float, different: float, target: float
 ) -> list[tuple[str, Any, Any]]:
-    """Draw and name the lines on which one of the two weights stands still."""
+    """Draw the lines on which one of the two weights stands still."""
     fine = np.linspace(axis[0], axis[-1], 121)
     top = float(axis[-1])
     if system == "held target":
@@ -105,22 +108,8 @@ def _nullclines(
             y = different * target / same / x
             axes.plot(x, y, color=_RED, linewidth=2.0, zorder=3)
             found.append((f"equilibria, {side}", x, y))
-        axes.annotate(
-            r"$w_p w = w_a\lambda_d/\lambda_s$", (0.92, -0.8), color=_RED, fontsize=style.SMALL, ha="center", zorder=7,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
-        )  # fmt: skip
         return found
     still = same * fine**2 / different if system == "tied weights" else same * fine / different
     axes.plot(fine, fine, color=_GREEN, zorder=3)
     axes.plot(fine, still, color=_BLUE, zorder=3)
-    look: dict[str, Any] = {
-        "textcoords": "offset points", "fontsize": style.SMALL, "zorder": 7,
-        "bbox": {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
-    }  # fmt: skip
-    place = int(np.argmax(still * (fine > 0) > 0.8 * top))
-    at = (fine[place], still[place])
-    axes.annotate(r"$\dot w = 0$", at, xytext=(-3, 3), color=_BLUE, ha="right", **look)
-    axes.annotate(
-        r"$\dot w_a = 0$", (0.8 * top, 0.8 * top), xytext=(4, -6), color=_GREEN, va="top", ha="center", **look
-    )
     return [("wa stands still", fine, fine), ("w stands still", fine, still)]

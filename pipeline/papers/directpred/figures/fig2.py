@@ -19,14 +19,14 @@ from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.ranges import Inches, Interval, Width
 
 _PANELS = (
-    ("f_eigenvalue", "eigenvalues of $F$", "$s_j$"),
-    ("wp_eigenvalue", "eigenvalues of $W_p$", "$p_j$"),
-    ("alignment", "alignment of $W_p$ with $F$", r"$\cos(u_j, W_p u_j)$"),
-    ("asymmetry", "symmetry of $W_p$", ""),
+    ("f_eigenvalue", "$s_j$, eigenvalues of $F$"),
+    ("wp_eigenvalue", "$p_j$, of $W_p$"),
+    ("alignment", r"$\cos(u_j, W_p u_j)$"),
+    ("asymmetry", "symmetry of $W_p$"),
 )
 
 _CAPTION = (
-    "From left to right: eigenvalues s_j of F = E[f f^T], f the input of the predictor; eigenvalues p_j of "
+    "From above: eigenvalues s_j of F = E[f f^T], f the input of the predictor; eigenvalues p_j of "
     "the symmetric part of Wp; cosine between Wp u_j and u_j, the {leading} leading eigenvectors of F, "
     "which is 1 for an eigenvector of positive eigenvalue; asymmetry |Wp - Wp^T| / |Wp + Wp^T| (Frobenius) "
     "and smallest eigenvalue of the symmetric part. Colour: rank j in descending order. One seed."
@@ -37,13 +37,13 @@ def draw(
     rows: Sequence[Row],
     params: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 3.6,
+    width: Inches = 3.3,
+    height: Inches = 4.9,
     regime: str = "wp",
     leading: Width = 10,
     decades: Annotated[float, Interval(gt=0, le=40)] = 9.0,
 ) -> Drawing:
-    """One line of panels per regime, everything against the epoch.
+    """One column of panels per regime, everything against the epoch.
 
     Eigenvalues are in descending order and coloured by their rank j; those of Wp are of its symmetric part,
     real for a regular Wp too. The alignment is signed. One seed is drawn, the first.
@@ -53,7 +53,7 @@ def draw(
         params: The artifact's params.
         width: Inches.
         height: Inches.
-        regime: Axis with a line of panels per value.
+        regime: Axis with a column of panels per value.
         leading: Eigenvectors whose alignment is drawn.
         decades: How far below its largest value the axis of the eigenvalues of F reaches.
     """
@@ -69,23 +69,18 @@ def draw(
     colour = ScalarMappable(LogNorm(1, max(modes, 2)), style.RANKS)
 
     figure = Figure(figsize=(width, height))
-    grid = figure.subplots(len(regimes), len(_PANELS), sharex=True, squeeze=False)
+    grid = figure.subplots(len(_PANELS), len(regimes), sharex=True, squeeze=False).T
     for line, value in enumerate(regimes):
-        for axes, (quantity, title, label) in zip(grid[line], _PANELS, strict=True):
+        for axes, (quantity, label) in zip(grid[line], _PANELS, strict=True):
             own = [record for record in records if record[regime] == value]
             if quantity == "asymmetry":
                 _symmetry(axes, own)
             else:
                 _modes(axes, [record for record in own if record["quantity"] == quantity], colour)
-            axes.set_ylabel(label)
             if line == 0:
-                axes.set_title(title)
-            if line == len(regimes) - 1:
-                axes.set_xlabel("epoch")
-        grid[line][0].annotate(
-            f"{value} $W_p$", (0, 0.5), xytext=(-38, 0), xycoords="axes fraction", textcoords="offset points",
-            rotation=90, ha="center", va="center", fontweight="bold",
-        )  # fmt: skip
+                axes.set_ylabel(label)
+        grid[line][0].set_title(f"{value} $W_p$", fontweight="bold")
+        grid[line][-1].set_xlabel("epoch")
     _limits(grid, records, decades)
     _keys(figure, grid, colour, modes)
     drawing.remark(figure, params, rows)

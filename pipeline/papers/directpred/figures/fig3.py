@@ -37,8 +37,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.45,
+    width: Inches = 3.3,
+    height: Inches = 2.1,
 ) -> Drawing:
     """One panel per weight decay.
 
@@ -85,17 +85,14 @@ def _portrait(
             records.append({**at, "quantity": "p", "value": float(x)})
             records.append({**at, "quantity": "s", "value": float(y)})
         if len(points) == 3:
-            axes.annotate(
-                f"stable: 0\nunstable: {points[1][0]:.3f}", points[1][:2], xytext=(-22, 52), fontsize=style.SMALL,
-                textcoords="offset points", arrowprops={"arrowstyle": "-", "linewidth": 0.6, "shrinkB": 4},
-                bbox=_BOX, zorder=7,
-            )  # fmt: skip
+            _near_zero(axes, points[:2])
         kind = "no" if float(eta) == 0 else "weak" if len(points) > 1 else "strong"
-        axes.set_title(rf"{kind} weight decay, $\eta = {float(eta):g}$")
-        axes.set_xlabel("$p_j$, eigenvalue of $W_p$")
+        axes.set_title(f"{kind} decay\n$\\eta = {float(eta):g}$")
+        axes.set_xlabel("$p_j$ of $W_p$")
         axes.set_xlim(p[0], p[-1])
+        axes.set_xticks([-1, 0, 1])
         axes.set_ylim(s[0], s[-1])
-    grid[0].set_ylabel("$s_j$, eigenvalue of $F$")
+    grid[0].set_ylabel("$s_j$ of $F$")
     handles, labels = _equilibria.keys("stable", "unstable", "half-stable")
     handles += [Line2D([], [], linestyle="--", color=style.MUTED, linewidth=0.9)]
     labels += [r"$s_j = p_j^2 / \alpha_p$"]
@@ -149,6 +146,23 @@ def _orbit(axes: Axes, orbit: Any) -> None:
         "", orbit[middle + 1], orbit[middle], zorder=3,
         arrowprops={"arrowstyle": "-|>", "color": style.COLOURS[0], "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
+
+
+def _near_zero(axes: Axes, points: Any) -> None:
+    """The two equilibria that lie too close together for the panel, magnified in a corner of it."""
+    inset = axes.inset_axes((0.14, 0.6, 0.66, 0.24), zorder=9)
+    inset.set_facecolor("white")
+    for x, y, sign in points:
+        _equilibria.mark(inset, x, y, _equilibria.name(sign))
+    far = float(points[1][0])
+    inset.set_xlim(-far, 2 * far)
+    inset.set_ylim(-1, 2)
+    inset.set_xticks([0, far], ["0", f"{far:.3f}"])
+    inset.set_yticks([])
+    inset.spines[:].set(visible=True, color=style.MUTED, linewidth=0.5)
+    for label in inset.get_xticklabels():
+        label.set_bbox(_BOX)
+    inset.text(0.5, 0.78, "near 0", transform=inset.transAxes, ha="center", va="center", fontsize=style.SMALL)
 
 
 def _lines(axes: Axes, p: Any, s: Any, goal: float) -> None:

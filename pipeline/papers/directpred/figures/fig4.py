@@ -27,8 +27,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.2,
+    width: Inches = 3.3,
+    height: Inches = 3.7,
 ) -> Drawing:
     """One panel per weight decay; an arrow between equilibria says where p goes.
 
@@ -41,7 +41,7 @@ def draw(
     """
     figure = Figure(figsize=(width, height))
     decays = axis_values(rows, "decay")
-    grid = figure.subplots(1, len(decays), sharex=True, sharey=True, squeeze=False)[0]
+    grid = figure.subplots(len(decays), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     records: list[dict[str, Any]] = []
     p = curves["p"]
     for axes, decay in zip(grid, decays, strict=True):
@@ -64,14 +64,15 @@ def draw(
             records.append({"decay": decay, "p": float(x), "quantity": "dp/dt", "value": float(y)})
             records.append({"decay": decay, "p": float(x), "quantity": "dp/dt of the caption", "value": float(z)})
         axes.set_title(_TITLES.get(str(decay), str(decay)))
-        axes.set_xlabel("$p_j$")
         axes.set_xlim(p[0], p[-1])
     grid[0].set_ylim(-0.16, 0.16)
-    grid[0].set_ylabel("$dp_j/dt$")
+    for axes in grid:
+        axes.set_ylabel("$dp_j/dt$")
+    grid[-1].set_xlabel("$p_j$")
     handles, labels = _equilibria.keys("stable", "unstable", "half-stable")
     handles += [Line2D([], [], color=style.COLOURS[0]), Line2D([], [], linestyle=":", color=style.COLOURS[3])]
     labels += ["Eq. 16", "the caption's formula"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, borderpad=0.1, handletextpad=0.5)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, borderpad=0.1, handletextpad=0.5)
     text = (
         "Speed of an eigenvalue p of Wp on the parabola s = p^2 / alpha_p (Eq. 16), whatever alpha_p. Filled: stable "
         "equilibria; open: unstable; half filled: attracts p < 0, repels p > 0. Dotted: what the paper's caption "

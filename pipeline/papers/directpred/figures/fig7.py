@@ -19,8 +19,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.1,
+    width: Inches = 3.3,
+    height: Inches = 1.75,
 ) -> Drawing:
     """One panel per weight decay, one line per momentum.
 
@@ -53,7 +53,8 @@ def draw(
         axes.set_ylim(min(low - 0.002, 0.97), 1.001)
         axes.set_title(rf"$\eta = {eta:g}$")
         axes.set_xlabel("step")
-    grid[0].legend(loc="lower left", borderpad=0.2, labelspacing=0.3)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, borderpad=0.1, labelspacing=0.2)
     grid[0].set_ylabel(r"$\cos(W, W_a)$")
     replications = int(np.shape(cosine)[-1])
     text = (

@@ -20,8 +20,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 3.5,
+    width: Inches = 3.3,
+    height: Inches = 2.7,
 ) -> Drawing:
     """A column of panels per weight decay, one line per tau.
 

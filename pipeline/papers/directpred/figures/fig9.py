@@ -18,8 +18,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 3.6,
+    width: Inches = 3.3,
+    height: Inches = 3.0,
     lowest: Positive = 0.01,
 ) -> Drawing:
     """Panels by weight decay and tau, a line per random start.
@@ -49,7 +49,7 @@ def draw(
                 drawn = [(t, y) for t, y in zip(time, line, strict=True) if y >= lowest / 3]
                 records += [{**at, "time": float(t), "quantity": "share", "value": float(y)} for t, y in drawn]
             axes.text(
-                0.04, 0.08, "grows first" if grows else "decays", transform=axes.transAxes, color=colour,
+                0.04, 0.08, "grows" if grows else "decays", transform=axes.transAxes, color=colour,
                 fontsize=style.SMALL,
             )  # fmt: skip
             axes.set_xscale("log")
@@ -61,7 +61,7 @@ def draw(
             if j == len(taus) - 1:
                 axes.set_xlabel("time $t$")
         grid[j][0].set_ylabel(rf"$\tau = {tau:g}$")
-    figure.supylabel(r"$|[F, W_p]|_F$ relative to its start", fontsize=7.5)
+    figure.supylabel(r"$|[F, W_p]|_F$ relative to its start", fontsize="medium")
     text = (
         "Commutator of F and Wp relative to its start, under the symmetrised flow (Eq. 7) from small random matrices; "
         "a line per start. Orange: on average it exceeds its start by more than 5 % before it decays."

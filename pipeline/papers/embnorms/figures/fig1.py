@@ -18,10 +18,10 @@ _REACH = 2.6
 """Of the first two panels, to every side."""
 
 _CAPTION = (
-    "Left, schematic: embeddings lie off the sphere (colour: norm), the loss sees their projections on it. "
-    "Middle: arrows are minus the gradient of -cos to the direction north, shortened alike; orange: at one angle "
+    "a, schematic: embeddings lie off the sphere (colour: norm), the loss sees their projections on it. "
+    "b: arrows are minus the gradient of -cos to the direction north, shortened alike; orange: at one angle "
     "on circles of norm 0.5, 1 and 2, where the arrow halves as the norm doubles; blue: a gradient descent, which"
-    " only goes outward. Right: the gradient is tangent, so a step is the side of a right triangle whose "
+    " only goes outward. c: the gradient is tangent, so a step is the side of a right triangle whose "
     "hypotenuse is the new, larger norm."
 )
 
@@ -31,8 +31,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.55,
+    width: Inches = 3.3,
+    height: Inches = 3.5,
     shortened: Positive = 0.32,
 ) -> Drawing:
     """Three panels of the plane.
@@ -46,19 +46,19 @@ def draw(
         shortened: Length of an arrow of the field in the figure over its own.
     """
     figure = Figure(figsize=(width, height))
-    panels = figure.subplots(1, 3)
+    mosaic = figure.subplot_mosaic([["a", "b"], ["c", "c"]])
+    panels = [mosaic[letter] for letter in "abc"]
     _projections(panels[0], curves["embeddings"])
     _field(panels[1], curves, shortened)
     _triangle(panels[2], curves["tangent"])
     for axes in panels[:2]:
         axes.set_xlim(-_REACH, _REACH)
         axes.set_ylim(-_REACH, _REACH)
-    for axes, title in zip(
-        panels, ("outputs and projections", "gradient field and a descent", "one step"), strict=True
-    ):
+    titles = ("a  outputs and projections", "b  gradient field, a descent", "c  one step")
+    for axes, title in zip(panels, titles, strict=True):
         axes.set_aspect("equal")
         axes.axis("off")
-        axes.set_title(title)
+        axes.set_title(title, loc="left")
     return Drawing(figure, ["panel", "index"], _records(curves), _CAPTION)
 
 
@@ -110,7 +110,7 @@ def _field(axes: Axes, curves: Mapping[str, Any], shortened: float) -> None:
         arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.0, "shrinkA": 0},
         zorder=2,
     )
-    axes.text(0.08, top, r"$\hat z_j$", va="top", ha="left")
+    axes.text(0.2, top, r"$\hat z_j$", va="top", ha="left")
 
 
 def _triangle(axes: Axes, tangent: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from pipeline.artifacts import style
@@ -15,9 +16,9 @@ from pipeline.ranges import Count, Inches
 
 _CAPTION = (
     "Norm of an embedding against the cosine distance to its 10th nearest neighbour, large where the space is "
-    "sparse; one draw, one dot per embedding. Small norms in dense places, the lower left corner, are missing. "
-    "The untrained network (ours) is the control: much of the relation is there before training. Numbers: rank "
-    "correlations, mean of the draws."
+    "sparse; one draw, one dot per embedding (colour: class). Small norms in dense places, the lower left corner, are "
+    "missing. The untrained network (ours) is the control: much of the relation is there before training. Numbers: "
+    "rank correlations, mean of the draws."
 )
 
 
@@ -26,8 +27,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.6,
+    width: Inches = 3.3,
+    height: Inches = 2.3,
     every: Count = 2,
 ) -> Drawing:
     """Two scatters: before and after training.
@@ -53,10 +54,10 @@ def draw(
             )  # fmt: skip
         axes.set_xscale("log")
         axes.set_ylim(0, None)
-        axes.set_xlabel("cosine distance to the 10th neighbour")
-        axes.set_title(f"{network} network" + (", control" if network == "untrained" else ""))
+        axes.set_xlabel("distance to 10th neighbour")
+        axes.set_title(f"{network}" + (": control" if network == "untrained" else ""))
         axes.text(
-            0.98, 0.98, f"rank correlation ${_correlation(rows, network):.2f}$",
+            0.98, 0.98, f"rank corr. ${_correlation(rows, network):.2f}$",
             transform=axes.transAxes, ha="right", va="top", color=style.MUTED, fontsize=style.SMALL,
         )  # fmt: skip
         axes.xaxis.set_major_locator(LogLocator())
@@ -68,6 +69,14 @@ def draw(
                 for name, value in zip(("distance", "norm"), pair, strict=True)
             ]
     panels[0].set_ylabel("norm $|z|$")
+    classes = sorted(set(curves["labels"].tolist()))
+    handles = [
+        Line2D([], [], linestyle="", marker=".", color=style.COLOURS[label % len(style.COLOURS)]) for label in classes
+    ]
+    figure.legend(
+        handles, [str(label + 1) for label in classes], title="class", loc="outside lower center",
+        ncols=len(classes), handletextpad=0.1, columnspacing=0.8,
+    )  # fmt: skip
     return Drawing(figure, ["network", "class", "index"], records, _CAPTION)
 
 

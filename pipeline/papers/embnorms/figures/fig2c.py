@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from pipeline.artifacts import drawing, style
+from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
 from pipeline.ranges import Inches
@@ -26,8 +27,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 4.4,
+    width: Inches = 3.3,
+    height: Inches = 3.6,
 ) -> Drawing:
     """One line per class.
 
@@ -42,6 +43,8 @@ def draw(
     figure = Figure(figsize=(width, height))
     grid = figure.subplots(len(variances), 2, sharex=True, squeeze=False)
     records: list[dict[str, Any]] = []
+    letters = iter("abcdefgh")
+    handles: list[tuple[str, str]] = []
     for line, variance in zip(grid, variances, strict=True):
         means = curves[f"means {variance:g}"]
         logs = np.log(means / means[0])
@@ -63,16 +66,15 @@ def draw(
                     for epoch in epochs
                     for name, mark in marks.items()
                 ]
-            axes.set_title(
-                ("mean norm" if quantity == "norm" else "mean norm / before training") + f", variance {variance:g}"
-            )
+            axes.set_title(f"{next(letters)}  variance {variance:g}", loc="left")
+            axes.set_ylabel("mean norm" if quantity == "norm" else "mean norm / before training")
             axes.margins(x=0.0)
-            drawing.label_ends(axes, ends)
+            handles += [(colour, text) for *_, text, colour in ends] if not handles else []
             if axes in grid[-1]:
                 axes.set_xlabel("epoch")
-    grid[0][1].annotate(
-        "probability\nof a class", (1.0, 1.0), xytext=(4, 0), textcoords="offset points", xycoords="axes fraction",
-        color=style.MUTED, fontsize=style.SMALL, va="center", annotation_clip=False,
+    figure.legend(
+        [Line2D([], [], color=colour) for colour, _ in handles], [text for _, text in handles],
+        title="probability of a class", loc="outside lower center", ncols=len(handles),
     )  # fmt: skip
     draws = curves[f"means {variances[0]:g}"].shape[1]
     columns = ["variance", "class", "probability", "epoch"]

@@ -18,7 +18,7 @@ from pipeline.ranges import Inches, Positive, Real, Some
 _CAPTION = (
     "Arrows: the step direction under GradScale with power p for embeddings that are drawn north; their lengths "
     "are those of the field, on one scale in both panels, and are also the colour. p = 0: sin(phi) / r. p = 1: "
-    "sin(phi) on every circle. Right (ours): the angle by which one step turns an embedding, which is what "
+    "sin(phi) on every circle. c (ours): the angle by which one step turns an embedding, which is what "
     "training sees: it falls as r^(p - 2), so that p = 1 removes one of the two powers of the norm and p = 2 "
     "both."
 )
@@ -29,10 +29,10 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.75,
+    width: Inches = 3.3,
+    height: Inches = 3.6,
     shown: Some[Real] = [0.0, 1.0],  # noqa: B006 - params are literals
-    shortened: Positive = 0.26,
+    shortened: Positive = 0.4,
 ) -> Drawing:
     """One field per power, and how far a step turns.
 
@@ -46,14 +46,17 @@ def draw(
         shortened: Length of an arrow in the figure over its own.
     """
     figure = Figure(figsize=(width, height))
-    panels = figure.subplots(1, len(shown) + 1, width_ratios=[1.0] * len(shown) + [0.85])
+    fields = [f"field {power:g}" for power in shown]
+    mosaic = figure.subplot_mosaic([fields, ["turn"] * len(shown)], height_ratios=[1.0, 0.75])
+    panels = [mosaic[name] for name in (*fields, "turn")]
     points = curves["points"].reshape(-1, 2)
     top = max(float(np.linalg.norm(curves[f"field {power:g}"], axis=-1).max()) for power in shown)
     records: list[dict[str, Any]] = []
     for axes, power in zip(panels, shown, strict=False):
         arrows = curves[f"field {power:g}"].reshape(-1, 2)
         drawn = _field(axes, points, arrows, curves["radii"], top, shortened)
-        axes.set_title(f"$p={power:g}$" + (": the gradient" if power == 0 else ": GradScale"))
+        letter = "abcdefgh"[list(shown).index(power)]
+        axes.set_title(f"{letter}  $p={power:g}$" + (": the gradient" if power == 0 else ": GradScale"), loc="left")
         for index, (place, arrow) in enumerate(zip(points, arrows, strict=True)):
             at = {"panel": "field", "power": power, "index": index}
             numbers = {"x": place[0], "y": place[1], "arrow x": arrow[0], "arrow y": arrow[1]}
@@ -71,12 +74,16 @@ def _field(axes: Axes, points: Any, arrows: Any, radii: Any, top: float, shorten
     for radius in radii:
         axes.plot(radius * np.cos(angles), radius * np.sin(angles), color="0.85", linewidth=0.5, zorder=0)
     reach = 1.22 * float(max(radii))
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, 1.2 * reach)
     axes.annotate(
-        "", (0, reach), (0, 0), arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.0, "shrinkA": 0}
-    )
+        "", (0, reach), (0, 0), zorder=4,
+        arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0},
+    )  # fmt: skip
+    axes.text(0, 1.02 * reach, "target", ha="center", va="bottom", fontsize=style.SMALL)
     drawn = axes.quiver(
         *points.T, *arrows.T, np.linalg.norm(arrows, axis=1), cmap=style.RANKS, clim=(0.0, top),
-        angles="xy", scale_units="xy", scale=1 / shortened, width=0.0065, headwidth=3.6, zorder=2,
+        angles="xy", scale_units="xy", scale=1 / shortened, width=0.009, headwidth=3.6, zorder=2,
     )  # fmt: skip
     axes.set_aspect("equal")
     axes.axis("off")
@@ -102,7 +109,8 @@ def _turns(axes: Axes, curves: Mapping[str, Any], powers: Sequence[float]) -> li
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xlabel("norm $r$")
-    axes.set_title("turn per step (degrees)")
+    axes.set_title("c  turn per step", loc="left")
+    axes.set_ylabel("degrees")
     # labels stand to the right of the lines, whatever the limits of the axis
     places = drawing.apart([end[1] for end in ends], 0.5)
     for (x, _, power, colour), place in zip(ends, places, strict=True):

@@ -14,9 +14,9 @@ from pipeline.artifacts.rows import Row
 from pipeline.ranges import Inches
 
 _CAPTION = (
-    "Cosine of the angle between a point of the plane and the direction north, as a surface and from above. It is"
-    " constant along every ray from the origin, so that on larger circles (norms 0.5, 1, 2) the same range of "
-    "values is stretched over a longer way. Right (ours): the slope along these circles."
+    "Cosine of the angle between a point of the plane and the direction north, as a surface (a) and from above (b). "
+    "It is constant along every ray from the origin, so that on larger circles (norms 0.5, 1, 2) the same range of "
+    "values is stretched over a longer way. c (ours): the slope along these circles."
 )
 
 
@@ -25,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.6,
+    width: Inches = 3.3,
+    height: Inches = 3.9,
 ) -> Drawing:
     """Surface, top view, and slopes along the circles.
 
@@ -38,9 +38,9 @@ def draw(
         height: Inches.
     """
     figure = Figure(figsize=(width, height))
-    grid = figure.add_gridspec(1, 3, width_ratios=[1.1, 1.0, 0.85])
-    solid = figure.add_subplot(grid[0], projection="3d", computed_zorder=False)
-    above, slopes = figure.add_subplot(grid[1]), figure.add_subplot(grid[2])
+    grid = figure.add_gridspec(2, 2, height_ratios=[1.0, 0.75])
+    solid = figure.add_subplot(grid[0, 0], projection="3d", computed_zorder=False)
+    above, slopes = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, :])
     x, y, z = curves["surface"][..., 0], curves["surface"][..., 1], curves["similarity"]
     radii, angles = curves["radii"], curves["angles"]
     colours = style.COLOURS
@@ -56,21 +56,32 @@ def draw(
         )
         ring.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
         slopes.plot(np.degrees(angles), curves["slopes"][number], color=colours[number + 1])
+    rim = float(np.hypot(x, y).min())  # the hole that the surface has at the origin, in the colours around it
+    solid.scatter(
+        rim * np.sin(angles), rim * np.cos(angles), np.cos(angles), c=np.cos(angles), cmap=style.RANKS, vmin=-1, vmax=1,
+        s=2, linewidths=0, depthshade=False, zorder=4,
+    )  # fmt: skip
     solid.view_init(elev=32, azim=-150)
     solid.set_box_aspect((1, 1, 0.55), zoom=1.25)
     solid.set_zticks([-1, 0, 1])
     solid.set_xticks([-2, 0, 2])
     solid.set_yticks([-2, 0, 2])
     solid.tick_params(pad=-3)
-    solid.set_title("surface", y=1.04)
+    solid.set_title("a  surface", loc="left")
     drawn = above.pcolormesh(x, y, z, cmap=style.RANKS, vmin=-1, vmax=1, shading="gouraud", rasterized=True, zorder=0)
     limit = float(np.abs(x).max()) * 1.02
+    above.set_xlim(-limit, limit)
+    above.set_ylim(-limit, 1.5 * limit)
     above.annotate(
-        "", (0, limit), (0, 0), arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.0, "shrinkA": 0}
-    )
+        "", (0, 1.25 * limit), (0, 0), zorder=4,
+        arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0},
+    )  # fmt: skip
+    above.text(0, 1.27 * limit, "target", ha="center", va="bottom", fontsize=style.SMALL)
+    solid.plot([0, 0], [0, limit], [1.03, 1.03], color="black", linewidth=1.0, zorder=6)
+    solid.text(0, 1.15 * limit, 1.1, "target", ha="center", fontsize=style.SMALL, zorder=7)
     above.set_aspect("equal")
     above.axis("off")
-    above.set_title("from above")
+    above.set_title("b  from above", loc="left")
     bar = figure.colorbar(drawn, ax=above, location="bottom", shrink=0.7, aspect=25, pad=0.03)
     bar.set_label(r"cosine similarity $\cos\varphi$")
     bar.set_ticks([-1, 0, 1])
@@ -79,7 +90,7 @@ def draw(
     slopes.set_xticks([0, 90, 180])
     slopes.set_ylim(0, 1.15 * float(curves["slopes"].max()))
     slopes.set_xlabel(r"angle $\varphi$ (degrees)")
-    slopes.set_title(r"slope per unit length, $\sin(\varphi)/r$")
+    slopes.set_title(r"c  slope per unit length, $\sin(\varphi)/r$", loc="left")
     middle = len(angles) * 3 // 4
     ends = [
         (90.0, float(curves["slopes"][k, middle]) + 0.03, f"$r={radius:g}$", colours[k + 1])

@@ -16,9 +16,9 @@ from pipeline.artifacts.rows import Row
 from pipeline.ranges import Inches
 
 _CAPTION = (
-    "Left: two views of one input, one network; the predictor acts on the first view, and no gradient goes through the "
-    "second. Middle: two modes under the Euclidean loss, ellipses of one standard deviation of the embedding; large "
-    "modes shrink and small ones grow, each for itself, to the unit circle. Right: density of the direction of the "
+    "a: two views of one input, one network; the predictor acts on the first view, and no gradient goes through the "
+    "second. b: two modes under the Euclidean loss, ellipses of one standard deviation of the embedding; large "
+    "modes shrink and small ones grow, each for itself, to the unit circle. c: density of the direction of the "
     "embedding under the cosine loss, against the angle to the large mode; it becomes flat, at whatever common "
     "length. Light to dark: evenly spaced moments of the exact mean flow of a linear network, the first is the start."
 )
@@ -29,8 +29,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.3,
+    width: Inches = 3.3,
+    height: Inches = 3.5,
 ) -> Drawing:
     """A sketch and two computed panels.
 
@@ -42,7 +42,8 @@ def draw(
         height: Inches.
     """
     figure = Figure(figsize=(width, height))
-    network, plane, directions = figure.subplots(1, 3, width_ratios=[1.15, 0.95, 1.0])
+    panels = figure.subplot_mosaic([["a", "b"], ["c", "c"]], height_ratios=[1.0, 0.95])
+    network, plane, directions = (panels[letter] for letter in "abc")
     _network(network)
     s = curves["euclidean/s"]
     shades = style.RANKS.reversed()(np.linspace(0.0, 1.0, len(s)))
@@ -54,13 +55,13 @@ def draw(
     plane.add_patch(Ellipse((0, 0), 2, 2, fill=False, edgecolor="black", linewidth=0.8, linestyle=(0, (4, 3))))
     for tail, head in (((1.72, 0.16), (1.28, 0.16)), ((0.16, 0.42), (0.16, 0.86))):
         plane.add_patch(_arrow(tail, head))
-    plane.text(0.78, 0.78, "unit circle", fontsize=style.SMALL)
+    plane.text(0.7, 0.85, "unit circle", fontsize=style.SMALL)
     plane.set_xlim(-1.75, 1.75)
     plane.set_ylim(-1.3, 1.3)
     plane.set_aspect("equal")
     plane.set_xlabel("large mode $\\hat{z}_1$")
     plane.set_ylabel("small mode $\\hat{z}_2$")
-    plane.set_title("Euclidean: each mode to $\\lambda = 1$")
+    plane.set_title("b  Euclidean: each mode to $\\lambda=1$", loc="left", x=-0.15)
 
     degrees = np.degrees(curves["angle"])
     for number, (density, colour) in enumerate(zip(curves["cosine/density"], shades, strict=True)):
@@ -78,7 +79,7 @@ def draw(
     directions.set_ylim(0, None)
     directions.set_xlabel("angle to the large mode (degrees)")
     directions.set_ylabel("density $\\times\\ 2\\pi$")
-    directions.set_title("cosine: all modes to one level")
+    directions.set_title("c  cosine: all modes to one level", loc="left")
     return Drawing(figure, ["loss", "stage", "at"], records, _CAPTION)
 
 
@@ -106,12 +107,12 @@ def _network(axes: Axes) -> None:
     axes.text(5.4, 0.55, "stop-gradient", color=style.COLOURS[1], ha="center", fontsize=style.SMALL)
     axes.plot([5.65, 6.4], [1.6, 1.6], color="black", linewidth=1.0)
     axes.add_patch(_arrow((6.4, 1.6), (6.4, 2.95), "black"))
-    axes.text(6.4, 3.45, "$\\mathcal{L}$", ha="center", va="center", fontsize=10)
+    axes.text(6.4, 3.45, "$L$", ha="center", va="center", fontsize="large")
     axes.text(2.8, 3.5, "shared", ha="center", va="center", fontsize=style.SMALL, color=style.MUTED)
     axes.plot([2.8, 2.8], [3.9, 4.7], color=style.MUTED, linewidth=0.7, linestyle=":")
     axes.plot([2.8, 2.8], [2.3, 3.1], color=style.MUTED, linewidth=0.7, linestyle=":")
-    axes.text(7.5, 5.4, "predictor:\neigenvalues $\\lambda_m$\nof $E[zz^\\top]$", va="center", fontsize=style.SMALL)
-    axes.set_title("online and target")
+    axes.text(7.6, 5.4, "predictor:\neigenvalues $\\lambda_m$\nof $E[zz^\\top]$", va="center", fontsize=style.SMALL)
+    axes.set_title("a  online and target", loc="left")
 
 
 def _box(axes: Axes, left: float, y: float, width: float, text: str, colour: str) -> None:

@@ -25,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.6,
+    width: Inches = 3.3,
+    height: Inches = 2.1,
 ) -> Drawing:
     """Two panels that share the axis of eigenvalues; a pair of lines per initialisation.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -16,11 +17,11 @@ from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import Row
 from pipeline.ranges import Inches, Positive
 
-_COLUMNS = (
-    ("nosg", "no stop-gradient"),
-    ("nosg, published", "the same, as published"),
-    ("nopred", "no predictor"),
-    ("", "with predictor"),
+_LINES = (
+    ("nosg", "no stop-\ngradient"),
+    ("nosg, published", "the same,\nas published"),
+    ("nopred", "no\npredictor"),
+    ("", "with\npredictor"),
     ("iso", "IsoLoss"),
 )
 
@@ -28,8 +29,9 @@ _THIN = 3
 """Paths are drawn with each so many of the recorded steps, which at their size makes no difference."""
 
 _CAPTION = (
-    "Upper two lines: paths of {shown} samples in the plane of two pre-activations W x, from grey to a dot at the end. "
-    "Lower two lines: eigenvalues of W W^T of ten neurons, dark to light by their rank at the start. {theory} The "
+    "First and third column: paths of {shown} samples in the plane of two pre-activations (W x)_1 and (W x)_2, from "
+    "light grey to a dot at the end, under the Euclidean and the cosine loss. Second and fourth: eigenvalues of "
+    "W W^T of ten neurons, dark to light by their rank at the start. {theory} The "
     "cosine loss without stop-gradient stands twice. With its exact gradient rank is lost, and the eigenvalues "
     "{exact}. The published panel comes from an update whose second norm has a wrong exponent, as the printed gradient "
     "of Appendix C.2 has: with it the largest modes run away. {stopped}"
@@ -41,15 +43,15 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 6.2,
+    width: Inches = 3.3,
+    height: Inches = 4.6,
     relu: bool = False,
     bottom: Positive = 1e-2,
     top: Positive = 10.0,
     reach: Positive = 3.9,
     cosine_reach: Positive = 2.9,
 ) -> Drawing:
-    """Five columns of losses; Euclidean and cosine paths, then Euclidean and cosine eigenvalues.
+    """A line per variant; Euclidean paths and eigenvalues, then those under the cosine loss.
 
     Args:
         rows: The artifact's rows; the figure is drawn from the curves.
@@ -65,13 +67,14 @@ def draw(
         cosine_reach: The same under the cosine loss.
     """
     figure = Figure(figsize=(width, height))
-    grid = figure.subplots(4, len(_COLUMNS))
+    grid = figure.subplots(len(_LINES), 4, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     records: list[dict[str, Any]] = []
     stopped = []
-    for line, metric in enumerate(("euclidean", "cosine")):
-        for column, (variant, title) in enumerate(_COLUMNS):
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    for line, (variant, title) in zip(grid, _LINES, strict=True):
+        for number, metric in enumerate(("euclidean", "cosine")):
             name = f"{metric} {variant}".strip()
-            paths, values = grid[line][column], grid[line + 2][column]
+            paths, values = line[2 * number : 2 * number + 2]
             if f"{name}/trained" not in curves:
                 values.set_axis_off()
                 _key(paths, relu)
@@ -79,22 +82,24 @@ def draw(
             half = reach if metric == "euclidean" else cosine_reach
             _paths(paths, curves, name, half, theory=not relu and variant != "nosg, published")
             _values(values, curves, name, bottom, top)
+            for axes, what in ((paths, "paths"), (values, "eigenvalues")):
+                head = f"{next(letters)}  {what}"
+                above = f"{metric.capitalize()} loss\n" if what == "paths" and variant == _LINES[0][0] else ""
+                axes.set_title(above + head, loc="left", pad=2)
             ends = zip(("eigenvalues", "paths"), curves[f"{name}/stopped"], strict=True)
             ended = " and ".join(f"{what} in step {step}" for what, step in ends if step)
             if ended:
                 stopped.append(f"{name!r} runs away (cross): {ended}.")
             records += _records(curves, name)
-            if line == 0 or column == 1:
-                paths.set_title(title)
-        grid[line][0].set_ylabel(f"{metric.capitalize()} loss\n$(W x)_2$")
-        grid[line + 2][0].set_ylabel(f"{metric.capitalize()} loss\neigenvalue of $W W^\\top$")
-    for axes in grid[1]:
-        axes.set_xlabel("$(W x)_1$")
-    for axes in grid[3]:
-        axes.set_xlabel("step")
+        line[0].set_ylabel(title, fontweight="bold")
+    for axes, label in zip(grid[-1], ("$(W x)_1$", "step", "$(W x)_1$", "step"), strict=True):
+        axes.set_xlabel(label)
+    for line in grid[:-1]:
+        for axes in line:
+            axes.tick_params(labelbottom=False)
     for line in grid:
-        for axes in line[1:]:
-            axes.tick_params(labelleft=False)
+        line[0].tick_params(labelleft=False)  # the plane's two axes are alike
+        line[2].tick_params(labelleft=False)
     theory = "Dashed: the theory of the network without ReLU." if relu else "Dashed: theory, with the same start."
     exact = "grow in sum only by finite steps at embeddings near zero" if relu else "keep their sum"
     shown = curves["euclidean/path"].shape[1]
@@ -106,7 +111,8 @@ def _paths(axes: Axes, curves: Mapping[str, Any], name: str, reach: float, theor
     path = curves[f"{name}/path"]
     curve = path[::_THIN]
     segments = np.stack([curve[:-1], curve[1:]], axis=2).reshape(-1, 2, 2)
-    colours = style.RANKS.reversed()(np.repeat(np.linspace(0, 1, len(curve) - 1), path.shape[1]))
+    greys = matplotlib.colormaps["Greys"](np.linspace(0.25, 0.85, len(curve) - 1))  # colour is rank, in other panels
+    colours = np.repeat(greys, path.shape[1], axis=0)
     axes.add_collection(LineCollection(list(segments), colors=colours, linewidths=0.7))
     axes.plot(*path[0].T, ".", color="0.6", markersize=2)
     (_, ran_away) = curves[f"{name}/stopped"]
@@ -122,6 +128,8 @@ def _paths(axes: Axes, curves: Mapping[str, Any], name: str, reach: float, theor
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
+    axes.set_xticks([-2, 0, 2])
+    axes.set_yticks([-2, 0, 2])
 
 
 def _values(axes: Axes, curves: Mapping[str, Any], name: str, bottom: float, top: float) -> None:
@@ -137,8 +145,9 @@ def _values(axes: Axes, curves: Mapping[str, Any], name: str, bottom: float, top
         axes.plot(step, theory, color="black", linewidth=0.5, dashes=(4, 3))
     axes.set_yscale("log")
     axes.set_ylim(bottom, top)
+    axes.set_yticks([bottom, 1.0])
     axes.set_xlim(0, step[-1])
-    axes.set_xticks([0, step[-1] // 2, step[-1]], labels=[_short(s) for s in (0, step[-1] // 2, step[-1])])
+    axes.set_xticks([0, step[-1]], labels=[_short(s) for s in (0, step[-1])])
 
 
 def _short(step: int) -> str:
@@ -148,17 +157,20 @@ def _short(step: int) -> str:
 def _key(axes: Axes, relu: bool) -> None:
     """The place of a panel that the Euclidean loss does not have holds the key."""
     axes.set_axis_off()
-    axes.legend(
+    key = axes.legend(
         handles=[
-            Line2D([], [], color=style.RANKS(0.3), label="trained"),
+            Line2D([], [], color="0.4", label="path, in time"),
+            Line2D([], [], color=style.RANKS(0.3), label="eigenvalue, by rank"),
             Line2D([], [], color="0.6", marker=".", markersize=4, linestyle="none", label="start"),
             Line2D([], [], color=style.COLOURS[1], marker="o", linestyle="none", label="end"),
             Line2D([], [], color="0.3", marker="x", linestyle="none", label="runs away"),
             Line2D([], [], color="black", linewidth=0.6, dashes=(4, 3), label="linear theory" if relu else "theory"),
         ],
         loc="center",
+        bbox_to_anchor=(1.1, 0.5),  # across both places
         handlelength=1.8,
     )
+    key.set_in_layout(False)
 
 
 def _records(curves: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

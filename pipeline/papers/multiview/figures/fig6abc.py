@@ -36,10 +36,10 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.0,
+    width: Inches = 3.3,
+    height: Inches = 3.3,
 ) -> Drawing:
-    """Four panels from left to right.
+    """Four panels.
 
     Args:
         rows: The artifact's rows; not drawn.
@@ -49,7 +49,7 @@ def draw(
         height: Inches.
     """
     figure = Figure(figsize=(width, height))
-    panels = figure.subplots(1, 4)
+    panels = figure.subplots(2, 2).ravel()
     _clusters(panels[0])
     _arrows(panels[1], curves["probabilities"])
     _matrix(panels[2], 4.0 * curves["edges"])

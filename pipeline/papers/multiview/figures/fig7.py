@@ -27,7 +27,8 @@ _CAPTION = (
     "over samples. A: eigenvalues of each sampled graph in descending order, whatever their vectors. B: the sampled "
     "graph's quadratic forms at the population's eigenvectors, whose mean is (1 - 1/m) lambda + 1/m exactly. C: how "
     "often the pixels' form beats the class's, ties half. D, E: leading eigenvalues of graphs of real images (ink in "
-    "3 x 3 crops), bands of one standard deviation. F: share of the variance of the class indicators in the leading "
+    "3 x 3 crops), bands of one standard deviation, without end (m) the population. F: share of the variance of the "
+    "class indicators in the leading "
     "non-constant eigenvectors, one fewer than classes; broken lines: population."
 )
 
@@ -37,11 +38,11 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 4.5,
-    shown: Count = 3,
+    width: Inches = 3.3,
+    height: Inches = 5.0,
+    shown: Count = 4,
 ) -> Drawing:
-    """Two lines of three panels.
+    """Three lines of two panels.
 
     Args:
         rows: The artifact's rows; not drawn.
@@ -52,18 +53,18 @@ def draw(
         shown: How many numbers of augmentations stand in A and B, from the fewest.
     """
     figure = Figure(figsize=(width, height))
-    grid = figure.subplots(2, 3)
+    grid = figure.subplots(3, 2)
     records: list[dict[str, Any]] = []
     draws = curves["augmentations"]
     for axes, kind, title in ((grid[0][0], "eigenvalues", "in descending order"), (grid[0][1], "forms", "matched")):
         _four(axes, curves, kind, draws[:shown], records)
-        axes.set_title(f"four instances, {title}")
+        axes.set_title(f"4 instances, {title}")
     grid[0][0].set_ylabel("eigenvalue")
     grid[0][1].set_ylabel("quadratic form")
-    _behind(grid[0][2], curves, draws, records)
-    for axes, graph in ((grid[1][0], "digits"), (grid[1][1], "shapes")):
+    _behind(grid[1][0], curves, draws, records)
+    for axes, graph in ((grid[1][1], "digits"), (grid[2][0], "shapes")):
         _spectrum(axes, curves, graph, draws, records)
-    _information(grid[1][2], curves, draws, records)
+    _information(grid[2][1], curves, draws, records)
     for axes, letter in zip(grid.flat, "ABCDEF", strict=True):
         text = axes.get_title()
         axes.set_title("")
@@ -84,9 +85,9 @@ def _four(axes: Axes, curves: Mapping[str, Any], kind: str, draws: Any, records:
         axes.errorbar(places, mean[k], std[k], fmt="o", color=_SHADES[k], elinewidth=0.9, markersize=3, zorder=3)
     if kind == "eigenvalues":
         named = [("population", _TRUE), ("ansatz", _ANSATZ)]
-        named += [(f"m = {m}", shade) for m, shade in zip(draws, _SHADES, strict=False)]
+        named += [(f"$m={m}$", shade) for m, shade in zip(draws, _SHADES, strict=False)]
         for line, (text, colour) in enumerate(named):
-            axes.annotate(text, (2.3, 1.08 - 0.095 * line), color=colour, fontsize=style.SMALL, va="top")
+            axes.annotate(text, (2.2, 1.1 - 0.1 * line), color=colour, fontsize=style.SMALL, va="top")
     names = ("1st", "2nd", "3rd", "4th") if kind == "eigenvalues" else _MODE_NAMES
     axes.set_xticks(at, names)
     axes.set_ylim(-0.08, 1.12)
@@ -118,12 +119,12 @@ def _spectrum(axes: Axes, curves: Mapping[str, Any], graph: str, draws: Any, rec
     truth = curves[f"{graph}_eigenvalues"]
     modes = np.arange(1, len(truth) + 1)
     mean, std = curves[f"{graph}_sampled_eigenvalues"]
-    ends = [(float(modes[-1]), float(truth[-1]), "population", _TRUE)]
+    ends = [(float(modes[-1]), float(truth[-1]), r"$m=\infty$", _TRUE)]
     axes.plot(modes, truth, color=_TRUE, zorder=4)
     for k, m in enumerate(draws):
         axes.plot(modes, mean[k], color=_SHADES[k], linewidth=1.0, marker="o", markersize=2)
         axes.fill_between(modes, mean[k] - std[k], mean[k] + std[k], color=_SHADES[k], alpha=0.25, linewidth=0)
-        ends.append((float(modes[-1]), float(mean[k][-1]), f"m = {m}", _SHADES[k]))
+        ends.append((float(modes[-1]), float(mean[k][-1]), f"$m={m}$", _SHADES[k]))
     panel = "D" if graph == "digits" else "E"
     for i, mode in enumerate(modes):
         records.append(_record(panel, graph, "population", mode, "population", truth[i]))

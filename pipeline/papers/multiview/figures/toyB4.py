@@ -19,7 +19,7 @@ from pipeline.ranges import Inches
 
 _WEAK, _STRONG = style.COLOURS[0], style.COLOURS[1]
 _COLOUR = {"weak": _WEAK, "strong": _STRONG}
-_ROWS = (style.COLOURS[0], style.COLOURS[4])
+_ROWS = (style.COLOURS[2], style.COLOURS[4])
 _BETAS = (style.COLOURS[1], style.COLOURS[3], style.COLOURS[2], style.COLOURS[0], style.COLOURS[6])
 
 _CORRELATION = r"$|C_{12}|\,/\,\sqrt{C_{11} C_{22}}$"
@@ -41,10 +41,10 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, Any],
     *,
-    width: Inches = 7.0,
-    height: Inches = 4.6,
+    width: Inches = 3.3,
+    height: Inches = 5.0,
 ) -> Drawing:
-    """Two lines of three panels.
+    """Three lines of two panels.
 
     Args:
         rows: The artifact's rows; not drawn.
@@ -54,14 +54,22 @@ def draw(
         height: Inches.
     """
     figure = Figure(figsize=(width, height))
-    grid = figure.subplots(2, 3)
+    grid = figure.subplots(3, 2)
     records: list[dict[str, Any]] = []
     _paths(grid[0][0], curves, "weak", records)
     _paths(grid[0][1], curves, "strong", records)
-    _correlation(grid[0][2], curves, records)
-    _conserved(grid[1][0], curves, records)
-    _rank(grid[1][1], curves, records)
-    _selection(grid[1][2], curves, records)
+    for axes in grid[0]:
+        axes.legend(
+            handles=[
+                Line2D([], [], color=_ROWS[row], marker="o^"[row], markeredgecolor="black", markeredgewidth=0.4)
+                for row in range(2)
+            ],
+            labels=["row 1", "row 2"], loc="upper left", handlelength=1.2, borderpad=0.0,
+        )  # fmt: skip
+    _correlation(grid[1][0], curves, records)
+    _conserved(grid[1][1], curves, records)
+    _rank(grid[2][0], curves, records)
+    _selection(grid[2][1], curves, records)
     for axes, letter in zip(grid.flat, "ABCDEF", strict=True):
         text = axes.get_title()
         axes.set_title("")

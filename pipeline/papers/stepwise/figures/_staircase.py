@@ -18,7 +18,7 @@ _FRAMES = 40
 
 
 def staircase(curves: Mapping[str, NDArray[Any]], width: float, height: float, data: str) -> Figure:
-    """Loss with the predicted steps on the left, eigenvalues measured and predicted on the right.
+    """Loss with the predicted steps above, eigenvalues measured and predicted below.
 
     Args:
         curves: ``time``, ``loss``, ``measured``, ``predicted``, ``tau`` and, if there is one, ``estimated``.
@@ -30,7 +30,7 @@ def staircase(curves: Mapping[str, NDArray[Any]], width: float, height: float, d
     modes = curves["measured"].shape[1]
     colours = style.RANKS(np.linspace(0, 1, modes))
     figure = Figure(figsize=(width, height))
-    left, right = figure.subplots(1, 2, sharex=True)
+    left, right = figure.subplots(2, 1, sharex=True)
     for mode, colour in enumerate(colours):
         right.plot(time, curves["measured"][:, mode], color=colour, linewidth=1.6, gid=f"measured{mode}")
         right.plot(time, curves["predicted"][:, mode], color="black", linestyle=_DASHED, linewidth=0.7)
@@ -44,7 +44,7 @@ def staircase(curves: Mapping[str, NDArray[Any]], width: float, height: float, d
     for axes in (left, right):
         axes.set_xscale("log")
         axes.set_xlim(time[0], time[-1])
-        axes.set_xlabel("$t$ = learning rate × step")
+    right.set_xlabel("$t$ = learning rate × step")
     right.plot([], [], color=colours[0], linewidth=1.6, label="measured (colour: $j$)")
     right.plot([], [], color="black", linestyle=_DASHED, linewidth=0.7, label="predicted")
     right.legend(loc="upper left", ncols=2, handlelength=1.8)

@@ -25,8 +25,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: Inches = 7.0,
-    height: Inches = 2.7,
+    width: Inches = 3.3,
+    height: Inches = 3.6,
     data: str = "",
 ) -> Drawing:
     """Two panels over one logarithmic axis of time.

@@ -20,9 +20,9 @@ _KINDS = {"s": style.COLOURS[1], "above": style.COLOURS[0], "below": style.COLOU
 _FLOOR = 1e-14
 
 _CAPTION = (
-    "Left: magnitudes of the singular values s_j (orange), of the coefficients a_jk above the diagonal (blue) and "
+    "Above: magnitudes of the singular values s_j (orange), of the coefficients a_jk above the diagonal (blue) and "
     "below it (green) against t' = 4 t; solid: integration of Eq. 45; dashed, black: Eqs. 47 and 48, which are 0 below "
-    "the diagonal. Right: true over predicted. Where k <= d, the approximation of a_jk ends once k is learnt: a_jk "
+    "the diagonal. Below: true over predicted. Where k <= d, the approximation of a_jk ends once k is learnt: a_jk "
     "rises by a factor of order 1, and a_kj grows to -a_jk sqrt(gamma_k / gamma_j). Coefficients with k > d agree "
     "throughout."
 )
@@ -33,10 +33,10 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: Inches = 7.0,
-    height: Inches = 3.2,
+    width: Inches = 3.3,
+    height: Inches = 3.9,
 ) -> Drawing:
-    """The paper's panel, and beside it the ratio that a logarithmic axis of twelve decades hides.
+    """The paper's panel, and below it the ratio that a logarithmic axis of twelve decades hides.
 
     Args:
         rows: The artifact's rows.
@@ -48,7 +48,7 @@ def draw(
     time, true, predicted = curves["time"], np.abs(curves["true"]), np.abs(curves["predicted"])
     d, m = true.shape[1:]
     figure = Figure(figsize=(width, height))
-    left, right = figure.subplots(1, 2, sharex=True, gridspec_kw={"width_ratios": [1.35, 1]})
+    left, right = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [1.35, 1]})
     records: list[dict[str, Any]] = []
     ends: list[tuple[float, float, str, str]] = []
     for j, k in sorted(np.ndindex(d, m), key=_layer):
@@ -65,7 +65,7 @@ def draw(
             if abs(np.log(ratio[-1])) > 0.05:
                 ends.append((time[-1], ratio[-1], f"$a_{{{j + 1}{k + 1}}}$", _KINDS[kind]))
     left.set_yscale("log")
-    left.set(ylim=(_FLOOR, 10), xlim=(0, time[-1]), xlabel="$t' = 4t$", ylabel="magnitude")
+    left.set(ylim=(_FLOOR, 10), xlim=(0, time[-1]), ylabel="magnitude")
     left.set_title("true (colour) and predicted (dashed)")
     right.set(xlabel="$t' = 4t$", ylabel="true / predicted", title="their ratio")
     figure.draw_without_rendering()

@@ -28,8 +28,8 @@ def draw(
     params: Mapping[str, Any],
     curves: Mapping[str, NDArray[Any]],
     *,
-    width: Inches = 7.0,
-    height: Inches = 4.0,
+    width: Inches = 3.3,
+    height: Inches = 3.3,
 ) -> Drawing:
     """Losses above, trajectories below; self-supervised on the left.
 
@@ -74,7 +74,8 @@ def draw(
         below[1].plot([], [], color=style.COLOURS[mode], label=rf"$\gamma_j = {rate:g}$")
     for start, size in enumerate(starts):
         below[1].plot([], [], color="black", linestyle=("-", ":")[start], label=f"from ±{size:g}")
-    below[1].legend(loc="lower right", ncols=2, handlelength=1.8)
+    handles, labels = below[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), handlelength=1.2, columnspacing=0.8)
     return Drawing(figure, ["model", "gamma", "start", "x"], records, _CAPTION)
 
 

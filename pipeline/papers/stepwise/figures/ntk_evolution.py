@@ -33,7 +33,7 @@ _CAPTION = (
 )
 
 
-def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 7.0, height: Inches = 4.2) -> Drawing:
+def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3, height: Inches = 3.0) -> Drawing:
     """One column of panels per method, everything against the epoch.
 
     Args:
