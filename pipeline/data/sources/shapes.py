@@ -208,14 +208,13 @@ def own_coordinates(factors: Mapping[str, NDArray], size: int) -> tuple[Array, A
     u, v = _grid(size)
     u, v = u - f["x"], v - f["y"]
     cos, sin = np.cos(np.deg2rad(f["rotation"])), np.sin(np.deg2rad(f["rotation"]))
-    across = (u * cos + v * sin) / f["size"]
-    down = (v * cos - u * sin) / f["size"]
-    return np.asarray(across, dtype=np.float64), np.asarray(down, dtype=np.float64)
+    return (u * cos + v * sin) / f["size"], (v * cos - u * sin) / f["size"]
 
 
 def uniform(stream: tuple[int, str], purpose: str, n: int) -> Array:
     """Numbers in [0, 1), float64 of shape (n,); a longer draw starts with a shorter one."""
-    return (_bits(stream, purpose).random_raw(n) >> np.uint64(11)) * 2.0**-53
+    words: NDArray[np.uint64] = _bits(stream, purpose).random_raw(n) >> np.uint64(11)
+    return words.astype(np.float64) * 2.0**-53
 
 
 def _bits(stream: tuple[int, str], purpose: str) -> np.random.PCG64:
