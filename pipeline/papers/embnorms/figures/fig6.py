@@ -47,7 +47,8 @@ def draw(
     """
     figure = Figure(figsize=(width, height))
     fields = [f"field {power:g}" for power in shown]
-    mosaic = figure.subplot_mosaic([fields, ["turn"] * len(shown)], height_ratios=[1.0, 0.75])
+    layout: list[Any] = [fields, ["turn"] * len(shown)]
+    mosaic = figure.subplot_mosaic(layout, height_ratios=[1.0, 0.75])
     panels = [mosaic[name] for name in (*fields, "turn")]
     points = curves["points"].reshape(-1, 2)
     top = max(float(np.linalg.norm(curves[f"field {power:g}"], axis=-1).max()) for power in shown)
