@@ -75,7 +75,7 @@ class Writer:
             arrays: dtype (uint8, int64, float32) and shape by name: ``train_images`` (N, C, H, W),
                 ``train_labels`` (N,), the same for ``test``, ``unlabeled_images`` if there are any, and
                 ``train_factors/<name>`` (N,).
-            whole: By split, how many images were found of which a limit params some; None where there is no limit.
+            whole: By split, how many images were found of which a limit leaves some; None where there is no limit.
 
         Raises:
             UserError: What was found is not what the data set declares.

@@ -21,7 +21,7 @@ def simulate(
     scrambled: Width = 2,
     scale: Positive = 0.1,
     until: Positive = 400.0,
-    replications: Replications = 4,
+    replications: Replications = 6,
     seed: Seed = 0,
 ) -> Simulation:
     """Errors relative to the largest number that is compared, eigenvalues, and shares of W that are left.

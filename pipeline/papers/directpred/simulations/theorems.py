@@ -25,7 +25,7 @@ def simulate(
     until: Positive = 40.0,
     aligned_eta: NonNegative = 0.2,
     variance: NonNegative = 0.1,
-    replications: Replications = 4,
+    replications: Replications = 6,
     seed: Seed = 0,
 ) -> Simulation:
     """Errors of the identities, relative to the largest number that is compared, and shares of norms that are left.

@@ -19,7 +19,7 @@ def simulate(
     views: Count = 9,
     outputs: Width = 3,
     others: Count = 200,
-    replications: Replications = 4,
+    replications: Replications = 6,
     seed: Seed = 0,
 ) -> Simulation:
     """Errors relative to the largest number that is compared, and ratios.
