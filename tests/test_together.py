@@ -499,10 +499,10 @@ def test_every_seed_is_seen_as_running(data: Path, tmp_path: Path) -> None:
 def test_how_many_at_once() -> None:
     assert [Options().at_once(gpu) for gpu in (False, True)] == [1, 4]
     assert Options(device="cpu").at_once(True) == 1
-    assert Options.parse({"together": 3}, {}).at_once(False) == Options(interleave=3).at_once(True) == 3
+    assert Options.parse({"interleave": 3}, {}).at_once(False) == Options(interleave=3).at_once(True) == 3
     for wrong in (0, -1, "two", 1.5, True):
         with pytest.raises(UserError, match="--config interleave: expected a number of seeds from 1 on, found"):
-            Options.parse({"together": wrong}, {})
+            Options.parse({"interleave": wrong}, {})
 
 
 def test_only_trainings_are_told_and_no_key_is_another(tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ def test_only_trainings_are_told_and_no_key_is_another(tmp_path: Path) -> None:
         plan = Plan(catalogue, [catalogue.request("results/table8.csv")])
         keys[options] = key_files(plan, fingerprints)
         told = {(key.stage, key.context.get("interleave")) for key in keys[options].values()}
-        expected = {"tiny": options.together, "gpu": 4}[options.scale]
+        expected = {"tiny": options.interleave, "gpu": 4}[options.scale]
         assert {together for stage, together in told if stage == "pretrain"} == {expected}
         assert {together for stage, together in told if stage != "pretrain"} == {None}
     plain, three, _ = keys.values()
