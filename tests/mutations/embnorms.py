@@ -1,11 +1,25 @@
-"""Claims of Draganov 2025 and what refutes them: the gradients of Figure 1."""
+"""The claims of Draganov 2025 and what refutes them."""
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
-from mutations.harness import Mutation, Table, changed
-from pipeline.papers.embnorms import gradients, steps
+from mutations.harness import Mutation, Table, changed, given, replaced
+from pipeline.papers.embnorms import classes, gradients, network, opposite, pairs, plane, steps
+from pipeline.papers.embnorms.gradients import unit
+
+
+def _power(instead: float) -> Any:
+    """Pairs that are trained without GradScale have it."""
+    return given(pairs.steps_to_converge, lambda *a, **more: (a, {"power": instead, **more}))
+
+
+def _off_the_sphere(found: classes.Classes, rng: np.random.Generator, **_: Any) -> classes.Classes:
+    return dataclasses.replace(found, latents=found.latents * rng.uniform(0.5, 1.5, (len(found.latents), 1)))
+
 
 MUTATIONS = {
     "gradient without 1 / r": Mutation(
@@ -16,6 +30,50 @@ MUTATIONS = {
     "gradient with a radial part": Mutation(
         "the gradient pulls inward", changed(gradients.cosine_gradient, lambda g, z, target: g + 0.5 * np.asarray(z))
     ),
+    "gradient with 1 / r^2": Mutation(
+        "the square of the norm in Prop. 3.1",
+        changed(gradients.cosine_gradient, lambda g, z, target: g / np.linalg.norm(z, axis=-1, keepdims=True)),
+    ),
+    "GradScale does nothing": Mutation(
+        "GradScale leaves gradients as they are", changed(gradients.gradscale, lambda _, gradient, *__: gradient)
+    ),
+    "similarity of vectors": Mutation(
+        "embeddings are not put on the sphere", replaced(plane.similarity, lambda points: np.asarray(points)[..., 1])
+    ),
+    "steps without norms": Mutation("the norm has no part in the steps", _power(2.0)),
+    "steps as a higher power": Mutation("the norm slows more", _power(-0.25)),
+    "opposite points wait": Mutation(
+        "a pull of sin^3: opposite points hardly feel each other",
+        changed(
+            pairs.steps_to_converge,
+            lambda v, c, *_, **__: (v[0] / (1.0 - np.minimum(np.mean(np.atleast_2d(c), axis=1), 0.0) ** 2), v[1]),
+        ),
+    ),
+    "pairs shrink": Mutation(
+        "a step makes norms smaller", changed(pairs.steps_to_converge, lambda v, *_, **__: (v[0], 1.0 / v[1]))
+    ),
+    "gain doubled": Mutation("a factor of 2 in the gain", changed(steps.gain, lambda v, *_: 2.0 * v)),
+    "gain halved": Mutation("a factor of 1/2 in the gain", changed(steps.gain, lambda v, *_: 0.5 * v)),
+    "gain to first order": Mutation(
+        "a c is missing in the gain",
+        replaced(steps.gain, lambda angle, a: 2 * a * np.sin(angle) ** 2 / (1 + (a * np.sin(angle)) ** 2)),
+    ),
+    "A.4 turned": Mutation(
+        "the sign of the second order of A.4",
+        replaced(steps.refined_bound, lambda angle, a: a * np.sin(angle) ** 2 * (2.0 + a * np.cos(angle))),
+    ),
+    "C.1 with d^2": Mutation(
+        "the square of the dimension in Prop. C.1", changed(opposite.chebyshev, lambda v, d, t: v / d)
+    ),
+    "no learning": Mutation(
+        "the learning rate is zero", given(network.train, lambda *a, **more: (a, {**more, "rate": 0.0}))
+    ),
+    "frequencies turned": Mutation(
+        "the rarest class is drawn most often",
+        given(network.train, lambda *a, **more: (a, {**more, "probabilities": more["probabilities"][::-1]})),
+    ),
+    "latents off the sphere": Mutation("latents are not normalised", changed(classes.draw_classes, _off_the_sphere)),
+    "outputs on the sphere": Mutation("embeddings are normalised", changed(network.outputs, lambda z, *_: unit(z))),
     "growth without square": Mutation(
         "a sin(phi) in place of its square", changed(steps.growth, lambda _, angle, a: np.sqrt(1 + a * np.sin(angle)))
     ),
@@ -49,5 +107,71 @@ TABLES = {
             "It does so by the amount of Corollary 3.3": "growth without square",
             "A descent never goes inward (to rounding)": "gradient with a radial part",
         }
-    )
+    ),
+    "fig6": Table(
+        {
+            "Without GradScale the arrow at norm 2 is a quarter of that at norm 0.5, not longer": "gradient without 1 / r",
+            "Without GradScale the arrow at norm 2 is a quarter of that at norm 0.5, not shorter": "gradient with 1 / r^2",
+            "With p = 1 every arrow is sin(phi) long, whatever its norm": "gradient without 1 / r",
+            "The plain gradient is a gradient field (Prop. D.1)": "gradient without 1 / r",
+            "With p = 1 the field is the gradient of no function (Prop. D.1)": "GradScale does nothing",
+            "With p = 2 the field is the gradient of no function (Prop. D.1)": "GradScale does nothing",
+        }
+    ),
+    "figS1": Table(
+        {
+            "The similarity is constant along rays": "similarity of vectors",
+            "It is steeper on the circle of norm 0.5 than of norm 1": "similarity of vectors",
+            "It is steeper on the circle of norm 1 than of norm 2": "similarity of vectors",
+        }
+    ),
+    "fig2a": Table(
+        {
+            "Steps grow as the square of the norm: no slope below 1.97, whatever the angle": "steps without norms",
+            "Steps grow as the square of the norm: no slope above 2.03": "steps as a higher power",
+            "From a right angle to nearly opposite points the steps only double": "opposite points wait",
+            "The norm slows training more than the angle can": "steps without norms",
+            "Norms grow in every run": "pairs shrink",
+            "Theorem 3.4 bounds the gain (angles to 90 degrees)": "gain doubled",
+            "Theorem 3.4 bounds the gain (all angles, as it is stated)": "gain to first order",
+            "The bound of A.4 holds (angles to 90 degrees, steps up to the squared norm)": "gain doubled",
+            "The bound of A.4 holds (all angles, as it is stated, steps up to the squared norm)": "gain halved",
+            "The bound of A.4 holds (angles to 90 degrees, any step)": "A.4 turned",
+            "The bound of A.4 is the tighter one for acute angles": "A.4 turned",
+            "Prop. C.1 bounds how near two random directions are": "C.1 with d^2",
+            "Our correction, a s (1 + s), bounds the gain at every angle and step": "gain doubled",
+        },
+        # the rate is that of 500 pairs at 10: a pair's own is the same
+        {"pairs": 125, "rate": 2.5, "replications": 4, "samples": 2000, "norms": [0.25, 1.0, 2.0, 5.0, 10.0]},
+    ),
+    "fig2b": Table(
+        {
+            "Embeddings in sparse places have small norms": "no learning",
+            "Training makes the relation stronger": "no learning",
+            "Small norms in dense places are missing (a quarter of each: 1/16 if unrelated)": "no learning",
+        },
+        {"replications": 5, "epochs": 25, "members": 400},
+    ),
+    "fig2c": Table(
+        {
+            "The norms of all classes grow": "no learning",
+            "The most frequent class grows more than the rarest (text, variance 0.1)": "frequencies turned",
+            "The most frequent class grows more than the rarest (released code, variance 1)": "frequencies turned",
+            "The first class grows more than the second": "frequencies turned",
+            "The second class grows more than the third": "frequencies turned",
+            "The third class grows more than the fourth": "frequencies turned",
+        },
+        {"replications": 4, "epochs": 15, "members": 256},
+    ),
+    "figS2a": Table(
+        {"Latent samples lie on the unit sphere": "latents off the sphere"},
+        {"replications": 3, "epochs": 1, "members": 100},
+    ),
+    "figS2b": Table(
+        {
+            "The learned embeddings leave the sphere: norms differ within a class": "outputs on the sphere",
+            "The spikes differ in length": "outputs on the sphere",
+        },
+        {"replications": 5, "epochs": 25, "members": 300},
+    ),
 }
