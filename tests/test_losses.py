@@ -49,14 +49,14 @@ def test_a_file_of_the_users_own_beside_short_names_stays(reading):
         (reading / "results" / name).write_text("mine")
     (reading / "results/duel.csv").unlink(missing_ok=True)
     (reading / "results/duel.csv").write_text("edited by hand")
-    Workflow({"scale": "mini"}, Command((DUEL,), dry=True), Path())
+    Workflow({"scale": "mini"}, Command((DUEL,)), Path())
     assert (reading / "results/duel.csv").read_text() == "edited by hand", "a dry run touches nothing"
     for number in (1, 2):
         (reading / "results/duel.csv").write_text(f"edit {number}")
-        workflow = Workflow({"scale": "mini"}, Command((DUEL,)), Path())
+        workflow = Workflow({"scale": "mini"}, Command((DUEL,), builds=True), Path())
         assert not (reading / "results/duel.csv").exists()
         assert (reading / f"results/duel.csv.edited-{number}").read_text() == f"edit {number}"
-        assert any(f"duel.csv.edited-{number}" in notice for notice in workflow.notices)
+        assert any(f"duel.csv.edited-{number}" in notice for notice in workflow.remarks)
     assert all((reading / "results" / name).read_text() == "mine" for name in others)
     assert workflow.link("duel.png") == "mini/mini/duel.png", "asked for of tables too, which have none"
 
