@@ -38,7 +38,7 @@ def reading(built: Project, monkeypatch) -> Path:
     monkeypatch.chdir(built.root)
     monkeypatch.setattr("pipeline.components.PACKAGE", built.root / "pipeline")
     monkeypatch.setattr("pipeline.ledger.fingerprint.PACKAGE", built.root / "pipeline")
-    own = functools.partial(Catalogue, params=built.root / "params")
+    own = functools.partial(Catalogue, folder=built.root / "params")
     monkeypatch.setattr("pipeline.engine.workflow.Catalogue", own)
     return built.root
 

@@ -159,7 +159,12 @@ class Workflow:
     def _copied(self, short: Path, goal: str) -> bool:
         """Whether a short name is a copy of its result: what the rule makes where the file system knows no links."""
         result = self.workspace.path(f"results/{goal}")
-        return not short.is_symlink() and result.is_file() and filecmp.cmp(short, result, shallow=False)
+        return (
+            not short.is_symlink()
+            and short.is_file()
+            and result.is_file()
+            and filecmp.cmp(short, result, shallow=False)
+        )
 
     # -- files of jobs
 

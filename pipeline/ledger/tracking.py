@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import files
 from pipeline.ledger import receipt
 from pipeline.ledger.families import ARTIFACT, PREPARE, SIMULATE
@@ -140,6 +138,8 @@ def _content(path: Path) -> str | None:
 
 def _fault(path: Path, md5: str, count: int, name: str) -> str | None:
     """What is wrong with a ``.dvc`` file; None if it lists a folder as it should. A user's own keys are his."""
+    import yaml  # where a kit is executed there may be none, and nothing is tracked
+
     try:
         text = path.read_text(encoding="utf-8")
         found = yaml.safe_load(text)
