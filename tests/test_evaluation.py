@@ -440,7 +440,9 @@ class Site:
         if poison:
             next(network.encoder.parameters()).data.fill_(math.nan)
         state = network.state_dict() if outcome == "trained" else None
-        checkpoint.write_payload(folder, state, None, f"epoch\n{rows}", {"outcome": outcome, "epoch": epoch})
+        spread = float(rows.split("\n")[-2 if rows.endswith("\n") else -1].split(",")[2]) if rows else None
+        summary = {"outcome": outcome, "epoch": epoch, "embedding_std": spread}
+        checkpoint.write_payload(folder, state, None, f"epoch\n{rows}", summary)
         return folder
 
     def subject(self, work: Work) -> context.EvaluationContext:

@@ -241,7 +241,7 @@ def test_a_remote_that_is_away_is_not_one_that_lacks_something(built: Project, t
     (built.root / ".dvc/config.local").write_text(
         f"[core]\n    remote = disk\n['remote \"disk\"']\n    url = {tmp_path / 'not-mounted'}\n"
     )
-    with pytest.raises(UserError, match="not mounted, or nothing was pushed yet"):
+    with pytest.raises(UserError, match="not mounted, or nothing was ever pushed"):
         remote.fetch(built.root, ["0" * 32])
 
 

@@ -501,7 +501,7 @@ def test_how_many_at_once() -> None:
     assert Options(device="cpu").at_once(True) == 1
     assert Options.parse({"interleave": 3}, {}).at_once(False) == Options(interleave=3).at_once(True) == 3
     for wrong in (0, -1, "two", 1.5, True):
-        with pytest.raises(UserError, match="--config interleave: expected a number of seeds from 1 on, found"):
+        with pytest.raises(UserError, match="--config interleave: expected a whole number"):
             Options.parse({"interleave": wrong}, {})
 
 
@@ -605,7 +605,9 @@ def test_receipts_do_not_depend_on_how_many_are_trained_at_once(seeds: Project, 
         groups = [range(first, min(first + at_once, 3)) for first in range(0, 3, at_once)]
         order = [f"seed{seed}/epoch000{epoch}" for group in groups for epoch in (1, 2) for seed in group]
         assert [Node(entry["node"]).milestone for entry in made] == order
-        assert not [path for path in (project.root / ".scratch").iterdir() if path.name != "locks"]
+        assert not [
+            path for path in (project.root / ".scratch").iterdir() if path.name not in ("locks", "dvc-cache.json")
+        ]
 
 
 def test_a_seed_that_fails_is_the_only_one_that_failed(

@@ -18,7 +18,7 @@ from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.evaluation.extent import extent
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.finite import NotFinite
-from pipeline.nets.checkpoint import HISTORY, MODEL, load_network, read_summary
+from pipeline.nets.checkpoint import MODEL, load_network, read_summary
 from pipeline.nets.network import Network
 from pipeline.nets.target import Branch
 
@@ -157,7 +157,7 @@ class EvaluationContext:
             * ``batchnorm``: ``calibrated`` where the network was never trained and has BatchNorms.
         """
         found: dict[str, Any] = {"batchnorm": "calibrated"} if self.calibrated else {}
-        collapsed = embeddings_collapsed((self.checkpoint / HISTORY).read_text(encoding="utf-8"))
+        collapsed = embeddings_collapsed(read_summary(self.checkpoint))
         if "train" in self.looked_at:
             if "extent" not in self.known:
                 self.known["extent"] = extent(self.features("train"))

@@ -254,9 +254,5 @@ def _places(node: Node, name: str, states: States) -> Iterator[Path]:
 
 def _collapsed(node: Node, states: States) -> bool:
     """Whether the record of a training says so; one that is nowhere, or damaged, says nothing."""
-    for path in _places(node, "history.csv", states):
-        try:
-            return embeddings_collapsed(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-    return False
+    found = (files.read_object(path) for path in _places(node, "summary.json", states))
+    return any(embeddings_collapsed(summary) for summary in found)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline import files
 from pipeline.artifacts import formats
 from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
@@ -226,11 +226,11 @@ def _score(value: Any) -> str:
 
 
 def _collapsed(project: Project, links: list[Link], measurements: list[Link]) -> list[int]:
-    last = {link.node.seed or 0: project.payload(link, "history.csv") or b"" for link in links}
     found = set()
-    for seed, history in last.items():
-        with contextlib.suppress(ValueError):  # a damaged one says nothing
-            found |= {seed} if embeddings_collapsed(history.decode()) else set()
+    for link in {link.node.seed: link for link in links}.values():  # the last milestone of each seed
+        summary = files.parse(project.payload(link, "summary.json") or b"")  # a damaged one says nothing
+        if isinstance(summary, dict) and embeddings_collapsed(summary):
+            found.add(link.node.seed or 0)
     return sorted(found | {link.node.seed or 0 for link in measurements if project.scores(link).get("collapsed")})
 
 

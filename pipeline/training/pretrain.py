@@ -212,6 +212,7 @@ class Run:
         summary: dict[str, Any] = {
             "outcome": "trained" if self.diverged is None else "diverged",
             "diverged_in_epoch": self.diverged,
+            "embedding_std": self.history.rows[-1][2] if self.history.rows and self.diverged is None else None,
             "epoch": epoch,
             "images": len(self.batches.images),
             "parameters": self.network.parameter_counts(),
