@@ -65,13 +65,21 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
         made = json.loads(text) | {"artifact": artifact, "title": f"{artifact}, a copy of table 8"}
         path = root / f"{new}.json"
         files.write(path, json.dumps(made))
-        found["outputs"] = {path.name: files.hashes(path)}
+        kinds = {Path(output).suffix: entry for output, entry in found["outputs"].items()}
+        found["outputs"] = {f"{artifact}{kind}": entry for kind, entry in kinds.items()} | {
+            path.name: files.hashes(path)
+        }
+        for cell in found["params"]["cells"]:
+            cell["nodes"] = [renamed[node] for node in cell["nodes"]]
     else:
         new = renamed[name] = _renamed(chain, name, group)
         if link.node.family is PRETRAIN:
             found["params"]["batch_size"] += group
         for output in found["outputs"]:
-            if output in ("scores.json", "history.csv", "meta.json") and (source / name / output).is_file():
+            if (
+                output in ("scores.json", "history.csv", "summary.json", "meta.json")
+                and (source / name / output).is_file()
+            ):
                 files.clone(source / name / output, root / new / output)
     found["node"] = new
     found["inputs"] = {renamed.get(role, role): {**entry, "node": renamed[entry["node"]]}

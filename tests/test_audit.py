@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,17 +47,21 @@ def audited(root: Path, node: str, **more) -> audit.Audit:
 
 
 @pytest.fixture
-def here(drawn: Project, monkeypatch) -> Path:
+def here(drawn: Project, monkeypatch) -> Iterator[Path]:
     """The copy's root; fingerprints are those of its own package, which is byte for byte that of the tests."""
     monkeypatch.chdir(drawn.root)
     monkeypatch.setattr("pipeline.components.PACKAGE", drawn.root / "pipeline")
     monkeypatch.setattr("pipeline.ledger.fingerprint.PACKAGE", drawn.root / "pipeline")
-    name = "pipeline.artifacts.figures.mini_bars"  # which the package of the tests lacks
-    spec = importlib.util.spec_from_file_location(name, drawn.root / "pipeline/artifacts/figures/mini_bars.py")
+    name = "pipeline.papers.mini.figures.bars"  # which the package of the tests lacks
+    spec = importlib.util.spec_from_file_location(name, drawn.root / "pipeline/papers/mini/figures/bars.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setitem(sys.modules, name, module)
-    return drawn.root
+    for known in (components.papers, components._ours):
+        known.cache_clear()
+    yield drawn.root
+    for known in (components.papers, components._ours):
+        known.cache_clear()
 
 
 def test_a_built_table_and_figure_hold(drawn):
@@ -382,7 +387,7 @@ def pictured(here: Path, suffix: str) -> bytes:
             shutil.copytree(here / role, inputs[role])
             scores = json.loads((inputs[role] / "scores.json").read_text())
             (inputs[role] / "scores.json").write_text(json.dumps(scores | {"top1_last": 20.0 + number}))
-        parts = {"figure": components.find("figure", "mini_bars")}
+        parts = {"figure": components.find("figure", "mini/bars")}
         work = Work(
             name=found["node"], spec=found["params"], out=out, inputs=inputs, key=found["key"], components=parts
         )
