@@ -16,6 +16,8 @@ from pipeline.ledger.keys import KeyFile
 
 PRESENT = ("torch", "torchvision", "numpy", "pillow", "scipy", "scikit-learn")
 """Where there is torch there are these: large, and built for the machine."""
+WITHOUT = {"dvc", "dvc_data", "yaml"}
+"""Imported where there is a remote, a cache of somebody's choice or something tracked: not where a kit is executed."""
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_12", "manylinux1")
 _LOADED = """
 import sys
@@ -34,7 +36,7 @@ def needed(keys: Iterable[KeyFile]) -> dict[str, str]:
         UserError: One of them is not locked.
     """
     packages = importlib.metadata.packages_distributions()
-    imported = {_normal(name) for module in _imported(_sources(keys)) for name in packages.get(module, [])}
+    imported = {_normal(name) for module in _imported(_sources(keys)) - WITHOUT for name in packages.get(module, [])}
     theirs = _closure(PRESENT)
     wanted = _closure(imported - theirs) - set(PRESENT)
     locked = _locked()

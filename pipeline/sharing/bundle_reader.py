@@ -22,6 +22,7 @@ class Contents:
 
     Attributes:
         hashes: Member -> sha256.
+        md5: Member -> md5, under which the store has it.
         sizes: Member -> bytes.
         values: Member -> what is in it, for JSON files.
         hidden: Members that are not what they should be, so that nothing follows from them.
@@ -35,6 +36,7 @@ class Contents:
         self.title = str(path)
         self.archive = Unpacked(path) if path.is_dir() else Archive(path)
         self.hashes: dict[str, str] = {}
+        self.md5: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
         self.values: dict[str, Any] = {}
         self.hidden: set[str] = set()
@@ -60,9 +62,10 @@ class Contents:
 
     def _take(self, name: str) -> None:
         size, arrays = self.archive.size(name), _only_hashed(name)
-        digest, kept, length = hashlib.sha256(), [], 0
+        digest, md5, kept, length = hashlib.sha256(), hashlib.md5(usedforsecurity=False), [], 0
         for piece in self.archive.chunks(name):
             digest.update(piece)
+            md5.update(piece)
             if not arrays or length < member_checks.HEADER + 8:
                 kept.append(piece)
             length += len(piece)
@@ -71,7 +74,7 @@ class Contents:
             value = member_checks.check(name, whole, size)
         except member_checks.Unfit as error:
             raise self._refused(f"{names.plain(name)}: {error}") from None
-        self.hashes[name], self.sizes[name] = digest.hexdigest(), size
+        self.hashes[name], self.md5[name], self.sizes[name] = digest.hexdigest(), md5.hexdigest(), size
         if not arrays:
             self._kept[name] = whole
             if names.suffix(name) == ".json":

@@ -66,7 +66,9 @@ def payload(contents: Contents, chain: Chain) -> Iterator[Finding]:
             if member not in contents.hashes:
                 if link.node.family in (ARTIFACT, MEASURE, SIMULATE):
                     yield Finding(MISSING, names.plain(member), f"{link.node.receipt} speaks of it", AGAIN)
-            elif (contents.hashes[member], contents.sizes[member]) != (entry["sha256"], entry["size"]):
+                continue
+            found = {"md5": contents.md5[member], "sha256": contents.hashes[member], "size": contents.sizes[member]}
+            if found != {part: entry.get(part) for part in found}:
                 yield Finding(CHANGED, member, f"not what {link.node.receipt} says", AGAIN)
     kept = ("receipts/", "results/", "keys/", "measurements/", "simulations/", "checkpoints/", "data/")
     for name in contents.hashes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SPLITS = ("train", "val", "test")
 
 
-ABSENT = {"formats": ["JPEG", "PNG"]}
+DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"]}
 
 
 def build(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
 
-ABSENT = {"formats": ["JPEG", "PNG"]}
+DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"]}
 
 
 def build(

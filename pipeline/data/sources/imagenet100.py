@@ -13,7 +13,7 @@ from pipeline.ranges import Count, Side
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
-ABSENT = {"formats": ["JPEG", "PNG"]}
+DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"]}
 
 CLASSES = """
     n01558993 n01692333 n01729322 n01735189 n01749939 n01773797 n01820546 n01855672 n01978455 n01980166
