@@ -69,6 +69,8 @@ def _copy(source: Path, root: Path, chain: Chain, name: str, group: int, artifac
         found["outputs"] = {f"{artifact}{kind}": entry for kind, entry in kinds.items()} | {
             path.name: files.hashes(path)
         }
+        for kind in kinds.keys() - {".json"}:
+            files.clone(source / f"{name}{kind}", root / f"{new}{kind}")
         for cell in found["params"]["cells"]:
             cell["nodes"] = [renamed[node] for node in cell["nodes"]]
     else:

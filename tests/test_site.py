@@ -167,7 +167,7 @@ def test_the_scorecard_counts_cells_and_claims(shown: Project) -> None:
     page = pages(shown.root / "site")["mini/scorecard.html"]
     assert re.search(r"mini 3 0 0 0 0 3 0", page.text), "three published cells, none comparable"
     assert "sqrt((2 s / sqrt(n))² + e²)" in page.text
-    assert (shown.root / "site/mini/scorecard.csv").read_text().startswith("paper,artifact,kind,claim,verdict")
+    assert (shown.root / "site/mini/scorecard.csv").read_text().startswith("paper,artifact,kind,claim,whose,verdict")
 
 
 def test_the_cost_is_that_of_the_chain(shown: Project) -> None:
