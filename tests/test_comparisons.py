@@ -123,14 +123,14 @@ def test_a_measure_s_own_reference_is_not_the_method_that_an_axis_is_like(tmp_pa
         (
             "reference: Barlow Twins, reads: random}",
             "reference: Barlow Twins, reads: 3}",
-            "reads: expected a name, found 3",
+            "axes.pair: expected text, or a mapping",
         ),
         (
             "reference: Barlow Twins, reads: random}",
             "reference: Barlow Twins, reads: radnom}",
             "no value 'alignment_radnom'",
         ),
-        ("{like: VICReg, reference: SimCLR}", "{like: [VICReg], reference: SimCLR}", "no method"),
+        ("{like: VICReg, reference: SimCLR}", "{like: [VICReg], reference: SimCLR}", "axes.pair: expected text"),
     ],
 )
 def test_a_mistake_in_a_comparison_is_one_line(tmp_path, old, new, words):
@@ -176,7 +176,8 @@ def test_what_stands_in_keeps_its_own_statistics():
 def test_measures_say_which_values_they_have(compared_once):
     for path in sorted((compared_once.root / "measurements").glob("*/seed0/epoch0002/*/scores.json")):
         kind = path.parent.name.rpartition("-")[0]
-        assert set(json.loads(path.read_text())) == set(components.values("measure", kind))
+        remarks = {"collapsed", "batchnorm"}  # on the checkpoint, whatever was measured
+        assert set(json.loads(path.read_text())) - remarks == set(components.values("measure", kind))
 
 
 def test_a_scale_may_say_something_of_one_paper_alone():
@@ -203,7 +204,7 @@ def test_a_schedule_that_names_no_end_ends_with_the_training(tmp_path):
         Catalogue(Options(scale="tiny"), root / "params"), [Request("tiny", "tiny", "paper", "stepwise", "table1")]
     )
     ends = {run.run["objective"]["kind"]: run.run["schedule"].get("epochs") for run in plan.runs.values()}
-    assert ends == {"barlow": 2, "infonce": None, "vicreg": 320}
+    assert ends == {"barlow": 2, "infonce": None, "vicreg": 2}
 
 
 @pytest.mark.parametrize(
@@ -312,7 +313,9 @@ def test_a_bundle_is_verified_and_run_again(compared_once, tmp_path):
 
 def test_a_diverged_reference_makes_the_comparison_a_diverged_one(compared):
     compared.edit(
-        "params/scales/tiny.yaml", "optimizer: {kind: adam, lr: 1.0e-3}", "optimizer: {kind: sgd, lr: 1.0e+8}"
+        "params/scales/tiny.yaml",
+        "optimizer: {kind: adam, lr: 1.0e-3}",
+        "optimizer: {kind: sgd, lr: 1.0e+6, weight_decay: 1.0}",
     )
     compared.build(TABLES[1])
     found = rows(compared, TABLES[1])
