@@ -130,7 +130,7 @@ def test_an_edited_component_concerns_the_runs_that_name_it(built):
 
 
 def test_a_new_field_renames_no_run_and_a_changed_default_does(built):
-    field = "    threads: int = _param(int, 1, gt=0)\n"
+    field = "    threads: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1)\n"
     built.edit(
         "pipeline/planning/composition.py",
         field,
