@@ -40,7 +40,7 @@ def test_generators_are_counted_whoever_asks():
 def test_nothing_else_draws():
     """Whatever theory and the sources of data call for random numbers is watched."""
     for path in [*(ROOT / "pipeline").rglob("*.py")]:
-        if path.relative_to(ROOT / "pipeline").parts[0] not in ("theory", "data", "kernels", "papers"):
+        if path.relative_to(ROOT / "pipeline").parts[0] not in ("simulation", "data", "kernels", "papers"):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -174,7 +174,16 @@ def declared() -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("kind", declared())
+CHEAP = {
+    *("directpred/fig3", "directpred/fig4", "directpred/appd", "directpred/theorems", "embnorms/fig1"),
+    *("multiview/equations", "stepwise/fig8", "stepwise/propositions", "isoloss/thm2"),
+}
+"""Simulations that take a second or two; the others run in `make test-all`."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in CHEAP else pytest.mark.slow) for kind in declared()]
+)
 def test_what_a_paper_counts_as_exact_is_the_same_for_every_seed(kind):
     params = components.resolve("simulation", dict(declared()[kind]), "test") | SMALL.get(kind, {})
     params.pop("kind")

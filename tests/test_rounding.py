@@ -66,7 +66,10 @@ WHERE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("paper", "name", "params", "noise"), WHERE, ids=[f"{at[0]}-{at[1]}" for at in WHERE])
+@pytest.mark.parametrize(
+    ("paper", "name", "params", "noise"),
+    [pytest.param(*at, id=f"{at[0]}-{at[1]}", marks=pytest.mark.slow if at[0] == "stepwise" else ()) for at in WHERE],
+)
 def test_no_decided_verdict_hangs_on_rounding(paper: str, name: str, params: dict[str, Any], noise: Any) -> None:
     before = harness.records(paper, name, params)
     rng = np.random.default_rng(0)
@@ -111,6 +114,7 @@ def _judged(folder: Path, data: Path) -> tuple[dict[str, str], dict[str, dict[in
     return {claim["text"]: claim["verdict"] for claim in claims.judge(texts, rows, "tiny", "test")}, values
 
 
+@pytest.mark.slow
 def test_nor_does_one_on_trained_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks of torch in single precision, views and BatchNorm and all, trained as a run is."""
     data = tmp_path / "data"
