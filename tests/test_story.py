@@ -96,7 +96,7 @@ def test_a_partial_pull_executes_only_what_is_missing(author, tmp_path):
         for entry in json.loads(path.read_text())["outputs"].values():
             (tmp_path / "remote/files/md5" / entry["md5"][:2] / entry["md5"][2:]).unlink(missing_ok=True)
     shutil.rmtree(clone.root / "receipts/checkpoints" / gone)
-    assert clone.build(DUEL) == {"pretrain": 2, "table": 1}, "tables are in Git and not in the remote"
+    assert clone.build(DUEL) == {"pretrain": 2}, "the table was kept when the Snakefile was read"
     assert [path.name for path in (clone.root / "data").rglob("*") if path.is_file()].count("arrays.safetensors") == 1
     assert {entry["decision"] for entry in clone.journal() if entry["stage"] == "linear_probe"} == {"restored"}
     assert list((clone.root / "checkpoints" / kept).rglob("model.safetensors"))
