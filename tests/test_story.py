@@ -158,7 +158,7 @@ def test_what_is_nowhere_is_named(author, tmp_path):
     shutil.rmtree(tmp_path / "remote")
     done = clone.pipeline("restore", DUEL, *CONFIG, check=False)
     assert done.returncode == 1
-    assert "missing: checkpoints/" in done.stdout and "neither in the store nor in the remote" in done.stdout
+    assert "cannot be reached" in done.stderr and done.stderr.count("\n") == 1, "it may well be there"
     unknown = clone.pipeline("restore", DUEL, "--remote", "nowhere", *CONFIG, check=False)
     assert unknown.returncode == 1 and unknown.stderr.count("\n") == 1 and "dvc remote list" in unknown.stderr
 
@@ -193,7 +193,7 @@ def test_results_of_an_older_revision_are_found(author):
     assert told.returncode == 1 and f"changed: {DUEL}:" in told.stdout
     git(author, "checkout", "-q", old, "--", "results/mini/mini", "receipts")
     told = author.pipeline("audit", DUEL, *CONFIG, check=False)
-    assert told.returncode == 1 and "stale:" in told.stdout and "rho" in told.stdout
+    assert told.returncode == 1 and "stale:" in told.stdout and "rho" in told.stdout, told.stdout[-1500:]
     git(author, "checkout", "-q", old, "--", "params")
     assert "everything holds" in author.pipeline("audit", DUEL, *CONFIG).stdout, "an older revision as a whole holds"
     told = author.pipeline("audit", DUEL, "--revision", "main", *CONFIG, check=False)
