@@ -263,11 +263,12 @@ def _stale(states: States, chain: Chain, whole: bool, told: set[str]) -> Iterato
         if state.node.name not in chain.links and not (whole and state.status == EXECUTE):
             continue
         lines = tuple(line for line in why.lines(states, state) if not line.startswith("file:"))
-        if lines and not (state.waiting and all(line.startswith("input:") for line in lines)):
-            reasons.setdefault(lines, []).append(state.node.receipt)
-        elif lines and state.node.family is ARTIFACT:
+        inputs_alone = all(line.startswith("input:") for line in lines)
+        if lines and inputs_alone and state.node.family is ARTIFACT:  # what is at the bottom says more
             bottom = tuple(causes.sentences(causes.of_artifact(states, state)))
             reasons.setdefault(bottom or lines, []).append(state.node.receipt)
+        elif lines and not (inputs_alone and state.waiting):
+            reasons.setdefault(lines, []).append(state.node.receipt)
     for lines, paths in reasons.items():
         more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
         text = "; ".join(lines[:3]) + ("; ..." if len(lines) > 3 else "") + more
