@@ -200,9 +200,9 @@ class Executor:
     # -- executing
 
     def _execute(self, tasks: list[Task]) -> None:
-        """Execute the nodes of one batch (milestones of one run, with one seed or several.
+        """Execute the nodes of one batch.
 
-        Measurements of one config; ...).
+        That is milestones of one run, with one seed or several; measurements of one config; and so on.
         """
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
@@ -304,10 +304,8 @@ class Executor:
         """Whether the store has all files of a receipt, after a look into the remote where it has not."""
         if self.store.has(outputs):
             return True
-        from pipeline.ledger.remote import (  # DVC takes a second to import, and is needed in half-full clones only
-            Unreachable,
-            fetch,
-        )
+        # DVC takes a second to import, and is needed in half-full clones only
+        from pipeline.ledger.remote import Unreachable, fetch
 
         lacking = {entry["md5"] for entry in outputs.values() if not self.store.has({"": entry})}
         if self._away is None:

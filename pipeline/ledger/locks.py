@@ -74,7 +74,7 @@ class Lock:
         except OSError as error:
             file.close()
             if error.errno in _TAKEN:
-                raise Held(Holder(_pid(self.path))) from None
+                raise Held(Holder(self.last())) from None
             self._mark = _take_mark(_mark(self.path), wait=wait)
             file = self.path.open("a+")
         file.truncate(0)
@@ -100,6 +100,13 @@ class Lock:
         finally:
             self.free()
 
+    def last(self) -> int | None:
+        """Return the process that has taken the right last, whether it still has it or not; None if none has."""
+        try:
+            return int(self.path.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError):
+            return None
+
     def holder(self) -> Holder | None:
         """Who else holds the right now; None if nobody does."""
         try:
@@ -110,14 +117,7 @@ class Lock:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError as error:
-                return Holder(_pid(self.path)) if error.errno in _TAKEN else _marked(_mark(self.path))
-        return None
-
-
-def _pid(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="utf-8").strip())
-    except (OSError, ValueError):
+                return Holder(self.last()) if error.errno in _TAKEN else _marked(_mark(self.path))
         return None
 
 

@@ -67,15 +67,13 @@ class Store:
     def put_folder(self, entries: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[str, int, int]:
         """Keep the object that lists a folder's files; returns its md5 (with ``.dir``), total size, number of files."""
         found = dict(entries)
-        listing = [{"md5": found[name]["md5"], "relpath": name} for name in sorted(found)]
-        text = json.dumps(listing, sort_keys=True)
-        md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+        md5, text = listed_as(found)
         there = None
         with contextlib.suppress(OSError, UnicodeDecodeError):
             there = self.object(md5).read_text(encoding="utf-8")
         if there != text:
             self.write(self.object(md5), text)
-        return md5, sum(entry["size"] for entry in found.values()), len(listing)
+        return md5, sum(entry["size"] for entry in found.values()), len(found)
 
     def fetch(self, outputs: Mapping[str, Mapping[str, Any]], folder: Path) -> bool:
         """Copy all files of a receipt into ``folder``; False if one is missing or is not what it should be.
@@ -102,3 +100,13 @@ class Store:
     def outline(self, digest: str) -> Path:
         """Where the functions of the module with this fingerprint are listed, or would be."""
         return self.folder / "outlines" / digest[:2] / f"{digest[2:]}.json"
+
+
+def listed_as(entries: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the md5 (with ``.dir``) and the text of the object that lists a folder's files, as DVC writes it.
+
+    Args:
+        entries: Name in the folder -> its entry in a receipt.
+    """
+    text = json.dumps([{"md5": entries[name]["md5"], "relpath": name} for name in sorted(entries)], sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir", text

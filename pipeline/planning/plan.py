@@ -61,6 +61,7 @@ class Plan(Needs):
         artifact = paper.artifacts[request.artifact]
         scale = self.catalogue.scale(request.scale).of(request.paper, request.artifact)
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
+        random: Params = {}
         if artifact.simulation is None:
             reader = CellExpander(self, request, paper, artifact, scale, where)
             cells = list(reader.cells())
@@ -68,7 +69,9 @@ class Plan(Needs):
             number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
             number["better"] = measure.better
         else:
-            cells = list(self._simulated(request, artifact, scale, where))
+            simulation = self._resolved(request, artifact, scale, where)
+            random = {name: simulation[name] for name in ("seed", "replications") if name in simulation}
+            cells = list(self._simulated(artifact, scale, simulation))
             number = {"value": "value", "unit": artifact.unit, "title": artifact.quantity or artifact.title}
         params: Params = {
             "paper": {"key": paper.paper, "title": paper.title, "authors": paper.authors, "year": paper.year},
@@ -89,7 +92,7 @@ class Plan(Needs):
             "published": self._published(artifact, where),
             "cells": [{k: v for k, v in asdict(cell).items() if k != "value" or v is not None} for cell in cells],
         }
-        if artifact.simulation is not None and (random := self._random(request, artifact, scale, where)):
+        if random:  # which an artifact's page tells; empty if nothing is drawn
             params["random"] = random
         if artifact.draw:
             given = {"kind": artifact.draw} if isinstance(artifact.draw, str) else artifact.draw
@@ -99,10 +102,9 @@ class Plan(Needs):
         nodes = sorted({node for cell in cells for node in cell.nodes})
         return ArtifactPlan(request, artifact, params, nodes)
 
-    def _simulated(self, request: Request, artifact: Artifact, scale: Scale, where: str) -> Iterator[Cell]:
+    def _simulated(self, artifact: Artifact, scale: Scale, simulation: Params) -> Iterator[Cell]:
         """Cells of an artifact that shows one simulation."""
-        resolved = self._resolved(request, artifact, scale, where)
-        identity = self.add_simulation(resolved, scale.tracked)
+        identity = self.add_simulation(simulation, scale.tracked)
         axes = artifact.axes()
         for values in itertools.product(*axes.values()):
             yield Cell(dict(zip(axes, values, strict=True)), nodes=[f"simulations/{identity}"])
@@ -118,11 +120,6 @@ class Plan(Needs):
             self.overridden.add(single(request.paper, request.scale, path, resolved["replications"], most))
             resolved["replications"] = most
         return resolved
-
-    def _random(self, request: Request, artifact: Artifact, scale: Scale, where: str) -> dict[str, Any]:
-        """Seed and number of replications, which an artifact's page tells; empty if nothing is drawn."""
-        resolved = self._resolved(request, artifact, scale, where)
-        return {name: resolved[name] for name in ("seed", "replications") if name in resolved}
 
     def _published(self, artifact: Artifact, where: str) -> list[dict[str, Any]]:
         """Rows of printed numbers that belong to an artifact."""

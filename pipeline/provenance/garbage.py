@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.families import PRETRAIN
+from pipeline.ledger.locks import Lock
 from pipeline.ledger.sources import Folder, asked, blobs
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
@@ -262,13 +262,7 @@ def _scratch(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
 
 def _busy(locks: Path) -> bool:
     """Whether the executor works on anything."""
-    for path in locks.glob("*") if locks.is_dir() else ():
-        with path.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
-    return False
+    return any(Lock(path).holder() is not None for path in locks.glob("*"))
 
 
 def _size(folder: Path) -> int:

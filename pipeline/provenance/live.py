@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from pipeline.engine.state import State
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.journal import Journal
+from pipeline.ledger.locks import Lock, exists
 from pipeline.ledger.workspace import Node, Workspace
 
 STATUS = "status.json"
@@ -64,21 +63,11 @@ class Live:
 
     def worker(self, config: str) -> int | None:
         """The process that trains a run now, by the executor's lock; None if there is none."""
-        path = self.workspace.scratch / "locks" / f"pretrain-{config}"
-        try:
-            pid = int(path.read_text(encoding="utf-8").strip() or 0)
-        except (OSError, ValueError):
-            return None
+        lock = Lock(self.workspace.scratch / "locks" / f"pretrain-{config}")
+        pid = lock.last()
         # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
         # would find it held.
-        if not _exists(pid):
-            return None
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return pid
-        return None
+        return pid if pid is not None and exists(pid) and lock.holder() is not None else None
 
     def failure(self, node: Node, since: float) -> str | None:
         """The line with which a node failed after ``since``; None if what was decided last is something else."""
@@ -112,18 +101,6 @@ def goes_on(status: Status, state: State) -> bool:
         return False
     key = receipt.key_of(key_file.stage, key_file.code, key_file.params, state.inputs, state.node.seed)
     return status.folder == key[:16]
-
-
-def _exists(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # it is somebody else's
-    return True
 
 
 def _snakemake(root: Path) -> bool:

@@ -38,7 +38,7 @@ def again(
 
     Args:
         receipt: The artifact's receipt, which must have been checked.
-        omitted_defaults: Its leaves that are in no key.
+        omitted_defaults: Its params that are in no key.
         read: Content of a file by its path in the project.
         parts: Components to take; None for those of this package that have the same names.
 

@@ -6,8 +6,6 @@ bound by nothing else in the ledger, so it is compared with what was noted elsew
 
 from __future__ import annotations
 
-import hashlib
-import json
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +16,9 @@ import yaml
 from pipeline import files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
-from pipeline.ledger.families import ARTIFACT, PREPARE, SIMULATE
-from pipeline.ledger.store import Store
+from pipeline.ledger.families import ARTIFACT
+from pipeline.ledger.store import Store, listed_as
+from pipeline.ledger.tracking import folder_of
 from pipeline.ledger.workspace import LOCAL, Node, Workspace
 from pipeline.provenance import recompute
 from pipeline.provenance.chain import Chain, Link
@@ -67,7 +66,7 @@ def against_measurements(
         workspace: The checkout.
         chain: What it comes from, whose files must have been hashed.
         link: The artifact.
-        omitted_defaults: Its leaves that are in no key.
+        omitted_defaults: Its params that are in no key.
         parts: Its components, where they are not this package's.
     """
     try:
@@ -103,12 +102,8 @@ def _reader(workspace: Workspace, chain: Chain) -> Callable[[str], bytes | None]
 def against_dvc(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
     """``.dvc`` files that list something else than the receipts of what they stand for."""
     store = Store(workspace.root)
-    folders: dict[str, None] = {}
-    for link in chain:
-        if link.node.family is not ARTIFACT and not link.node.config.startswith(LOCAL):
-            alone = link.node.family in (PREPARE, SIMULATE)
-            folders[link.node.name if alone else "/".join(link.node.name.split("/")[:3])] = None
-    for folder in folders:
+    folders = (folder_of(link.node) for link in chain if not link.node.config.startswith(LOCAL))
+    for folder in dict.fromkeys(folder for folder in folders if folder is not None):
         path = workspace.path(f"{folder}.dvc")
         if path.is_file():
             why = _fault(workspace, store, folder, path)
@@ -129,10 +124,9 @@ def _fault(workspace: Workspace, store: Store, folder: str, path: Path) -> str |
     known = _known(workspace, folder)
     found = files.read_json(store.object(str(md5)))
     if found is None:  # the list itself is elsewhere: it can still be told from what the receipts give
-        listing = [{"md5": known[name]["md5"], "relpath": name} for name in sorted(known)]
-        text = json.dumps(listing, sort_keys=True)
-        whole = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-        return None if md5 == whole else f"it lists a folder ({md5}) that is not in the store, and no receipts give it"
+        if md5 == listed_as(known)[0]:
+            return None
+        return f"it lists a folder ({md5}) that is not in the store, and no receipts give it"
     try:
         listed = {entry["relpath"]: entry["md5"] for entry in found}
     except (TypeError, KeyError):

@@ -98,7 +98,7 @@ class Data:
     @property
     def kind(self) -> str:
         """Say what it is, for a heading."""
-        return "Simulation" if self.link.node.family is SIMULATE else "Data set"
+        return self.link.node.family.noun.capitalize()
 
     @property
     def title(self) -> str:

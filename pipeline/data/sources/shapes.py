@@ -11,7 +11,7 @@ Lengths are in half image widths: the image spans [-1, 1] x [-1, 1], y pointing 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,12 +79,7 @@ def build(
     """
     _check(size, train, test, classes, smallest, largest)
     counts = {"train": train, "test": test}
-    arrays: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for split, n in counts.items():
-        arrays[f"{split}_images"] = ("uint8", (n, 3, size, size))
-        arrays[f"{split}_labels"] = ("int64", (n,))
-        arrays.update({f"{split}_factors/{name}": ("float32", (n,)) for name in FACTORS})
-    writer.declare(list(SHAPES)[:classes], arrays)
+    declare(writer, list(SHAPES)[:classes], counts, size, FACTORS)
     for split, n in counts.items():
         labels = draw_labels(n, classes, (seed, split))
         factors = draw_factors(
@@ -97,15 +92,38 @@ def build(
             contrast=contrast,
             texture=texture,
         )
-        writer.append(f"{split}_labels", labels)
-        for name, values in factors.items():
-            writer.append(f"{split}_factors/{name}", values)
+        annotate(writer, split, labels, factors)
 
         def draw(rows: slice, labels: NDArray[np.int64] = labels, factors: dict[str, NDArray] = factors) -> Array:
             return render(labels[rows], {name: values[rows] for name, values in factors.items()}, size)
 
         for images in develop(draw, n, size, noise, (seed, split)):
             writer.append(f"{split}_images", images)
+
+
+def declare(writer: Writer, classes: list[str], counts: Mapping[str, int], size: int, factors: Iterable[str]) -> None:
+    """Declare the arrays of drawn scenes: per split images, labels and factors.
+
+    Args:
+        writer: Where the arrays go.
+        classes: Names of the classes.
+        counts: Split -> number of images.
+        size: Side of the images in pixels.
+        factors: Names of what was drawn of each scene.
+    """
+    arrays: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for split, n in counts.items():
+        arrays[f"{split}_images"] = ("uint8", (n, 3, size, size))
+        arrays[f"{split}_labels"] = ("int64", (n,))
+        arrays.update({f"{split}_factors/{name}": ("float32", (n,)) for name in factors})
+    writer.declare(classes, arrays)
+
+
+def annotate(writer: Writer, split: str, labels: NDArray[np.int64], factors: Mapping[str, NDArray]) -> None:
+    """Write labels and factors of a split's scenes."""
+    writer.append(f"{split}_labels", labels)
+    for name, values in factors.items():
+        writer.append(f"{split}_factors/{name}", values)
 
 
 def draw_labels(n: int, classes: int, stream: tuple[int, str]) -> NDArray[np.int64]:

@@ -76,12 +76,7 @@ def build(
     order = digits.stratified(of_original, seed)
     members = {"train": order[_TEST:], "test": order[:_TEST]}
     counts = {"train": train, "test": test}
-    arrays: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for split, n in counts.items():
-        arrays[f"{split}_images"] = ("uint8", (n, 3, size, size))
-        arrays[f"{split}_labels"] = ("int64", (n,))
-        arrays.update({f"{split}_factors/{name}": ("float32", (n,)) for name in (*shapes.FACTORS, "digit")})
-    writer.declare([str(digit) for digit in range(10)], arrays)
+    shapes.declare(writer, [str(digit) for digit in range(10)], counts, size, (*shapes.FACTORS, "digit"))
     for split, n in counts.items():
         stream = (seed, f"digits/{split}")
         labels = shapes.draw_labels(n, 10, stream)
@@ -96,10 +91,7 @@ def build(
             contrast=contrast,
             texture=texture,
         )
-        writer.append(f"{split}_labels", labels)
-        for name, values in factors.items():
-            writer.append(f"{split}_factors/{name}", values)
-        writer.append(f"{split}_factors/digit", chosen.astype(np.float32))
+        shapes.annotate(writer, split, labels, factors | {"digit": chosen.astype(np.float32)})
 
         def draw(rows: slice, chosen: NDArray[np.int64] = chosen, factors: Mapping[str, NDArray] = factors) -> Array:
             part = {name: values[rows] for name, values in factors.items()}
