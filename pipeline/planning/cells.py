@@ -214,7 +214,7 @@ class CellExpander:
 
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.needs.catalogue.options.datasets
-        read = [cell.paper_dataset, *self._measure_of(cell).on.values()]
+        read = [cell.paper_dataset, *self._measure_of(cell).data.values()]
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
@@ -238,6 +238,8 @@ class CellExpander:
         cell.trained_epochs = self.scale.trained(cell.epochs)
         cell.trained_steps = self.scale.taken(cell.steps) if cell.steps else 0
         at = Milestone(step=cell.trained_steps) if cell.steps else Milestone(cell.trained_epochs)
+        if components.untrained(str(measure.measure.get("kind", "")), self.needs.extend):
+            at = Milestone()
         compared = directives.reference or measure.measure.get("reference")
         last = self._last() if compared == "last" else None
         config = self._run(cell, params, own, ends=last.epoch if last else None, swept=directives.swept)
@@ -368,7 +370,7 @@ class CellExpander:
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
             params["reference"] = f"{other}/{{seed}}/{other_at}"
-        roles: dict[str, str] = {role: self._data(name) for role, name in measure.on.items()}
+        roles: dict[str, str] = {role: self._data(name) for role, name in measure.data.items()}
         identity = self.needs.add_measure(params, self.where, roles)
         if compared is not None:
             for seed in self.seeds:

@@ -93,17 +93,17 @@ class Needs:
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
 
-    def add_measure(self, params: Params, where: str, on: Mapping[str, str] | None = None) -> str:
+    def add_measure(self, params: Params, where: str, data: Mapping[str, str] | None = None) -> str:
         """Plan a measurement protocol; returns its identity.
 
         Args:
             params: Of the measure.
             where: Entry that asks for it, for messages.
-            on: Role -> identity of the data set that it reads in place of the run's own.
+            data: Role -> identity of the data set that it reads in place of the run's own.
         """
         resolved = components.resolve("measure", params, where, self.extend)
-        if on:
-            resolved["on"] = {role: f"data/{identity}" for role, identity in sorted(on.items())}
+        if data:
+            resolved["data"] = {role: f"data/{identity}" for role, identity in sorted(data.items())}
         kept, _ = composition.prune({"measure": resolved}, self.extend)
         identity = naming.measure(kept["measure"])
         self.measures[identity] = resolved

@@ -279,9 +279,9 @@ class Artifact(Strict):
 class Measure(Strict):
     """A number (or a set of them) read off a measurement.
 
-    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither. ``on`` names
-    other data sets than the run's own: ``fit`` for what is fitted (split ``train``), ``evaluate`` for what it is tested
-    on (split ``test``).
+    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither. ``data``
+    names other data sets than the run's own: ``fit`` for what is fitted (split ``train``), ``evaluate`` for what it is
+    tested on (split ``test``).
     """
 
     measure: Params
@@ -289,7 +289,7 @@ class Measure(Strict):
     unit: str = ""
     better: Literal["higher", "lower", "neither"] = "higher"
     title: str | None = None
-    on: dict[Literal["fit", "evaluate"], str] = {}
+    data: dict[Literal["fit", "evaluate"], str] = {}
 
 
 class Flavour(Strict):

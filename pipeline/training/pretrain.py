@@ -105,6 +105,21 @@ class Run:
             else:
                 group["lr"] = rate * factor
 
+    def step(self, epoch: int, step: int) -> list[Tensor]:
+        """Take one step; returns the online embeddings of its views, each (batch, dim).
+
+        Args:
+            epoch: Epochs done.
+            step: Its number in the epoch; the first is 0.
+        """
+        self._learning_rate()
+        batch = self.batches.batch(epoch, step)
+        loss, embeddings = self.steps(batch, epoch, step, self.position + 1)
+        self.loss_sum += loss * len(batch)
+        self.losses.add(step, loss)
+        self.position += 1
+        return embeddings
+
     def train_epoch(self, saver: Saver, report: Report, last_step: int) -> Iterator[None]:
         """Finish the epoch that ``position`` is in, or stop in it if the network diverges.
 
@@ -123,12 +138,7 @@ class Run:
             report.say(self.steps.to_do)
         try:
             for step in range(first, steps):
-                self._learning_rate()
-                batch = self.batches.batch(epoch, step)
-                loss, current = self.steps(batch, epoch, step, self.position + 1)
-                self.loss_sum += loss * len(batch)
-                self.losses.add(step, loss)
-                self.position += 1
+                current = self.step(epoch, step)
                 # a small last minibatch says little about collapse; see also below
                 if step < self.batches.full or not embeddings:
                     embeddings = current
