@@ -96,13 +96,13 @@ def test_equal_cells_of_two_tables_are_one_run():
 
 def test_a_scale_may_give_one_artifact_fewer_seeds(folder):
     change(folder / "scales/small.yaml", "seeds", value=3)
-    change(folder / "scales/small.yaml", "papers", value={"mine": {"seeds": {"t": 2}}})
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"artifacts": {"t": {"seeds": 2}}}})
     fewer = {
         seed
         for run in planned("results/small/mine/t.csv", extend=str(folder)).runs.values()
         for seed, _ in run.milestones
     }
-    change(folder / "scales/small.yaml", "papers", value={"mine": {"seeds": {}}})
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"artifacts": {}}})
     all_of_them = {
         seed
         for run in planned("results/small/mine/t.csv", extend=str(folder)).runs.values()

@@ -58,9 +58,9 @@ def test_a_training_has_the_same_bytes_however_often_it_is_looked_at(trained, tm
         assert payload(root / epoch) == payload(tmp_path / "plain" / epoch)
 
 
-def test_between_epochs_there_are_weights_alone(trained):
+def test_between_epochs_there_is_nothing_from_which_a_training_goes_on(trained):
     _, root, _ = trained
-    assert sorted(payload(root / "step000005")) == ["model.safetensors", "summary.json"]
+    assert sorted(payload(root / "step000005")) == ["losses.safetensors", "model.safetensors", "summary.json"]
     assert sorted(payload(root / "epoch0001")) == [
         "history.csv", "losses.safetensors", "model.safetensors", "state.safetensors", "summary.json",
     ]  # fmt: skip
@@ -93,8 +93,8 @@ def test_the_loss_of_every_step_is_kept(trained):
     for epoch, row in enumerate(rows):
         mean = (losses[epoch * PER_EPOCH : (epoch + 1) * PER_EPOCH] * images).sum() / 98
         assert math.isclose(mean, float(row.split(",")[1]), rel_tol=1e-6)
-    first = load_file(root / "epoch0001/losses.safetensors")["loss"]
-    assert torch.equal(first, losses[:PER_EPOCH])
+    for name, steps in (("epoch0001", PER_EPOCH), ("step000010", 10)):
+        assert torch.equal(load_file(root / name / "losses.safetensors")["loss"], losses[:steps])
 
 
 @pytest.mark.parametrize("ended_after", [3, 6, 9])
@@ -140,7 +140,7 @@ def test_of_a_training_that_diverges_a_step_has_no_weights(tmp_path):
     list(pretrain.execute(works))
     summary = json.loads((tmp_path / "wild/step000006/summary.json").read_text())
     assert (summary["outcome"], summary["diverged_in_epoch"]) == ("diverged", 1)
-    assert sorted(payload(tmp_path / "wild/step000006")) == ["summary.json"]
+    assert sorted(payload(tmp_path / "wild/step000006")) == ["losses.safetensors", "summary.json"]
 
 
 # -- names

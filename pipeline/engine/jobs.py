@@ -25,6 +25,7 @@ RULES = {
     "linear_probe": "probe",
     "knn": "probe",
     "spectrum": "spectrum",
+    "eigenvalues": "spectrum",
     "ntk": "ntk",
     "ntk_evolution": "ntk",
     "timing": "timing",

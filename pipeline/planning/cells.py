@@ -264,8 +264,11 @@ class CellExpander:
 
     def _in_scale(self) -> str:
         """Where the scale says what it changes, for messages."""
-        own = self.request.paper in self.needs.catalogue.scale(self.request.scale).papers
-        keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
+        own = self.needs.catalogue.scale(self.request.scale).papers.get(self.request.paper)
+        places = [f"papers.{self.request.paper}.every_run"] if own else []
+        if own and self.request.artifact in own.artifacts:
+            places.append(f"papers.{self.request.paper}.artifacts.{self.request.artifact}.every_run")
+        keys = " or ".join(["every_run", *places])
         return f"{self._scale_file()}: {keys}"
 
     def _scale_file(self) -> str:

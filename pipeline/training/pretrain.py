@@ -236,13 +236,13 @@ class Run:
         checkpoint.write_payload(folder, model, state, self.history.text(), losses, summary)
 
     def write_weights(self, folder: Path, step: int) -> None:
-        """Write the payload of a milestone between two epochs: weights alone; the run stands there, or diverged."""
-        diverged = self.diverged
-        if diverged is None and not math.isfinite(self.losses.tensor(self.position)[-1].item()):
+        """Write the payload of a milestone between two epochs, weights and losses: it stands there, or diverged."""
+        diverged, losses = self.diverged, self.losses.tensor(self.position)
+        if diverged is None and not math.isfinite(losses[-1].item()):
             diverged = (step - 1) // self.batches.steps + 1
         summary = {**self._summary(diverged), "step": step}
         model = self.network.state_dict() if diverged is None else None
-        checkpoint.write_payload(folder, model, None, None, None, summary)
+        checkpoint.write_payload(folder, model, None, None, losses, summary)
 
     def _summary(self, diverged: int | None) -> dict[str, Any]:
         return {
