@@ -18,7 +18,8 @@ from pipeline.ranges import Count, NonNegative
 READS = ("encoder", "projector", "views", "normalize", "split", "batch_size")
 VALUES = (
     "cross_correlation", "covariance", "hidden", "cross_correlation_count", "covariance_count", "hidden_count",
-    "cross_correlation_rank", "covariance_rank", "hidden_rank", "samples",
+    "cross_correlation_rank", "covariance_rank", "hidden_rank", "cross_correlation_largest", "covariance_largest",
+    "hidden_largest", "cross_correlation_third", "covariance_third", "hidden_third", "samples",
 )  # fmt: skip
 
 
@@ -47,8 +48,8 @@ def measure(
         * ``cross_correlation``: of ``C = sum_i (f_i f'_i^T + f'_i f_i^T) / 2n`` (Simon 2023, Eq. 2), which may be
           negative; ``covariance``: of the centred covariance of the embeddings of both views (its App. D.4);
           ``hidden``: of that of the encoder's features.
-        * ``..._count``: how many lie above the threshold; ``..._rank``: the effective rank, see
-          :func:`pipeline.evaluation.spectra.effective_rank`.
+        * ``..._largest`` and ``..._third``: the first and the third of them; ``..._count``: how many lie above the
+          threshold; ``..._rank``: the effective rank, see :func:`pipeline.evaluation.spectra.effective_rank`.
         * ``samples``: images that were used.
 
     Raises:
@@ -90,6 +91,8 @@ def measure(
         least = threshold * values[0].item() if relative else threshold
         scores |= {
             name: values[:largest].tolist(),
+            f"{name}_largest": values[0].item(),
+            f"{name}_third": values[2].item() if len(values) > 2 else None,
             f"{name}_count": int((values > least).sum()),
             f"{name}_rank": spectra.effective_rank(values),
         }

@@ -93,5 +93,5 @@ def valley(counts: Any) -> int | None:
         if counts[other] and between:
             least = min(counts[k] for k in between)
             lowest = [k for k in between if counts[k] == least]
-            return lowest[len(lowest) // 2]
+            return lowest[(len(lowest) - 1) // 2]
     return None
