@@ -111,6 +111,14 @@ def test_a_scale_may_give_one_artifact_fewer_seeds(folder):
     assert (fewer, all_of_them) == ({0, 1}, {0, 1, 2})
 
 
+def test_a_scale_may_build_only_some_places_of_an_axis(folder):
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"artifacts": {"t": {"only": {"method": ["sgd"]}}}}})
+    found = cells(planned("results/small/mine/t.csv", extend=str(folder)))
+    missing = {cell["missing"] for cell in found if cell["role"] == "cell" and cell["axes"]["method"] != "sgd"}
+    assert len(missing) > 0 and all(" not built at scale small" in text for text in missing)
+    assert all(cell["missing"] is None for cell in found if cell["axes"].get("method") == "sgd")
+
+
 def test_who_asks_for_less_trains_less():
     plan = planned("results/paper/directpred/table6.csv")
     assert {at.epoch for run in plan.runs.values() for _, at in run.milestones} == {100}

@@ -218,6 +218,9 @@ class CellExpander:
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
+        for axis, built in self.scale.only.items():
+            if axis in cell.axes and not any(str(cell.axes[axis]) == str(value) for value in built):
+                return f"{axis} {cell.axes[axis]}: not built at scale {self.request.scale}"
         if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None

@@ -351,6 +351,7 @@ class ArtifactScale(Strict):
     epochs: Points = {}
     steps: StepPoints = {}
     seeds: Seeds | None = None
+    only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
 
 
 class PaperScale(Strict):
@@ -385,6 +386,7 @@ class Scale(Strict):
     measures: dict[str, Params] = {}
     replications: Replications | None = None
     estimate: Estimate
+    only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
 
     def of(self, paper: str, artifact: str | None = None) -> Scale:
         """The scale as one paper sees it, or one of the paper's artifacts."""
@@ -397,6 +399,7 @@ class Scale(Strict):
                 "steps": this.steps or own.steps or self.steps,
                 "every_run": overlay(overlay(self.every_run, own.every_run), this.every_run),
                 "seeds": this.seeds or self.seeds,
+                "only": {**self.only, **this.only},
                 "estimate": own.estimate or self.estimate,
             }
         )
