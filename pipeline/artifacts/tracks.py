@@ -17,9 +17,9 @@ from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 
 _CAPTION = (
-    "Of the first seed, against the {time} (the paper's time t is step times learning rate). Loss: means of as many "
-    "steps. Eigenvalues, one line each, the largest darkest; dashed: the threshold above which they are counted. "
-    "Dotted, where there are two panels of eigenvalues: when the upper ones cross it."
+    "Of the first seed, against the {time}, on a logarithmic axis (the time of gradient flow is step times learning "
+    "rate). Loss: means of as many steps. Eigenvalues, one line each, the largest darkest; dashed: the threshold above "
+    "which they are counted. Dotted, where there are two panels of eigenvalues: when the upper ones cross it."
 )
 
 
@@ -78,6 +78,10 @@ def draw_tracks(
             ]
         grid[0, column].set_title(str(method).partition(",")[0])
         grid[-1, column].set_xlabel("step" if time == "steps" else "epoch")
+        if time == "steps":
+            grid[-1, column].set_xscale("log")
+        else:  # from epoch 0 on
+            grid[-1, column].set_xscale("symlog", linthresh=1, linscale=0.4)
     words = {**spectra, loss: "loss"}
     for line, name in enumerate(names):
         grid[line, 0].set_ylabel(words[name])
