@@ -221,6 +221,11 @@ def _dress(schema: Schema, model: str) -> None:
     }.get(model)
     if one_of:
         schema["oneOf"] = [{"required": [name]} for name in one_of]
+    if model == "Artifact":
+        axis = [
+            {"required": [at], "properties": {at: {"required": ["measure"]}}} for at in ("rows", "columns", "fixed")
+        ]
+        schema["anyOf"] = [{"required": ["measure"]}, {"required": ["simulation"]}, *axis]
     for name in ("rows", "columns", "over") if model == "Artifact" else ():
         values = schema["properties"][name]["additionalProperties"]
         schema["properties"][name]["additionalProperties"] = {"anyOf": [values, _dressed(spec.Spaced)]}
