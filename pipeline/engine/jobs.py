@@ -24,6 +24,7 @@ FOLDER = "jobs"
 RULES = {
     "linear_probe": "probe",
     "knn": "probe",
+    "patch_probe": "probe",
     "spectrum": "spectrum",
     "eigenvalues": "spectrum",
     "ntk": "ntk",
