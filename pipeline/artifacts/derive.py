@@ -83,19 +83,20 @@ def _first(
     read: Read,
 ) -> Derived:
     """Every seed by itself: the first place at which it is at the threshold or past it."""
-    threshold, words = rule["reaching"], f"{rule['reaching']:g}" if "threshold" not in rule else ""
-    if "threshold" in rule:
-        numbers = [_number(value) for value, _ in read(rule["threshold"], name).values()]
-        known = [number for number in numbers if number is not None]
-        if len(known) < len(numbers) or not known:
-            return Derived({seed: (DIVERGED, node) for seed, (_, node) in parts[0][1].items()}, "nothing to reach")
-        threshold = math.fsum(known) / len(known)
-        words = f"what {', '.join(map(str, rule['reaching'].values()))} has: {threshold:.4g}"
+    of_seed: dict[int, float | None] = {}
+    if "threshold" in rule:  # another cell, seed by seed
+        of_seed = {seed: _number(value) for seed, (value, _) in read(rule["threshold"], name).items()}
+        words = f"what {', '.join(map(str, rule['reaching'].values()))} has, seed by seed"
+    else:
+        words = f"{rule['reaching']:g}"
     found: dict[int, tuple[Any, str]] = {}
     for part, seeds in parts:
         for seed, (value, node) in seeds.items():
-            number = _number(value)
             if isinstance(found.get(seed, (NEVER, ""))[0], int | float):
+                continue
+            number, threshold = _number(value), of_seed.get(seed) if "threshold" in rule else rule["reaching"]
+            if threshold is None:
+                found[seed] = (DIVERGED, node)
                 continue
             reached = number is not None and (number <= threshold if better == "lower" else number >= threshold)
             found[seed] = (_place(rule, part, seed, read) if reached else NEVER, node)

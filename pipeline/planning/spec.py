@@ -184,7 +184,7 @@ class Derive(Strict):
     """How a cell follows from others, which run over an axis in the artifact's ``over``.
 
     Just one of these says how: ``best``, the value where ``by`` is best on the mean over seeds; ``place``, where that
-    is; ``first``, where each seed first reaches ``reaching``, a number or axes of another cell whose mean it is;
+    is; ``first``, where each seed first reaches ``reaching``, a number or axes of another cell, seed by seed;
     ``minus``, what the cell has above one that differs from it in these axes. ``by`` and ``times`` name measures: a
     choice must not be made on what it is judged by, so ``by`` is one on images held out of the training set; ``times``
     multiplies a place (epochs) by another number of the same run (minutes of an epoch).
