@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline import files, user_files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 
@@ -30,6 +30,7 @@ class KeyFile:
         reads: Role -> names of the files that are read; all files where the role is missing.
         components: Category -> source file, relative to the package where it belongs to it.
         context: Where things are on this machine; not in the key.
+        paths: Param -> where the user's files that it names lie on this machine; not in the key, their contents are.
         accepted: Code that was declared equivalent to ``code``, with the reasons; a receipt made with it is valid.
         tracked: Whether DVC versions the payload.
         invalidated_at: When a receipt was found that does not match (ns); makes Snakemake look again.
@@ -44,6 +45,7 @@ class KeyFile:
     reads: dict[str, list[str]] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
     accepted: list[dict[str, Any]] = field(default_factory=list)
     tracked: bool = False
     invalidated_at: int | None = None
@@ -81,8 +83,8 @@ class KeyFile:
         return next((list(found["reasons"]) for found in self.accepted if found["code"] == dict(code)), [])
 
     def spec(self) -> dict[str, Any]:
-        """All params, those that are not in the key included."""
-        return merged(self.params, self.omitted_defaults)
+        """All params, those that are not in the key included, and paths where files are named."""
+        return user_files.put(merged(self.params, self.omitted_defaults), self.paths)
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
