@@ -59,7 +59,7 @@ class OfTraining:
 
 @dataclass(frozen=True)
 class UserFile:
-    """Mark of a parameter of type ``Path``: what the file or folder holds belongs to it (:mod:`pipeline.user_files`)."""
+    """Mark of a parameter of type ``Path``: what it names is known by content (:mod:`pipeline.user_files`)."""
 
 
 # -- real numbers

@@ -51,7 +51,7 @@ def described(text: Any, where: str, folders: tuple[Path, ...]) -> dict[str, Any
 def _absolute(told: str, where: str, folders: tuple[Path, ...]) -> Path:
     try:
         given = Path(told).expanduser()
-        tried = [Path(os.path.abspath(folder / given)) for folder in folders] or [Path(os.path.abspath(given))]
+        tried = [(folder / given).resolve() for folder in folders or (Path(),)]
         path = next((path for path in tried if path.exists()), None)
     except (OSError, ValueError, RuntimeError):
         tried, path = [], None
@@ -177,7 +177,7 @@ def without_places(tree: Any) -> Any:
 
 
 def places(tree: Any, prefix: str = "") -> dict[str, str]:
-    """Where the files of a spec lie: dotted name of the param (``source.root``, in a list ``source.roots.0``) -> path."""
+    """Where the files of a spec lie: dotted name of the param (``source.root``, ``source.roots.0``) -> path."""
     if is_described(tree):
         return {prefix: tree["path"]}
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()

@@ -27,7 +27,7 @@ from conftest import DUEL, ROOT, Project
 
 from pipeline import files
 from pipeline.ledger.fingerprint import VERSION
-from pipeline.ledger.locks import started
+from pipeline.locks import started
 
 Step = Callable[[Project], None]
 YEAR = 365 * 24 * 3600

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -128,6 +129,7 @@ def checkout(tmp_path: Path, theirs: Path, monkeypatch: pytest.MonkeyPatch) -> C
     root = tmp_path / "checkout"
     (root / ".dvc").mkdir(parents=True)
     monkeypatch.chdir(root)
+    monkeypatch.delitem(sys.modules, f"{components.EXTENSION}.sources.album", raising=False)
     monkeypatch.setattr(user_files, "_memory", lambda: user_files._Memory(user_files.MEMORY))
     return Checkout(root, theirs)
 

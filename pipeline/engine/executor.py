@@ -27,10 +27,10 @@ from pipeline.ledger.families import ARTIFACT, MEASURE, PRETRAIN
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile
-from pipeline.ledger.locks import Held, Lock
 from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint
+from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor
 from pipeline.work import Work
 

@@ -36,7 +36,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if mode is None and isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
         return
     with contextlib.suppress(Exception):  # whatever it is, opening it is not ours to forbid
-        _seen.add(os.path.abspath(os.fsdecode(path)))
+        _seen.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100  # cheap: links are followed later
 
 
 class Opened:
@@ -74,7 +74,7 @@ class Opened:
         found = set()
         for path in self.paths:
             real = _real(path)
-            if real.endswith(_CODE) or _within(real, allowed) or not os.path.isfile(real):
+            if real.endswith(_CODE) or _within(real, allowed) or not Path(real).is_file():
                 continue
             if any(_within(real, [folder]) and not _hidden(real, folder) for folder in theirs) or not _of_machine(real):
                 found.add(_named(real, _real(root)))

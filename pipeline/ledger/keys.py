@@ -14,6 +14,7 @@ from typing import Any
 from pipeline import files, user_files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
+from pipeline.ledger.families import BY_FOLDER
 
 
 @dataclass
@@ -62,10 +63,9 @@ class KeyFile:
             UserError: There is none, or it was not written by the plan.
         """
         found = files.read_json(path)
-        try:
-            return cls(**{"params": {}, "code": {}, **found})
-        except TypeError:
-            raise UserError(f"{path}: no readable key file; type: snakemake, which writes it") from None
+        if not _whole(found):
+            raise UserError(f"{path}: no readable key file; type: snakemake, which writes it")
+        return cls(**{"params": {}, "code": {}, **found})
 
     def keys_of(self, inputs: Mapping[str, str], seed: int | None, epoch: int | None) -> list[str]:
         """Keys under which a receipt of a node is valid, that of today's code first.
@@ -85,6 +85,44 @@ class KeyFile:
     def spec(self) -> dict[str, Any]:
         """All params, those that are not in the key included, and paths where files are named."""
         return user_files.put(merged(self.params, self.omitted_defaults), self.paths)
+
+
+_KINDS = {
+    str: ("stage", "module"),
+    dict: ("code", "params", "omitted_defaults", "inputs", "reads", "components", "context", "paths"),
+    list: ("accepted",),
+    bool: ("tracked",),
+    int: ("invalidated_at",),
+}
+_KIND = {name: kind for kind, names in _KINDS.items() for name in names}
+
+
+def _whole(found: Any) -> bool:
+    """Whether a value has the form of a key file, so that whoever reads one need not ask at every place."""
+    if not isinstance(found, dict) or not {"stage", "module"} <= found.keys() <= _KIND.keys():
+        return False
+    if not all(isinstance(value, _KIND[name]) for name, value in found.items()):
+        return False
+    texts = ("code", "inputs", "components", "paths")
+    if not all(isinstance(value, str) for name in texts for value in found.get(name, {}).values()):
+        return False
+    if not all(template.split("/", 1)[0] in BY_FOLDER for template in found.get("inputs", {}).values()):
+        return False
+    reads = found.get("reads", {}).values()
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in reads):
+        return False
+    accepted = found.get("accepted", [])
+    return all(
+        isinstance(entry, dict) and isinstance(entry.get("code"), dict) and isinstance(entry.get("reasons"), list)
+        for entry in accepted
+    ) and all(_at(found.get("params", {}), name) for name in found.get("paths", {}))
+
+
+def _at(params: Any, name: str) -> bool:
+    try:
+        return isinstance(user_files.at(params, name), dict)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return False
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

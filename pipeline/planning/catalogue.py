@@ -164,7 +164,11 @@ class Catalogue:
 
     @cached_property
     def _scale_files(self) -> dict[str, Path]:
-        return self._files("scales/*.yaml")
+        found = self._files("scales/*.yaml")
+        for name, path in found.items():
+            if not re.fullmatch(spec.NAME, name):  # it becomes a folder, and a part of commands
+                raise UserError(f"{shown(path)}: a scale's name has letters, digits, _ and - only; rename the file")
+        return found
 
     def _check_flavours(self, paper: spec.Paper, where: str) -> None:
         """Names in the flavours of a paper must be names of something: what they change would else change nothing."""

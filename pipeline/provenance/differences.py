@@ -175,7 +175,7 @@ def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: Histo
 
     Args:
         found: ``params`` and ``code``.
-        wanted: The same, as ``accepted`` code that counts as equal to it, and as ``paths`` where files of the user's lie.
+        wanted: The same, as ``accepted`` code that counts as equal to it, as ``paths`` where files of the user's lie.
         history: Where versions of modules are looked up, to name functions.
     """
     equal = found["code"] in wanted.get("accepted", ())

@@ -18,10 +18,10 @@ from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.families import PRETRAIN
-from pipeline.ledger.locks import Lock
 from pipeline.ledger.sources import Folder, asked, blobs
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.locks import Lock
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.plan import Plan
 from pipeline.provenance.chain import walk
