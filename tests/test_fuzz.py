@@ -56,7 +56,8 @@ ODD: list[Any] = [
 SNIPPETS = ["&a [*a]", "!!python/object:os.system", "\t", "- ", ": ", "{", "}", "[", "]", "#", "---\n", "...\n", "*a", "&a ",
             "<<: ", "? ", "| ", "> ", "'", '"', "\x00", "\x7f", "\ufeff", "\u2028", "\x85", "!!binary x", "0o17", "1_000", "0x",
             "2026-01-01", "NaN", ",", ";", "=", "\r", "\n\n", "'" * 50, "[" * 2000, "{a: " * 500, "\\u0000", "yes"]  # fmt: skip
-HANG = 60
+WORKS, WAITS = 30, 300
+"""Seconds of work, and by the clock, after which a case hangs."""
 
 
 class Hang(BaseException):
@@ -70,8 +71,9 @@ def watched(what: str, *allowed: type[BaseException]) -> Iterator[None]:
     def hang(*_: object) -> None:
         raise Hang(what)
 
-    before = signal.signal(signal.SIGALRM, hang)
-    signal.alarm(HANG)
+    before = [signal.signal(which, hang) for which in (signal.SIGALRM, signal.SIGPROF)]
+    signal.setitimer(signal.ITIMER_REAL, WAITS)
+    signal.setitimer(signal.ITIMER_PROF, WORKS)
     try:
         yield
     except allowed as error:
@@ -83,8 +85,10 @@ def watched(what: str, *allowed: type[BaseException]) -> Iterator[None]:
     except BaseException as error:
         raise AssertionError(f"{what}: {type(error).__name__}: {error}"[:2000]) from error
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
+        for which, handler in zip((signal.SIGALRM, signal.SIGPROF), before, strict=True):
+            signal.signal(which, handler)
 
 
 @pytest.fixture(autouse=True)

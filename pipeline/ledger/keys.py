@@ -111,6 +111,10 @@ def _whole(found: Any) -> bool:
     reads = found.get("reads", {}).values()
     if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in reads):
         return False
+    try:
+        files.dumps(found)
+    except (ValueError, RecursionError):  # a number that is none, or nested beyond measure
+        return False
     accepted = found.get("accepted", [])
     return all(
         isinstance(entry, dict) and isinstance(entry.get("code"), dict) and isinstance(entry.get("reasons"), list)

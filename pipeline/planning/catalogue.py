@@ -200,6 +200,8 @@ class Catalogue:
             given = dict(measure.measure)
             if isinstance(kind := given.pop("kind", None), str):
                 self._check_params("measure", kind, given, f"{where}: measures.{name}")
+            else:  # which says that a kind was expected
+                components.resolve("measure", measure.measure, f"{where}: measures.{name}", self.extend)
 
     def _check_params(self, category: str, kind: str, params: Params, where: str) -> None:
         components.find_from(where, category, kind, self.extend)
