@@ -67,7 +67,7 @@ def build_and_kill(project: Project, after: float, how: int, whom: str, log: Pat
         except subprocess.TimeoutExpired:
             (os.killpg if whom == "its group" else os.kill)(running.pid, how)
         try:
-            running.wait(120)
+            running.wait(600)  # a job that is to end by itself may be a training
         finally:
             if running.poll() is None:
                 running.kill()
