@@ -21,17 +21,8 @@ from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
 SHARED = (
-    "errors",
-    "files",
-    "work",
-    "annotations",
-    "bytecode",
-    "components",
-    "durations",
-    "hardware",
-    "ranges",
-    "sizes",
-    "monitor",
+    *("errors", "files", "user_files", "locks", "work", "annotations", "bytecode", "components"),
+    *("durations", "hardware", "ranges", "sizes", "monitor"),
 )
 LIBRARY = (
     *(

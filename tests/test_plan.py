@@ -461,3 +461,10 @@ def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_p
     assert "receipts of like runs" in found.seconds()[1]
     project = copy_project(tmp_path / "q")
     assert words in project.pipeline("plan", f"results/{scale}/stepwise/table2.csv").stdout
+
+
+@pytest.mark.parametrize("name", ["a b", "a;reboot", "$(x)", "-x", "a.b", "\u00e4", "a\nb"])
+def test_a_scale_whose_name_is_none_is_refused(folder, name):
+    (folder / "scales/small.yaml").rename(folder / f"scales/{name}.yaml")
+    with pytest.raises(UserError, match="a scale's name has letters, digits, _ and - only; rename the file"):
+        Catalogue(Options(extend=str(folder))).scale("quick")

@@ -26,7 +26,7 @@ DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance",
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = (
     "__init__", "__main__", "annotations", "bytecode", "components", "durations", "errors", "files", "hardware",
-    "ranges", "sizes", "work",
+    "locks", "ranges", "sizes", "user_files", "work",
 )  # fmt: skip
 """Modules at the top of the package of which the same is true."""
 

@@ -74,8 +74,9 @@ def known(found: Any) -> dict[str, Any]:
     if isinstance(versions, dict):
         both = ((str(name), str(version)) for name, version in versions.items())
         kept["versions"] = {n: v for n, v in both if _VERSION.fullmatch(n) and _VERSION.fullmatch(v)}
-    if isinstance(found.get("left"), list):
-        kept["left"] = [name for name in found["left"] if isinstance(name, str)]
+    for name in ("left", "opened"):
+        if isinstance(found.get(name), list):
+            kept[name] = [path for path in found[name] if isinstance(path, str)]
     return kept
 
 

@@ -169,7 +169,11 @@ class Catalogue:
 
     @cached_property
     def _scale_files(self) -> dict[str, Path]:
-        return self._files("scales/*.yaml")
+        found = self._files("scales/*.yaml")
+        for name, path in found.items():
+            if not re.fullmatch(spec.NAME, name):  # it becomes a folder, and a part of commands
+                raise UserError(f"{shown(path)}: a scale's name has letters, digits, _ and - only; rename the file")
+        return found
 
     def _check_flavours(self, paper: spec.Paper, where: str) -> None:
         """Names in the flavours of a paper must be names of something: what they change would else change nothing."""
@@ -201,6 +205,8 @@ class Catalogue:
             given = dict(measure.measure)
             if isinstance(kind := given.pop("kind", None), str):
                 self._check_params("measure", kind, given, f"{where}: measures.{name}")
+            else:  # which says that a kind was expected
+                components.resolve("measure", measure.measure, f"{where}: measures.{name}", self.extend)
 
     def _check_params(self, category: str, kind: str, params: Params, where: str) -> None:
         components.find_from(where, category, kind, self.extend)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from pipeline import annotations as param_types
-from pipeline import components
+from pipeline import components, user_files
 from pipeline.errors import UserError, nearest
 from pipeline.planning.params import PARTS, Params, overlay
 from pipeline.planning.spec import Normalize, Strict, parse
@@ -184,7 +184,8 @@ def prune(run: Params, extend: Path | None = None) -> tuple[Params, Params]:
     """Split a spec into the params that are in its key and those that equal what their absence meant.
 
     A component says the latter in a module constant, ``DEFAULT_BEFORE = {"nesterov": False}``, a field of
-    :class:`Run` in its ``default_before``; so a field added later renames no run, and a changed default does.
+    :class:`Run` in its ``default_before``; so a field added later renames no run, and a changed default does. Where the
+    user's files lie is in neither (:func:`pipeline.user_files.places`).
     """
     kept: Params = {}
     omitted_defaults: Params = {}
@@ -201,4 +202,4 @@ def prune(run: Params, extend: Path | None = None) -> tuple[Params, Params]:
                 omitted_defaults[name] = quiet
         else:
             kept[name] = value
-    return kept, omitted_defaults
+    return user_files.without_places(kept), omitted_defaults

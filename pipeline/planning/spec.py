@@ -32,7 +32,8 @@ from pipeline.ranges import (
 
 Layer = Annotated[Params, AfterValidator(shaped)]
 """Params of a run, as one layer sets them."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 """A name that becomes that of a file."""
 Images = Annotated[int, Interval(ge=1, le=1_000_000_000)]
 """How many images."""
