@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError, nearest
-from pipeline.planning import composition, overridden, params, spec
+from pipeline.planning import composition, idle_views, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import Params, nested, overlay, paths
@@ -197,6 +197,9 @@ class CellExpander:
         if run["schedule"].get("epochs", 0) is None:
             run["schedule"]["epochs"] = ends or cell.trained_epochs
         if cell.trained_epochs:
+            declared = self.needs.catalogue.datasets[cell.dataset]
+            side = given.get("size", declared.source.get("size", declared.image_size))
+            idle_views.refuse(run["views"], side, self.where)
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
 
