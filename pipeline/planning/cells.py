@@ -291,7 +291,7 @@ class CellExpander:
         epochs of the training are mapped as these are, unless the scale says them itself. What the artifact sweeps is
         laid over what the scale sets.
         """
-        cell.dataset = self._used(cell.paper_dataset)[0]
+        cell.dataset, given = self._used(cell.paper_dataset)
         data = self._data(cell.paper_dataset)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
