@@ -173,7 +173,7 @@ def train(
                 after = step(now[k], setting, x1, x2, relu)
                 held = np.abs(after).max(axis=(1, 2)) < ENOUGH
                 now[k][going & held] = after[going & held]
-                for place in np.flatnonzero(going & ~held):
+                for place in map(int, np.flatnonzero(going & ~held)):
                     own[place].stopped = number
             if number % every == 0:
                 for track, reached in zip(own, now[k], strict=True):

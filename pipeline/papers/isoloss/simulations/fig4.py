@@ -42,7 +42,9 @@ def simulate(
     tracks = toy.train(weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rngs=rngs)
     step = np.arange(0, steps + 1, every, dtype=np.int64)
     theories = {
-        (metric, number): np.sort(spectra.flow(np.array(start), metric, "plain", lr * step, sigma=sigma), axis=1)
+        (metric, number): np.sort(
+            spectra.flow(np.array(start), metric, "plain", np.float64(lr) * step, sigma=sigma), axis=1
+        )
         for metric in metrics
         for number, start in zip(numbers, starts, strict=True)
     }

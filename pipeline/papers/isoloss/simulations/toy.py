@@ -143,7 +143,7 @@ def _paths(
     settings = [toy.Setting(metric, variant, lr) for metric, variant, _ in _SETTINGS.values()]
     tracks = toy.train(np.stack(weights), settings, steps=steps, every=10, samples=samples, rngs=rngs, **common)
     time = np.float64(lr) * 10 * np.arange(steps // 10 + 1)
-    s0 = np.linalg.eigvalsh(weights[0] @ weights[0].T)  # of all: they differ in their directions
+    s0 = np.sort(np.array(start, dtype=np.float64))  # of all: they differ in their directions
     flows = {
         # the published update has no mean flow for two neurons: rare embeddings near zero give it steps without bound
         name: spectra.flow(s0, metric, "plain" if variant == "published" else variant, time, sigma=common["sigma"])
