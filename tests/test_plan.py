@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pipeline.engine.estimate import Estimate
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Milestone, Workspace
-from pipeline.planning import composition, params, spec, yaml_files
+from pipeline.planning import composition, idle_views, params, spec, yaml_files
 from pipeline.planning.catalogue import PARAMS, Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
@@ -468,3 +469,65 @@ def test_a_scale_whose_name_is_none_is_refused(folder, name):
     (folder / "scales/small.yaml").rename(folder / f"scales/{name}.yaml")
     with pytest.raises(UserError, match="a scale's name has letters, digits, _ and - only; rename the file"):
         Catalogue(Options(extend=str(folder))).scale("quick")
+
+
+# -- augmentations that do nothing
+
+BLUR = {"blur_probability": 1.0, "blur_kernel": 0.1}
+JITTER = {"jitter_probability": 0.8, "brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}
+
+
+@pytest.mark.parametrize(
+    ("views", "side", "message"),
+    [
+        (BLUR, 16, "views.blur_kernel: 0.1 of 16 pixels is a kernel of one pixel, which blurs nothing; set it to 0.13"),
+        (BLUR, 19, "0.1 of 19 pixels is a kernel of one pixel"),
+        (BLUR, 20, None),
+        (BLUR, None, None),
+        (BLUR | {"size": 16}, 96, "of 16 pixels"),
+        (BLUR | {"blur_probability": [0.0, 1.0]}, 16, "of 16 pixels"),
+        (BLUR | {"blur_probability": [0.0, 1.0], "blur_kernel": [0.1, 0.2]}, 16, None),
+        (BLUR | {"blur_probability": 0.0}, 16, None),
+        (JITTER, None, "views.jitter_probability: 0.8 with brightness, contrast, saturation, hue at 0 changes nothing"),
+        (JITTER | {"hue": 0.1}, None, None),
+        (JITTER | {"jitter_probability": 0}, None, None),
+        ({}, 8, None),
+    ],
+)
+def test_an_augmentation_that_does_nothing_is_refused(views, side, message):
+    if message is None:
+        idle_views.refuse(views, side, "p.yaml: artifacts.t")
+        return
+    with pytest.raises(UserError) as error:
+        idle_views.refuse(views, side, "p.yaml: artifacts.t")
+    assert str(error.value).startswith("p.yaml: artifacts.t: views.") and message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_plan_and_the_policy_agree_on_kernels_of_one_pixel():
+    blur = pytest.importorskip("pipeline.views.blur")
+    for side in range(1, 120):
+        for share in (0.02, 0.1, 0.14, 0.5):
+            one = blur.kernel_side(share, side) == 1
+            try:
+                idle_views.refuse(BLUR | {"blur_kernel": share}, side, "here")
+            except UserError:
+                assert one
+            else:
+                assert not one
+
+
+def test_a_blur_that_does_nothing_is_refused_before_anything_runs(tmp_path):
+    """Where the data set's size is declared, or the scale sets another one."""
+    shutil.copytree(PARAMS, tmp_path / "params")
+    scale = tmp_path / "params/scales/quick.yaml"
+    text = scale.read_text().replace("blur_probability: 0.0", "blur_probability: 0.5")
+    scale.write_text(text)
+    catalogue = Catalogue(Options(scale="quick"), tmp_path / "params")
+    with pytest.raises(UserError, match=r"0\.1 of 16 pixels is a kernel of one pixel"):
+        Plan(catalogue, [catalogue.request("results/table8.csv")])
+    scale.write_text(text.replace("stl10: shapes", "stl10: {name: shapes, size: 32}"))
+    catalogue = Catalogue(Options(scale="quick"), tmp_path / "params")
+    with pytest.raises(UserError, match=r"0\.1 of 16 pixels"):  # cifar10's stand-in is as small as before
+        Plan(catalogue, [catalogue.request("results/table8.csv")])
+    Plan(catalogue, [catalogue.request("results/quick/directpred/table1.csv")])

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import components
 from pipeline.errors import UserError, nearest
 from pipeline.ledger.workspace import Milestone
-from pipeline.planning import composition, overridden, params, spec
+from pipeline.planning import composition, idle_views, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import Params, nested, overlay, paths
@@ -304,7 +304,7 @@ class CellExpander:
         epochs of the training are mapped as these are, unless the scale says them itself. What the artifact sweeps is
         laid over what the scale sets.
         """
-        cell.dataset = self._used(cell.paper_dataset)[0]
+        cell.dataset, given = self._used(cell.paper_dataset)
         data = self._data(cell.paper_dataset)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
@@ -328,6 +328,9 @@ class CellExpander:
                 )
             run["schedule"]["epochs"] = ends or cell.trained_epochs
         if cell.trained_epochs or cell.steps:
+            declared = self.needs.catalogue.datasets[cell.dataset]
+            side = given.get("size", declared.source.get("size", declared.image_size))
+            idle_views.refuse(run["views"], side, self.where)
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
 
