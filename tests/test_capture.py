@@ -90,7 +90,7 @@ def test_no_step_reads_a_number_back(method: str, optimizer: str, precision: str
     step = make_step(run_spec(**METHODS[method], optimizer={"kind": optimizer}, precision=precision))
     predictor = step.network.predictor
     if isinstance(predictor, OptimalPredictor):
-        predictor.matrix = functools.partial(optimal_matrix, method="products")
+        predictor.solve = functools.partial(optimal_matrix, method="products")
     elif "directpred" in method:
         predictor.rule["method"] = "products"
     views = [draw(4, 3, 8, 8), draw(4, 3, 8, 8, seed=1)]

@@ -12,7 +12,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.planning import composition, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
-from pipeline.planning.params import Params, nested, overlay, paths
+from pipeline.planning.params import PARTS, Params, nested, overlay, paths
 from pipeline.planning.spec import Artifact, Paper, Scale
 
 UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
@@ -174,9 +174,9 @@ class CellExpander:
     ) -> str:
         """Plan the run of a cell, once the scale has set its params; returns its identity.
 
-        A schedule that names no end has that of the training: ``ends``, or the cell's milestone. Params that count
-        epochs of the training are mapped as these are, unless the scale says them itself. What the artifact sweeps is
-        laid over what the scale sets.
+        A schedule, or a target, that names no end has that of the training: ``ends``, or the cell's milestone. Params
+        that count epochs of the training are mapped as these are, unless the scale says them itself. What the artifact
+        sweeps is laid over what the scale sets.
         """
         cell.dataset, given = self._used(cell.paper_dataset)
         said = f"{self._scale_file()}: datasets.{cell.paper_dataset}"
@@ -194,15 +194,16 @@ class CellExpander:
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
         self._map_epochs(run, paths(layer))
-        if run["schedule"].get("epochs", 0) is None:
-            run["schedule"]["epochs"] = ends or cell.trained_epochs
+        for part in PARTS:
+            if components.open_end(part, run[part], self.needs.extend):
+                run[part]["epochs"] = ends or cell.trained_epochs
         if cell.trained_epochs:
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
 
     def _map_epochs(self, run: Params, said: set[str]) -> None:
         """Map leaves that count epochs of the paper's training, where the scale has not ``said`` them, to its own."""
-        for part in params.PARTS:
+        for part in PARTS:
             for param in components.of_training(part, run[part]["kind"], self.needs.extend):
                 value = run[part][param]
                 if value is not None and f"{part}.{param}" not in said:
