@@ -359,9 +359,9 @@ def _checked(
 
 
 OBJECTIVE_READS = ("predictions", "targets", "embeddings", "matrix", "step")
-"""What an objective may read, by the names of its arguments before the ``*``: of every view, the predictor's output, the
-target's embedding, the online embedding; the predictor's matrix; and how many steps are done. (What each of them is,
-:class:`pipeline.training.step.TrainingStep` says.)"""
+"""What an objective may read, by the names of its arguments before the ``*``: of every view the predictor's output, the
+target embedding and the online embedding; the predictor's matrix; how many steps are done. What each of them is, says
+:meth:`pipeline.training.step.TrainingStep.loss`."""
 
 
 def objective_reads(kind: str, extend: Path | None = None) -> tuple[str, ...]:

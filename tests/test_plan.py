@@ -339,7 +339,7 @@ MISTAKES = [
     (("methods", "directpred", "like"), "directpred", "goes in a circle"),
     (("methods", "sgd", "objective"), {"kind": "cosin"}, "there is no objective called 'cosin'; did you mean cosine?"),
     (("methods", "sgd", "target"), {"kind": "same", "momentum": 0.9}, "target.momentum: the target is the online network"),
-    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected cifar or stock, found 'wide'"),
+    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected cifar or cifar_padded or tinyimagenet or stock, found 'wide'"),
     (("defaults", "optimizer"), None, "optimizer: this key is needed"),
     (("measures", "linear_top1", "measure"), {"kind": "linear_prob"}, "there is no measure called 'linear_prob'; did you mean linear_probe?"),
     (("artifacts", "t", "claims"), [{"text": "x"}], "artifacts.t.claims.0: expected just one of greater"),

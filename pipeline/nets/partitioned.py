@@ -72,7 +72,9 @@ class PartitionedPredictor(Predictor):
         for views in self.average.turns(embeddings):
             self.average.add_(self.correlation, self._correlations(views), self.batches)
 
-    def _correlations(self, embeddings: list[Float[Tensor, "batch features"]]) -> Float[Tensor, "k 2 features features"]:
+    def _correlations(
+        self, embeddings: list[Float[Tensor, "batch features"]]
+    ) -> Float[Tensor, "partitions 2 features features"]:
         """``F`` of every half, all views pooled."""
         upper = torch.cat([self.sides(view) for view in embeddings]).T.double()
         pooled = torch.cat(embeddings).detach().double()  # as in moments.correlation

@@ -8,7 +8,6 @@ from torch import nn
 
 from pipeline.nets.per_view import separable
 
-
 Stem = Literal["cifar", "cifar_padded", "tinyimagenet", "stock"]
 
 

@@ -15,7 +15,7 @@ from pipeline.ranges import Count, Momentum, NonNegative
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-HAS = {"matrix": {}}
+HAS: dict[str, dict[str, object]] = {"matrix": {}}
 OWN_RULE = True
 
 
