@@ -22,7 +22,7 @@ from pipeline.nets.predictors import linear, none
 from pipeline.nets.projectors.none import NoProjector
 from pipeline.nets.targets.same import Same
 from pipeline.numerics.arithmetic import upcast
-from pipeline.objectives import cosine, euclidean, isoloss_cosine
+from pipeline.objectives import isoloss_cosine
 from pipeline.planning.composition import compose, prune
 from pipeline.training import pretrain
 from pipeline.training.capture import StepRunner

@@ -453,3 +453,40 @@ def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_p
     assert "receipts of like runs" in found.seconds()[1]
     project = copy_project(tmp_path / "q")
     assert words in project.pipeline("plan", f"results/{scale}/stepwise/table2.csv").stdout
+
+
+# -- momentum of a target that ends with the training
+
+
+def _runs_with(folder, target, scale="small"):
+    change(folder / "papers/mine.yaml", "methods", "directpred", "target", value=target)
+    plan = planned(f"results/{scale}/mine/t.csv", extend=str(folder))
+    return {name: run for name, run in plan.runs.items() if run.run["predictor"]["kind"] == "directpred"}
+
+
+def test_a_cosine_of_the_target_ends_with_the_training_and_is_another_run_for_each_length(folder):
+    constant = _runs_with(folder, {"kind": "ema", "momentum": 0.99})
+    assert {run.run["target"]["epochs"] for run in constant.values()} == {None}
+    rising = _runs_with(folder, {"kind": "ema", "momentum": 0.99, "schedule": "cosine"})
+    assert not rising.keys() & constant.keys()
+    for run in rising.values():
+        assert run.run["target"]["epochs"] == max(epochs for _, epochs in run.milestones)
+    lengths = {epochs for run in constant.values() for _, epochs in run.milestones}
+    assert {run.run["target"]["epochs"] for run in rising.values()} == lengths
+
+
+def test_an_end_of_the_target_s_cosine_is_mapped_by_the_scale_as_epochs_are(folder):
+    change(folder / "scales/small.yaml", "epochs", value={100: 2, 300: 3, 500: 4})
+    runs = _runs_with(folder, {"kind": "ema", "schedule": "cosine", "epochs": 300})
+    assert {run.run["target"]["epochs"] for run in runs.values()} == {3}
+
+
+@pytest.mark.parametrize(("key", "value"), [("epochs", 100), ("final", 0.5)])
+def test_what_means_nothing_without_a_cosine_is_refused(folder, key, value):
+    with pytest.raises(UserError) as error:
+        _runs_with(folder, {"kind": "ema", key: value})
+    assert (
+        f'target.{key}: expected beside schedule: "cosine" alone, found schedule: "constant"; remove {key}, or set'
+        in str(error.value)
+    )
+    assert "mine.yaml" in str(error.value) and "\n" not in str(error.value)

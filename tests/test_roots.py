@@ -225,7 +225,7 @@ def test_a_cap_that_nothing_reaches_changes_no_digit() -> None:
 
 def test_powers_without_products_are_taken_of_eigenvalues() -> None:
     f = MATRICES["random"]
-    with pytest.raises(ValueError, match="alpha: expected one of .* found 0.3"):
+    with pytest.raises(ValueError, match=r"alpha: expected one of .* found 0\.3"):
         directpred_matrix(f, epsilon=0.0, normalized=True, alpha=0.3, method="products")
     with imagined_gpu(), pytest.raises(Waits), NoWaiting():
         directpred_matrix(torch.eye(3), epsilon=0.0, normalized=True, alpha=0.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_the_learning_rate_rises_for_ten_epochs_and_falls_to_nothing(flavour: st
     assert curve[0] == pytest.approx(start) and curve[-1] == pytest.approx(0, abs=1e-15)
     assert max(curve) == curve[10 * PER_EPOCH] == rate
     # continuous where they meet: no step is longer than that of the warm-up, and the join is approached from both sides
-    assert max(abs(b - a) for a, b in zip(curve, curve[1:], strict=False)) < 1.001 * rate / (10 * PER_EPOCH)
+    assert max(abs(b - a) for a, b in pairwise(curve)) < 1.001 * rate / (10 * PER_EPOCH)
     assert rate * factor(10 - 1e-9) == pytest.approx(rate, rel=1e-8) == rate * factor(10 + 1e-9)
 
 
