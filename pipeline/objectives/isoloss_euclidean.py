@@ -26,8 +26,8 @@ def loss(
     """Mean over ordered pairs of different views of ``1/2 mean(|z_i - SG(z_j + z_i - W_p z_i)|^2)``.
 
     Halvagal 2023, Eq. 15; SG is a stop-gradient. Its gradient is ``W_p z_i - z_j``: that of the objective ``euclidean``
-    is ``W_p`` times this, so that modes with small eigenvalues of ``W_p``, which that one learns slowly, are learnt as
-    fast as the others. The second form, with the same gradient, is ``mean(SG(W_p z_i - z_j) . (z_i - SG(z_j)))``.
+    is ``W_p^T`` times this, so that modes with small eigenvalues of ``W_p``, which that one learns slowly, are learnt
+    as fast as the others. The second form, with the same gradient, is ``mean(SG(W_p z_i - z_j) . (z_i - SG(z_j)))``.
 
     The predictor gets no gradient: one that is set every few steps stays as it is between them.
 
