@@ -189,6 +189,8 @@ def test_directpred_by_products_is_that_by_eigenvalues(rule: dict[str, float], n
     for name, matrix in MATRICES.items():
         if not normalized and name in ("1e150", "1e-30"):
             continue  # eps max s and sqrt(max s) are too far apart to be added
+        if rule.get("cap") and name == "1e150":
+            continue  # and these are too far apart for a difference
         eigh, products = (
             directpred_matrix(matrix, normalized=normalized, method=method, **rule) for method in ("eigh", "products")
         )

@@ -105,9 +105,12 @@ def _by_products(
     f = f.tril() + f.tril(-1).mT  # what eigh reads: the root magnifies a difference between the halves
     one = torch.eye(f.shape[-1], dtype=f.dtype, device=f.device)
     top = matrix_sqrt.largest_eigenvalue(f)
-    if cap is not None:  # as it is where no eigenvalue is above: the difference of large numbers would round
+    if cap is not None:
         above = matrix_sqrt.positive_part(f - cap * one, top.clamp_min(cap))
-        f, top = torch.where(top > cap, f - above, f), top.clamp_max(cap)
+        # what rounding has left below 0 is small beside the old top, but need not be beside the cap
+        capped = matrix_sqrt.positive_part(f - above, top.clamp_max(cap))
+        # as it is where no eigenvalue is above: the difference of large numbers would round
+        f, top = torch.where(top > cap, capped, f), top.clamp_max(cap)
     if normalized:
         f, top = f / top.clamp_min(torch.finfo(f.dtype).tiny), torch.ones_like(top)
     bound = top + abs(offset)
