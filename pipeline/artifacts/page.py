@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import claims, formats
+from pipeline.artifacts.derive import NEVER
 from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, same
 
 WIDTH = 110
@@ -26,6 +27,8 @@ UNTRAINED = "Never trained, so that BatchNorm has the statistics of one pass ove
 
 _CELL_WIDTH = 32
 """Of one cell with its published value: ``**47.1 ± 0.8 (2)** [85.21 ± 0.23]``."""
+_LEGIBLE = 12
+"""Columns of a table beside a figure; a track along training has more, and its numbers stand in the files alone."""
 
 
 def render(
@@ -51,7 +54,9 @@ def render(
         parts += [f"![{params['title']}]({picture})", _wrap(caption)]
     if animation:
         parts.append(f"In motion: [{animation}]({animation})")
-    if any(row.values for row in rows) or not picture:
+    if picture and len(_places([row for row in rows if row.role == CELL], list(params["columns"]))) > _LEGIBLE:
+        parts.append(f"The numbers are in {params['artifact']}.json.")
+    elif any(row.values for row in rows) or not picture:
         parts += _tables(params, rows)
     parts += [_remarks(params, rows), _verdicts(params, verdicts)]
     if params["notes"]:
@@ -166,15 +171,14 @@ def _places(cells: Sequence[Row], axes: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _table(params: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str]) -> str:
-    unit = params["measure"]["unit"]
     cells = [row for row in rows if row.role == CELL]
     heads, sides = _places(cells, columns), _places(cells, params["rows"])
     body = [[_at(cells, params["rows"], side, columns, head) for head in heads] for side in sides]
     names = [list(map(str, side)) or [""] for side in sides]
-    lines = [[*names[k], *(_text(row, unit) for row in line)] for k, line in enumerate(body)]
+    lines = [[*names[k], *map(_text, line)] for k, line in enumerate(body)]
     blank = [""] * (len(params["rows"]) - 1)
     for name, found in _baselines(rows, columns, heads):
-        lines.append([name, *blank, *(_text(row, unit) for row in found)])
+        lines.append([name, *blank, *map(_text, found)])
     top = [", ".join(map(place, columns, head)) or params["measure"]["title"] for head in heads]
     return formats.grid([*(params["rows"] or [""]), *top], lines)
 
@@ -206,15 +210,15 @@ def _at(
     return next((row for row in cells if all(same(row.axes[axis], value) for axis, value in wanted.items())), None)
 
 
-def _text(row: Row | None, unit: str) -> str:
+def _text(row: Row | None) -> str:
     if row is None:
         return ""
     if row.mean is None:
-        text = "diverged" if row.diverged else "-"
+        text = "diverged" if row.diverged else NEVER if row.unreached else "-"
     elif row.exact:
-        text = formats.short(row.mean, unit)
+        text = formats.short(row.mean, row.unit)
     else:
-        text = f"{formats.spread(row.mean, row.std, unit)} ({row.n}){marks(row.diverged, row.collapsed)}"
+        text = f"{formats.spread(row.mean, row.std, row.unit)} ({row.n}){marks(row.diverged, row.collapsed)}"
         text = f"**{text}**" if row.best else text
     if row.published:
         spread = f" ± {row.published.std}" if row.published.std else ""
