@@ -48,8 +48,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def composed(extend: Path | None = None, **changes: Any) -> dict[str, Any]:
+    """A run as the plan composes and checks it."""
     parts = {name: {"kind": value} if isinstance(value, str) else value for name, value in (RUN | changes).items()}
-    return compose(parts, "papers/mine.yaml: here", extend)
+    run = compose(parts, "papers/mine.yaml: here", extend)
+    components.check_objective(run, "papers/mine.yaml: here", extend)
+    return run
 
 
 def own(folder: Path, text: str) -> Path:

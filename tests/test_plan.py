@@ -498,3 +498,18 @@ def test_what_means_nothing_without_a_cosine_is_refused(folder, key, value):
         in str(error.value)
     )
     assert "mine.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_plan_refuses_what_does_not_go_with_the_objective_but_for_its_baselines(folder):
+    """Which have no predictor, and take no step."""
+    change(folder / "papers/mine.yaml", "defaults", "objective", value={"kind": "isoloss_cosine"})
+    change(folder / "papers/mine.yaml", "artifacts", "t", "rows", value={"method": ["directpred"]})
+    change(folder / "papers/mine.yaml", "artifacts", "t", "claims", value=[])
+    change(folder / "scales/small.yaml", "baselines", value=True)
+    plan = planned("results/small/mine/t.csv", extend=str(folder))
+    assert {run.run["predictor"]["kind"] for run in plan.runs.values()} == {"directpred", "none"}
+    change(folder / "papers/mine.yaml", "artifacts", "t", "rows", value={"method": ["sgd"]})
+    with pytest.raises(
+        UserError, match=r"mine.*predictor\.kind: expected a predictor that is set by a rule of its own"
+    ):
+        planned("results/small/mine/t.csv", extend=str(folder))

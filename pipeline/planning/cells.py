@@ -305,6 +305,8 @@ class CellExpander:
         statistics = self.needs.catalogue.datasets[cell.dataset].normalize
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
+        if not own:  # a baseline has no step and so no objective, whatever the paper's default is
+            components.check_objective(run, self.where, self.needs.extend)
         self._map_epochs(run, paths(layer))
         for part in PARTS:
             if not components.open_end(part, run[part], self.needs.extend):
