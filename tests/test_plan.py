@@ -478,8 +478,8 @@ def test_a_cosine_of_the_target_ends_with_the_training_and_is_another_run_for_ea
     rising = _runs_with(folder, {"kind": "ema", "momentum": 0.99, "schedule": "cosine"})
     assert not rising.keys() & constant.keys()
     for run in rising.values():
-        assert run.run["target"]["epochs"] == max(epochs for _, epochs in run.milestones)
-    lengths = {epochs for run in constant.values() for _, epochs in run.milestones}
+        assert run.run["target"]["epochs"] == max(milestone.epoch for _, milestone in run.milestones)
+    lengths = {milestone.epoch for run in constant.values() for _, milestone in run.milestones}
     assert {run.run["target"]["epochs"] for run in rising.values()} == lengths
 
 
