@@ -348,7 +348,7 @@ MISTAKES = [
     (("methods", "directpred", "like"), "directpred", "goes in a circle"),
     (("methods", "sgd", "objective"), {"kind": "cosin"}, "there is no objective called 'cosin'; did you mean cosine?"),
     (("methods", "sgd", "target"), {"kind": "same", "momentum": 0.9}, "target.momentum: the target is the online network"),
-    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected cifar or stock, found 'wide'"),
+    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected cifar or cifar_padded or tinyimagenet or stock, found 'wide'"),
     (("defaults", "optimizer"), None, "optimizer: this key is needed"),
     (("measures", "linear_top1", "measure"), {"kind": "linear_prob"}, "there is no measure called 'linear_prob'; did you mean linear_probe?"),
     (("artifacts", "t", "claims"), [{"text": "x"}], "artifacts.t.claims.0: expected just one of greater"),
@@ -531,3 +531,55 @@ def test_a_blur_that_does_nothing_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(UserError, match=r"0\.1 of 16 pixels"):  # cifar10's stand-in is as small as before
         Plan(catalogue, [catalogue.request("results/table8.csv")])
     Plan(catalogue, [catalogue.request("results/quick/directpred/table1.csv")])
+
+
+# -- momentum of a target that ends with the training
+
+
+def _runs_with(folder, target, scale="small"):
+    change(folder / "papers/mine.yaml", "methods", "directpred", "target", value=target)
+    plan = planned(f"results/{scale}/mine/t.csv", extend=str(folder))
+    return {name: run for name, run in plan.runs.items() if run.run["predictor"]["kind"] == "directpred"}
+
+
+def test_a_cosine_of_the_target_ends_with_the_training_and_is_another_run_for_each_length(folder):
+    constant = _runs_with(folder, {"kind": "ema", "momentum": 0.99})
+    assert {run.run["target"]["epochs"] for run in constant.values()} == {None}
+    rising = _runs_with(folder, {"kind": "ema", "momentum": 0.99, "schedule": "cosine"})
+    assert not rising.keys() & constant.keys()
+    for run in rising.values():
+        assert run.run["target"]["epochs"] == max(milestone.epoch for _, milestone in run.milestones)
+    lengths = {milestone.epoch for run in constant.values() for _, milestone in run.milestones}
+    assert {run.run["target"]["epochs"] for run in rising.values()} == lengths
+
+
+def test_an_end_of_the_target_s_cosine_is_mapped_by_the_scale_as_epochs_are(folder):
+    change(folder / "scales/small.yaml", "epochs", value={100: 2, 300: 3, 500: 4})
+    runs = _runs_with(folder, {"kind": "ema", "schedule": "cosine", "epochs": 300})
+    assert {run.run["target"]["epochs"] for run in runs.values()} == {3}
+
+
+@pytest.mark.parametrize(("key", "value"), [("epochs", 100), ("final", 0.5)])
+def test_what_means_nothing_without_a_cosine_is_refused(folder, key, value):
+    with pytest.raises(UserError) as error:
+        _runs_with(folder, {"kind": "ema", key: value})
+    assert (
+        f'target.{key}: expected beside schedule: "cosine" alone, found schedule: "constant"; remove {key}, or set'
+        in str(error.value)
+    )
+    assert "mine.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_plan_refuses_what_does_not_go_with_the_objective_but_for_its_baselines(folder):
+    """Which have no predictor, and take no step."""
+    change(folder / "papers/mine.yaml", "defaults", "objective", value={"kind": "isoloss_cosine"})
+    change(folder / "papers/mine.yaml", "artifacts", "t", "rows", value={"method": ["directpred"]})
+    change(folder / "papers/mine.yaml", "artifacts", "t", "claims", value=[])
+    change(folder / "scales/small.yaml", "baselines", value=True)
+    plan = planned("results/small/mine/t.csv", extend=str(folder))
+    assert {run.run["predictor"]["kind"] for run in plan.runs.values()} == {"directpred", "none"}
+    change(folder / "papers/mine.yaml", "artifacts", "t", "rows", value={"method": ["sgd"]})
+    with pytest.raises(
+        UserError, match=r"mine.*predictor\.kind: expected a predictor that is set by a rule of its own"
+    ):
+        planned("results/small/mine/t.csv", extend=str(folder))
