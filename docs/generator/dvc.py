@@ -87,16 +87,15 @@ def stages() -> dict[str, dict[str, object]]:
     return found
 
 
-def compared() -> list[str]:
+def compared(params: Path) -> list[str]:
     """Files of declarations that ``dvc params diff`` and ``dvc exp show`` compare."""
-    params = ROOT / "params"
     paths = [*sorted(params.glob("papers/*.yaml")), *sorted(params.glob("scales/*.yaml")), params / "datasets.yaml"]
-    return ["params.yaml", *(path.relative_to(ROOT).as_posix() for path in paths)]
+    return ["params.yaml", *(path.relative_to(params.parent).as_posix() for path in paths)]
 
 
-def plots() -> list[object]:
+def plots(params: Path) -> list[str]:
     """Every figure as it is drawn."""
-    catalogue = Catalogue(Options())
+    catalogue = Catalogue(Options(), params)
     return [
         f"{EDITION}/{key}/{name}.png"
         for key, paper in catalogue.papers.items()
@@ -105,13 +104,17 @@ def plots() -> list[object]:
     ]
 
 
-def text() -> str:
-    """Content of ``dvc.yaml``."""
+def text(params: Path = ROOT / "params") -> str:
+    """Content of ``dvc.yaml``.
+
+    Args:
+        params: The declarations that are compared, and whose figures are shown.
+    """
     parts = [
         {"stages": stages()},
-        {"params": compared()},
+        {"params": compared(params)},
         {"metrics": [f"{EDITION}/metrics.json"]},
-        {"plots": plots()},
+        {"plots": plots(params)},
     ]
     written = (yaml.dump(part, Dumper=_Dumper, sort_keys=False, width=118) for part in parts)
     return "\n".join([HEAD, *written])
