@@ -101,11 +101,7 @@ def main() -> int:
     try:
         if arguments.check:
             found = drift()
-            print(
-                "\n".join(
-                    [*found, "type: make reference"] if found else ["docs/, dvc.yaml: as the source says"]
-                )
-            )
+            print("\n".join([*found, "type: make reference"] if found else ["docs/, dvc.yaml: as the source says"]))
             return 1 if found else 0
         if arguments.graphs:
             _write(DOCS, graphs.pictures(DOCS.parent))

@@ -102,7 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
 def serve(folder: Path, writable: bool = True) -> Iterator[str]:
     """Serve a folder until the block ends; yields its URL."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"folder": folder, "writable": writable}))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Handler", (_Handler,), {"folder": folder, "writable": writable})
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

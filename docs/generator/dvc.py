@@ -13,7 +13,6 @@ import yaml
 
 from pipeline.ledger.families import ARTIFACT, FAMILIES, MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
 from pipeline.ledger.fingerprint import Fingerprints
-from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
