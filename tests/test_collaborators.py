@@ -259,7 +259,7 @@ STEPS = [
     Step("ann sets up DVC's merge driver", "ann", driver),
     Step("ann measures once more", "ann", both(table("near_duel", 300, "near"), build("results/mini/mini/near_duel.csv")), {"knn": 2, "table": 1}),
     Step("ann commits once more", "ann", commit),
-    Step("ann merges with DVC's driver", "ann", pull),
+    Step("ann merges with DVC's driver", "ann", both(typed("git fetch -q origin", "git branch -q -f theirs origin/main", "dvc fetch -q -a"), pull)),
     Step("ann builds what was merged", "ann", build(NEAR_LATE, NEAR_LATER)),
     Step("ann pushes what was merged", "ann", push),
     Step("bob makes room", "bob", emptied),

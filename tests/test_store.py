@@ -115,7 +115,7 @@ CONFIGURED = [
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("", False), ("    autostage = true\n", True), ("    autostage = no\n", False)]
+    ("text", "expected"), [("", False), ("    autostage = true\n", True), ("    autostage = false\n", False)]
 )
 def test_whether_files_are_staged_is_what_dvc_says(tmp_path, monkeypatch, text, expected):
     for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):

@@ -1,6 +1,6 @@
 """What docs/speed.md claims about many ``.dvc`` files: DVC's status, and what they cost when the Snakefile is read.
 
-    python bench/dvc.py [--files N]
+    python bench/tracking.py [--files N]
 
 A repository is made by hand: receipts and payload of runs with two milestones, tracked as the executor tracks them.
 Seconds are CPU time of this process and of those that it starts, so a busy machine gives the same.
@@ -22,11 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pipeline import files
-from pipeline.ledger import receipt
-from pipeline.ledger.store import Store
-from pipeline.ledger.tracking import Tracking
-from pipeline.ledger.workspace import Workspace, checkpoint
+from pipeline import files  # noqa: E402
+from pipeline.ledger import receipt  # noqa: E402
+from pipeline.ledger.store import Store  # noqa: E402
+from pipeline.ledger.tracking import Tracking  # noqa: E402
+from pipeline.ledger.workspace import Workspace, checkpoint  # noqa: E402
 
 DVC = str(Path(sys.executable).parent / "dvc")
 NAMES = ("model.safetensors", "state.safetensors", "history.csv", "summary.json")
