@@ -186,6 +186,18 @@ def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ..
     return tuple(_constant(path, path.stat().st_mtime_ns, "READS") or ())
 
 
+def records_read(kind: str, extend: Path | None = None) -> tuple[str, ...]:
+    """Which records of the training a measure reads beside its weights: its module constant ``RECORDS``."""
+    path = find("measure", kind, extend)
+    return tuple(_constant(path, path.stat().st_mtime_ns, "RECORDS") or ())
+
+
+def untrained(kind: str, extend: Path | None = None) -> bool:
+    """Whether a measure is one of the run and not of its weights: its module constant ``UNTRAINED``."""
+    path = find("measure", kind, extend)
+    return bool(_constant(path, path.stat().st_mtime_ns, "UNTRAINED"))
+
+
 def relations(category: str, kind: str, extend: Path | None = None) -> tuple[tuple[str, str, str], ...]:
     """What must hold between two params of a component: its module constant ``RELATIONS``, such as ``("a", "<", "b")``.
 

@@ -94,6 +94,8 @@ Replications = Annotated[int, Interval(ge=1, le=10_000)]
 """Independent draws of a random experiment."""
 Seeds = Annotated[int, Interval(ge=1, le=1_000)]
 """How many seeds of a run: each is a training of its own."""
+Steps = Annotated[int, Interval(ge=1, le=10**9)]
+"""Optimiser steps."""
 Epochs = Annotated[int, Interval(ge=0, le=100_000)]
 """Passes over the training set."""
 

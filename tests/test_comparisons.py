@@ -16,7 +16,7 @@ from pipeline import components
 from pipeline.engine.executor import Executor
 from pipeline.errors import UserError
 from pipeline.evaluation.context import EvaluationContext
-from pipeline.ledger.workspace import Node, Workspace
+from pipeline.ledger.workspace import Milestone, Node, Workspace
 from pipeline.monitor.progress import Progress
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
@@ -70,7 +70,7 @@ def test_the_last_milestone_is_wanted_where_something_is_compared_with_it():
     for config in plan.runs:
         wanted = {f"checkpoints/{config}/seed{seed}/epoch0002" for seed in (0, 1)}
         assert {node.name for node in plan.references(config)} == wanted
-        assert {(0, 2), (1, 2)} < plan.runs[config].milestones
+        assert {(0, Milestone(2)), (1, Milestone(2))} < plan.runs[config].milestones
 
 
 def test_tables_and_figure_share_their_runs():
@@ -149,7 +149,7 @@ def test_a_mistake_in_what_a_scale_says_of_a_paper_names_the_place(tmp_path):
 def test_the_last_milestone_is_the_last_that_the_scale_reaches(tmp_path):
     plan = declared(tmp_path, "    epochs: {320: 100}\n", "", scale="gpu", name="ntk_evolution", file="scales/gpu")
     for config, run in plan.runs.items():
-        assert {epoch for _, epoch in run.milestones} == {0, 11, 32}
+        assert {at.epoch for _, at in run.milestones} == {0, 11, 32}
         assert {node.epoch for node in plan.references(config)} == {32}
 
 

@@ -13,7 +13,7 @@ from pipeline import components
 from pipeline.engine.estimate import Estimate
 from pipeline.engine.state import States
 from pipeline.errors import UserError
-from pipeline.ledger.workspace import Workspace
+from pipeline.ledger.workspace import Milestone, Workspace
 from pipeline.planning import composition, params, spec, yaml_files
 from pipeline.planning.catalogue import PARAMS, Catalogue, Request
 from pipeline.planning.options import Options
@@ -72,7 +72,7 @@ def test_table8_at_paper_scale_is_thirty_runs_of_five_hundred_epochs():
     plan = planned("results/paper/directpred/table8.csv")
     assert len(plan.runs) == 6
     for run in plan.runs.values():
-        assert run.milestones == {(seed, epochs) for seed in range(5) for epochs in (100, 300, 500)}
+        assert run.milestones == {(seed, Milestone(epochs)) for seed in range(5) for epochs in (100, 300, 500)}
         assert run.run["optimizer"] == {"kind": "sgd", "lr": 0.03, "momentum": 0.9, "weight_decay": 4e-4}
         assert run.run["target"]["momentum"] == 0.996
         assert run.run["batch_size"] == 128
@@ -113,7 +113,7 @@ def test_a_scale_may_give_one_artifact_fewer_seeds(folder):
 
 def test_who_asks_for_less_trains_less():
     plan = planned("results/paper/directpred/table6.csv")
-    assert {epoch for run in plan.runs.values() for _, epoch in run.milestones} == {100}
+    assert {at.epoch for run in plan.runs.values() for _, at in run.milestones} == {100}
 
 
 def test_quick_changes_all_methods_alike_and_says_what_stands_for_what():

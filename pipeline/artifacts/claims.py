@@ -36,9 +36,10 @@ from pipeline.errors import UserError
 
 LOST = "undecided (seeds diverged)"
 UNTESTED = "not tested at this scale"
-VERDICTS = (SHOWN, UNDECIDED, LOST, NOT_SHOWN, UNTESTED)
+UNREACHED = "undecided (seeds that do not come that far)"
+VERDICTS = (SHOWN, UNDECIDED, LOST, UNREACHED, NOT_SHOWN, UNTESTED)
 
-__all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNTESTED", "VERDICTS", "judge", "overall"]
+__all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNREACHED", "UNTESTED", "VERDICTS", "judge", "overall"]
 
 CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising")
 PAIRS = ("greater", "at_least")
@@ -51,7 +52,7 @@ def overall(verdicts: Sequence[str]) -> str:
     One part that is not shown refutes it; it is shown only if every part is, so that what a scale leaves out
     is never taken for shown.
     """
-    for verdict in (NOT_SHOWN, LOST, UNDECIDED, UNTESTED):
+    for verdict in (NOT_SHOWN, LOST, UNREACHED, UNDECIDED, UNTESTED):
         if verdict in verdicts:
             return verdict
     return SHOWN if verdicts else UNTESTED
@@ -134,12 +135,12 @@ def _part(
     else:
         found, printed = evidence.level(rows[0]), _printed(rows, float)
     in_print = None if printed is None else Estimate(printed, 0.0, (), exact=True)
-    diverged = sum(row.diverged for row in rows)
+    diverged, unreached = sum(row.diverged for row in rows), sum(row.unreached for row in rows)
     verdict = UNTESTED if excluded or any(row.missing for row in rows) else _decide(check, found, margin)
     return {
         "at": at,
         "cells": [row.axes for row in rows],
-        "verdict": LOST if diverged and verdict != UNTESTED else verdict,
+        "verdict": verdict if verdict == UNTESTED or not (diverged or unreached) else LOST if diverged else UNREACHED,
         "value": found.value,
         "standard_error": found.error,
         "n": list(found.n),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import claims, formats
+from pipeline.artifacts.derive import NEVER
 from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, same
 
 WIDTH = 110
@@ -166,15 +167,14 @@ def _places(cells: Sequence[Row], axes: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _table(params: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str]) -> str:
-    unit = params["measure"]["unit"]
     cells = [row for row in rows if row.role == CELL]
     heads, sides = _places(cells, columns), _places(cells, params["rows"])
     body = [[_at(cells, params["rows"], side, columns, head) for head in heads] for side in sides]
     names = [list(map(str, side)) or [""] for side in sides]
-    lines = [[*names[k], *(_text(row, unit) for row in line)] for k, line in enumerate(body)]
+    lines = [[*names[k], *map(_text, line)] for k, line in enumerate(body)]
     blank = [""] * (len(params["rows"]) - 1)
     for name, found in _baselines(rows, columns, heads):
-        lines.append([name, *blank, *(_text(row, unit) for row in found)])
+        lines.append([name, *blank, *map(_text, found)])
     top = [", ".join(map(place, columns, head)) or params["measure"]["title"] for head in heads]
     return formats.grid([*(params["rows"] or [""]), *top], lines)
 
@@ -206,15 +206,15 @@ def _at(
     return next((row for row in cells if all(same(row.axes[axis], value) for axis, value in wanted.items())), None)
 
 
-def _text(row: Row | None, unit: str) -> str:
+def _text(row: Row | None) -> str:
     if row is None:
         return ""
     if row.mean is None:
-        text = "diverged" if row.diverged else "-"
+        text = "diverged" if row.diverged else NEVER if row.unreached else "-"
     elif row.exact:
-        text = formats.short(row.mean, unit)
+        text = formats.short(row.mean, row.unit)
     else:
-        text = f"{formats.spread(row.mean, row.std, unit)} ({row.n}){marks(row.diverged, row.collapsed)}"
+        text = f"{formats.spread(row.mean, row.std, row.unit)} ({row.n}){marks(row.diverged, row.collapsed)}"
         text = f"**{text}**" if row.best else text
     if row.published:
         spread = f" ± {row.published.std}" if row.published.std else ""

@@ -65,6 +65,8 @@ def _entry(row: Row) -> dict[str, Any]:
         "dataset": row.dataset,
         "paper_dataset": row.paper_dataset,
         "trained_epochs": None if row.missing else row.trained_epochs,
+        "trained_steps": row.trained_steps or None,
+        "unit": row.unit,
         "mean": row.mean,
         "std": row.std,
         "n": row.n,

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts import derive
 from pipeline.errors import UserError
 from pipeline.work import Work
 
 CELL = "cell"
 """Role of a row that the paper's table has; other roles are baselines."""
 
-DIVERGED = "diverged"
+DIVERGED = derive.DIVERGED
 """What a seed shows whose training did not stay finite."""
 
 HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
@@ -57,9 +58,14 @@ class Row:
         dataset: Data set that was used.
         paper_dataset: Data set of the paper.
         trained_epochs: Epochs that were trained.
+        trained_steps: Steps that were taken, of a milestone between epochs; else 0.
+        unit: Of its values.
         seeds: Seed -> value, ``diverged`` where there is none. A value is a number for tables, and whatever
             the measure returns for figures.
-        nodes: Seed -> measurement from which the value is read.
+        better: Which values are better.
+        nodes: Seed -> measurement from which the value is read; of a derived value the last of those that it follows
+            from.
+        derived: How the value follows from others, in words; empty for one that is read.
         missing: Why nothing was measured, if nothing was.
         exact: Whether its one number has no error but rounding: that of a theory.
         collapsed: Seeds whose training or features have collapsed.
@@ -81,6 +87,10 @@ class Row:
     collapsed: list[int] = field(default_factory=list)
     calibrated: bool = False
     best: bool = False
+    derived: str = ""
+    trained_steps: int = 0
+    unit: str = ""
+    better: str = HIGHER
 
     @property
     def numbers(self) -> dict[int, float]:
@@ -103,6 +113,11 @@ class Row:
         return sum(value == DIVERGED for value in self.seeds.values())
 
     @property
+    def unreached(self) -> int:
+        """How many seeds have none because they did not come to a threshold."""
+        return sum(value == derive.NEVER for value in self.seeds.values())
+
+    @property
     def mean(self) -> float | None:
         """Mean over the seeds that have a number."""
         return math.fsum(self.values) / self.n if self.n else None
@@ -121,10 +136,14 @@ class Row:
         parts = [self.missing or ""]
         if self.diverged:
             parts.append(f"{self.diverged} of {len(self.seeds)} seeds diverged")
+        if self.unreached:
+            parts.append(f"{self.unreached} of {len(self.seeds)} seeds did not come that far")
         if self.collapsed:
             parts.append(f"{len(self.collapsed)} of {len(self.seeds)} seeds collapsed")
         if self.calibrated:
             parts.append("never trained: BatchNorm has the statistics of the training images")
+        if self.derived:
+            parts.append(self.derived)
         if self.published and self.published.note:
             parts.append(f"published: {self.published.note}")
         return "; ".join(part for part in parts if part)
@@ -157,53 +176,69 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
         UserError: A measurement lacks the value, or two published rows fit one cell.
     """
     params = work.spec
-    value = params["measure"]["value"]
     known: dict[Any, Any] = {}
     rows = []
     for cell in params["cells"]:
+        measure = params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
         row = Row(
             axes={name: cell["axes"][name] for name in axis_names(params) if name in cell["axes"]},
             role=cell["role"],
             dataset=cell["dataset"],
             paper_dataset=cell["paper_dataset"],
             trained_epochs=cell["trained_epochs"],
+            trained_steps=cell.get("trained_steps", 0),
+            unit=measure["unit"],
+            better=measure.get("better", HIGHER),
             missing=cell["missing"],
         )
         if not row.missing and cell["nodes"][0].startswith("simulations/"):
             _simulated(row, cell["nodes"][0], work, known)
             rows.append(row)
             continue
-        name = cell.get("value", value)
-        for number, node in enumerate(cell["nodes"]):
-            path = work.inputs[node] / "scores.json"
-            if node not in known:
-                known[node] = _scores(path)
-            found = re.search(r"/seed(\d+)/", node)
-            seed = int(found[1]) if found else number
-            row.seeds[seed], row.nodes[seed] = _value(known[node], name, path), node
-            row.collapsed += [seed] * bool(known[node].get("collapsed"))
-            row.calibrated |= known[node].get("batchnorm") == "calibrated"
+        name = cell.get("value", measure["value"])
+
+        def read_seeds(nodes: Sequence[str], name: str, row: Row = row) -> dict[int, tuple[Any, str]]:
+            read: dict[int, tuple[Any, str]] = {}
+            for number, node in enumerate(nodes):
+                path = work.inputs[node] / "scores.json"
+                if node not in known:
+                    known[node] = _scores(path)
+                found = re.search(r"/seed(\d+)/", node)
+                seed = int(found[1]) if found else number
+                read[seed] = _value(known[node], name, path), node
+                row.collapsed += [seed] * bool(known[node].get("collapsed") and seed not in row.collapsed)
+                row.calibrated |= known[node].get("batchnorm") == "calibrated"
+            return read
+
+        if cell.get("derive"):
+            derived = derive.values(cell["derive"], name, row.better, read_seeds, f"{work.name}: {_shown(row.axes)}")
+            row.derived, found = derived.words, derived.seeds
+            if derived.unit is not None:
+                row.unit, row.better = derived.unit, NEITHER
+        else:
+            found = read_seeds(cell["nodes"], name)
+        for seed, (value, node) in found.items():
+            row.seeds[seed], row.nodes[seed] = value, node
         rows.append(row)
-    mark_best(rows, params["columns"], params["measure"].get("better", HIGHER))
+    mark_best(rows, [*params["columns"], *(["measure"] if "measures" in params else [])])
     return rows, _match(rows, params, work.name)
 
 
-def mark_best(rows: Sequence[Row], columns: Sequence[str], better: str) -> None:
+def mark_best(rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Mark what is best in each column, for each data set that has something to compare there.
 
     Args:
-        rows: Of an artifact; baselines and what a theory says are not compared.
+        rows: Of an artifact; baselines and what a theory says are not compared, nor are rows of which neither the
+            higher nor the lower value is better.
         columns: Axes along which its columns lie.
-        better: :data:`HIGHER`, :data:`LOWER` or :data:`NEITHER`, as the measure declares.
     """
-    if better == NEITHER:
-        return
     groups: dict[tuple[Any, ...], list[tuple[float, Row]]] = {}
     for row in rows:
-        if row.role == CELL and row.paper_dataset and row.mean is not None and not row.exact:
-            place = (row.paper_dataset, *(_normal(row.axes[axis]) for axis in columns))
+        compared = row.role == CELL and row.paper_dataset and row.better != NEITHER
+        if compared and row.mean is not None and not row.exact:
+            place = (row.paper_dataset, row.better, *(_normal(row.axes[axis]) for axis in columns))
             groups.setdefault(place, []).append((row.mean, row))
-    for group in groups.values():
+    for (_, better, *_), group in groups.items():
         means = [mean for mean, _ in group]
         winner = min(means) if better == LOWER else max(means)
         for mean, row in group:
@@ -252,7 +287,6 @@ def _value(scores: Mapping[str, Any], name: str, path: Path) -> Any:
 
 def _match(rows: Sequence[Row], params: Mapping[str, Any], where: str) -> list[dict[str, str]]:
     """Put the published numbers beside the cells whose axes they name; the rest is returned."""
-    unit = params["measure"]["unit"]
     left = []
     for entry in params["published"]:
         named = {name: value for name, value in entry.items() if name not in _PRINTED and value not in ("", None)}
@@ -264,9 +298,9 @@ def _match(rows: Sequence[Row], params: Mapping[str, Any], where: str) -> list[d
         if not fitting:
             left.append(dict(entry))
             continue
-        if entry.get("unit") and unit and entry["unit"] != unit:
-            raise UserError(f"{where}: published: {_shown(named)} is in {entry['unit']}, the measure in {unit}")
         for row in fitting:
+            if entry.get("unit") and row.unit and entry["unit"] != row.unit:
+                raise UserError(f"{where}: published: {_shown(named)} is in {entry['unit']}, the measure in {row.unit}")
             if row.published is not None:
                 raise UserError(f"{where}: published: two rows fit {_shown(row.axes)}; choose with published.where")
             row.published = Printed(*(str(entry.get(name) or "") for name in ("value", "std", "note")))

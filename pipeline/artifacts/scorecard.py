@@ -248,12 +248,12 @@ def _claim(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, An
 
 def _cells(entry: Mapping[str, Any]) -> dict[str, Any]:
     """How many cells lie within the published band; the detail names those outside."""
-    unit = entry["measure"]["unit"]
     found = [(cell, stand(cell)) for cell in entry["cells"] if cell["role"] == CELL]
     words = Counter(standing.word for _, standing in found if standing)
     outside = [
         f"{', '.join(page.place(*item) for item in cell['axes'].items() if item[0] not in entry['fixed'])}: "
-        f"{formats.short(cell['mean'], unit)} against {cell['published_mean']:g}, band ± {formats.short(at.band, unit)}"
+        f"{formats.short(cell['mean'], cell['unit'])} against {cell['published_mean']:g}, "
+        f"band ± {formats.short(at.band, cell['unit'])}"
         for cell, at in found
         if at and at.word == OUTSIDE
     ]

@@ -33,13 +33,13 @@ def columns(params: Mapping[str, Any]) -> list[str]:
     """Columns of the CSV: identity, axes, what was trained, numbers, provenance."""
     return [
         "paper", "artifact", "role", *axis_names(params), "paper_dataset", "trained_epochs",
+        *(["trained_steps"] if "steps" in axis_names(params) else []),
         "mean", "std", "n", "unit", "published_mean", "published_std", "scale", "flavour", "note",
     ]  # fmt: skip
 
 
 def line(params: Mapping[str, Any], row: Row) -> dict[str, Any]:
     """One row of the CSV. Column ``dataset`` is what was used, ``paper_dataset`` the paper's data set."""
-    unit = params["measure"]["unit"]
     return {
         "paper": params["paper"]["key"],
         "artifact": params["artifact"],
@@ -47,11 +47,12 @@ def line(params: Mapping[str, Any], row: Row) -> dict[str, Any]:
         **row.axes,
         **({"dataset": row.dataset} if "dataset" in row.axes else {}),
         "paper_dataset": row.paper_dataset,
-        "trained_epochs": "" if row.missing or "dataset" not in row.axes else row.trained_epochs,
-        "mean": formats.number(row.mean, unit),
-        "std": formats.number(row.std, unit),
+        "trained_epochs": "" if row.missing or "dataset" not in row.axes or row.trained_steps else row.trained_epochs,
+        **({"trained_steps": row.trained_steps or ""} if "steps" in row.axes else {}),
+        "mean": formats.number(row.mean, row.unit),
+        "std": formats.number(row.std, row.unit),
         "n": row.n,
-        "unit": unit,
+        "unit": row.unit,
         "published_mean": row.published.mean if row.published else "",
         "published_std": row.published.std if row.published else "",
         "scale": params["scale"]["key"],

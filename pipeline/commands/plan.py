@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _targets
 from pipeline.durations import rough
+
+if TYPE_CHECKING:
+    from pipeline.planning.needs import RunPlan
 
 HELP = "what targets need: runs, stages, what is in place, time"
 
@@ -39,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
             "stages": {stage: {"total": sum(count.values()), **count} for stage, count in stages.items()},
             "seconds": round(seconds, 1),
             "basis": basis,
-            "specs": {config: {"data": run.data, "milestones": sorted(run.milestones), **run.run}
+            "specs": {config: {"data": run.data, "milestones": _milestones(run), **run.run}
                       for config, run in plan.runs.items()},
             "datasets": {identity: data.params for identity, data in plan.data.items()},
             "measures": plan.measures,
@@ -67,3 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
                 "  "
                 + yaml.safe_dump(run.run, sort_keys=False, default_flow_style=None, width=110).replace("\n", "\n  ")
             )
+
+
+def _milestones(run: RunPlan) -> list[list[Any]]:
+    """Seed and name of every milestone."""
+    return [[seed, str(at)] for seed, at in sorted(run.milestones)]

@@ -90,6 +90,8 @@ def _row(cell: Mapping[str, Any]) -> Row:
         dataset=cell["dataset"],
         paper_dataset=cell["paper_dataset"],
         trained_epochs=cell["trained_epochs"] or 0,
+        trained_steps=cell.get("trained_steps") or 0,
+        unit=cell.get("unit", ""),
         seeds={int(seed): value for seed, value in cell["seeds"].items()},
         nodes={int(seed): node for seed, node in cell["nodes"].items()},
         missing=cell["missing"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import shutil
 import sys
@@ -162,7 +163,9 @@ class Executor:
             "seed": node.seed,
             "epoch": node.epoch,
         }
-        return Task(node, key_file, key_file.keys_of(contents, node.seed, node.epoch), parts)
+        if node.step is not None:
+            parts["step"] = node.step
+        return Task(node, key_file, key_file.keys_of(contents, node.seed, node.epoch, node.step), parts)
 
     def _settled(self, task: Task) -> bool:
         """Whether the node could be verified in place or restored."""
@@ -225,13 +228,13 @@ class Executor:
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()
-            epochs = {folders[work.name]: _epoch_of(work.resume) for work in reversed(works)}
+            epochs: dict[Path, float] = {folders[work.name]: _epoch_of(work.resume) for work in reversed(works)}
             clock = _Clock(epochs, in_turns=trains)
             for work in module.execute(works):
                 seconds, folder = clock.taken(folders[work.name]), folders.pop(work.name)
-                spent = {"epochs": work.epoch - epochs[folder]} if trains else {}
+                spent = {"epochs": _count(work.trained_epochs - epochs[folder])} if trains else {}
                 self._adopt(by_name.pop(work.name), work, seconds, spent)
-                epochs[folder] = work.epoch
+                epochs[folder] = work.trained_epochs
                 if folder not in folders.values():
                     shutil.rmtree(folder, ignore_errors=True)
                     clock.end(folder)
@@ -276,6 +279,7 @@ class Executor:
             inputs=inputs,
             seed=node.seed or 0,
             epoch=node.epoch or 0,
+            step=node.step,
             resume=self._resume(task) if node.family is PRETRAIN else None,
             scratch=folder / "run",
             components={category: _component_path(path) for category, path in key_file.components.items()},
@@ -321,7 +325,7 @@ class Executor:
         """Payload of the nearest earlier milestone of the same run: in place, in the store, or in its remote."""
         contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
         run, seed = task.node.config, task.node.seed or 0
-        for epoch in range((task.node.epoch or 0) - 1, 0, -1):
+        for epoch in self._earlier(task.node):
             node = checkpoint(run, seed, epoch)
             keys = task.key_file.keys_of(contents, task.node.seed, epoch)
             for path in (self.workspace.path(node.receipt), *map(self.store.receipt, keys)):
@@ -335,6 +339,18 @@ class Executor:
                     return folder
         return None
 
+    def _earlier(self, node: Node) -> Iterable[int]:
+        """Epochs from which a training may go on to a milestone, the latest first.
+
+        How many steps an epoch has, only a checkpoint that is here tells; a milestone between two epochs goes on from
+        such a one, or from the start.
+        """
+        if node.step is None:
+            return range((node.epoch or 0) - 1, 0, -1)
+        places = self.workspace.path(node.name).parent.glob("epoch*/summary.json")
+        known = {_epoch_of(place.parent): files.read_object(place).get("steps_per_epoch", math.inf) for place in places}
+        return sorted((epoch for epoch, steps in known.items() if 0 < epoch * steps <= node.step), reverse=True)
+
     def _check_code(self, key_files: Iterable[KeyFile]) -> None:
         """The key file names the code that was read with the Snakefile; it must be the code that runs."""
         fingerprints = Fingerprints()  # without its memory: what is executed is what was read
@@ -345,7 +361,7 @@ class Executor:
                 changed = receipt.differing(now, file.code)
                 raise UserError(f"{changed[0]}: edited since the Snakefile was read; type: snakemake again")
 
-    def _adopt(self, task: Task, work: Work, seconds: float, spent: dict[str, int]) -> None:
+    def _adopt(self, task: Task, work: Work, seconds: float, spent: dict[str, float]) -> None:
         """Hash, store and move into place what a stage has completed; the receipt comes last."""
         outputs = {name: files.hashes(work.out / name) for name in files.listing(work.out)}
         if not outputs:
@@ -444,6 +460,11 @@ def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:
         return False
 
 
+def _count(epochs: float) -> float:
+    """The same number, whole where it is."""
+    return int(epochs) if float(epochs).is_integer() else epochs
+
+
 def _epoch_of(payload: Path | None) -> int:
     """Epoch of a milestone's payload folder; 0 where there is none."""
     return int(payload.name.removeprefix("epoch")) if payload is not None else 0
@@ -500,7 +521,7 @@ def _batches(tasks: list[Task]) -> list[list[Task]]:
 
 
 def _order(task: Task) -> tuple:
-    return (task.node.seed or 0, task.node.epoch or 0, task.node.name)
+    return (task.node.seed or 0, task.node.at, task.node.name)
 
 
 def _component_path(path: str) -> Path:

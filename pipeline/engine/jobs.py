@@ -21,7 +21,14 @@ from pipeline.ledger.families import MEASURE
 from pipeline.ledger.workspace import Node, Workspace
 
 FOLDER = "jobs"
-RULES = {"linear_probe": "probe", "knn": "probe", "spectrum": "spectrum", "ntk": "ntk", "ntk_evolution": "ntk"}
+RULES = {
+    "linear_probe": "probe",
+    "knn": "probe",
+    "spectrum": "spectrum",
+    "ntk": "ntk",
+    "ntk_evolution": "ntk",
+    "timing": "timing",
+}
 """Measure -> the rule of the jobs that take it. Those of one rule share a process, and what is extracted of a
 checkpoint; any other measure is taken by the rule ``measure``."""
 

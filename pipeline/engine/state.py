@@ -84,7 +84,7 @@ class States:
             self._enter(found)
         if state.waiting:
             return state
-        keys = key_file.keys_of(state.inputs, node.seed, node.epoch)
+        keys = key_file.keys_of(state.inputs, node.seed, node.epoch, node.step)
         state.key = keys[0]
         if found is not None and found["key"] in keys:
             state.edited = self._edited(node, found)

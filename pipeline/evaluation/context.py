@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pipeline.data.arrays import Arrays
+from pipeline.errors import UserError
 from pipeline.evaluation.calibration import calibrate
 from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.evaluation.extent import extent
@@ -39,7 +40,8 @@ class EvaluationContext:
         seed: Seed of the run; a measure that draws numbers derives its seeds from it.
         device: Where to compute.
         checkpoint: Payload folder of the checkpoint.
-        data: Payload folder of the data.
+        data: Payload folder of the data that the network was trained on.
+        roles: Role -> payload folder of another data set: ``fit`` for the split ``train``, ``evaluate`` for ``test``.
         components: Source file of each component that ``spec`` names.
         progress: Where to say how far a long measurement is.
         known: Features by split, and kernels; measures of the same checkpoint share one such mapping.
@@ -60,17 +62,36 @@ class EvaluationContext:
     reference: EvaluationContext | None = None
     memory: int | None = None
     scratch: Path | None = None
+    roles: Mapping[str, Path] = field(default_factory=dict)
     looked_at: set[str] = field(default_factory=set, init=False)
 
     @functools.cached_property
     def arrays(self) -> Arrays:
-        """The data set."""
+        """The data set that the network was trained on."""
         return Arrays.open(self.data)
+
+    @functools.cached_property
+    def _evaluated(self) -> dict[str, Arrays]:
+        """Role -> the data set that it names."""
+        return {role: Arrays.open(folder) for role, folder in self.roles.items()}
+
+    def _of(self, split: str) -> Arrays:
+        """The data set that a split is read from."""
+        return self._evaluated.get({"test": "evaluate"}.get(split, "fit"), self.arrays)
 
     @property
     def n_classes(self) -> int:
-        """Number of classes of the data set."""
-        return self.arrays.n_classes
+        """Number of classes of the data set whose labels are fitted.
+
+        Raises:
+            UserError: What is evaluated has more classes.
+        """
+        fitted, tested = self._of("train").n_classes, self._of("test").n_classes
+        if tested > fitted:
+            raise UserError(
+                f"measures: data: expected data sets with the same classes, found {fitted} to fit and {tested} to test"
+            )
+        return fitted
 
     @functools.cached_property
     def network(self) -> Network:
@@ -86,7 +107,7 @@ class EvaluationContext:
             for branch in filter(None, (online, network.target)):
                 calibrate(
                     branch,
-                    self.images(CALIBRATED_ON),
+                    self.arrays.images(CALIBRATED_ON),
                     self.spec["normalize"],
                     self.seed,
                     device=self.device,
@@ -97,7 +118,8 @@ class EvaluationContext:
     @functools.cached_property
     def calibrated(self) -> bool:
         """Whether the network has BatchNorms and was never trained, so that their statistics are collected here."""
-        if read_summary(self.checkpoint)["epoch"] != 0:
+        summary = read_summary(self.checkpoint)
+        if summary.get("epoch", summary.get("step")) != 0:
             return False
         parts = tuple(f"{part}." for part in ("encoder", "projector", "predictor", "target") if part in self.spec)
         with safe_open(self.checkpoint / MODEL, framework="pt") as file:
@@ -111,11 +133,11 @@ class EvaluationContext:
 
     def images(self, split: str) -> Tensor:
         """uint8, (N, C, H, W), on the CPU."""
-        return self.arrays.images(split)
+        return self._of(split).images(split)
 
     def labels(self, split: str) -> Tensor:
         """int64, (N,), on ``device``."""
-        return self.arrays.labels(split).to(self.device)
+        return self._of(split).labels(split).to(self.device)
 
     def features(self, split: str) -> Tensor:
         """Output of the encoder on the normalised, un-augmented images of a split.
@@ -129,7 +151,8 @@ class EvaluationContext:
             NotFinite: A feature is infinite or NaN.
         """
         self.looked_at.add(split)
-        if split not in self.known:
+        key = f"{split} of {self._of(split).path}"
+        if key not in self.known:
 
             def tick(done: int, total: int) -> None:
                 self.progress.tick(f"features of {split}", done, total)
@@ -143,8 +166,8 @@ class EvaluationContext:
             )
             if not torch.isfinite(found).all():
                 raise NotFinite(f"features of {split}")
-            self.known[split] = found
-        return self.known[split]
+            self.known[key] = found
+        return self.known[key]
 
     def remarks(self) -> dict[str, Any]:
         """What a reader of the scores must know of the checkpoint, whatever was measured.
@@ -159,9 +182,10 @@ class EvaluationContext:
         found: dict[str, Any] = {"batchnorm": "calibrated"} if self.calibrated else {}
         collapsed = embeddings_collapsed(read_summary(self.checkpoint))
         if "train" in self.looked_at:
-            if "extent" not in self.known:
-                self.known["extent"] = extent(self.features("train"))
-            spread = self.known["extent"]
+            key = f"extent of {self._of('train').path}"
+            if key not in self.known:
+                self.known[key] = extent(self.features("train"))
+            spread = self.known[key]
             found |= {"feature_std": spread.std, "feature_rank": spread.rank}
             collapsed = collapsed or spread.collapsed
         return found | {"collapsed": collapsed}

@@ -43,6 +43,7 @@ def _subject(
         device=prepare_device(work.spec, work.context),
         checkpoint=work.inputs[role],
         data=work.inputs["data"],
+        roles={role: work.inputs[role] for role in ("fit", "evaluate") if role in work.inputs},
         components={
             name.removeprefix(prefix): path
             for name, path in work.components.items()
@@ -63,12 +64,16 @@ def _scores(work: Work, known: Mapping[Path, dict[str, Any]]) -> Mapping[str, An
     reference = _subject(work, "reference", known) if "reference" in roles else None
     subject = _subject(work, "checkpoint", known, reference)
     # which checkpoint the reference is, is in the node's key; the measure gets it as a subject
-    protocol = {name: value for name, value in work.spec["measure"].items() if name != "kind"}
+    protocol = {name: value for name, value in work.spec["measure"].items() if name not in ("kind", "data")}
     try:
-        scores = components.load(work.components["measure"]).measure(subject, **protocol)
+        module = components.load(work.components["measure"])
+        scores = module.measure(subject, **protocol)
     except NotFinite:
         return DIVERGED
-    return {**scores, **subject.remarks()} if _finite(scores) else DIVERGED
+    if not _finite(scores):
+        return DIVERGED
+    # of a measure that looks at no weights there is nothing to remark on them
+    return scores if getattr(module, "UNTRAINED", False) else {**scores, **subject.remarks()}
 
 
 def _finite(value: Any) -> bool:
@@ -88,8 +93,9 @@ def execute(works: list[Work]) -> Iterator[Work]:
     checkpoint whose training diverged, and for a measure that did, or that found a number which is not finite.
 
     Args:
-        works: Their spec has ``measure`` and the params in its ``READS``, their inputs are ``checkpoint``, ``data``
-            and that of a measure that compares ``reference``, whose params are below ``reference``.
+        works: Their spec has ``measure`` and the params in its ``READS``, their inputs are ``checkpoint``, ``data``,
+            ``fit`` and ``evaluate`` where these are other data sets than the run's, and that of a measure that compares
+            ``reference``, whose params are below ``reference``.
 
     Yields:
         Each work, once its payload is complete; those of one checkpoint after each other.

@@ -118,7 +118,7 @@ def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -
         role = next((role for role in inputs if found["inputs"].get(role) != inputs[role]), "input")
         return f"it was made with another {role} than the one that is here; pack a kit and run it again"
     contents = {role: below["content"] for role, below in inputs.items()}
-    if found["key"] not in key_file.keys_of(contents, node.seed, node.epoch):
+    if found["key"] not in key_file.keys_of(contents, node.seed, node.epoch, node.step):
         return "its key is not the one of what is declared now; pack a kit and run it again"
     here = valid.get(node.name)
     if here is not None and here["outputs"] != found["outputs"]:

@@ -209,7 +209,12 @@ def _receipt(path: Path, name: str, data: bytes) -> dict[str, Any]:
     fault = receipt.fault(found)
     if fault is None and files.dumps(found).encode() != data:
         fault = "not as the executor writes it: it was edited"
-    if fault is None and (found["node"], found["seed"], found["epoch"]) != (node.name, node.seed, node.epoch):
+    if fault is None and (found["node"], found["seed"], found["epoch"], found.get("step")) != (
+        node.name,
+        node.seed,
+        node.epoch,
+        node.step,
+    ):
         fault = "it is the receipt of another node"
     if fault is None and any(not names.safe(output) for output in found["outputs"]):
         fault = "it names a file that leads elsewhere"

@@ -52,7 +52,7 @@ class Family:
         return self.modules[self.name]
 
 
-_RUN = r"[^/\s]+/seed\d{1,9}/epoch\d{4,9}"
+_RUN = r"[^/\s]+/seed\d{1,9}/(?:epoch\d{4,9}|step\d{6,12})"
 
 PREPARE = Family(
     name="prepare",
@@ -73,7 +73,7 @@ PRETRAIN = Family(
     about="Arrays to networks, one per method and seed",
     below=_RUN,
     modules={"pretrain": "pipeline/training/pretrain.py"},
-    writes=frozenset(("history.csv", "summary.json")),
+    writes=frozenset(("history.csv", "losses.safetensors", "summary.json")),
     writes_together=("model.safetensors", "state.safetensors"),
     like="checkpoints/*/seed{seed}/*.json",
 )

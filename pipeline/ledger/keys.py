@@ -65,16 +65,19 @@ class KeyFile:
         except TypeError:
             raise UserError(f"{path}: no readable key file; type: snakemake, which writes it") from None
 
-    def keys_of(self, inputs: Mapping[str, str], seed: int | None, epoch: int | None) -> list[str]:
+    def keys_of(
+        self, inputs: Mapping[str, str], seed: int | None, epoch: int | None, step: int | None = None
+    ) -> list[str]:
         """Keys under which a receipt of a node is valid, that of today's code first.
 
         Args:
             inputs: Role -> content hash of what the node reads.
             seed: Its seed.
             epoch: Its milestone.
+            step: The same, of one between two epochs.
         """
         codes = [self.code, *(earlier["code"] for earlier in self.accepted)]
-        return [receipt.key_of(self.stage, code, self.params, inputs, seed, epoch) for code in codes]
+        return [receipt.key_of(self.stage, code, self.params, inputs, seed, epoch, step) for code in codes]
 
     def reasons(self, code: Mapping[str, str]) -> list[str]:
         """Why ``code`` was accepted as equivalent to today's; empty where it was not, or is the same."""

@@ -56,10 +56,10 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
             templates = {"checkpoint": "{config}/{milestone}"}
             if "reference" in params["measure"]:
                 templates["reference"] = params["measure"]["reference"]
-            for role, template in templates.items():
-                own, read = node.resolve_input(f"checkpoints/{template}").name, found["inputs"][role]["node"]
-                if read != own:
-                    return f"it reads {read}, where its name says {own}"
+            own = {role: node.resolve_input(f"checkpoints/{template}").name for role, template in templates.items()}
+            for role, name in (own | params["measure"].get("data", {})).items():
+                if (read := found["inputs"][role]["node"]) != name:
+                    return f"it reads {read}, where its name says {name}"
             wanted, name = measure(params["measure"]), node.name.rsplit("/", 1)[1]
         else:
             edition = params["scale"]["key"] + ("" if params["flavour"] == "paper" else f"-{params['flavour']}")

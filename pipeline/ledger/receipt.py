@@ -12,6 +12,8 @@ from pipeline import files
 VERSION = 1
 
 _FIELDS = {"version", "key", "stage", "node", "code", "params", "inputs", "seed", "epoch", "outputs"}
+_MORE = {"step"}
+"""What receipts of milestones between two epochs have beside these."""
 _INPUT = {"node", "content", "files"}
 _OUTPUT = {"md5", "sha256", "size"}
 
@@ -42,11 +44,24 @@ def key_of(
     inputs: Mapping[str, str],
     seed: int | None = None,
     epoch: int | None = None,
+    step: int | None = None,
 ) -> str:
     """The key of a node: what it is, with which code, which parameters, and what it reads (content hashes by role)."""
-    return files.digest(
-        {"stage": stage, "code": code, "params": params, "inputs": inputs, "seed": seed, "epoch": epoch}
-    )
+    parts = {"stage": stage, "code": code, "params": params, "inputs": inputs, "seed": seed, "epoch": epoch}
+    return files.digest(parts if step is None else {**parts, "step": step})
+
+
+def key_again(found: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> str:
+    """The key that the parts of a receipt give.
+
+    Args:
+        found: The receipt.
+        inputs: Role -> content hash; None: those that it names.
+    """
+    if inputs is None:
+        inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
+    place = (found.get("seed"), found.get("epoch"), found.get("step"))
+    return key_of(found["stage"], found["code"], found["params"], inputs, *place)
 
 
 def make(key: str, parts: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -60,8 +75,8 @@ def fault(found: Any) -> str | None:
         return f"not a receipt of version {VERSION}"
     try:
         inputs = {role: entry["content"] for role, entry in found["inputs"].items()}
-        key = key_of(found["stage"], found["code"], found["params"], inputs, found.get("seed"), found.get("epoch"))
-        whole = set(found) == _FIELDS and all(set(entry) == _INPUT for entry in found["inputs"].values())
+        key = key_again(found, inputs)
+        whole = set(found) - _MORE == _FIELDS and all(set(entry) == _INPUT for entry in found["inputs"].values())
         whole = whole and all(isinstance(name, str) for entry in found["inputs"].values() for name in entry["files"])
         whole = whole and all(isinstance(entry["node"], str) for entry in found["inputs"].values())
         whole = whole and isinstance(found["node"], str) and isinstance(found["params"], dict)

@@ -14,7 +14,29 @@ LOCAL = "local-"
 
 _NODE = re.compile("|".join(f"{family.folder}/{family.below}" for family in FAMILIES))
 
-_RUN = re.compile(r"seed(\d+)/epoch(\d+)")
+_RUN = re.compile(r"seed(\d+)/(?:epoch(\d+)|step(\d+))")
+
+
+@dataclass(frozen=True, order=True)
+class Milestone:
+    """Where a training is looked at: after some epochs, from which it can go on, or between two, where it cannot.
+
+    Attributes:
+        epoch: Epochs done; 0 where ``step`` says more.
+        step: Optimiser steps done; 0 where ``epoch`` says it.
+    """
+
+    epoch: int = 0
+    step: int = 0
+
+    def __str__(self) -> str:
+        """Name of its folder."""
+        return f"step{self.step:06d}" if self.step else f"epoch{self.epoch:04d}"
+
+    @property
+    def words(self) -> str:
+        """``epoch 8``, ``step 120``."""
+        return f"step {self.step}" if self.step else f"epoch {self.epoch}"
 
 
 @dataclass(frozen=True)
@@ -24,6 +46,7 @@ class Node:
     ======================================================  =========================
     ``data/ID``                                             a dataset
     ``checkpoints/CONFIG/seedS/epochEEEE``                  a milestone of a run
+    ``checkpoints/CONFIG/seedS/stepSSSSSS``                 the same, between two epochs
     ``measurements/CONFIG/seedS/epochEEEE/MEASURE``         a measurement of a milestone
     ``simulations/ID``                                      a simulation
     ``results/EDITION/PAPER/ARTIFACT``                      a table or figure
@@ -51,13 +74,24 @@ class Node:
 
     @property
     def epoch(self) -> int | None:
-        """Milestone; None for datasets and artifacts."""
+        """Epochs of the milestone; None for one between two epochs, and for datasets and artifacts."""
         found = _RUN.search(self.name)
-        return int(found[2]) if found else None
+        return int(found[2]) if found and found[2] else None
+
+    @property
+    def step(self) -> int | None:
+        """Steps of a milestone between two epochs; None for all else."""
+        found = _RUN.search(self.name)
+        return int(found[3]) if found and found[3] else None
+
+    @property
+    def at(self) -> Milestone:
+        """The milestone; that of an untrained network for datasets and artifacts."""
+        return Milestone(self.epoch or 0, self.step or 0)
 
     @property
     def milestone(self) -> str:
-        """``seedS/epochEEEE``; empty for datasets and artifacts."""
+        """``seedS/epochEEEE`` or ``seedS/stepSSSSSS``; empty for datasets and artifacts."""
         found = _RUN.search(self.name)
         return found[0] if found else ""
 
@@ -103,14 +137,14 @@ def is_node(name: object) -> bool:
     return isinstance(name, str) and _NODE.fullmatch(name) is not None and ".." not in name.split("/")
 
 
-def checkpoint(config: str, seed: int, epoch: int) -> Node:
-    """The node of one milestone."""
-    return Node(f"checkpoints/{config}/seed{seed}/epoch{epoch:04d}")
+def checkpoint(config: str, seed: int, at: int | Milestone) -> Node:
+    """The node of one milestone; a number is one of epochs."""
+    return Node(f"checkpoints/{config}/seed{seed}/{Milestone(at) if isinstance(at, int) else at}")
 
 
-def measurement(config: str, seed: int, epoch: int, measure: str) -> Node:
-    """The node of one measurement of a milestone."""
-    return Node(f"measurements/{config}/seed{seed}/epoch{epoch:04d}/{measure}")
+def measurement(config: str, seed: int, at: int | Milestone, measure: str) -> Node:
+    """The node of one measurement of a milestone; a number is one of epochs."""
+    return Node(f"measurements/{config}/seed{seed}/{Milestone(at) if isinstance(at, int) else at}/{measure}")
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,16 @@ from pipeline.nets.network import Network, build_network
 from pipeline.numerics.saved_tensors import plain
 
 MODEL, STATE, HISTORY, SUMMARY = "model.safetensors", "state.safetensors", "history.csv", "summary.json"
+LOSSES = "losses.safetensors"
+"""Loss of every step, one float32 tensor ``loss`` of shape (steps,)."""
 
 
 def write_payload(
     folder: Path,
     model: Mapping[str, Tensor] | None,
     state: Mapping[str, Tensor] | None,
-    history: str,
+    history: str | None,
+    losses: Tensor | None,
     summary: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint.
@@ -32,7 +35,8 @@ def write_payload(
         folder: Where to; must exist.
         model: State dict of the network; None for a training that diverged.
         state: What resuming needs beside it; None likewise.
-        history: Text of ``history.csv``.
+        history: Text of ``history.csv``; None for a milestone between two epochs, which holds weights only.
+        losses: Loss of every step so far, shape (steps,); None likewise.
         summary: Content of ``summary.json``, plain data.
     """
     # no metadata: safetensors writes its entries in random order
@@ -40,7 +44,10 @@ def write_payload(
         (folder / MODEL).write_bytes(save(plain(model)))
     if state is not None:
         (folder / STATE).write_bytes(save(plain(state)))
-    (folder / HISTORY).write_text(history, encoding="utf-8", newline="\n")
+    if losses is not None:
+        (folder / LOSSES).write_bytes(save(plain({"loss": losses})))
+    if history is not None:
+        (folder / HISTORY).write_text(history, encoding="utf-8", newline="\n")
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)
     (folder / SUMMARY).write_text(text + "\n", encoding="utf-8", newline="\n")
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError, nearest
+from pipeline.ledger.workspace import Milestone
 from pipeline.planning import composition, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import Params, nested, overlay, paths
-from pipeline.planning.spec import Artifact, Paper, Scale
+from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Scale
 
 UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
@@ -33,9 +34,13 @@ class Cell:
         paper_dataset: Data set of the paper.
         epochs: Epochs of the paper that the cell stands for.
         trained_epochs: Epochs that were trained.
-        nodes: Names of the measurement nodes, one per seed.
+        nodes: Names of the measurement nodes, one per seed; of a derived cell all that it follows from.
         missing: Why the cell has no value, if it has none.
         value: Which value of the measurement it shows, where that is not the measure's own.
+        steps: Steps of the paper at a milestone between epochs; 0 where ``epochs`` says it.
+        trained_steps: Steps that were taken.
+        derive: How its values follow from others: the rule with its options, and ``parts``, each with its place
+            (``at``), its ``nodes`` by seed and those of the measures that the rule reads.
     """
 
     axes: dict[str, Any]
@@ -47,9 +52,17 @@ class Cell:
     nodes: list[str] = field(default_factory=list)
     missing: str | None = None
     value: str | None = None
+    steps: int = 0
+    trained_steps: int = 0
+    derive: dict[str, Any] | None = None
+
+    def params(self) -> Params:
+        """The cell in the params of its artifact: what it has no use for is left out."""
+        also = ("value", "steps", "trained_steps", "derive")
+        return {name: value for name, value in vars(self).items() if name not in also or value}
 
 
-_RESERVED = ("method", "dataset", "epochs")
+_RESERVED = ("method", "dataset", "epochs", "steps", "measure")
 
 
 @dataclass
@@ -62,6 +75,7 @@ class Directives:
         axes: The axes that name methods: those of what is compared, and none of what it is compared with.
         where: File and entry, for messages.
         swept: What the axes set, which a scale leaves alone.
+        derive: How the cell follows from others.
     """
 
     where: str = ""
@@ -69,6 +83,7 @@ class Directives:
     reference: str | None = None
     axes: list[str] = field(default_factory=list)
     swept: list[Params] = field(default_factory=list)
+    derive: Derive | None = None
 
     def take(self, layer: Params, axis: str) -> Params:
         """The layer without what is meant for here."""
@@ -76,6 +91,10 @@ class Directives:
         for key in ("reads", "reference"):
             if key in rest and not isinstance(rest[key], str):
                 raise UserError(f"{self.where}: {axis}: {key}: expected a name, found {rest[key]!r}")
+        if "derive" in rest:
+            if self.derive is not None:
+                raise UserError(f"{self.where}: {axis}: derive: expected it on one axis, found it on two")
+            self.derive = spec.parse(Derive, rest.pop("derive"), f"{self.where}: {axis}: derive")
         if "reads" in rest:
             self.reads.append(rest.pop("reads"))
         if "reference" in rest:
@@ -98,29 +117,46 @@ class CellExpander:
             needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
-        if artifact.measure not in paper.measures:
-            raise UserError(f"{where}: measure: {artifact.measure} is none of: {', '.join(paper.measures)}")
-        self.measure = paper.measures[artifact.measure]
-        self.value = self.flavour.measures.get(artifact.measure, self.measure.value)
+        shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes()["measure"]
+        self.measures = {str(name): self._measure(str(name)) for name in shown_measures}
         most = scale.seeds or artifact.seeds
         if most < artifact.seeds and not needs.catalogue.options.seeds:
             needs.overridden.add(overridden.single(paper.paper, request.scale, "seeds", artifact.seeds, most))
         self.seeds = range(needs.catalogue.options.seeds or min(artifact.seeds, most))
 
+    def _measure(self, name: str) -> Measure:
+        if name not in self.paper.measures:
+            raise UserError(f"{self.where}: measure: {name} is none of: {', '.join(self.paper.measures)}")
+        measure = self.paper.measures[name]
+        return measure.model_copy(update={"value": self.flavour.measures.get(name, measure.value)})
+
+    def numbers(self) -> dict[str, Params]:
+        """What is said of the numbers of each measure that the artifact shows, by its name."""
+        return {
+            name: {"value": found.value, "unit": found.unit, "title": found.title or name, "better": found.better}
+            for name, found in self.measures.items()
+        }
+
     def cells(self) -> Iterator[Cell]:
         """All cells in the order of the declaration, then the baselines."""
         axes = self.artifact.axes()
-        if "dataset" not in axes or "epochs" not in axes:
-            raise UserError(f"{self.where}: rows, columns or fixed need the axes dataset and epochs")
+        times = {"epochs", "steps"} & {*axes, *self.artifact.over}
+        if "dataset" not in axes or len(times) != 1:
+            raise UserError(f"{self.where}: rows, columns or fixed need the axes dataset and epochs (or steps)")
         first: dict[str, Params] = {}
         for values in itertools.product(*axes.values()):
             chosen = dict(zip(axes, values, strict=True))
-            cell = Cell(chosen, paper_dataset=str(chosen["dataset"]), epochs=chosen["epochs"])
+            cell = self._cell(chosen)
             params, directives = self._layers(chosen)
             cell.missing = self._left_out(cell)
             if cell.missing is None:
                 first.setdefault(cell.paper_dataset, params)
-                self._fill(cell, params, directives)
+                if directives.derive is not None:
+                    self._derive(cell, directives.derive)
+                elif times <= chosen.keys():
+                    self._fill(cell, params, directives)
+                else:
+                    raise UserError(f"{self.where}: over: {', '.join(times)}: only cells that derive run over it")
             yield cell
         if self.scale.baselines and self.artifact.baselines:
             for dataset, params in first.items():
@@ -129,31 +165,102 @@ class CellExpander:
                     self._fill(cell, overlay(params, extra), Directives(), own=tuple(extra))
                     yield cell
 
+    def _cell(self, chosen: dict[str, Any]) -> Cell:
+        cell = Cell(chosen, paper_dataset=str(chosen["dataset"]), epochs=chosen.get("epochs", 0))
+        cell.steps = chosen.get("steps", 0)
+        return cell
+
+    def _derive(self, cell: Cell, rule: Derive) -> None:
+        """Ask for all that a derived cell follows from."""
+        if rule.minus is not None:
+            unknown = [axis for axis in rule.minus if axis not in cell.axes]
+            if unknown:
+                raise UserError(
+                    f"{self.where}: derive.minus: {nearest(unknown[0], list(cell.axes), 'the axes here are')}"
+                )
+            places = [cell.axes, {**cell.axes, **rule.minus}]
+            at: list[Any] = ["this", "that"]
+        else:
+            if rule.axis not in self.artifact.over:
+                known = ", ".join(self.artifact.over) or "none"
+                raise UserError(f"{self.where}: derive: expected an axis in over ({known}), found {rule.axis!r}")
+            at = self.artifact.over[rule.axis]
+            places = [{**cell.axes, rule.axis: value} for value in at]
+        cell.derive = {**rule.model_dump(exclude_none=True), "rule": rule.rule, "parts": []}
+        for name in filter(None, (rule.by, rule.times)):
+            read = self._measure(name)
+            cell.derive |= {f"{name}.value": read.value, f"{name}.better": read.better}
+        for place, value in zip(places, at, strict=True):
+            part = self._cell(place)
+            if (reason := self._left_out(part)) is not None:
+                if rule.minus is not None:
+                    cell.missing = reason
+                    return
+                continue
+            params, directives = self._layers(place)
+            self._fill(part, params, directives)
+            entry: Params = {"at": value, "nodes": part.nodes}
+            for name in filter(None, (rule.by, rule.times)):
+                beside = self._cell(place)
+                self._fill(beside, params, directives, measure=self._measure(name))
+                entry[name] = beside.nodes
+                cell.nodes += beside.nodes
+            cell.nodes += part.nodes
+            cell.derive["parts"].append(entry)
+            cell.dataset, cell.trained_epochs, cell.value = part.dataset, part.trained_epochs, part.value
+        cell.nodes = list(dict.fromkeys(cell.nodes))
+        if not cell.derive["parts"]:
+            cell.missing, cell.derive = f"no place of {rule.axis} is reached at this scale", None
+
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.needs.catalogue.options.datasets
-        if chosen and cell.paper_dataset not in chosen:
-            return f"{cell.paper_dataset}: not among --config datasets={','.join(chosen)}"
+        read = [cell.paper_dataset, *self._measure_of(cell).data.values()]
+        absent = [name for name in read if chosen and name not in chosen]
+        if absent:
+            return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
         if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None
 
-    def _fill(self, cell: Cell, params: Params, directives: Directives, own: tuple[str, ...] = ()) -> None:
+    def _measure_of(self, cell: Cell) -> Measure:
+        """The measure whose value a cell shows; a baseline shows that of the artifact, the first of several."""
+        return self.measures.get(str(cell.axes.get("measure")), next(iter(self.measures.values())))
+
+    def _fill(
+        self,
+        cell: Cell,
+        params: Params,
+        directives: Directives,
+        own: tuple[str, ...] = (),
+        measure: Measure | None = None,
+    ) -> None:
+        measure = measure or self._measure_of(cell)
         cell.trained_epochs = self.scale.trained(cell.epochs)
-        compared = directives.reference or self.measure.measure.get("reference")
+        cell.trained_steps = self.scale.taken(cell.steps) if cell.steps else 0
+        at = Milestone(step=cell.trained_steps) if cell.steps else Milestone(cell.trained_epochs)
+        if components.untrained(str(measure.measure.get("kind", "")), self.needs.extend):
+            at = Milestone()
+        compared = directives.reference or measure.measure.get("reference")
         last = self._last() if compared == "last" else None
-        config = self._run(cell, params, own, ends=last, swept=directives.swept)
-        protocol = self._protocol(cell, config, compared, last, directives)
+        config = self._run(cell, params, own, ends=last.epoch if last else None, swept=directives.swept)
+        protocol = self._protocol(cell, config, measure, compared, last or at, directives)
         if directives.reads:
-            cell.value = "_".join([self.value, *directives.reads])
-        self._check_value(cell.value or self.value)
+            cell.value = "_".join([measure.value, *directives.reads])
+        self._check_value(measure, cell.value or measure.value)
         for seed in self.seeds:
-            cell.nodes.append(self.needs.want(config, seed, cell.trained_epochs, protocol))
+            cell.nodes.append(self.needs.want(config, seed, at, protocol))
 
     def _used(self, dataset: str) -> tuple[str, Params]:
         """What the scale uses for a data set of the paper, and the params that it sets there."""
         given = self.scale.datasets.get(dataset, dataset)
         given = {"name": given} if isinstance(given, str) else dict(given)
         return given.pop("name"), given
+
+    def _data(self, dataset: str) -> str:
+        """Plan what the scale uses for a data set of the paper; returns its identity."""
+        name, given = self._used(dataset)
+        said = f"{self._scale_file()}: datasets.{dataset}"
+        return self.needs.add_data(name, given, self.scale.tracked, self.where, said)
 
     def _in_scale(self) -> str:
         """Where the scale says what it changes, for messages."""
@@ -178,9 +285,8 @@ class CellExpander:
         epochs of the training are mapped as these are, unless the scale says them itself. What the artifact sweeps is
         laid over what the scale sets.
         """
-        cell.dataset, given = self._used(cell.paper_dataset)
-        said = f"{self._scale_file()}: datasets.{cell.paper_dataset}"
-        data = self.needs.add_data(cell.dataset, given, self.scale.tracked, self.where, said)
+        cell.dataset = self._used(cell.paper_dataset)[0]
+        data = self._data(cell.paper_dataset)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
         layer = composition.only_known(layer, params, self._in_scale(), self.needs.extend)
@@ -195,8 +301,13 @@ class CellExpander:
         run = composition.compose(params, self.where, self.needs.extend)
         self._map_epochs(run, paths(layer))
         if run["schedule"].get("epochs", 0) is None:
+            if cell.steps:
+                raise UserError(
+                    f"{self.where}: schedule.epochs: expected a number where milestones are counted in steps, "
+                    "found none: say how many epochs the training has"
+                )
             run["schedule"]["epochs"] = ends or cell.trained_epochs
-        if cell.trained_epochs:
+        if cell.trained_epochs or cell.steps:
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
 
@@ -209,29 +320,39 @@ class CellExpander:
                     mapped = self.scale.mapped(value)
                     run[part][param] = max(round(mapped), 1) if isinstance(value, int) else mapped
 
-    def _check_value(self, name: str) -> None:
+    def _check_value(self, measure: Measure, name: str) -> None:
         """A measure may say which values it has; a wrong name would else be found when everything is measured."""
-        kind = self.measure.measure.get("kind", "")
+        kind = measure.measure.get("kind", "")
         known = components.values("measure", kind, self.needs.extend)
         if known and name not in known:
             raise UserError(
-                f"{self.where}: {self.artifact.measure}: the measure {kind} has no value {name!r} (its value, and what "
+                f"{self.where}: {measure.title or kind}: the measure {kind} has no value {name!r} (its value, and what "
                 f"axes and methods read of it, joined by _); {nearest(name, known, 'it has')}"
             )
 
-    def _last(self) -> int:
-        """Epochs of the last milestone that this scale reaches."""
-        most = self.scale.max_epochs
-        trained = [self.scale.trained(epochs) for epochs in self.artifact.axes()["epochs"]]
-        return max(epochs for epochs in trained if most is None or epochs <= most)
+    def _last(self) -> Milestone:
+        """The last milestone that this scale reaches."""
+        axes, most = {**self.artifact.over, **self.artifact.axes()}, self.scale.max_epochs
+        if "steps" in axes:
+            return Milestone(step=max(self.scale.taken(steps) for steps in axes["steps"]))
+        trained = [self.scale.trained(epochs) for epochs in axes["epochs"]]
+        return Milestone(max(epochs for epochs in trained if most is None or epochs <= most))
 
-    def _protocol(self, cell: Cell, config: str, compared: str | None, last: int | None, directives: Directives) -> str:
+    def _protocol(
+        self,
+        cell: Cell,
+        config: str,
+        measure: Measure,
+        compared: str | None,
+        other_at: Milestone,
+        directives: Directives,
+    ) -> str:
         """Plan the measure of a cell; returns its identity.
 
         A measure with a param ``reference`` compares two checkpoints: the other is the same run's last one (``last``)
-        or that of another method with the same seed after as many epochs.
+        or that of another method with the same seed after as many epochs; it stands at ``other_at``.
         """
-        declared = self.measure.measure
+        declared = measure.measure
         kind = declared.get("kind", "")
         own = self.scale.measures.get(kind, {})
         self.needs.overridden |= {
@@ -240,16 +361,17 @@ class CellExpander:
             if declared.get(param, value) != value
         }
         params = {**declared, **own}
-        if last is not None:
-            params["reference"] = f"{{config}}/{{seed}}/epoch{last:04d}"
+        if compared == "last":
+            params["reference"] = f"{{config}}/{{seed}}/{other_at}"
         elif compared is not None:
             chosen = {axis: value for axis, value in cell.axes.items() if axis not in directives.axes}
             below, beside = self._layers({**chosen, "method": compared})
             other = self._run(cell, below, swept=beside.swept)
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
-            params["reference"] = f"{other}/{{seed}}/epoch{cell.trained_epochs:04d}"
-        identity = self.needs.add_measure(params, self.where)
+            params["reference"] = f"{other}/{{seed}}/{other_at}"
+        roles: dict[str, str] = {role: self._data(name) for role, name in measure.data.items()}
+        identity = self.needs.add_measure(params, self.where, roles)
         if compared is not None:
             for seed in self.seeds:
                 self.needs.want_reference(config, seed, params["reference"])

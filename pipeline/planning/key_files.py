@@ -69,7 +69,9 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             named = {"measure": components.find("measure", kind, plan.extend)}
             named |= {part: parts[part] for part in read if part in parts}
             inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
-            reads = {"checkpoint": WEIGHTS, "data": ARRAYS}
+            reads = {"checkpoint": [*WEIGHTS, *components.records_read(kind, plan.extend)], "data": ARRAYS}
+            for role, data in params.get("data", {}).items():
+                inputs[role], reads[role] = data, ARRAYS
             if "reference" in params:
                 reference = checkpoint(config, 0, 0).resolve_input(f"checkpoints/{params['reference']}")
                 other = plan.runs[reference.config].run

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import components
 from pipeline.ledger import naming
-from pipeline.ledger.workspace import Node, checkpoint, measurement
+from pipeline.ledger.workspace import Milestone, Node, checkpoint, measurement
 from pipeline.planning import composition
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.overridden import Override
@@ -34,8 +34,8 @@ class RunPlan:
     data: str
     tracked: bool
     gpu: bool = False
-    milestones: set[tuple[int, int]] = field(default_factory=set)
-    measures: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    milestones: set[tuple[int, Milestone]] = field(default_factory=set)
+    measures: dict[str, set[tuple[int, Milestone]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,9 +93,17 @@ class Needs:
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
 
-    def add_measure(self, params: Params, where: str) -> str:
-        """Plan a measurement protocol; returns its identity."""
+    def add_measure(self, params: Params, where: str, data: Mapping[str, str] | None = None) -> str:
+        """Plan a measurement protocol; returns its identity.
+
+        Args:
+            params: Of the measure.
+            where: Entry that asks for it, for messages.
+            data: Role -> identity of the data set that it reads in place of the run's own.
+        """
         resolved = components.resolve("measure", params, where, self.extend)
+        if data:
+            resolved["data"] = {role: f"data/{identity}" for role, identity in sorted(data.items())}
         kept, _ = composition.prune({"measure": resolved}, self.extend)
         identity = naming.measure(kept["measure"])
         self.measures[identity] = resolved
@@ -108,17 +116,17 @@ class Needs:
         self.simulations[identity] = SimulationPlan(params, tracked)
         return identity
 
-    def want(self, config: str, seed: int, epoch: int, measure: str) -> str:
+    def want(self, config: str, seed: int, at: Milestone, measure: str) -> str:
         """Ask for a measurement of a milestone; returns its node."""
         run = self.runs[config]
-        run.milestones.add((seed, epoch))
-        run.measures.setdefault(measure, set()).add((seed, epoch))
-        return measurement(config, seed, epoch, measure).name
+        run.milestones.add((seed, at))
+        run.measures.setdefault(measure, set()).add((seed, at))
+        return measurement(config, seed, at, measure).name
 
     def want_reference(self, config: str, seed: int, template: str) -> None:
         """Ask for the milestone that one of this run is compared with."""
         other = checkpoint(config, seed, 0).resolve_input(f"checkpoints/{template}")
-        self.runs[other.config].milestones.add((seed, other.epoch or 0))
+        self.runs[other.config].milestones.add((seed, other.at))
 
     def references(self, config: str) -> Iterator[Node]:
         """Milestones with which those of a run are compared."""

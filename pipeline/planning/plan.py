@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline import components
@@ -62,12 +62,13 @@ class Plan(Needs):
         scale = self.catalogue.scale(request.scale).of(request.paper, request.artifact)
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
         random: Params = {}
+        numbers: dict[str, Params] = {}
         if artifact.simulation is None:
             reader = CellExpander(self, request, paper, artifact, scale, where)
             cells = list(reader.cells())
-            measure = reader.measure
-            number = {"value": reader.value, "unit": measure.unit, "title": measure.title or artifact.measure}
-            number["better"] = measure.better
+            numbers = reader.numbers()
+            number = next(iter(numbers.values())) if len(numbers) == 1 else None
+            number = number or {"value": "", "unit": "", "title": "several measures", "better": "neither"}
         else:
             simulation = self._resolved(request, artifact, scale, where)
             random = {name: simulation[name] for name in ("seed", "replications") if name in simulation}
@@ -90,8 +91,10 @@ class Plan(Needs):
             "scale": {"key": request.scale, "title": scale.title},
             "flavour": request.flavour,
             "published": self._published(artifact, where),
-            "cells": [{k: v for k, v in asdict(cell).items() if k != "value" or v is not None} for cell in cells],
+            "cells": [cell.params() for cell in cells],
         }
+        if "measure" in artifact.axes() and numbers:
+            params["measures"] = numbers
         if random:  # which an artifact's page tells; empty if nothing is drawn
             params["random"] = random
         if artifact.draw:
@@ -130,12 +133,12 @@ class Plan(Needs):
         for identity in self.data:
             yield Node(f"data/{identity}")
         for config, run in self.runs.items():
-            for seed, epoch in sorted(run.milestones):
-                yield checkpoint(config, seed, epoch)
+            for seed, at in sorted(run.milestones):
+                yield checkpoint(config, seed, at)
         for config, run in self.runs.items():
             for measure, places in sorted(run.measures.items()):
-                for seed, epoch in sorted(places):
-                    yield measurement(config, seed, epoch, measure)
+                for seed, at in sorted(places):
+                    yield measurement(config, seed, at, measure)
         for identity in self.simulations:
             yield Node(f"simulations/{identity}")
         for stem in self.artifacts:

@@ -8,9 +8,10 @@ at every scale.
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline import annotations as param_types
 from pipeline.errors import UserError, brief, nearest
@@ -146,16 +147,89 @@ class Published(Strict):
     where: Params = {}
 
 
-Axis = Annotated[list[str | int | float | bool], Len(1, 10_000)]
-"""Values of an axis."""
+class Spaced(Strict):
+    """Values of an axis at equal ratios, rounded to whole numbers: what a logarithmic axis wants.
+
+    Attributes:
+        start: The first.
+        stop: The last.
+        count: How many, before those that are rounded to the same number become one.
+    """
+
+    start: Annotated[int, Interval(ge=1, le=10**9)]
+    stop: Annotated[int, Interval(ge=2, le=10**9)]
+    count: Annotated[int, Interval(ge=2, le=10_000)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Spaced:
+        if self.start >= self.stop:
+            raise ValueError(f"start: expected a number below stop ({self.stop}), found {self.start}")
+        return self
+
+    def values(self) -> list[int]:
+        """The values, without repetition."""
+        ratio = math.log(self.stop / self.start) / (self.count - 1)
+        return list(dict.fromkeys(round(self.start * math.exp(ratio * k)) for k in range(self.count)))
+
+
+def _spaced(given: Any) -> Any:
+    return Spaced.model_validate(given).values() if isinstance(given, dict) else given
+
+
+Axis = Annotated[list[str | int | float | bool], Len(1, 10_000), BeforeValidator(_spaced)]
+"""Values of an axis: a list, or ``{start, stop, count}`` for a logarithmic one."""
+
+
+class Derive(Strict):
+    """How a cell follows from others, which run over an axis in the artifact's ``over``.
+
+    Just one of these says how: ``best``, the value where ``by`` is best on the mean over seeds; ``place``, where that
+    is; ``first``, where each seed first reaches ``reaching``; ``minus``, what the cell has above one that differs from
+    it in these axes. ``by`` and ``times`` name measures: a choice must not be made on what it is judged by, so ``by``
+    is one on images held out of the training set; ``times`` multiplies a place (epochs) by another number of the same
+    run (minutes of an epoch).
+    """
+
+    best: str | None = None
+    place: str | None = None
+    first: str | None = None
+    minus: Params | None = None
+    by: str | None = None
+    reaching: Real | None = None
+    times: str | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Derive:
+        rules = ("best", "place", "first", "minus")
+        given = [name for name in rules if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected just one of {', '.join(rules)}")
+        if (self.by is not None) != (given[0] in ("best", "place")):
+            raise ValueError("by goes with best and place, and they need it: the measure on which the choice is made")
+        if (self.reaching is not None) != (given[0] == "first"):
+            raise ValueError("reaching goes with first, and first needs it")
+        if self.times is not None and given[0] not in ("first", "place"):
+            raise ValueError("times goes with first and place")
+        return self
+
+    @property
+    def rule(self) -> str:
+        """Which of the rules it is."""
+        return next(name for name in ("best", "place", "first", "minus") if getattr(self, name) is not None)
+
+    @property
+    def axis(self) -> str | None:
+        """The axis that it runs over; None for a difference."""
+        return self.best or self.place or self.first
 
 
 class Artifact(Strict):
     """A table or figure of a paper.
 
-    Its cells are read off measurements of runs (``measure``) or off a simulation, whose records have the axes of the
-    cells; ``unit`` and ``quantity`` then say what the numbers are. ``ours`` marks an artifact that is in no paper, with
-    all its claims.
+    Its cells are read off measurements of runs (``measure``, or an axis of that name for several) or off a simulation,
+    whose records have the axes of the cells; ``unit`` and ``quantity`` then say what the numbers are. Cells that follow
+    from others (:class:`Derive`) run over the axes in ``over``, which the artifact does not show. ``ours`` marks an
+    artifact that is in no paper, with all its claims.
     """
 
     title: str
@@ -164,6 +238,7 @@ class Artifact(Strict):
     rows: dict[str, Axis] = {}
     columns: dict[str, Axis] = {}
     fixed: dict[str, str | int | float | bool] = {}
+    over: dict[str, Axis] = {}
     measure: str | None = None
     simulation: Params | str | None = None
     unit: str = ""
@@ -177,19 +252,23 @@ class Artifact(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Artifact:
-        if (self.measure is None) == (self.simulation is None):
+        measured = self.measure is not None or (self.simulation is None and "measure" in self.axes())
+        if measured == (self.simulation is not None):
             raise ValueError("expected measure or simulation, one of them")
-        if self.measure is not None and (self.unit or self.quantity):
+        if self.measure is not None and "measure" in self.axes():
+            raise ValueError("measure: expected it once, as a key or as an axis")
+        if measured and (self.unit or self.quantity):
             raise ValueError("unit and quantity go with simulation; a measure has its own")
         return self
 
     @model_validator(mode="after")
     def _epochs_are_numbers(self) -> Artifact:
-        for value in self.axes().get("epochs", []) if self.measure is not None else []:
-            try:
-                param_types.checked(value, "Epochs")
-            except ValueError as error:
-                raise ValueError(f"epochs: expected {error}, found {brief(value)}") from None
+        for axis, kind in (("epochs", "Epochs"), ("steps", "Steps")) if self.simulation is None else ():
+            for value in [*self.axes().get(axis, []), *self.over.get(axis, [])]:
+                try:
+                    param_types.checked(value, kind)
+                except ValueError as error:
+                    raise ValueError(f"{axis}: expected {error}, found {brief(value)}") from None
         return self
 
     def axes(self) -> dict[str, list]:
@@ -200,7 +279,9 @@ class Artifact(Strict):
 class Measure(Strict):
     """A number (or a set of them) read off a measurement.
 
-    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither.
+    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither. ``data``
+    names other data sets than the run's own: ``fit`` for what is fitted (split ``train``), ``evaluate`` for what it is
+    tested on (split ``test``).
     """
 
     measure: Params
@@ -208,6 +289,7 @@ class Measure(Strict):
     unit: str = ""
     better: Literal["higher", "lower", "neither"] = "higher"
     title: str | None = None
+    data: dict[Literal["fit", "evaluate"], str] = {}
 
 
 class Flavour(Strict):
@@ -258,6 +340,8 @@ Used = str | Annotated[Params, AfterValidator(_named)]
 """What stands for a data set: its name, or that and params of its source."""
 Points = dict[Annotated[int, Interval(ge=1, le=100_000)], Epochs]
 """Epochs of the paper and those that are trained for them."""
+StepPoints = dict[Annotated[int, Interval(ge=2, le=10**9)], Annotated[int, Interval(ge=2, le=10**9)]]
+"""Steps of the paper and those that are taken for them."""
 
 
 class PaperScale(Strict):
@@ -268,6 +352,7 @@ class PaperScale(Strict):
 
     datasets: dict[str, Used] = {}
     epochs: Points = {}
+    steps: StepPoints = {}
     every_run: Layer = {}
     seeds: dict[Name, Seeds] = {}
     estimate: Estimate | None = None
@@ -281,6 +366,7 @@ class Scale(Strict):
     gpu: bool = False
     datasets: dict[str, Used] = {}
     epochs: Points = {}
+    steps: StepPoints = {}
     max_epochs: Epochs | None = None
     seeds: Seeds | None = None
     baselines: bool = False
@@ -297,6 +383,7 @@ class Scale(Strict):
             update={
                 "datasets": {**self.datasets, **own.datasets},
                 "epochs": own.epochs or self.epochs,
+                "steps": own.steps or self.steps,
                 "every_run": overlay(self.every_run, own.every_run),
                 "seeds": own.seeds.get(artifact, self.seeds) if artifact else self.seeds,
                 "estimate": own.estimate or self.estimate,
@@ -306,6 +393,21 @@ class Scale(Strict):
     def trained(self, epochs: int) -> int:
         """Epochs that stand for the paper's ``epochs``, at least 1 from 1 on."""
         return max(round(self.mapped(epochs)), 1) if epochs else 0
+
+    def taken(self, steps: int) -> int:
+        """Steps that stand for the paper's ``steps``, at least 1: linear between the given points, in logarithms.
+
+        So the first step stands for the first, and early steps, which a logarithmic axis is for, do not fall together.
+        """
+        if not self.steps:
+            return steps
+        points = sorted({1: 1, **self.steps}.items())
+        for (left, low), (right, high) in itertools.pairwise(points):
+            if steps <= right:
+                way = math.log(steps / left) / math.log(right / left)
+                return max(round(low * (high / low) ** way), 1)
+        left, low = points[-1]
+        return round(low * steps / left)
 
     def mapped(self, epochs: float) -> float:
         """When in a training is what the paper has after ``epochs``: linear between the given points."""

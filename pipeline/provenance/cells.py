@@ -55,7 +55,6 @@ def _rows(kept: str, made: str) -> Iterator[str]:
 
 def _report(kept: str, made: str) -> Iterator[str]:
     theirs, ours = json.loads(kept), json.loads(made)
-    unit = ours["measure"]["unit"]
     if len(ours["cells"]) != len(theirs["cells"]):
         yield f"it has {len(theirs['cells'])} cells; the measurements give {len(ours['cells'])}"
     for right, there in zip(ours["cells"], theirs["cells"], strict=False):
@@ -65,7 +64,7 @@ def _report(kept: str, made: str) -> Iterator[str]:
         for field in sorted(right.keys() | there.keys(), key=lambda name: (name not in _NUMBERS, name)):
             if right.get(field) == there.get(field):
                 continue
-            first, second = _shown(there.get(field), unit), _shown(right.get(field), unit)
+            first, second = _shown(there.get(field), right["unit"]), _shown(right.get(field), right["unit"])
             if first == second:  # beyond the digits that people see
                 first, second = repr(there.get(field)), repr(right.get(field))
             yield _differs(row, field, first, second)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.ledger import machine, naming, receipt
-from pipeline.ledger.families import ARTIFACT, Family
+from pipeline.ledger.families import ARTIFACT, PRETRAIN, Family
 from pipeline.ledger.sources import Ledger
 from pipeline.ledger.workspace import Node, is_node
 from pipeline.provenance.findings import FORGED, MISSING, Finding
@@ -114,7 +114,7 @@ def _load(ledger: Ledger, name: str, reader: str, findings: list[Finding]) -> Li
         fault = "not as the executor writes it: it was edited"
     if fault is None and found["node"] != name:
         fault = f"it is the receipt of {found['node']}"
-    if fault is None and (found["seed"], found["epoch"]) != (node.seed, node.epoch):
+    if fault is None and (found["seed"], found["epoch"], found.get("step")) != (node.seed, node.epoch, node.step):
         fault = "its seed or epoch is not that of its place"
     if fault is None:
         fault = naming.contradiction(found)
@@ -139,8 +139,11 @@ def _whole(link: Link) -> Iterator[str]:
     if link.node.family is ARTIFACT:
         kinds = ("csv", "json", "md", *(("png", "pdf") if params.get("kind") == "figure" else ()))
         wanted = frozenset(f"{params['artifact']}.{kind}" for kind in kinds)
-    if not found["outputs"].keys().isdisjoint(link.node.family.writes_together):
-        wanted |= frozenset(link.node.family.writes_together)
+    together = link.node.family.writes_together
+    if link.node.step is not None and link.node.family is PRETRAIN:  # no training goes on from it
+        wanted, together = wanted & {"summary.json"}, together[:1]
+    if not found["outputs"].keys().isdisjoint(together):
+        wanted |= frozenset(together)
     for name in sorted(wanted - found["outputs"].keys()):
         yield f"its stage writes {name}, and it does not speak of that"
     for role, entry in found["inputs"].items():

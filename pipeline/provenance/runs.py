@@ -12,7 +12,7 @@ from pipeline.durations import clock
 from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, State, States
 from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.ledger import receipt
-from pipeline.ledger.workspace import Node, checkpoint, measurement
+from pipeline.ledger.workspace import Milestone, Node, checkpoint, measurement
 from pipeline.planning.plan import Plan
 from pipeline.provenance import why
 from pipeline.provenance.differences import flat
@@ -39,8 +39,8 @@ class Run:
         seed: Its seed.
         state: One of :data:`STATES`.
         detail: What there is to say about that, in a line.
-        wanted: Milestones that are planned.
-        present: Milestones that are in place.
+        wanted: Epochs of the milestones that are planned; 0 for those between two epochs.
+        present: Epochs of the milestones that are in place, likewise.
         params: Its params by dotted names, those of its data set included.
         scores: ``MEASURE.NAME`` -> value, of the latest milestone at which it was measured.
         measured: Measure -> the milestone of these scores.
@@ -85,15 +85,17 @@ def collect(plan: Plan, states: States) -> list[Run]:
         worker = live.worker(config)
         busy = any(status.found.get("pid") == worker for name, status in live.statuses.items() if _of(name, config))
         for seed in sorted({seed for seed, _ in planned.milestones}):
-            nodes = [states.by_name[checkpoint(config, s, e).name] for s, e in sorted(planned.milestones) if s == seed]
-            run = Run(config, seed, "", "", [node.node.epoch or 0 for node in nodes], [], dict(params))
-            run.present = [node.node.epoch or 0 for node in nodes if node.status == IN_PLACE]
+            nodes = [
+                states.by_name[checkpoint(config, s, at).name] for s, at in sorted(planned.milestones) if s == seed
+            ]
+            run = Run(config, seed, "", "", [node.node.at.epoch for node in nodes], [], dict(params))
+            run.present = [node.node.at.epoch for node in nodes if node.status == IN_PLACE]
             starts = worker is not None and not busy and len(run.present) < len(nodes)
             run.state, run.detail = _state(run, nodes, live, worker, starts, states)
             busy = busy or starts  # the seeds of a run are trained one after the other
             run.artifacts = sorted(users.get((config, seed), ()))
             for measure, places in sorted(planned.measures.items()):
-                _measure(run, measure, [e for s, e in places if s == seed], labels, shown, states, live)
+                _measure(run, measure, [at for s, at in places if s == seed], labels, shown, states, live)
             found.append(run)
     return found
 
@@ -172,7 +174,10 @@ def _finished(run: Run, nodes: list[State], states: States) -> tuple[str, str]:
         return "collapsed", f"its embeddings at epoch {run.present[-1]} are next to one point"
     if len(run.wanted) == 1:
         return "done", ""
-    return "done", f"milestones {', '.join(map(str, run.present))}"
+    whole = [node.node.epoch for node in nodes if node.node.epoch is not None]
+    words = [f"milestones {', '.join(map(str, whole))}"] if whole else []
+    words += [f"{len(nodes) - len(whole)} between epochs"] if len(whole) < len(nodes) else []
+    return "done", "; ".join(words)
 
 
 def _progress(status: Mapping[str, Any]) -> str:
@@ -201,7 +206,7 @@ def _interrupted(status: Status, nodes: list[State]) -> str:
 def _measure(
     run: Run,
     measure: str,
-    epochs: list[int],
+    places: list[Milestone],
     labels: Mapping[str, str],
     shown: Mapping[str, set[str]],
     states: States,
@@ -209,21 +214,21 @@ def _measure(
 ) -> None:
     """Put the latest scores of one measure into a run; a measurement that failed is told with it."""
     label = labels[measure]
-    for epoch in sorted(epochs, reverse=True):
-        node = measurement(run.config, run.seed, epoch, measure)
+    for at in sorted(places, reverse=True):
+        node = measurement(run.config, run.seed, at, measure)
         failure = None if states.by_name[node.name].status == IN_PLACE else live.failure(node, 0)
         if failure and run.state in ("done", "collapsed", "running"):
-            run.detail = "; ".join(part for part in (run.detail, f"{label} at epoch {epoch} failed: {failure}") if part)
+            run.detail = "; ".join(part for part in (run.detail, f"{label} at {at.words} failed: {failure}") if part)
         scores = _payload(node, "scores.json", states)
         if scores is None:
             continue
         values = dict(_scalars(scores))
         run.scores |= {f"{label}.{name}": value for name, value in values.items()}
-        run.measured[label] = epoch
+        run.measured[label] = at.epoch
         if scores.get("collapsed") and run.state == "done":
             run.state, run.detail = (
                 "collapsed",
-                f"the features at epoch {epoch} ({label}) are next to one point or line",
+                f"the features at {at.words} ({label}) are next to one point or line",
             )
         # What an artifact shows is told; all numbers where that is more than a number.
         chosen = [name for name in sorted(shown.get(measure, ())) if name in values] or list(values)

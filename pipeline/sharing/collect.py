@@ -83,7 +83,9 @@ def _current(link: Link, states: States, top: str) -> None:
     """Parameters and code in the bundle are those of the checkout, so the receipts must be of these."""
     state = states.by_name.get(link.node.name)
     contents = {role: entry["content"] for role, entry in link.receipt["inputs"].items()}
-    keys = state.key_file.keys_of(contents, link.node.seed, link.node.epoch) if state is not None else []
+    keys = (
+        state.key_file.keys_of(contents, link.node.seed, link.node.epoch, link.node.step) if state is not None else []
+    )
     if link.receipt["key"] not in keys:
         raise UserError(
             f"stale: {link.node.receipt}: made with other parameters or code than are here now; "

@@ -213,6 +213,7 @@ class Again:
             key=link.receipt["key"],
             seed=node.seed or 0,
             epoch=node.epoch or 0,
+            step=node.step,
             scratch=self._new(),
             components=dict(_components(spec, key)),
         )
@@ -231,8 +232,7 @@ class Again:
         links = [link]
         if node.family is PRETRAIN:
             own = (other for other in self.chain.family(PRETRAIN) if other.node.config == node.config)
-            until = node.epoch or 0
-            links = [other for other in own if other.node.seed == node.seed and (other.node.epoch or 0) <= until]
+            links = [other for other in own if other.node.seed == node.seed and other.node.at <= node.at]
         return 0.5 + sum(float(other.execution.get("seconds") or 0.0) for other in links)
 
     def _new(self) -> Path:

@@ -9,6 +9,8 @@ from pipeline.sharing import names
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _RECEIPT = {"version", "key", "stage", "node", "code", "params", "inputs", "seed", "epoch", "outputs"}
+_STEP = {"step"}
+"""What a receipt of a milestone between two epochs has beside that."""
 KEY = {"stage", "module", "code", "params", "omitted_defaults", "inputs", "reads", "components", "accepted", "tracked"}
 """Fields of a key file that a bundle keeps; the others are about one machine."""
 
@@ -17,12 +19,14 @@ _TEXTS = ("commit", "finished", "gpu", "processor", "system")
 
 def receipt(found: Any) -> str | None:
     """What is wrong with the form of a receipt; None if nothing is."""
-    if not isinstance(found, dict) or found.keys() != _RECEIPT:
+    if not isinstance(found, dict) or found.keys() - _STEP != _RECEIPT:
         return "its parts are not those of a receipt"
     if not names.is_node(found["node"]) or not isinstance(found["stage"], str):
         return "it names no node"
-    if any(found[part] is not None and not _count(found[part]) for part in ("seed", "epoch")):
-        return "its seed or epoch is no number"
+    if any(found[part] is not None and not _count(found[part]) for part in ("seed", "epoch")) or not _count(
+        found.get("step", 0)
+    ):
+        return "its seed, epoch or step is no number"
     if not _texts(found["code"]) or not isinstance(found["params"], dict):
         return "its code or params are of the wrong kind"
     inputs, outputs = found["inputs"], found["outputs"]

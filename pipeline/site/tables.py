@@ -88,6 +88,7 @@ def grid(report: Mapping[str, Any]) -> Grid | None:
 
 def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
     """One cell of an artifact's JSON file."""
+    unit = found.get("unit", unit)
     made = Cell(f"cell-{number}", "", found["n"], note=found["note"])
     if found["mean"] is None:
         made.text, made.measured = "diverged" if "diverged" in found["seeds"].values() else "–", False

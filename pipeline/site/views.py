@@ -21,12 +21,18 @@ MARKS = {
     claims.SHOWN: "shown",
     claims.UNDECIDED: "undecided",
     claims.LOST: "undecided",
+    claims.UNREACHED: "undecided",
     claims.NOT_SHOWN: "refuted",
     claims.UNTESTED: "untested",
 }
 """Verdict -> class of its mark."""
 
-SHORT = {claims.UNDECIDED: "undecided", claims.LOST: "seeds diverged", claims.UNTESTED: "not tested"}
+SHORT = {
+    claims.UNDECIDED: "undecided",
+    claims.LOST: "seeds diverged",
+    claims.UNREACHED: "not reached",
+    claims.UNTESTED: "not tested",
+}
 """Verdicts that are shortened on cards."""
 
 
@@ -98,7 +104,7 @@ def seeds(result: Result) -> list[dict[str, Any]]:
         nodes = []
         for seed, name in cell["nodes"].items():
             node, value = Node(name), cell["seeds"].get(seed)
-            shown = formats.number(value, report["measure"]["unit"]) if isinstance(value, int | float) else value
+            shown = formats.number(value, cell["unit"]) if isinstance(value, int | float) else value
             link = result.chain.links.get(name)
             page_of = f"runs/{quote(node.config)}.html#{quote(run_pages.anchor(link))}" if link else ""
             page_of = f"data/{quote(node.config)}.html" if node.family is SIMULATE else page_of

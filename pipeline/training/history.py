@@ -1,6 +1,14 @@
-"""The record of a training, one row per epoch."""
+"""The record of a training: one row per epoch, and the loss of every step."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 COLUMNS = ("epoch", "loss", "embedding_std", "effective_rank")
 
@@ -29,3 +37,37 @@ class History:
         lines = [",".join(COLUMNS)]
         lines += [",".join(repr(value) for value in row) for row in self.rows]
         return "\n".join(lines) + "\n"
+
+
+class StepLosses:
+    """The loss of every step, kept on the device until its epoch ends, so that no step waits for it.
+
+    Args:
+        steps: Steps of an epoch.
+        device: Where the losses come from.
+    """
+
+    def __init__(self, steps: int, device: torch.device) -> None:
+        self._steps = steps
+        self._before = torch.empty(0, dtype=torch.float32)
+        self._epoch = torch.full((steps,), torch.nan, dtype=torch.float32, device=device)
+
+    def add(self, step: int, loss: Float[Tensor, ""]) -> None:
+        """Note the loss of step ``step`` of the current epoch (the first is 0)."""
+        self._epoch[step] = loss
+
+    def end_epoch(self) -> None:
+        """Keep what the epoch had; steps that it did not take are NaN."""
+        self._before = torch.cat([self._before, self._epoch.cpu()])
+        self._epoch.fill_(torch.nan)
+
+    def tensor(self, position: int) -> Float[Tensor, " steps"]:
+        """The losses of the first ``position`` steps, float32, on the CPU."""
+        return torch.cat([self._before, self._epoch.cpu()])[: max(position, len(self._before))].clone()
+
+    def restore(self, losses: Float[Tensor, " steps"]) -> None:
+        """Go to where these losses were all that there were."""
+        whole = len(losses) - len(losses) % self._steps
+        self._before = losses[:whole].clone()
+        self._epoch.fill_(torch.nan)
+        self._epoch[: len(losses) - whole] = losses[whole:].to(self._epoch.device)

@@ -28,7 +28,7 @@ from pipeline.training.capture import StepRunner
 from pipeline.training.collapse_metrics import collapse_indicators
 from pipeline.training.fusion import fuser
 from pipeline.training.groups import parameter_groups
-from pipeline.training.history import History
+from pipeline.training.history import History, StepLosses
 from pipeline.training.step import TrainingStep
 from pipeline.work import Work
 
@@ -91,6 +91,7 @@ class Run:
             self.steps.eager_reason = "no minibatch is complete"
         self.position = 0
         self.history = History()
+        self.losses = StepLosses(self.batches.steps, self.device)
         self.diverged: int | None = None
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         identity = json.dumps([spec, work.seed], sort_keys=True).encode()
@@ -103,6 +104,21 @@ class Run:
                 group["lr"].fill_(rate * factor)
             else:
                 group["lr"] = rate * factor
+
+    def step(self, epoch: int, step: int) -> list[Tensor]:
+        """Take one step; returns the online embeddings of its views, each (batch, dim).
+
+        Args:
+            epoch: Epochs done.
+            step: Its number in the epoch; the first is 0.
+        """
+        self._learning_rate()
+        batch = self.batches.batch(epoch, step)
+        loss, embeddings = self.steps(batch, epoch, step, self.position + 1)
+        self.loss_sum += loss * len(batch)
+        self.losses.add(step, loss)
+        self.position += 1
+        return embeddings
 
     def train_epoch(self, saver: Saver, report: Report, last_step: int) -> Iterator[None]:
         """Finish the epoch that ``position`` is in, or stop in it if the network diverges.
@@ -122,11 +138,7 @@ class Run:
             report.say(self.steps.to_do)
         try:
             for step in range(first, steps):
-                self._learning_rate()
-                batch = self.batches.batch(epoch, step)
-                loss, current = self.steps(batch, epoch, step, self.position + 1)
-                self.loss_sum += loss * len(batch)
-                self.position += 1
+                current = self.step(epoch, step)
                 # a small last minibatch says little about collapse; see also below
                 if step < self.batches.full or not embeddings:
                     embeddings = current
@@ -152,6 +164,7 @@ class Run:
                 f"deterministic: expected operations that can be repeated bitwise, found {refused}, which cannot on "
                 "this device; set deterministic: false, or choose components without it"
             ) from None
+        self.losses.end_epoch()
         seen = min(steps * self.batches.batch_size, len(self.batches.images))
         mean = self.loss_sum.item() / seen
         self.loss_sum.zero_()
@@ -171,6 +184,7 @@ class Run:
             **{f"model.{name}": tensor for name, tensor in self.network.state_dict().items()},
             **{f"state.{name}": tensor for name, tensor in self._state().items()},
             "run.loss_sum": self.loss_sum,
+            "run.losses": self.losses.tensor(self.position),
             "run.identity": self.identity,
             "run.history": torch.frombuffer(bytearray(self.history.text().encode()), dtype=torch.uint8),
         }
@@ -178,11 +192,14 @@ class Run:
     def _state(self) -> dict[str, Tensor]:
         return {"step": torch.tensor(self.position), **checkpoint.optimizer_tensors(self.optimizer)}
 
-    def _restore(self, model: dict[str, Tensor], state: dict[str, Tensor], history: str, source: Path) -> None:
+    def _restore(
+        self, model: dict[str, Tensor], state: dict[str, Tensor], history: str, losses: Tensor, source: Path
+    ) -> None:
         checkpoint.load_state(self.network, model, source)
         checkpoint.load_optimizer(self.optimizer, state)
         self.position = int(state["step"])
         self.history = History(history)
+        self.losses.restore(losses)
         self.loss_sum.zero_()
         self.steps.forget()
 
@@ -193,37 +210,49 @@ class Run:
             part, rest = name.split(".", 1)
             parts[part][rest] = tensor
         history = parts["run"]["history"].numpy().tobytes().decode()
-        self._restore(parts["model"], parts["state"], history, source)
+        self._restore(parts["model"], parts["state"], history, parts["run"]["losses"], source)
         self.loss_sum.copy_(parts["run"]["loss_sum"])
 
     def restore_payload(self, folder: Path) -> None:
         """Go to an earlier milestone."""
         history = (folder / checkpoint.HISTORY).read_text(encoding="utf-8")
         summary = checkpoint.read_summary(folder)
+        losses = checkpoint.read_tensors(folder / checkpoint.LOSSES)["loss"]
         if summary["outcome"] == "diverged":
             self.diverged, self.history = summary["diverged_in_epoch"], History(history)
+            self.losses.restore(losses)
             return
         model = checkpoint.read_tensors(folder / checkpoint.MODEL)
         state = checkpoint.read_tensors(folder / checkpoint.STATE)
-        self._restore(model, state, history, folder)
+        self._restore(model, state, history, losses, folder)
 
     def write(self, folder: Path, epoch: int) -> None:
         """Write the payload of milestone ``epoch``: the run stands there, or diverged on the way."""
-        summary: dict[str, Any] = {
-            "outcome": "trained" if self.diverged is None else "diverged",
-            "diverged_in_epoch": self.diverged,
-            "embedding_std": self.history.rows[-1][2] if self.history.rows and self.diverged is None else None,
-            "epoch": epoch,
+        whole = self.diverged is None
+        spread = self.history.rows[-1][2] if self.history.rows and whole else None
+        summary = {**self._summary(self.diverged), "epoch": epoch, "embedding_std": spread}
+        model, state = (self.network.state_dict(), self._state()) if whole else (None, None)
+        losses = self.losses.tensor(self.position)
+        checkpoint.write_payload(folder, model, state, self.history.text(), losses, summary)
+
+    def write_weights(self, folder: Path, step: int) -> None:
+        """Write the payload of a milestone between two epochs: weights alone; the run stands there, or diverged."""
+        diverged = self.diverged
+        if diverged is None and not math.isfinite(self.losses.tensor(self.position)[-1].item()):
+            diverged = (step - 1) // self.batches.steps + 1
+        summary = {**self._summary(diverged), "step": step}
+        model = self.network.state_dict() if diverged is None else None
+        checkpoint.write_payload(folder, model, None, None, None, summary)
+
+    def _summary(self, diverged: int | None) -> dict[str, Any]:
+        return {
+            "outcome": "trained" if diverged is None else "diverged",
+            "diverged_in_epoch": diverged,
             "images": len(self.batches.images),
             "parameters": self.network.parameter_counts(),
             "seed": self.seed,
             "steps_per_epoch": self.batches.steps,
         }
-        if self.diverged is None:
-            model, state = self.network.state_dict(), self._state()
-            checkpoint.write_payload(folder, model, state, self.history.text(), summary)
-        else:
-            checkpoint.write_payload(folder, None, None, self.history.text(), summary)
 
 
 def _usable_progress(run: Run, scratch: Path | None) -> dict[str, Tensor] | None:
@@ -238,7 +267,7 @@ class Training:
     """One run and seed on the way through its milestones, a step per turn.
 
     Attributes:
-        works: The run's milestones in the order of their epochs.
+        works: The run's milestones.
         saver: What saves its progress; None before the first turn.
     """
 
@@ -246,7 +275,7 @@ class Training:
         """Nothing is built yet.
 
         Args:
-            works: Milestones of one run and seed, in the order of their epochs; not empty.
+            works: Milestones of one run and seed; not empty.
             images: The training images, on the device.
             monitor: Shows how far it is, and decides when it saves its progress.
             among: How many trainings take turns in this process.
@@ -267,25 +296,37 @@ class Training:
             UserError: A param, the data or a checkpoint to resume from is bad.
         """
         works = self.works
-        run = Run(works[0], self.images, works[-1].epoch)
+        steps = math.ceil(len(self.images) / works[0].spec["batch_size"])
+        goals = {work.name: work.epoch * steps if work.step is None else work.step for work in works}
+        # of those at the same place the one between two epochs first: it does not wait for the epoch's record
+        works = sorted(works, key=lambda work: (goals[work.name], work.step is None))
+        last_step = goals[works[-1].name]
+        run = Run(works[0], self.images, math.ceil(last_step / steps))
         scratch = works[0].scratch
-        steps = run.batches.steps
         name = works[0].name.rsplit("/", 1)[0]
         report = self.monitor.training(name, len(run.batches.images), steps, scratch)
         save = None if scratch is None else lambda: saved_tensors.write(scratch, run.tensors())
         self.saver = saver = self.monitor.saver(save, self.among)
         saved = _usable_progress(run, scratch)
-        last_step = works[-1].epoch * steps
+        epoch: Iterator[None] | None = None  # the one that goes on beyond a milestone within it
         for work in works:
-            goal = work.epoch * steps
+            goal = goals[work.name]
             if work.resume is not None and run.position < checkpoint.read_summary(work.resume)["epoch"] * steps <= goal:
                 run.restore_payload(work.resume)
             if saved is not None and run.diverged is None and run.position < int(saved["state.step"]) <= goal:
                 assert scratch is not None
                 run.restore_progress(saved, scratch / saved_tensors.FILE)
-            while run.diverged is None and run.position < goal:
-                yield from run.train_epoch(saver, report, last_step)
-            run.write(work.out, work.epoch)
+            while run.diverged is None and (run.position < goal or (epoch is not None and work.step is None)):
+                epoch = epoch or run.train_epoch(saver, report, last_step)
+                try:
+                    yield next(epoch)
+                except StopIteration:
+                    epoch = None
+            if work.step is None:
+                run.write(work.out, work.epoch)
+            else:
+                run.write_weights(work.out, work.step)
+            work.trained_epochs = run.position / steps
             yield work
         report.close()
         if scratch is not None:

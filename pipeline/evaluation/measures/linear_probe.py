@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
+import torch
+
 from pipeline.errors import UserError
 from pipeline.evaluation import softmax
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.finite import NotFinite
+from pipeline.numerics.randomness import generator
 from pipeline.ranges import Count, Interval, Momentum, NonNegative, Positive
 
 READS = ("encoder", "normalize")
+DEFAULT_BEFORE = {"held_out": 0.0}
 VALUES = (
     "top1_last",
     "top1_best",
@@ -35,6 +39,7 @@ def measure(
     weight_decay: NonNegative = 1e-3,
     batch_size: Count = 128,
     epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
+    held_out: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
 ) -> dict[str, float | int]:
     """Train a softmax layer on the features of ``train``, test it on ``test``.
 
@@ -50,9 +55,11 @@ def measure(
         weight_decay: L2, added to the gradient.
         batch_size: Images per step.
         epochs: Passes over ``train``.
+        held_out: Share of ``train`` that is kept from the fit and tested on in place of ``test``, the same images for
+            all networks: what a choice between networks is to be made on. 0: all is fitted, and ``test`` is tested on.
 
     Returns:
-        ``top1_last``, ``top1_best`` in percent of ``test``, ``best_epoch`` (from 1; the first of equals),
+        ``top1_last``, ``top1_best`` in percent of what is tested on, ``best_epoch`` (from 1; the first of equals),
         ``top5`` after the last epoch (with more than five classes), ``train_loss`` of the last epoch in nats,
         ``n_train``, ``n_test``.
 
@@ -66,12 +73,20 @@ def measure(
         raise UserError(f"linear_probe.{name}: expected at least 1, found {value}")
     if optimizer not in ("adam", "sgd"):
         raise UserError(f"linear_probe.optimizer: expected adam or sgd, found {optimizer!r}")
-    train, test = subject.features("train"), subject.features("test")
-    labels, truth = subject.labels("train"), subject.labels("test")
+    train, labels = subject.features("train"), subject.labels("train")
+    if held_out:
+        order = torch.randperm(len(train), generator=generator(0, "held out", len(train))).to(train.device)
+        most = max(math.ceil(held_out * len(train)), 1)
+        test, truth = train[order[:most]], labels[order[:most]]
+        train, labels = train[order[most:]], labels[order[most:]]
+        if not len(train):
+            raise UserError(f"linear_probe.held_out: {held_out} leaves no image to fit; lower it")
+    else:
+        test, truth = subject.features("test"), subject.labels("test")
     mean, std = softmax.standardiser(train)
     if not standardize:
         mean, std = mean.zero_(), std.fill_(1)
-    inputs, held_out = softmax.design(train, mean, std), softmax.design(test, mean, std)
+    inputs, tested = softmax.design(train, mean, std), softmax.design(test, mean, std)
     accuracies: list[float] = []
     losses: list[float] = []
     for weight, loss in softmax.train(
@@ -89,7 +104,7 @@ def measure(
         if not math.isfinite(loss):
             raise NotFinite("loss of the linear probe")
         losses.append(loss)
-        accuracies.append(100 * softmax.hits(held_out, truth, weight) / len(truth))
+        accuracies.append(100 * softmax.hits(tested, truth, weight) / len(truth))
         subject.progress.tick("linear probe, epoch", len(accuracies), epochs)
     scores: dict[str, float | int] = {
         "top1_last": accuracies[-1],
@@ -100,5 +115,5 @@ def measure(
         "n_test": len(truth),
     }
     if subject.n_classes > 5:
-        scores["top5"] = 100 * softmax.hits(held_out, truth, weight, top=5) / len(truth)
+        scores["top5"] = 100 * softmax.hits(tested, truth, weight, top=5) / len(truth)
     return scores
