@@ -27,6 +27,8 @@ UNTRAINED = "Never trained, so that BatchNorm has the statistics of one pass ove
 
 _CELL_WIDTH = 32
 """Of one cell with its published value: ``**47.1 ± 0.8 (2)** [85.21 ± 0.23]``."""
+_LEGIBLE = 12
+"""Columns of a table beside a figure; a track along training has more, and its numbers stand in the files alone."""
 
 
 def render(
@@ -52,7 +54,9 @@ def render(
         parts += [f"![{params['title']}]({picture})", _wrap(caption)]
     if animation:
         parts.append(f"In motion: [{animation}]({animation})")
-    if any(row.values for row in rows) or not picture:
+    if picture and len(_places([row for row in rows if row.role == CELL], list(params["columns"]))) > _LEGIBLE:
+        parts.append(f"The numbers are in {params['artifact']}.json.")
+    elif any(row.values for row in rows) or not picture:
         parts += _tables(params, rows)
     parts += [_remarks(params, rows), _verdicts(params, verdicts)]
     if params["notes"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,22 @@ def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
     return found
 
 
+def measure_of(params: Mapping[str, Any], cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the numbers of a cell: its measure's value, unit and title."""
+    return params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
+
+
+def values_read(params: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+    """Yield number of the cell, node and name of the value, of all that an artifact reads off measurements."""
+    for number, cell in enumerate(params["cells"]):
+        name = cell.get("value", measure_of(params, cell)["value"])
+        derived = cell.get("derive") or {}
+        for part in derived.get("parts", [{"nodes": cell["nodes"]}]):
+            yield from ((number, node, name) for node in part["nodes"])
+            for other in (derived[key] for key in ("by", "times") if key in derived):
+                yield from ((number, node, derived[f"{other}.value"]) for node in part[other])
+
+
 def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
     """Rows of an artifact from its params and the scores below it.
 
@@ -179,7 +195,7 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
     known: dict[Any, Any] = {}
     rows = []
     for cell in params["cells"]:
-        measure = params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
+        measure = measure_of(params, cell)
         row = Row(
             axes={name: cell["axes"][name] for name in axis_names(params) if name in cell["axes"]},
             role=cell["role"],

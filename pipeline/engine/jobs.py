@@ -24,7 +24,9 @@ FOLDER = "jobs"
 RULES = {
     "linear_probe": "probe",
     "knn": "probe",
+    "patch_probe": "probe",
     "spectrum": "spectrum",
+    "eigenvalues": "spectrum",
     "ntk": "ntk",
     "ntk_evolution": "ntk",
     "timing": "timing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +150,11 @@ class Catalogue:
         for place, layer in [
             ("every_run", found.every_run),
             *((f"papers.{key}.every_run", own.every_run) for key, own in found.papers.items()),
+            *(
+                (f"papers.{key}.artifacts.{name}.every_run", this.every_run)
+                for key, own in found.papers.items()
+                for name, this in own.artifacts.items()
+            ),
         ]:
             composition.check_values(layer, f"{where}: {place}", self.extend)
         for kind, params in found.measures.items():
@@ -157,18 +162,18 @@ class Catalogue:
         for paper, own in found.papers.items():
             if paper not in self.paper_keys:
                 raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
-            self._check_seeds(paper, own.seeds, f"{where}: papers.{paper}.seeds")
+            self._check_artifacts(paper, own.artifacts, f"{where}: papers.{paper}.artifacts")
         self._scales[name] = found
         return found
 
-    def _check_seeds(self, paper: str, seeds: Mapping[str, int], where: str) -> None:
-        """Seeds of an artifact that is not there, or that has no runs, would change nothing."""
+    def _check_artifacts(self, paper: str, named: Iterable[str], where: str) -> None:
+        """What is said of an artifact that is not there, or that has no runs, would change nothing."""
         if paper not in self.papers:
             return
-        seeded = [name for name, declared in self.papers[paper].artifacts.items() if declared.simulation is None]
-        for name in seeds:
-            if name not in seeded:
-                raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, seeded)}")
+        known = [name for name, declared in self.papers[paper].artifacts.items() if declared.simulation is None]
+        for name in named:
+            if name not in known:
+                raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, known)}")
 
     def scale_path(self, name: str) -> Path:
         """File of a scale, for messages."""

@@ -218,6 +218,9 @@ class CellExpander:
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
+        for axis, built in self.scale.only.items():
+            if axis in cell.axes and not any(str(cell.axes[axis]) == str(value) for value in built):
+                return f"{axis} {cell.axes[axis]}: not built at scale {self.request.scale}"
         if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None
@@ -264,8 +267,11 @@ class CellExpander:
 
     def _in_scale(self) -> str:
         """Where the scale says what it changes, for messages."""
-        own = self.request.paper in self.needs.catalogue.scale(self.request.scale).papers
-        keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
+        own = self.needs.catalogue.scale(self.request.scale).papers.get(self.request.paper)
+        places = [f"papers.{self.request.paper}.every_run"] if own else []
+        if own and self.request.artifact in own.artifacts:
+            places.append(f"papers.{self.request.paper}.artifacts.{self.request.artifact}.every_run")
+        keys = " or ".join(["every_run", *places])
         return f"{self._scale_file()}: {keys}"
 
     def _scale_file(self) -> str:

@@ -13,7 +13,7 @@ from pipeline import components
 from pipeline.errors import UserError, nearest
 from pipeline.planning.params import PARTS, Params, overlay
 from pipeline.planning.spec import Normalize, Strict, parse
-from pipeline.ranges import Count, Interval
+from pipeline.ranges import Count, Interval, PositiveFraction
 
 
 def _param(type_: Any, default: Any, **more: Any) -> Any:
@@ -39,6 +39,7 @@ class Run(Strict):
     initialization: Params = _param(dict, {"kind": "standard"}, default_before={"kind": "standard"})
     normalize: Normalize | None = _param(dict, None)
     split: Literal["train", "train+unlabeled"] = _param(str, "train")
+    fraction: PositiveFraction = _param(float, 1.0, default_before=1.0)
     batch_size: Count = _param(int, 128)
     precision: Literal["fp32", "tf32", "bf16"] = _param(str, "fp32")
     threads: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1)

@@ -344,17 +344,28 @@ StepPoints = dict[Annotated[int, Interval(ge=2, le=10**9)], Annotated[int, Inter
 """Steps of the paper and those that are taken for them."""
 
 
+class ArtifactScale(Strict):
+    """What a scale says for one artifact: laid over what it says for the paper, for all methods alike."""
+
+    every_run: Layer = {}
+    epochs: Points = {}
+    steps: StepPoints = {}
+    seeds: Seeds | None = None
+    only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
+
+
 class PaperScale(Strict):
     """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike.
 
-    ``seeds`` is by artifact: wide grids may do with fewer than the scale has for all.
+    ``artifacts`` says it for one of them: what theirs is to show may need other settings, and wide grids may do with
+    fewer seeds than the scale has for all.
     """
 
     datasets: dict[str, Used] = {}
     epochs: Points = {}
     steps: StepPoints = {}
     every_run: Layer = {}
-    seeds: dict[Name, Seeds] = {}
+    artifacts: dict[Name, ArtifactScale] = {}
     estimate: Estimate | None = None
 
 
@@ -375,17 +386,20 @@ class Scale(Strict):
     measures: dict[str, Params] = {}
     replications: Replications | None = None
     estimate: Estimate
+    only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
 
     def of(self, paper: str, artifact: str | None = None) -> Scale:
         """The scale as one paper sees it, or one of the paper's artifacts."""
         own = self.papers.get(paper, PaperScale())
+        this = own.artifacts.get(artifact or "", ArtifactScale())
         return self.model_copy(
             update={
                 "datasets": {**self.datasets, **own.datasets},
-                "epochs": own.epochs or self.epochs,
-                "steps": own.steps or self.steps,
-                "every_run": overlay(self.every_run, own.every_run),
-                "seeds": own.seeds.get(artifact, self.seeds) if artifact else self.seeds,
+                "epochs": this.epochs or own.epochs or self.epochs,
+                "steps": this.steps or own.steps or self.steps,
+                "every_run": overlay(overlay(self.every_run, own.every_run), this.every_run),
+                "seeds": this.seeds or self.seeds,
+                "only": {**self.only, **this.only},
                 "estimate": own.estimate or self.estimate,
             }
         )

@@ -105,15 +105,25 @@ def _seeds(value: Any, count: int) -> list[Any]:
     return [float(number * (1 + factor * SPREAD * place)) for place in places]
 
 
+def _places(cell: Mapping[str, Any]) -> list[tuple[Axes, list[str]]]:
+    """Where a cell is measured: itself, or all places that it follows from."""
+    rule = cell.get("derive")
+    if not rule:
+        return [(cell["axes"], cell["nodes"])]
+    assert rule["rule"] == "first", "give the other rules a world, too"
+    return [({**cell["axes"], rule["first"]: part["at"]}, part["nodes"]) for part in rule["parts"]]
+
+
 def verdicts(paper: str, name: str, world: World) -> dict[str, str]:
     """Text -> verdict of an artifact's claims in a world."""
     params = artifact(paper, name).params
     scores: dict[str, dict[str, Any]] = {}
     for cell in params["cells"]:
         if cell["role"] == "cell":
-            wanted = cell.get("value") or params["measure"]["value"]
-            for node, value in zip(cell["nodes"], _seeds(world(cell["axes"]), len(cell["nodes"])), strict=True):
-                scores.setdefault(node, {})[wanted] = value
+            measure = params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
+            for axes, nodes in _places(cell):
+                for node, value in zip(nodes, _seeds(world(axes), len(nodes)), strict=True):
+                    scores.setdefault(node, {})[cell.get("value") or measure["value"]] = value
     # baselines are in no claim
     params = {**params, "cells": [cell for cell in params["cells"] if cell["role"] == "cell"]}
     with tempfile.TemporaryDirectory() as folder:

@@ -69,7 +69,8 @@ def measure(
         subject.progress.tick("timing", number + 1, repeats)
     median = statistics.median(taken)
     images = len(run.batches.images)
-    views = subject.spec["views"].get("count", 2)
+    count = subject.spec["views"].get("count", 2)
+    views = sum(count) if isinstance(count, list) else count
     return {
         "step_seconds": median,
         "step_seconds_std": statistics.stdev(taken) if repeats > 1 else 0.0,
