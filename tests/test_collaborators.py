@@ -375,10 +375,9 @@ def played(team: Team, steps: list[Step]) -> None:
         assert executed == step.executes, step.name
         for each in (team.ann, team.bob):
             assert listed(each) == vouched(each), step.name
-        wrong = [
-            line for line in project.pipeline("audit", DUEL, check=False).stdout.splitlines() if FINDING.match(line)
-        ]
-        assert not wrong, f"{step.name}: {wrong}"
+        if steps is STEPS or step is steps[-1]:
+            told = project.pipeline("audit", DUEL, check=False).stdout.splitlines()
+            assert not [line for line in told if FINDING.match(line)], step.name
         if "push" in step.name:
             pushed |= set().union(*vouched(project).values())
         remote = {path.parent.name + path.name for path in (team.folder / "remote").rglob("*") if path.is_file()}

@@ -461,3 +461,45 @@ def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_p
     assert "receipts of like runs" in found.seconds()[1]
     project = copy_project(tmp_path / "q")
     assert words in project.pipeline("plan", f"results/{scale}/stepwise/table2.csv").stdout
+
+
+# -- editions in place of scales
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"scale": "gpu"}, ("gpu", "paper", "gpu")),
+        ({"scale": "gpu-released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu", "flavour": "released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu-released", "flavour": "released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu", "datasets": "all"}, ("gpu", "paper", "gpu")),
+    ],
+)
+def test_an_edition_stands_for_its_scale_and_flavour(config, expected) -> None:
+    options = Catalogue(Options.parse(config, {})).options
+    assert (options.scale, options.flavour, options.edition()) == expected
+    assert options.datasets == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"scale": "gpu-nosuch"}, "--config flavour=nosuch: "),
+        ({"scale": "nosuch-released"}, "--config scale=nosuch-released: there is no such scale; "),
+        ({"scale": "gpu-released", "flavour": "other"}, "--config scale=gpu-released flavour=other: these are two "),
+    ],
+)
+def test_an_edition_that_there_is_not_is_one_line(config, message) -> None:
+    with pytest.raises(UserError) as error:
+        catalogue = Catalogue(Options.parse(config, {}))
+        catalogue.scale(catalogue.options.scale)
+        catalogue.built()
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_a_scale_whose_name_looks_like_an_edition_is_that_scale(tmp_path) -> None:
+    (tmp_path / "scales").mkdir()
+    (tmp_path / "scales/tiny-released.yaml").write_text((PARAMS / "scales/tiny.yaml").read_text())
+    options = Catalogue(Options(scale="tiny-released", extend=str(tmp_path))).options
+    assert (options.scale, options.flavour) == ("tiny-released", "paper")
