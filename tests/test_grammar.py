@@ -37,6 +37,7 @@ QUANTITIES = """  quantity:
   when:
     first: {derive: {first: epochs, reaching: 1.0}}
     never: {derive: {first: epochs, reaching: 101.0}}
+    other: {derive: {first: epochs, reaching: {method: direct, epochs: 100}}}
     cost: {derive: {first: epochs, reaching: 1.0, times: loss}}
 """
 
@@ -78,7 +79,7 @@ ARTIFACTS = """
   when:
     title: When
     rows: {method: [plain]}
-    columns: {when: [first, never, cost]}
+    columns: {when: [first, never, cost, other]}
     over: {epochs: [100, 300]}
     fixed: {dataset: cifar10}
     measure: probe
@@ -215,6 +216,14 @@ def test_when_a_threshold_is_reached_and_that_it_is_not(grammar):
     (params,) = [json.loads(p.read_text())["params"] for p in grammar.root.glob("results/mini/mini/when.receipt.json")]
     losses = params["cells"][2]["derive"]["parts"][0]["loss"]
     assert list(cost["seeds"].values()) == [100 * score(grammar, node, "train_loss") for node in losses]
+    other = cell(grammar, "when", when="other")
+    level = cell(grammar, "several", method="direct", measure="probe")["mean"]
+    track = {
+        epochs: part["nodes"] for epochs, part in zip((100, 300), params["cells"][3]["derive"]["parts"], strict=True)
+    }
+    for number, seed in enumerate(("0", "1")):
+        reached = [epochs for epochs, nodes in track.items() if score(grammar, nodes[number], "top1_last") >= level]
+        assert other["seeds"][seed] == (reached[0] if reached else "not reached")
     (claim,) = report(grammar, "when")["claims"]
     assert claim["verdict"] == "undecided (seeds that do not come that far)"
     assert "not reached" in (grammar.root / "results/mini/mini/when.md").read_text()

@@ -44,7 +44,10 @@ def declared() -> Iterator[tuple[str, Any, str]]:
         yield f"Options.{field.name}", annotations.read(str(field.type)), "option"
 
 
-AXES = {"Artifact.rows", "Artifact.columns", "Artifact.fixed", "Artifact.over"}
+AXES = {
+    *(f"Artifact.{place}" for place in ("rows", "columns", "fixed", "over")),
+    *(f"{scale}.{place}" for scale in ("Scale", "PaperScale", "ArtifactScale") for place in ("only", "values")),
+}
 """Values of axes are words: those that become parameters are checked as these, `epochs` in a validator of its own."""
 
 

@@ -83,6 +83,11 @@ def stand_ins(rows: Sequence[Row], verb: str = "stands for") -> str:
     """``digits stands for stl10; 8, 14 epochs for 100, 300``; empty if nothing was replaced."""
     data, epochs = replaced(rows)
     parts = [f"{ours} {verb} {paper}" for paper, ours in data.items()]
+    values: dict[str, dict[str, str]] = {}
+    for row in rows:
+        for path, (paper, ours) in row.instead.items():
+            values.setdefault(path, {})[str(paper)] = str(ours)
+    parts += [f"{path} {', '.join(used.values())} for {', '.join(used)}" for path, used in values.items()]
     if len(epochs) > 4:  # a track along training: its end tells the rest
         epochs = dict([max(epochs.items())])
     if epochs:

@@ -65,6 +65,7 @@ class Row:
         better: Which values are better.
         nodes: Seed -> measurement from which the value is read; of a derived value the last of those that it follows
             from.
+        instead: Param -> its value in the paper and the one that the scale uses for it.
         derived: How the value follows from others, in words; empty for one that is read.
         missing: Why nothing was measured, if nothing was.
         exact: Whether its one number has no error but rounding: that of a theory.
@@ -88,6 +89,7 @@ class Row:
     calibrated: bool = False
     best: bool = False
     derived: str = ""
+    instead: dict[str, list[Any]] = field(default_factory=dict)
     trained_steps: int = 0
     unit: str = ""
     better: str = HIGHER
@@ -173,6 +175,7 @@ def values_read(params: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
     for number, cell in enumerate(params["cells"]):
         name = cell.get("value", measure_of(params, cell)["value"])
         derived = cell.get("derive") or {}
+        yield from ((number, node, name) for node in derived.get("threshold", ()))
         for part in derived.get("parts", [{"nodes": cell["nodes"]}]):
             yield from ((number, node, name) for node in part["nodes"])
             for other in (derived[key] for key in ("by", "times") if key in derived):
@@ -203,6 +206,7 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             paper_dataset=cell["paper_dataset"],
             trained_epochs=cell["trained_epochs"],
             trained_steps=cell.get("trained_steps", 0),
+            instead=cell.get("instead", {}),
             unit=measure["unit"],
             better=measure.get("better", HIGHER),
             missing=cell["missing"],

@@ -39,6 +39,7 @@ class Cell:
         value: Which value of the measurement it shows, where that is not the measure's own.
         steps: Steps of the paper at a milestone between epochs; 0 where ``epochs`` says it.
         trained_steps: Steps that were taken.
+        instead: Path of a param -> its value in the paper and the one that the scale uses for it.
         derive: How its values follow from others: the rule with its options, and ``parts``, each with its place
             (``at``), its ``nodes`` by seed and those of the measures that the rule reads.
     """
@@ -54,11 +55,12 @@ class Cell:
     value: str | None = None
     steps: int = 0
     trained_steps: int = 0
+    instead: dict[str, list[Any]] = field(default_factory=dict)
     derive: dict[str, Any] | None = None
 
     def params(self) -> Params:
         """The cell in the params of its artifact: what it has no use for is left out."""
-        also = ("value", "steps", "trained_steps", "derive")
+        also = ("value", "steps", "trained_steps", "instead", "derive")
         return {name: value for name, value in vars(self).items() if name not in also or value}
 
 
@@ -189,7 +191,17 @@ class CellExpander:
         cell.derive = {**rule.model_dump(exclude_none=True), "rule": rule.rule, "parts": []}
         for name in filter(None, (rule.by, rule.times)):
             read = self._measure(name)
-            cell.derive |= {f"{name}.value": read.value, f"{name}.better": read.better}
+            cell.derive |= {f"{name}.value": read.value, f"{name}.better": read.better, f"{name}.unit": read.unit}
+        if isinstance(rule.reaching, dict):
+            place = {**cell.axes, **rule.reaching}
+            threshold = self._cell(place)
+            if (reason := self._left_out(threshold)) is not None:
+                cell.missing, cell.derive = reason, None
+                return
+            params, directives = self._layers(place)
+            self._fill(threshold, params, directives)
+            cell.derive["threshold"] = threshold.nodes
+            cell.nodes += threshold.nodes
         for place, value in zip(places, at, strict=True):
             part = self._cell(place)
             if (reason := self._left_out(part)) is not None:
@@ -208,6 +220,7 @@ class CellExpander:
             cell.nodes += part.nodes
             cell.derive["parts"].append(entry)
             cell.dataset, cell.trained_epochs, cell.value = part.dataset, part.trained_epochs, part.value
+            cell.instead |= part.instead
         cell.nodes = list(dict.fromkeys(cell.nodes))
         if not cell.derive["parts"]:
             cell.missing, cell.derive = f"no place of {rule.axis} is reached at this scale", None
@@ -302,6 +315,7 @@ class CellExpander:
         params = overlay(params, layer)
         for sweep in swept:
             params = overlay(params, sweep)
+        params = self._instead(cell, params)
         statistics = self.needs.catalogue.datasets[cell.dataset].normalize
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
@@ -316,6 +330,19 @@ class CellExpander:
         if cell.trained_epochs or cell.steps:
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
+
+    def _instead(self, cell: Cell, params: Params) -> Params:
+        """The same with what the scale uses in place of some values."""
+        for path, used in self.scale.values.items():
+            part, _, param = path.partition(".")
+            found = params.get(part)
+            found = found.get(param) if param and isinstance(found, dict) else found
+            values: list[Any] = found if isinstance(found, list) else [found]
+            if any(isinstance(value, str | int | float) and value in used for value in values):
+                new = [used.get(value, value) for value in values]
+                params = overlay(params, nested(path, new if isinstance(found, list) else new[0]))
+                cell.instead[path] = [found, new if isinstance(found, list) else new[0]]
+        return params
 
     def _map_epochs(self, run: Params, said: set[str]) -> None:
         """Map leaves that count epochs of the paper's training, where the scale has not ``said`` them, to its own."""

@@ -184,10 +184,10 @@ class Derive(Strict):
     """How a cell follows from others, which run over an axis in the artifact's ``over``.
 
     Just one of these says how: ``best``, the value where ``by`` is best on the mean over seeds; ``place``, where that
-    is; ``first``, where each seed first reaches ``reaching``; ``minus``, what the cell has above one that differs from
-    it in these axes. ``by`` and ``times`` name measures: a choice must not be made on what it is judged by, so ``by``
-    is one on images held out of the training set; ``times`` multiplies a place (epochs) by another number of the same
-    run (minutes of an epoch).
+    is; ``first``, where each seed first reaches ``reaching``, a number or axes of another cell whose mean it is;
+    ``minus``, what the cell has above one that differs from it in these axes. ``by`` and ``times`` name measures: a
+    choice must not be made on what it is judged by, so ``by`` is one on images held out of the training set; ``times``
+    multiplies a place (epochs) by another number of the same run (minutes of an epoch).
     """
 
     best: str | None = None
@@ -195,7 +195,7 @@ class Derive(Strict):
     first: str | None = None
     minus: Params | None = None
     by: str | None = None
-    reaching: Real | None = None
+    reaching: Real | Params | None = None
     times: str | None = None
 
     @model_validator(mode="after")
@@ -344,6 +344,10 @@ StepPoints = dict[Annotated[int, Interval(ge=2, le=10**9)], Annotated[int, Inter
 """Steps of the paper and those that are taken for them."""
 
 
+Values = dict[str, dict[str | int | float, str | int | float]]
+"""Path of a param -> value of the paper -> what is used for it."""
+
+
 class ArtifactScale(Strict):
     """What a scale says for one artifact: laid over what it says for the paper, for all methods alike."""
 
@@ -357,6 +361,7 @@ class ArtifactScale(Strict):
 class PaperScale(Strict):
     """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike.
 
+    ``values`` says what is used in place of values of a parameter, swept or not, as ``epochs`` does of epochs.
     ``artifacts`` says it for one of them: what theirs is to show may need other settings, and wide grids may do with
     fewer seeds than the scale has for all.
     """
@@ -365,6 +370,7 @@ class PaperScale(Strict):
     epochs: Points = {}
     steps: StepPoints = {}
     every_run: Layer = {}
+    values: Values = {}
     artifacts: dict[Name, ArtifactScale] = {}
     estimate: Estimate | None = None
 
@@ -386,6 +392,7 @@ class Scale(Strict):
     measures: dict[str, Params] = {}
     replications: Replications | None = None
     estimate: Estimate
+    values: Values = {}
     only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
 
     def of(self, paper: str, artifact: str | None = None) -> Scale:
@@ -400,6 +407,7 @@ class Scale(Strict):
                 "every_run": overlay(overlay(self.every_run, own.every_run), this.every_run),
                 "seeds": this.seeds or self.seeds,
                 "only": {**self.only, **this.only},
+                "values": own.values,
                 "estimate": own.estimate or self.estimate,
             }
         )
