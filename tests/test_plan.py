@@ -583,3 +583,45 @@ def test_a_plan_refuses_what_does_not_go_with_the_objective_but_for_its_baseline
         UserError, match=r"mine.*predictor\.kind: expected a predictor that is set by a rule of its own"
     ):
         planned("results/small/mine/t.csv", extend=str(folder))
+
+
+# -- editions in place of scales
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"scale": "gpu"}, ("gpu", "paper", "gpu")),
+        ({"scale": "gpu-released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu", "flavour": "released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu-released", "flavour": "released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu", "datasets": "all"}, ("gpu", "paper", "gpu")),
+    ],
+)
+def test_an_edition_stands_for_its_scale_and_flavour(config, expected) -> None:
+    options = Catalogue(Options.parse(config, {})).options
+    assert (options.scale, options.flavour, options.edition()) == expected
+    assert options.datasets == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"scale": "gpu-nosuch"}, "--config flavour=nosuch: "),
+        ({"scale": "nosuch-released"}, "--config scale=nosuch-released: there is no such scale; "),
+        ({"scale": "gpu-released", "flavour": "other"}, "--config scale=gpu-released flavour=other: these are two "),
+    ],
+)
+def test_an_edition_that_there_is_not_is_one_line(config, message) -> None:
+    with pytest.raises(UserError) as error:
+        catalogue = Catalogue(Options.parse(config, {}))
+        catalogue.scale(catalogue.options.scale)
+        catalogue.built()
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_a_scale_whose_name_looks_like_an_edition_is_that_scale(tmp_path) -> None:
+    (tmp_path / "scales").mkdir()
+    (tmp_path / "scales/tiny-released.yaml").write_text((PARAMS / "scales/tiny.yaml").read_text())
+    options = Catalogue(Options(scale="tiny-released", extend=str(tmp_path))).options
+    assert (options.scale, options.flavour) == ("tiny-released", "paper")
