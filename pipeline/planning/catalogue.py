@@ -153,7 +153,7 @@ class Catalogue:
         """Seeds of an artifact that is not there, or that has no runs, would change nothing."""
         if paper not in self.papers:
             return
-        seeded = [name for name, declared in self.papers[paper].artifacts.items() if declared.simulation is None]
+        seeded = [name for name, declared in self.papers[paper].artifacts.items() if declared.source == "measure"]
         for name in seeds:
             if name not in seeded:
                 raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, seeded)}")
@@ -235,7 +235,8 @@ class Catalogue:
         """Printed numbers of an artifact: the rows of a file that ``where`` selects.
 
         Its columns are the axes along which the artifact has several values, and may be those with one; what ``where``
-        names; and :data:`PRINTED`.
+        names; and :data:`PRINTED`. Printed settings may be text, and need no column but ``setting``: what a column that
+        is not there, or an empty one, would tell apart has the same setting.
 
         Raises:
             UserError: There is no such file, or it lacks a column, has one that is no axis, or holds no numbers.
@@ -244,9 +245,11 @@ class Catalogue:
             path = folder / "published" / declared.file
             if path.is_file():
                 axes = artifact.axes()
-                several = [axis for axis, values in axes.items() if len(values) > 1]
+                settings = artifact.source == "configuration"
+                several = ["setting"] if settings else [axis for axis, values in axes.items() if len(values) > 1]
                 also = [*axes, *declared.where, *PRINTED[1:]]
-                rows = csv_files.load(path, shown(path), ["value", *several], also, ("value", "std"))
+                numbers = () if settings else ("value", "std")
+                rows = csv_files.load(path, shown(path), ["value", *several], also, numbers)
                 return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
         raise UserError(f"{where}: published.file: there is no file published/{declared.file}")
 

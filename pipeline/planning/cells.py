@@ -41,6 +41,8 @@ class Cell:
         trained_steps: Steps that were taken.
         derive: How its values follow from others: the rule with its options, and ``parts``, each with its place
             (``at``), its ``nodes`` by seed and those of the measures that the rule reads.
+        setting: Of a configuration: the parameter (``of``), its ``value`` as text, and what it is ``declared`` to be
+            where no scale changes it; a parameter that a run lacks is ``absent``, which says why.
     """
 
     axes: dict[str, Any]
@@ -55,10 +57,11 @@ class Cell:
     steps: int = 0
     trained_steps: int = 0
     derive: dict[str, Any] | None = None
+    setting: dict[str, str] | None = None
 
     def params(self) -> Params:
         """The cell in the params of its artifact: what it has no use for is left out."""
-        also = ("value", "steps", "trained_steps", "derive")
+        also = ("value", "steps", "trained_steps", "derive", "setting")
         return {name: value for name, value in vars(self).items() if name not in also or value}
 
 
@@ -117,7 +120,7 @@ class CellExpander:
             needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
-        shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes()["measure"]
+        shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes().get("measure", [])
         self.measures = {str(name): self._measure(str(name)) for name in shown_measures}
         most = scale.seeds or artifact.seeds
         if most < artifact.seeds and not needs.catalogue.options.seeds:
@@ -214,7 +217,7 @@ class CellExpander:
 
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.needs.catalogue.options.datasets
-        read = [cell.paper_dataset, *self._measure_of(cell).on.values()]
+        read = [cell.paper_dataset, *(self._measure_of(cell).on.values() if self.measures else ())]
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"

@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.catalogue import Catalogue, Request, shown
 from pipeline.planning.cells import Cell, CellExpander
+from pipeline.planning.configuration import ConfigurationExpander
 from pipeline.planning.needs import Needs
 from pipeline.planning.overridden import single
 from pipeline.planning.params import Params
@@ -63,7 +64,12 @@ class Plan(Needs):
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
         random: Params = {}
         numbers: dict[str, Params] = {}
-        if artifact.simulation is None:
+        if artifact.source == "configuration":
+            cells = list(ConfigurationExpander(self, request, paper, artifact, where).cells())
+            number = {"value": "setting", "unit": "", "title": "configuration", "better": "neither"}
+        elif artifact.source is None:
+            cells, number = [], {"value": "", "unit": "", "title": "drawing", "better": "neither"}
+        elif artifact.source == "measure":
             reader = CellExpander(self, request, paper, artifact, scale, where)
             cells = list(reader.cells())
             numbers = reader.numbers()
