@@ -105,6 +105,11 @@ class Catalogue:
                     found[str(name)] = spec.parse(spec.Dataset, entry, f"{shown(path)}: {name}")
         return found
 
+    def datasets_path(self, name: str) -> Path:
+        """File that declares a data set, for messages: the user's own where it does."""
+        paths = [folder / "datasets.yaml" for folder in reversed(self.folders)]
+        return next((path for path in paths if path.is_file() and name in (yaml_files.load(path) or {})), paths[-1])
+
     def dataset(self, name: str, where: str) -> spec.Dataset:
         """A data set by name.
 

@@ -14,7 +14,7 @@ from pipeline.planning import composition, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import Params, nested, overlay, paths
-from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Scale
+from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Pictures, Scale
 
 UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
@@ -139,6 +139,23 @@ class CellExpander:
             name: {"value": found.value, "unit": found.unit, "title": found.title or name, "better": found.better}
             for name, found in self.measures.items()
         }
+
+    def images(self, wanted: Pictures) -> Params:
+        """What a figure is told of the images that it shows; asks for their data set.
+
+        Raises:
+            UserError: Nobody says under which licence they may be shown.
+        """
+        node = f"data/{self._data(wanted.dataset)}"
+        name = self._used(wanted.dataset)[0]
+        declared = self.needs.catalogue.datasets[name]
+        if not (declared.licence or "").strip():
+            raise UserError(
+                f"{self.where}: images: {name} has no licence, which a figure with its images must name; add licence: "
+                f"TEXT to {name} in {shown(self.needs.catalogue.datasets_path(name))}"
+            )
+        told = {key: getattr(declared, key) for key in ("title", "licence", "citation")}
+        return {"node": node, "dataset": name, "paper_dataset": wanted.dataset, "split": wanted.split, **told}
 
     def cells(self) -> Iterator[Cell]:
         """All cells in the order of the declaration, then the baselines."""

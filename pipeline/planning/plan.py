@@ -108,8 +108,11 @@ class Plan(Needs):
             params["figure"] = components.resolve("figure", given, where, self.extend)
         elif artifact.kind == "figure":
             raise UserError(f"{where}: draw: a figure names the function that draws it; add draw: NAME")
-        nodes = sorted({node for cell in cells for node in cell.nodes})
-        return ArtifactPlan(request, artifact, params, nodes)
+        nodes = {node for cell in cells for node in cell.nodes}
+        if artifact.images is not None:
+            params["images"] = CellExpander(self, request, paper, artifact, scale, where).images(artifact.images)
+            nodes.add(params["images"]["node"])
+        return ArtifactPlan(request, artifact, params, sorted(nodes))
 
     def _simulated(self, artifact: Artifact, scale: Scale, simulation: Params) -> Iterator[Cell]:
         """Cells of an artifact that shows one simulation."""

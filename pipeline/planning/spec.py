@@ -260,7 +260,7 @@ class Pictures(Strict):
     """Images of a data set that a figure shows: ``split`` of ``dataset``, or of what a scale uses for it."""
 
     dataset: str
-    split: Literal["train", "test", "unlabeled"] = "train"
+    split: Literal["train", "test"] = "train"
 
 
 class Artifact(Strict):

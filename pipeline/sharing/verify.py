@@ -238,8 +238,8 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
     same = sorted(Path(name).suffix[1:] for name in recompute.same(link, found))
     if same:
         below = [Node(entry["node"]) for entry in link.receipt["inputs"].values()]
-        noun = "simulation" if all(node.family is SIMULATE for node in below) else "measurement"
-        count = f"{len(below)} {noun}{'s' * (len(below) != 1)}"
+        noun = "simulation" if below and all(node.family is SIMULATE for node in below) else "measurement"
+        count = f"{len(below)} {noun}{'s' * (len(below) != 1)}" if below else "its parameters"
         verdict.held.append(f"{link.node.name}: computed again from {count}, the same bytes ({', '.join(same)})")
 
 
