@@ -113,7 +113,7 @@ class _Resolved:
         except _AbsentError as error:
             return {"absent": str(error)}
         for key, word in setting.words.items():
-            if key == found and not isinstance(found, bool):
+            if str(key) == str(found) or (key == found and not isinstance(found, bool)):
                 return {"value": word}
         if setting.over is not None:
             if not isinstance(found, int | float):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mutations.harness import Mutation, Table, changed, given, replaced
+from mutations.settings import Edit
 from pipeline.papers.multiview import contrastive, flow, four, graph, information, operators
 
 
@@ -191,4 +192,32 @@ TABLES = {
             "Eq. 44: invariance pulls to the mean over the augmentations": "invariance once",
         }
     ),
+}
+
+EDITS = {
+    "another rate": Edit("networks are trained at ten times the rate", {"defaults": {"optimizer": {"lr": 0.01}}}),
+    **{
+        f"another {param} of the probe": Edit(
+            "the linear classifier is another", {"measures": {"linear_top1": {"measure": {param: value}}}}
+        )
+        for param, value in (("optimizer", "sgd"), ("lr", 0.1), ("batch_size", 256), ("epochs", 100), ("weight_decay", 0.0))
+    },
+    "a parameter of 16": Edit(
+        "a parameter that is 16 is called patches",
+        {
+            "measures": {"linear_top1": {"measure": {"batch_size": 16}}},
+            "artifacts": {"table5": {"configuration": {"test patches": "measures.linear_top1.batch_size"}}},
+        },
+    ),
+}
+SETTINGS = {
+    "table4": {"Runs are trained as Table 4 says": "another rate"},
+    "table5": {
+        "Linear classifiers are trained as Table 5 says (optimizer)": "another optimizer of the probe",
+        "Linear classifiers are trained as Table 5 says (learning rate)": "another lr of the probe",
+        "Linear classifiers are trained as Table 5 says (batch size)": "another batch_size of the probe",
+        "Linear classifiers are trained as Table 5 says (epochs)": "another epochs of the probe",
+        "Linear classifiers are trained as Table 5 says (weight decay)": "another weight_decay of the probe",
+        "Features are the mean of those of 16 patches": "a parameter of 16",
+    },
 }
