@@ -17,7 +17,7 @@ from pipeline.planning import spec, yaml_files
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.configuration import text
 from pipeline.planning.options import Options
-from pipeline.planning.params import overlay
+from pipeline.ledger.keys import merged
 from pipeline.planning.plan import ArtifactPlan, Plan
 from pipeline.provenance import views
 from pipeline.work import Work
@@ -27,7 +27,7 @@ def planned(paper: str, name: str, scale: str = "paper", layer: dict | None = No
     """An artifact of a paper as it is declared, with a layer over the paper's file."""
     known = Catalogue(Options(scale=scale))
     if layer is not None:
-        declared = overlay(yaml_files.load(known.paths[paper]), layer)
+        declared = merged(yaml_files.load(known.paths[paper]), layer)
         known = known.with_paper(spec.parse(spec.Paper, declared, "edited"))
     (request,) = [one for one in known.built() if (one.paper, one.artifact) == (paper, name)]
     plan = Plan(known, [request])

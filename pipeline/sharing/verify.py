@@ -165,8 +165,10 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
 
 
 def _ground(chain: Chain) -> str:
-    """What the chain stands on: data sets, and simulations, which need none."""
+    """What the chain stands on: data sets, simulations, which need none, or what is declared."""
     found = [link.node.config for family in (PREPARE, SIMULATE) for link in chain.family(family)]
+    if not found:
+        return "declarations alone"
     return ", ".join(map(names.plain, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 

@@ -13,7 +13,7 @@ from mutations.harness import SCALE, plan
 from pipeline.artifacts import claims
 from pipeline.artifacts.rows import read
 from pipeline.planning import spec, yaml_files
-from pipeline.planning.params import overlay
+from pipeline.ledger.keys import merged
 from pipeline.planning.plan import Plan
 from pipeline.work import Work
 
@@ -39,7 +39,7 @@ def verdicts(paper: str, name: str, layer: Mapping[str, Any]) -> dict[str, str]:
 @functools.cache
 def _verdicts(paper: str, name: str, layer: str) -> dict[str, str]:
     known = plan().catalogue
-    declared = overlay(yaml_files.load(known.paths[paper]), json.loads(layer))
+    declared = merged(yaml_files.load(known.paths[paper]), json.loads(layer))
     other = known.with_paper(spec.parse(spec.Paper, declared, paper))
     (request,) = [one for one in other.built(SCALE) if (one.paper, one.artifact) == (paper, name)]
     params = Plan(other, [request]).artifacts[request.stem].params
