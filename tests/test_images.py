@@ -144,7 +144,7 @@ def test_it_is_drawn_again_where_the_images_are_and_only_counted_where_not(galle
     [
         ("dataset: digits", "dataset: unlicensed", "unlicensed has no licence, which a figure with its images must name"),
         ("dataset: digits", "dataset: digit", "there is no data set called 'digit'"),
-        ("kind: figure\n", "kind: table\n", "images go with kind: figure"),
+        ("kind: figure\n", "kind: table\n", "expected measure, simulation or configuration, one of them"),
         ("split: test", "split: all", "images.split: expected"),
     ],
 )
