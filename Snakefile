@@ -11,6 +11,7 @@ include: "rules/pretrain.smk"
 include: "rules/probe.smk"
 include: "rules/spectrum.smk"
 include: "rules/ntk.smk"
+include: "rules/timing.smk"
 include: "rules/measure.smk"
 include: "rules/simulate.smk"
 include: "rules/tables.smk"
@@ -41,4 +42,4 @@ rule simulations:
 
 rule measurements:
     input:
-        BUILD.done("probe", "spectrum", "ntk", "measure"),
+        BUILD.done("probe", "spectrum", "ntk", "timing", "measure"),

@@ -25,6 +25,7 @@ _NAMES: dict[str, Any] = {
     **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
     **{name: getattr(annotated_types, name) for name in _LIMITS},
     **{name: value for name, value in vars(ranges).items() if name[0].isupper() and name != "TypeVar"},
+    "Path": Annotated[str, annotated_types.MinLen(1), ranges.UserFile()],
 }
 _ALLOWED = (
     ast.Expression, ast.Name, ast.Load, ast.Subscript, ast.Tuple, ast.List, ast.Constant, ast.Call, ast.keyword,
@@ -88,6 +89,12 @@ def needed(text: str) -> str:
 def of_training(text: str) -> bool:
     """Whether a parameter counts epochs of the training."""
     return any(isinstance(mark, ranges.OfTraining) for mark in _marks(read(text)))
+
+
+@functools.cache
+def of_files(text: str) -> bool:
+    """Whether a parameter names files or folders of the user's, so that what they hold belongs to it."""
+    return any(isinstance(mark, ranges.UserFile) for mark in _marks(read(text)))
 
 
 def _marks(of: Any) -> Iterator[Any]:
@@ -196,6 +203,8 @@ def words(of: Any, marks: tuple[Any, ...] = ()) -> str:
     """What a type takes, for people: ``a number from 0 to 1, or a list of these``."""
     origin, inside = get_origin(of), get_args(of)
     if origin is Annotated:
+        if any(isinstance(mark, ranges.UserFile) for mark in inside):
+            return "the path of a file or folder"
         return words(inside[0], (*marks, *inside[1:]))
     if _is_union(of):
         told = list(dict.fromkeys(words(inner) for inner in inside))

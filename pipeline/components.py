@@ -19,13 +19,15 @@ import importlib
 import importlib.util
 import json
 import operator
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
+from pipeline import user_files
 from pipeline.bytecode import Loader
 from pipeline.errors import UserError, brief, nearest
 
@@ -192,6 +194,12 @@ def records_read(kind: str, extend: Path | None = None) -> tuple[str, ...]:
     return tuple(_constant(path, path.stat().st_mtime_ns, "RECORDS") or ())
 
 
+def untrained(kind: str, extend: Path | None = None) -> bool:
+    """Whether a measure is one of the run and not of its weights: its module constant ``UNTRAINED``."""
+    path = find("measure", kind, extend)
+    return bool(_constant(path, path.stat().st_mtime_ns, "UNTRAINED"))
+
+
 def relations(category: str, kind: str, extend: Path | None = None) -> tuple[tuple[str, str, str], ...]:
     """What must hold between two params of a component: its module constant ``RELATIONS``, such as ``("a", "<", "b")``.
 
@@ -280,8 +288,9 @@ def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | 
             raise UserError(f"{where}: {category}.{brief(name, str)}: {kind} has no such key; {hint}")
     resolved: dict[str, Any] = {"kind": kind}
     for name, (annotation, default, required) in known.items():
-        if name in given:
-            resolved[name] = _checked(category, kind, name, known[name], given[name], where, extend)
+        if name in given or (default is not None and "Path" in annotation):
+            value = given.get(name, default)
+            resolved[name] = _checked(category, kind, name, known[name], value, where, extend)
         elif required:
             raise UserError(f"{where}: {category}.{name}: {kind} needs this key ({_told(annotation)})")
         else:
@@ -306,12 +315,35 @@ def _checked(
 
     annotation, default, required = param
     try:
+        if "Path" in annotation and annotations.of_files(annotation):
+            return _described(category, name, annotation, value, where, extend)
         return annotations.checked(value, annotation)
     except ValueError as error:
         such = "" if required or default is None else f"; type for instance {name}: {brief(default, json.dumps)}"
         raise UserError(f"{where}: {category}.{name}: expected {error}, found {brief(value)}{such}") from None
     except UserError as error:
         raise UserError(f"{find(category, kind, extend)}: {name}: {error}") from None
+
+
+def _described(category: str, name: str, annotation: str, value: Any, where: str, extend: Path | None) -> Any:
+    """A value that names files: each as what it holds, read from where the user's folder or the checkout has it."""
+    from pipeline import annotations
+
+    if category == "figure":
+        raise UserError("a figure draws measurements alone, so that anybody can draw it again; have a measure read it")
+
+    def told(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return list(map(told, value))
+        return value["path"] if user_files.is_described(value) else value
+
+    def described(value: Any) -> Any:
+        if isinstance(value, list):
+            return list(map(described, value))
+        folders = (extend, Path()) if extend else (Path(),)
+        return user_files.described(value, f"{where}: {category}.{name}", folders) if isinstance(value, str) else value
+
+    return described(annotations.checked(told(value), annotation))
 
 
 def of_training(category: str, kind: str, extend: Path | None = None) -> list[str]:
@@ -341,15 +373,39 @@ def load(path: Path) -> ModuleType:
     path = path.resolve()
     try:
         if path.is_relative_to(PACKAGE.resolve()):
-            return importlib.import_module(
-                ".".join(("pipeline", *path.relative_to(PACKAGE.resolve()).with_suffix("").parts))
-            )
-        return _theirs(path)
+            name = ".".join(("pipeline", *path.relative_to(PACKAGE.resolve()).with_suffix("").parts))
+            return _with_paths(importlib.import_module(name), path)
+        return _with_paths(_theirs(path), path)
     except ModuleNotFoundError as error:
         if not error.name or error.name.split(".")[0] == "pipeline":
             raise
         what = error.name.split(".")[0]
         raise UserError(f"{path}: imports {what}, which is not installed here; type: pip install {what}") from error
+
+
+def _with_paths(module: ModuleType, path: Path) -> ModuleType:
+    """A module whose entry function gets a ``Path`` where it says so: specs are plain data, and hold its text."""
+    if "Path" not in path.read_text(encoding="utf-8"):
+        return module
+    for entry in {category.entry for category in CATEGORIES.values()}:
+        function = getattr(module, entry, None)
+        if not isinstance(function, FunctionType) or function.__module__ != module.__name__:
+            continue
+        names = [n for n, a, *_ in _entry(path, path.stat().st_mtime_ns, entry) if re.search(r"\bPath\b", a)]
+        if names and not hasattr(function, "__wrapped__"):
+            setattr(module, entry, _given_paths(function, names))
+    return module
+
+
+def _given_paths(function: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
+    def path(value: Any) -> Any:
+        return list(map(path, value)) if isinstance(value, list) else Path(value) if isinstance(value, str) else value
+
+    @functools.wraps(function)
+    def called(*args: Any, **params: Any) -> Any:
+        return function(*args, **{name: path(value) if name in names else value for name, value in params.items()})
+
+    return called
 
 
 def _theirs(path: Path) -> ModuleType:

@@ -57,6 +57,11 @@ class OfTraining:
     """Mark of a parameter that counts epochs of the training: a scale maps it as it maps the epochs themselves."""
 
 
+@dataclass(frozen=True)
+class UserFile:
+    """Mark of a parameter of type ``Path``: what it names is known by content (:mod:`pipeline.user_files`)."""
+
+
 # -- real numbers
 
 Real = Annotated[float, Interval(ge=-1e6, le=1e6)]

@@ -13,7 +13,7 @@ import pytest
 from pipeline import components
 from pipeline.artifacts import claims, formats, table
 from pipeline.artifacts.report import identity, report
-from pipeline.artifacts.rows import read
+from pipeline.artifacts.rows import read, values_read
 from pipeline.engine import executor
 from pipeline.engine.jobs import jobs_of
 from pipeline.engine.state import States
@@ -65,11 +65,10 @@ class _Stage:
         self._values: dict[str, set[str]] = {}
         self._records: dict[str, list[dict[str, Any]]] = {}
         for artifact in plan.artifacts.values():
-            for number, cell in enumerate(artifact.params["cells"]):
-                value = cell.get("value", artifact.params["measure"]["value"])
-                for name in cell["nodes"]:
-                    self._values.setdefault(name, set()).add(value)
-                    self._records.setdefault(name, []).append({**cell["axes"], "value": number / 8})
+            for number, name, value in values_read(artifact.params):
+                axes = artifact.params["cells"][number]["axes"]
+                self._values.setdefault(name, set()).add(value)
+                self._records.setdefault(name, []).append({**axes, "value": number / 8})
 
     def execute(self, works: list[Work]) -> Iterator[Work]:
         """See the modules of the stages."""
@@ -83,8 +82,10 @@ class _Stage:
 
     def _pretrain(self, work: Work) -> None:
         _tensors(work, "model.safetensors")
-        _tensors(work, "state.safetensors")
-        (work.out / "history.csv").write_text("epoch,loss\n1,0.5\n")
+        _tensors(work, "losses.safetensors")
+        if work.step is None:
+            _tensors(work, "state.safetensors")
+            (work.out / "history.csv").write_text("epoch,loss\n1,0.5\n")
         formats.write_json(work.out / "summary.json", {"outcome": "trained"})
 
     def _measure(self, work: Work) -> None:

@@ -20,7 +20,10 @@ from pipeline.planning.key_files import key_files
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
-SHARED = ("errors", "files", "work", "annotations", "bytecode", "components", "durations", "ranges", "sizes", "monitor")
+SHARED = (
+    *("errors", "files", "user_files", "locks", "work", "annotations", "bytecode", "components"),
+    *("durations", "hardware", "ranges", "sizes", "monitor"),
+)
 LIBRARY = (
     *(
         "numerics",

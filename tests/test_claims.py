@@ -19,6 +19,7 @@ from pipeline.artifacts.claims import NOT_SHOWN, SHOWN, UNDECIDED, UNTESTED
 from pipeline.artifacts.rows import CELL, Printed, Row
 from pipeline.artifacts.rows import DIVERGED as LOST
 from pipeline.errors import UserError
+from pipeline.planning import spec
 
 PARAMS = Path(__file__).parent.parent / "params"
 WHERE = "results/quick/directpred/table8"
@@ -316,11 +317,8 @@ def declared() -> list[tuple[str, str]]:
 def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path, paper: str, name: str) -> None:
     """Every selection picks a cell, every printed number finds one, and these numbers bear the claim out."""
     entry = yaml.safe_load((PARAMS / f"papers/{paper}.yaml").read_text(encoding="utf-8"))["artifacts"][name]
-    axes = {
-        "rows": entry.get("rows", {}),
-        "columns": entry.get("columns", {}),
-        "fixed": entry.get("fixed", {}),
-    }
+    parsed = spec.parse(spec.Artifact, entry, name)
+    axes = {"rows": parsed.rows, "columns": parsed.columns, "fixed": parsed.fixed}
     cells = grid(**axes["rows"], **axes["columns"], **{axis: [value] for axis, value in axes["fixed"].items()})
     for made in cells:
         made.update(missing="not run", nodes=[])
@@ -329,11 +327,11 @@ def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path,
         with (PARAMS / "published" / entry["published"]["file"]).open(encoding="utf-8", newline="") as file:
             where = entry["published"].get("where", {})
             published = [row for row in csv.DictReader(file) if all(row[k] == str(v) for k, v in where.items())]
-    spec = params(artifact=name, cells=cells, published=published, claims=entry.get("claims", []))
-    spec |= {"rows": list(axes["rows"]), "columns": list(axes["columns"]), "fixed": axes["fixed"]}
-    made = work(tmp_path, spec, {})
-    list(table.execute([made]))
-    report = json.loads((made.out / f"{name}.json").read_text(encoding="utf-8"))
+    declared = params(artifact=name, cells=cells, published=published, claims=entry.get("claims", []))
+    declared |= {"rows": list(axes["rows"]), "columns": list(axes["columns"]), "fixed": axes["fixed"]}
+    rendered = work(tmp_path, declared, {})
+    list(table.execute([rendered]))
+    report = json.loads((rendered.out / f"{name}.json").read_text(encoding="utf-8"))
     assert [row for row in report["published_unmatched"] if "caption" not in row["note"]] == []
     for claim in report["claims"]:
         assert claim["verdict"] == UNTESTED

@@ -20,7 +20,7 @@ from conftest import ROOT, Project, copy_project
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"(<!-- not typed: .*? -->\s+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (add to )?(theirs/\S+)")
-HOW_TO = ("objective", "encoder", "dataset", "measure", "figure")
+HOW_TO = ("objective", "encoder", "dataset", "measure", "figure", "cells")
 
 
 def blocks(page: str) -> Iterator[tuple[str, str]]:

@@ -736,3 +736,40 @@ def test_an_archive_bomb_is_not_unpacked(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(archives, "MEMBERS", 0)
     with pytest.raises(archives.ArchiveError, match="more than 0 files"):
         archives.unpack(path, tmp_path / "many")
+
+
+def test_a_server_that_refuses_the_whole_of_a_file_is_asked_once(server: Server, tmp_path: Path):
+    server.statuses = [416] * 2000
+    assert "the server answered 416" in refused(tmp_path, declared(server))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "9" * 5000, "-1", "x"])
+@pytest.mark.usefixtures("unchecked")
+def test_a_length_that_is_none_is_no_length(server: Server, tmp_path: Path, length: str):
+    server.claims = length  # type: ignore[assignment]
+    assert visible(tmp_path) == set()
+    with contextlib.suppress(UserError):
+        get(tmp_path, declared(server))
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+def test_a_damaged_archive_is_half_a_sentence(tmp_path: Path, name: str):
+    out = io.BytesIO()
+    if name == "a.zip":
+        with zipfile.ZipFile(out, "w") as zipped:
+            zipped.writestr("a", BODY)
+    else:
+        with tarfile.open(fileobj=out, mode="w:gz" if name.endswith("gz") else "w") as tarred:
+            info = tarfile.TarInfo("a")
+            info.size = len(BODY)
+            tarred.addfile(info, io.BytesIO(BODY))
+    whole = bytearray(out.getvalue())
+    for at in (*range(40), *range(len(whole) - 60, len(whole))):
+        broken = bytearray(whole)
+        broken[at] ^= 0xFF
+        (tmp_path / name).write_bytes(broken)
+        try:
+            archives.unpack(tmp_path / name, tmp_path / f"to{at}")
+        except archives.ArchiveError as error:
+            assert "\n" not in str(error) and len(str(error)) < 300

@@ -442,7 +442,7 @@ class Site:
         state = network.state_dict() if outcome == "trained" else None
         spread = float(rows.split("\n")[-2 if rows.endswith("\n") else -1].split(",")[2]) if rows else None
         summary = {"outcome": outcome, "epoch": epoch, "embedding_std": spread}
-        checkpoint.write_payload(folder, state, None, f"epoch\n{rows}", summary)
+        checkpoint.write_payload(folder, state, None, f"epoch\n{rows}", torch.zeros(0), summary)
         return folder
 
     def subject(self, work: Work) -> context.EvaluationContext:
@@ -557,13 +557,19 @@ def statistics(network: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in network.state_dict().items() if "running" in name}
 
 
-READING = [kind for kind in components.kinds("measure") if "encoder" in components.reads("measure", kind)]
+WITHOUT_WEIGHTS = {"losses", "timing"}
+"""Measures of the record of a training, and of the training itself."""
+READING = [
+    kind
+    for kind in components.kinds("measure")
+    if "encoder" in components.reads("measure", kind) and kind not in WITHOUT_WEIGHTS
+]
 
 
 @pytest.mark.parametrize("kind", READING)
 def test_a_network_that_was_never_trained_gets_the_statistics_of_the_training_images(site, kind):
     """Whatever measures it. On all images at once they are exact, layer by layer."""
-    assert len(READING) == len(components.kinds("measure")) >= 6
+    assert {*READING} | WITHOUT_WEIGHTS == {*components.kinds("measure")} and len(READING) >= 6
     spec = site.spec()
     given = {"reference": "other"} if "reference" in components.params("measure", kind) else {}
     never = site.subject(site.work(kind, site.train("never", spec), spec, **given))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, add_mini, copy_project
+from safetensors.numpy import load_file
 
 from pipeline.artifacts.derive import values
 from pipeline.errors import UserError
@@ -23,7 +24,9 @@ measures:
   held out: {measure: {kind: linear_probe, held_out: 0.25}, value: top1_last, unit: "%"}
   neighbours: {measure: {kind: knn, k: 5}, value: top1, unit: "%"}
   loss: {measure: {kind: linear_probe}, value: train_loss, better: lower}
-  transfer: {measure: {kind: knn, k: 5}, value: top1, unit: "%", on: {fit: stl10, evaluate: stl10}}
+  minutes: {measure: {kind: timing, warm_up: 1, steps: 2, repeats: 2}, value: epoch_minutes, unit: min, better: lower}
+  curve: {measure: {kind: losses, points: 2}, value: last, better: lower}
+  transfer: {measure: {kind: knn, k: 5}, value: top1, unit: "%", data: {fit: stl10, evaluate: stl10}}
 """
 
 QUANTITIES = """  quantity:
@@ -34,6 +37,7 @@ QUANTITIES = """  quantity:
   when:
     first: {derive: {first: epochs, reaching: 1.0}}
     never: {derive: {first: epochs, reaching: 101.0}}
+    other: {derive: {first: epochs, reaching: {method: direct, epochs: 100}}}
     cost: {derive: {first: epochs, reaching: 1.0, times: loss}}
 """
 
@@ -41,7 +45,7 @@ ARTIFACTS = """
   several:
     title: Several measures
     rows: {method: [plain, direct]}
-    columns: {measure: [probe, neighbours, loss, transfer]}
+    columns: {measure: [probe, neighbours, loss, transfer, minutes, curve]}
     fixed: {dataset: cifar10, epochs: 100}
     seeds: 2
     baselines: false
@@ -75,7 +79,7 @@ ARTIFACTS = """
   when:
     title: When
     rows: {method: [plain]}
-    columns: {when: [first, never, cost]}
+    columns: {when: [first, never, cost, other]}
     over: {epochs: [100, 300]}
     fixed: {dataset: cifar10}
     measure: probe
@@ -149,6 +153,29 @@ def test_a_measure_on_another_data_set(grammar):
     )
 
 
+def test_minutes_are_measured_once_per_run_and_have_a_receipt(grammar):
+    found = cell(grammar, "several", method="plain", measure="minutes")
+    (node, other) = found["nodes"].values()
+    assert "/epoch0000/timing-" in node and node != other
+    known = {name: score(grammar, node, name) for name in ("step_seconds", "epoch_views", "n", "hardware", "mode")}
+    assert known["epoch_views"] == 2 * 96 and known["n"] == 2 and known["hardware"]
+    assert math.isclose(found["seeds"]["0"], known["step_seconds"] * 3 / 60)  # three minibatches of 32
+    receipt = json.loads((grammar.root / f"receipts/{node}.json").read_text())
+    assert receipt["stage"] == "timing" and receipt["outputs"]
+
+
+def test_the_loss_of_a_training_is_read_off_its_record(grammar):
+    node = cell(grammar, "several", method="plain", measure="curve")["nodes"]["0"]
+    losses = load_file(grammar.root / Path(node.replace("measurements", "checkpoints")).parent / "losses.safetensors")[
+        "loss"
+    ]
+    losses = losses.astype("float64")
+    assert score(grammar, node, "curve") == {
+        "step": [2, 3],
+        "loss": [losses[:2].mean(), losses[2]],
+    }
+
+
 def test_along_training(grammar):
     found = [cell(grammar, "track", steps=steps) for steps in (1, 4, 16, 64)]
     assert [c["trained_steps"] for c in found] == [1, 2, 3, 6]
@@ -189,6 +216,16 @@ def test_when_a_threshold_is_reached_and_that_it_is_not(grammar):
     (params,) = [json.loads(p.read_text())["params"] for p in grammar.root.glob("results/mini/mini/when.receipt.json")]
     losses = params["cells"][2]["derive"]["parts"][0]["loss"]
     assert list(cost["seeds"].values()) == [100 * score(grammar, node, "train_loss") for node in losses]
+    other = cell(grammar, "when", when="other")
+    level = cell(grammar, "several", method="direct", measure="probe")["seeds"]
+    track = {
+        epochs: part["nodes"] for epochs, part in zip((100, 300), params["cells"][3]["derive"]["parts"], strict=True)
+    }
+    for number, seed in enumerate(("0", "1")):
+        reached = [
+            epochs for epochs, nodes in track.items() if score(grammar, nodes[number], "top1_last") >= level[seed]
+        ]
+        assert other["seeds"][seed] == (reached[0] if reached else "not reached")
     (claim,) = report(grammar, "when")["claims"]
     assert claim["verdict"] == "undecided (seeds that do not come that far)"
     assert "not reached" in (grammar.root / "results/mini/mini/when.md").read_text()
@@ -236,7 +273,7 @@ def planned(tmp_path: Path, old: str, new: str) -> Plan:
         ("start: 1, stop: 64", "start: 64, stop: 64", "start: expected a number below stop"),
         ("columns: {steps: {start: 1, stop: 64, count: 4}}", "columns: {steps: [0, 1]}", "steps: expected"),
         ("{derive: {first: epochs, reaching: 101.0}}", "{}", "only cells that derive run over it"),
-        ("on: {fit: stl10", "on: {fitted: stl10", "on"),
+        ("data: {fit: stl10", "data: {fitted: stl10", "data"),
     ],
 )
 def test_one_line_for_a_mistake(tmp_path, old, new, message):

@@ -94,7 +94,9 @@ def test_images_are_shown_by_index_with_their_licence(gallery):
     about = plan.artifacts[STEM].params["images"]
     page = " ".join((root / f"{STEM}.md").read_text().split())
     licence = plan.catalogue.datasets["digits"].licence
-    assert f"The first of them. Images: Handwritten digits of scikit-learn, 8x8, split test. Licence: {licence}." in page
+    assert (
+        f"The first of them. Images: Handwritten digits of scikit-learn, 8x8, split test. Licence: {licence}." in page
+    )
     arrays = load_file(root / about["node"] / "arrays.safetensors")
     images = Images(root / about["node"], about)
     assert len(images) == len(arrays["test_images"]) == 500
@@ -123,7 +125,7 @@ def test_the_hash_of_the_images_is_in_the_key(gallery):
 
 
 def test_it_is_drawn_again_where_the_images_are_and_only_counted_where_not(gallery):
-    root, plan = gallery
+    root, _ = gallery
     receipt = json.loads((root / f"{STEM}.receipt.json").read_text())
     component = {"figure": root / "theirs/figures/gallery.py"}
 
@@ -142,7 +144,11 @@ def test_it_is_drawn_again_where_the_images_are_and_only_counted_where_not(galle
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("dataset: digits", "dataset: unlicensed", "unlicensed has no licence, which a figure with its images must name"),
+        (
+            "dataset: digits",
+            "dataset: unlicensed",
+            "unlicensed has no licence, which a figure with its images must name",
+        ),
         ("dataset: digits", "dataset: digit", "there is no data set called 'digit'"),
         ("kind: figure\n", "kind: table\n", "expected measure, simulation or configuration, one of them"),
         ("split: test", "split: all", "images.split: expected"),

@@ -44,7 +44,10 @@ def declared() -> Iterator[tuple[str, Any, str]]:
         yield f"Options.{field.name}", annotations.read(str(field.type)), "option"
 
 
-AXES = {"Artifact.rows", "Artifact.columns", "Artifact.fixed"}
+AXES = {
+    *(f"Artifact.{place}" for place in ("rows", "columns", "fixed", "over")),
+    *(f"{scale}.{place}" for scale in ("Scale", "PaperScale", "ArtifactScale") for place in ("only", "values")),
+}
 """Values of axes are words: those that become parameters are checked as these, `epochs` in a validator of its own."""
 
 
@@ -251,9 +254,9 @@ SCALES = [
     (("every_run", "views"), True, "every_run: views: expected the name of one"),
     (("every_run", "batch_size"), 0, "every_run: batch_size: expected a whole number from 1"),
     (("papers",), {"stepwise": {"every_run": {"optimizer": {"lr": math.nan}}}}, "papers.stepwise.every_run: optimizer.lr: expected a number from 0"),
-    (("papers",), {"directpred": {"seeds": {"table6": 0}}}, "papers.directpred.seeds.table6: expected a whole number from 1 to 1000, found 0"),
-    (("papers",), {"directpred": {"seeds": {"tabel6": 2}}}, "papers.directpred.seeds: directpred has no artifact of runs called 'tabel6'; did you mean table6?"),
-    (("papers",), {"directpred": {"seeds": {"fig3": 2}}}, "papers.directpred.seeds: directpred has no artifact of runs called 'fig3'"),
+    (("papers",), {"directpred": {"artifacts": {"table6": {"seeds": 0}}}}, "papers.directpred.artifacts.table6.seeds: expected a whole number from 1 to 1000 or null, found 0"),
+    (("papers",), {"directpred": {"artifacts": {"tabel6": {"seeds": 2}}}}, "papers.directpred.artifacts: directpred has no artifact of runs called 'tabel6'; did you mean table6?"),
+    (("papers",), {"directpred": {"artifacts": {"fig3": {"seeds": 2}}}}, "papers.directpred.artifacts: directpred has no artifact of runs called 'fig3'"),
     (("datasets",), {"stl10": {"train": 10}}, "datasets.stl10: expected a data set with its name, such as {name: shapes, train: 192}"),
     (("datasets",), {"stl10": {"name": "shapse"}}, "datasets.stl10: there is no data set called 'shapse'; did you mean shapes?"),
     (("datasets",), {"stl10": {"name": "shapes", "size": 0}}, "datasets.stl10: source.size: expected a whole number from 1 to 4096, found 0"),

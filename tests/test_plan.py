@@ -96,19 +96,27 @@ def test_equal_cells_of_two_tables_are_one_run():
 
 def test_a_scale_may_give_one_artifact_fewer_seeds(folder):
     change(folder / "scales/small.yaml", "seeds", value=3)
-    change(folder / "scales/small.yaml", "papers", value={"mine": {"seeds": {"t": 2}}})
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"artifacts": {"t": {"seeds": 2}}}})
     fewer = {
         seed
         for run in planned("results/small/mine/t.csv", extend=str(folder)).runs.values()
         for seed, _ in run.milestones
     }
-    change(folder / "scales/small.yaml", "papers", value={"mine": {"seeds": {}}})
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"artifacts": {}}})
     all_of_them = {
         seed
         for run in planned("results/small/mine/t.csv", extend=str(folder)).runs.values()
         for seed, _ in run.milestones
     }
     assert (fewer, all_of_them) == ({0, 1}, {0, 1, 2})
+
+
+def test_a_scale_may_build_only_some_places_of_an_axis(folder):
+    change(folder / "scales/small.yaml", "papers", value={"mine": {"artifacts": {"t": {"only": {"method": ["sgd"]}}}}})
+    found = cells(planned("results/small/mine/t.csv", extend=str(folder)))
+    missing = {cell["missing"] for cell in found if cell["role"] == "cell" and cell["axes"]["method"] != "sgd"}
+    assert len(missing) > 0 and all(" not built at scale small" in text for text in missing)
+    assert all(cell["missing"] is None for cell in found if cell["axes"].get("method") == "sgd")
 
 
 def test_who_asks_for_less_trains_less():
@@ -211,7 +219,7 @@ def test_the_plan_needs_no_torch():
 
 def test_all_ninety_two_artifacts_have_a_name():
     registry = Catalogue(Options()).registry
-    ours = {("stepwise", name) for name in ("ntk_evolution", "exact", "propositions")}
+    ours = {("stepwise", name) for name in ("ntk_evolution", "exact", "propositions", "learning_steps", "byol_steps")}
     ours |= {("directpred", name) for name in ("sec4_epsilon", "theorems", "appD")}
     ours |= {("multiview", "equations")}
     assert ours < registry.keys() and len(registry) == 92 + len(ours)
@@ -453,3 +461,10 @@ def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_p
     assert "receipts of like runs" in found.seconds()[1]
     project = copy_project(tmp_path / "q")
     assert words in project.pipeline("plan", f"results/{scale}/stepwise/table2.csv").stdout
+
+
+@pytest.mark.parametrize("name", ["a b", "a;reboot", "$(x)", "-x", "a.b", "\u00e4", "a\nb"])
+def test_a_scale_whose_name_is_none_is_refused(folder, name):
+    (folder / "scales/small.yaml").rename(folder / f"scales/{name}.yaml")
+    with pytest.raises(UserError, match="a scale's name has letters, digits, _ and - only; rename the file"):
+        Catalogue(Options(extend=str(folder))).scale("quick")

@@ -25,8 +25,9 @@ from pathlib import Path
 import pytest
 from conftest import DUEL, ROOT, Project
 
+from pipeline import files
 from pipeline.ledger.fingerprint import VERSION
-from pipeline.ledger.locks import started
+from pipeline.locks import started
 
 Step = Callable[[Project], None]
 YEAR = 365 * 24 * 3600
@@ -95,14 +96,14 @@ def without(*names: str) -> Step:
     return step
 
 
-def dead_lock(*files: str) -> Step:
+def dead_lock(*outputs: str) -> Step:
     """Locks as a snakemake leaves them that was killed."""
 
     def step(project: Project) -> None:
         folder = project.root / ".snakemake/locks"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "0.output.lock").write_text("".join(f"{name}\n" for name in files))
-        (folder / "0.input.lock").write_text("".join(f"{name}\n" for name in files))
+        (folder / "0.output.lock").write_text("".join(f"{name}\n" for name in outputs))
+        (folder / "0.input.lock").write_text("".join(f"{name}\n" for name in outputs))
 
     return step
 
@@ -169,13 +170,13 @@ def no_locks(project: Project) -> None:
 LOCKS = [
     Situation(
         f"a dead lock on {what}, {edit} edited{', without the folder of locks' * bare}",
-        (dead_lock(*files), *((without(".scratch"),) if bare else ()), change),
+        (dead_lock(*outputs), *((without(".scratch"),) if bare else ()), change),
         executes,
         "an earlier snakemake was killed here",
         short=(what, edit, bare) == ("the table", "the table", False),
         check=no_locks,
     )
-    for what, files in {"the table": (DUEL,), "nothing": (), "other files": ("results/other.csv",)}.items()
+    for what, outputs in {"the table": (DUEL,), "nothing": (), "other files": ("results/other.csv",)}.items()
     for edit, (change, executes) in EDITS.items()
     for bare in (False, True)
 ]
@@ -216,6 +217,33 @@ def crlf(*patterns: str) -> Step:
     return step
 
 
+def forged(*, files_too: bool) -> Step:
+    """A table edited together with its own receipt: they agree with each other, and nobody else reads either."""
+
+    def step(project: Project) -> None:
+        place = (project.root / DUEL).with_suffix(".receipt.json")
+        found = json.loads(place.read_text())
+        csv = (project.root / DUEL).read_bytes() + b"mine,1,99.9\n"
+        found["outputs"][Path(DUEL).name] = {
+            "md5": hashlib.md5(csv, usedforsecurity=False).hexdigest(),
+            "sha256": hashlib.sha256(csv).hexdigest(),
+            "size": len(csv),
+        }
+        place.write_text(files.dumps(found))
+        if files_too:
+            (project.root / DUEL).write_bytes(csv)
+
+    return step
+
+
+def genuine(project: Project) -> None:
+    """No file of the table says what a forger wrote."""
+    place = (project.root / DUEL).with_suffix(".receipt.json")
+    entry = json.loads(place.read_text())["outputs"][Path(DUEL).name]
+    assert "99.9" not in (project.root / DUEL).read_text()
+    assert files.hashes(project.root / DUEL) == entry
+
+
 def broken_memory(text: str) -> Step:
     return lambda project: (project.root / "keys/.fingerprints.json").write_text(text) and None
 
@@ -223,6 +251,31 @@ def broken_memory(text: str) -> Step:
 RESULTS = f"{Path(DUEL).with_suffix('')}.*"
 NO_STORE = without(".dvc/cache")
 OTHERS = [
+    Situation(
+        "a table edited together with its receipt",
+        (forged(files_too=True),),
+        says="duel.receipt.json is not what was written: restoring it",
+        short=True,
+        check=genuine,
+    ),
+    Situation(
+        "a receipt of a table edited alone",
+        (forged(files_too=False),),
+        says="duel.receipt.json is not what was written: restoring it",
+        check=genuine,
+    ),
+    Situation(
+        "a table edited together with its receipt, all of which look old",
+        (forged(files_too=True), at(lambda: 1.0, RESULTS)),
+        says="duel.receipt.json is not what was written: restoring it",
+        check=genuine,
+    ),
+    Situation(
+        "a table edited together with its receipt, and objects that the store has lost",
+        (forged(files_too=True), without(".dvc/cache/files")),
+        {"table": 1},
+        check=genuine,
+    ),
     Situation("a false memory of fingerprints", (false_memory(whole=False),), {"pretrain": 2}, short=True),
     Situation("a false memory of fingerprints, sealed for another", (false_memory(whole=True),), {"pretrain": 2}),
     *(

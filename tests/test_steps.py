@@ -17,6 +17,7 @@ from pipeline.ledger.workspace import Milestone, Node, checkpoint, is_node, meas
 from pipeline.nets.checkpoint import read_summary
 from pipeline.planning.spec import Axis, Scale, Spaced
 from pipeline.training import pretrain
+from pipeline.training.batches import fraction_of, steps_of
 from pipeline.work import Work
 
 PER_EPOCH = 7
@@ -58,9 +59,9 @@ def test_a_training_has_the_same_bytes_however_often_it_is_looked_at(trained, tm
         assert payload(root / epoch) == payload(tmp_path / "plain" / epoch)
 
 
-def test_between_epochs_there_are_weights_alone(trained):
+def test_between_epochs_there_is_nothing_from_which_a_training_goes_on(trained):
     _, root, _ = trained
-    assert sorted(payload(root / "step000005")) == ["model.safetensors", "summary.json"]
+    assert sorted(payload(root / "step000005")) == ["losses.safetensors", "model.safetensors", "summary.json"]
     assert sorted(payload(root / "epoch0001")) == [
         "history.csv", "losses.safetensors", "model.safetensors", "state.safetensors", "summary.json",
     ]  # fmt: skip
@@ -93,8 +94,8 @@ def test_the_loss_of_every_step_is_kept(trained):
     for epoch, row in enumerate(rows):
         mean = (losses[epoch * PER_EPOCH : (epoch + 1) * PER_EPOCH] * images).sum() / 98
         assert math.isclose(mean, float(row.split(",")[1]), rel_tol=1e-6)
-    first = load_file(root / "epoch0001/losses.safetensors")["loss"]
-    assert torch.equal(first, losses[:PER_EPOCH])
+    for name, steps in (("epoch0001", PER_EPOCH), ("step000010", 10)):
+        assert torch.equal(load_file(root / name / "losses.safetensors")["loss"], losses[:steps])
 
 
 @pytest.mark.parametrize("ended_after", [3, 6, 9])
@@ -140,7 +141,7 @@ def test_of_a_training_that_diverges_a_step_has_no_weights(tmp_path):
     list(pretrain.execute(works))
     summary = json.loads((tmp_path / "wild/step000006/summary.json").read_text())
     assert (summary["outcome"], summary["diverged_in_epoch"]) == ("diverged", 1)
-    assert sorted(payload(tmp_path / "wild/step000006")) == ["summary.json"]
+    assert sorted(payload(tmp_path / "wild/step000006")) == ["losses.safetensors", "summary.json"]
 
 
 # -- names
@@ -173,3 +174,24 @@ def test_steps_of_a_scale_keep_their_order_and_their_ends(paper, ours, steps):
     taken = [scale.taken(step) for step in sorted(steps)]
     assert taken == sorted(taken) and min(taken) >= 1
     assert scale.taken(1) == 1 and scale.taken(paper) == ours
+
+
+# -- a share of the images
+
+
+def test_a_fraction_of_the_images_is_of_the_seed_and_of_nothing_else(tmp_path):
+    images = torch.arange(50, dtype=torch.uint8).reshape(50, 1, 1, 1)
+    half = fraction_of(images, 0.5, seed=1).flatten().tolist()
+    assert len(half) == 25 and half == sorted(half) and half == fraction_of(images, 0.5, seed=1).flatten().tolist()
+    assert half != fraction_of(images, 0.5, seed=2).flatten().tolist()
+    assert set(fraction_of(images, 0.2, seed=1).flatten().tolist()) < set(half)
+    assert fraction_of(images, 1.0, seed=1) is images
+
+
+def test_a_training_on_a_fraction_has_fewer_steps_and_measures_all(tmp_path):
+    data = write_noise(tmp_path)
+    works = make_works(run_spec() | {"fraction": 0.5}, [1], tmp_path / "half", data)
+    (done,) = pretrain.execute(works)
+    summary = read_summary(done.out)
+    assert (summary["images"], summary["steps_per_epoch"]) == (49, 3) and steps_of(49, 16) == 3
+    assert load_file(done.out / "losses.safetensors")["loss"].shape == (3,)

@@ -287,6 +287,19 @@ def test_a_key_file_survives_and_what_is_none_says_so(tmp_path):
         KeyFile.load(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"params": []}, {"params": {"a": float("nan")}}, {"inputs": {"data": True}}, {"inputs": {"data": "elsewhere/x"}},
+     {"accepted": ["x"]}, {"reads": {"data": "x"}}, {"code": {"a": 1}}, {"more": 1}, {"stage": None},
+     {"paths": {"source.root": "/x"}}, {"tracked": "no"}],
+)  # fmt: skip
+def test_a_key_file_of_another_form_says_so(tmp_path, changes):
+    whole = {"stage": "knn", "module": "m.py", "code": {"a": "1"}, "params": {}}
+    (tmp_path / "k.json").write_text(json.dumps(whole | changes))
+    with pytest.raises(UserError, match=r"k.json: no readable key file; type: snakemake"):
+        KeyFile.load(tmp_path / "k.json")
+
+
 def test_the_journal_only_grows(tmp_path):
     journal = Journal(tmp_path / "logs/journal.jsonl")
     journal.note("knn", "a", "executed", 1.0)

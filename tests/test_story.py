@@ -13,7 +13,7 @@ import pytest
 import remote
 from conftest import Project, add_mini, copy_project
 
-from pipeline.ledger.locks import Lock
+from pipeline.locks import Lock
 
 DVC = str(Path(sys.executable).parent / "dvc")
 DUEL = "results/mini/mini/duel.csv"

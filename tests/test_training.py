@@ -49,6 +49,9 @@ from pipeline.training.step import TrainingStep
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)  # tensors are tiny: more threads would only wait for each other
 
+WHOLE = {"history.csv", "losses.safetensors", "summary.json"}
+"""Files of a checkpoint at the end of an epoch, trained or diverged."""
+
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -476,7 +479,7 @@ def test_any_set_of_milestones_gives_the_same_bytes(name: str, data: Path, tmp_p
 def test_a_payload_has_all_its_files_and_epoch_0_the_initial_weights(data: Path, tmp_path: Path) -> None:
     found = execute(SPECS["directpred"], [0, 2], tmp_path, data)
     for epoch in (0, 2):
-        assert set(found[epoch]) == {"model.safetensors", "state.safetensors", "history.csv", "summary.json"}
+        assert set(found[epoch]) == {*WHOLE, "model.safetensors", "state.safetensors"}
         summary = json.loads((tmp_path / f"epoch{epoch:04d}/summary.json").read_text())
         assert (summary["outcome"], summary["epoch"]) == ("trained", epoch)
         assert summary["parameters"]["encoder"] == 3 * 4 * 9 + 4 * 6 * 9 + 20
@@ -633,7 +636,7 @@ def test_a_training_that_diverges_says_so_in_every_later_milestone(kind: str, da
     found = execute(spec, [0, 1, 3], tmp_path / "a", data)
     assert "model.safetensors" in found[0]
     for epoch in (1, 3):
-        assert set(found[epoch]) == {"history.csv", "summary.json"}
+        assert set(found[epoch]) == WHOLE
         summary = json.loads((tmp_path / f"a/epoch{epoch:04d}/summary.json").read_text())
         assert (summary["outcome"], summary["diverged_in_epoch"], summary["epoch"]) == ("diverged", 1, epoch)
     assert (tmp_path / "a/epoch0003/history.csv").read_text().splitlines()[1] == "1,nan,nan,nan"

@@ -109,7 +109,10 @@ def papers() -> str:
         table(["key", "meaning", "what it takes", "default"], run),
         "## What methods and axes say beside\n",
         aside,
-        *(model(of) for of in (spec.Artifact, spec.Measure, spec.Claim, spec.Published, spec.Flavour)),
+        *(
+            model(of)
+            for of in (spec.Artifact, spec.Spaced, spec.Derive, spec.Measure, spec.Claim, spec.Published, spec.Flavour)
+        ),
     ]
     return NOTE + "\n".join(body)
 
@@ -122,7 +125,7 @@ def scales() -> str:
         "extend=FOLDER`. A scale says how much of a paper's budget is spent; what it changes it changes for all "
         "methods alike.\n",
         _modeline("scale.schema.json", "../../"),
-        *(model(of) for of in (spec.Scale, spec.PaperScale, spec.Estimate)),
+        *(model(of) for of in (spec.Scale, spec.PaperScale, spec.ArtifactScale, spec.Estimate)),
     ]
     return NOTE + "\n".join(body)
 

@@ -36,6 +36,9 @@ MODELS: tuple[type[BaseModel], ...] = (
     spec.Flavour,
     spec.Scale,
     spec.PaperScale,
+    spec.ArtifactScale,
+    spec.Spaced,
+    spec.Derive,
     spec.Estimate,
     spec.Dataset,
     spec.Normalize,
@@ -43,7 +46,7 @@ MODELS: tuple[type[BaseModel], ...] = (
 )
 
 LAYER = "a layer of a run's parameters"
-METHOD = "a layer of a run's parameters, or with `like`, `reads`, `reference`"
+METHOD = "a layer of a run's parameters, or with `like`, `reads`, `reference`, `derive`"
 AXIS = "a parameter's path (`optimizer.lr`), or value → layer"
 INSIDE: dict[tuple[str, str], tuple[str, Schema]] = {
     ("Paper", "defaults"): (LAYER, {"$ref": "#/$defs/layer"}),
@@ -57,6 +60,7 @@ INSIDE: dict[tuple[str, str], tuple[str, Schema]] = {
     ("Artifact", "simulation"): ("a simulation, or its name", {"$ref": "#/$defs/simulation"}),
     ("Scale", "every_run"): (LAYER, {"$ref": "#/$defs/layer"}),
     ("PaperScale", "every_run"): (LAYER, {"$ref": "#/$defs/layer"}),
+    ("ArtifactScale", "every_run"): (LAYER, {"$ref": "#/$defs/layer"}),
     ("Scale", "datasets"): (
         "data set → data set, or `{name: ...}` with parameters of its source",
         {"additionalProperties": {"$ref": "#/$defs/used"}},
@@ -151,9 +155,10 @@ def _layer(extend: Path | None, more: Schema | None = None) -> Schema:
 
 def _inner(extend: Path | None) -> Schema:
     """What the models take as plain data."""
-    asides = {
+    asides: Schema = {
         name: {"type": "string", "description": text} for name, text in FIELDS["Method"].items()
     }  # like, reads, reference
+    asides["derive"] = {**_dressed(spec.Derive), "description": FIELDS["Method"]["derive"]}
     parts = [name for name in composition.Run.model_fields if name in components.CATEGORIES]
     used = {
         "type": "object",
@@ -214,10 +219,18 @@ def _dress(schema: Schema, model: str) -> None:
         field["description"] = FIELDS[model][name]
     one_of = {
         "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising"),
-        "Artifact": ("measure", "simulation"),
+        "Derive": ("best", "place", "first", "minus"),
     }.get(model)
     if one_of:
         schema["oneOf"] = [{"required": [name]} for name in one_of]
+    if model == "Artifact":
+        axis = [
+            {"required": [at], "properties": {at: {"required": ["measure"]}}} for at in ("rows", "columns", "fixed")
+        ]
+        schema["anyOf"] = [{"required": ["measure"]}, {"required": ["simulation"]}, *axis]
+    for name in ("rows", "columns", "over") if model == "Artifact" else ():
+        values = schema["properties"][name]["additionalProperties"]
+        schema["properties"][name]["additionalProperties"] = {"anyOf": [values, _dressed(spec.Spaced)]}
 
 
 def _dressed(model: type[BaseModel]) -> Schema:

@@ -127,9 +127,13 @@ def _check_kind(check: str, row: Row, where: str) -> None:
     if row.missing:
         return
     if (check == "as_printed") != (row.setting is not None):
-        raise UserError(f"{where}: {check} is for {'settings' if check == 'as_printed' else 'numbers'}, not for {_shown(row.axes)}")
+        raise UserError(
+            f"{where}: {check} is for {'settings' if check == 'as_printed' else 'numbers'}, not for {_shown(row.axes)}"
+        )
     if check == "as_printed" and row.standing is None:
-        raise UserError(f"{where}: nothing is printed for {_shown(row.axes)}; add it to the published file, or use where")
+        raise UserError(
+            f"{where}: nothing is printed for {_shown(row.axes)}; add it to the published file, or use where"
+        )
 
 
 def _part(

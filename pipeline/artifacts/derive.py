@@ -55,7 +55,7 @@ def values(rule: Mapping[str, Any], name: str, better: str, read: Read, where: s
     if rule["rule"] == "minus":
         return _difference(parts[0][1], parts[1][1], rule["minus"])
     if rule["rule"] == "first":
-        return _first(rule, parts, better, read)
+        return _first(rule, parts, name, better, read)
     return _best(rule, parts, read)
 
 
@@ -78,21 +78,29 @@ def _difference(
 def _first(
     rule: Mapping[str, Any],
     parts: Sequence[tuple[Mapping[str, Any], dict[int, tuple[Any, str]]]],
+    name: str,
     better: str,
     read: Read,
 ) -> Derived:
     """Every seed by itself: the first place at which it is at the threshold or past it."""
+    of_seed: dict[int, float | None] = {}
+    if "threshold" in rule:  # another cell, seed by seed
+        of_seed = {seed: _number(value) for seed, (value, _) in read(rule["threshold"], name).items()}
+        words = f"what {', '.join(map(str, rule['reaching'].values()))} has, seed by seed"
+    else:
+        words = f"{rule['reaching']:g}"
     found: dict[int, tuple[Any, str]] = {}
     for part, seeds in parts:
         for seed, (value, node) in seeds.items():
-            number = _number(value)
             if isinstance(found.get(seed, (NEVER, ""))[0], int | float):
                 continue
-            reached = number is not None and (
-                number <= rule["reaching"] if better == "lower" else number >= rule["reaching"]
-            )
+            number, threshold = _number(value), of_seed.get(seed) if "threshold" in rule else rule["reaching"]
+            if threshold is None:
+                found[seed] = (DIVERGED, node)
+                continue
+            reached = number is not None and (number <= threshold if better == "lower" else number >= threshold)
             found[seed] = (_place(rule, part, seed, read) if reached else NEVER, node)
-    return Derived(found, f"first {rule['first']} at {rule['reaching']:g}", "")
+    return Derived(found, f"first {rule['first']} at {words}", _unit(rule))
 
 
 def _best(
@@ -115,7 +123,9 @@ def _best(
     words = f"{axis} {part['at']} of {len(parts)}, chosen by {by}"
     if rule["rule"] == "best":
         return Derived(seeds, words)
-    return Derived({seed: (_place(rule, part, seed, read), node) for seed, (_, node) in seeds.items()}, words, "")
+    return Derived(
+        {seed: (_place(rule, part, seed, read), node) for seed, (_, node) in seeds.items()}, words, _unit(rule)
+    )
 
 
 def _place(rule: Mapping[str, Any], part: Mapping[str, Any], seed: int, read: Read) -> Any:
@@ -125,3 +135,9 @@ def _place(rule: Mapping[str, Any], part: Mapping[str, Any], seed: int, read: Re
         return part["at"]
     factor = _number(read(part[times], rule[f"{times}.value"])[seed][0])
     return DIVERGED if factor is None or not isinstance(part["at"], int | float) else part["at"] * factor
+
+
+def _unit(rule: Mapping[str, Any]) -> str:
+    """Unit of a place: none, or that of what it is multiplied by."""
+    times = rule.get("times")
+    return str(rule[f"{times}.unit"]) if times is not None else ""

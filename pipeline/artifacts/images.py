@@ -95,7 +95,5 @@ def grid(
             one.imshow(images.picture(index), interpolation="nearest")
             at = {"row": name, "place": place + 1, "index": index}
             records.append({**at, "quantity": "label", "value": images.label(index)})
-        line[0].text(
-            -0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=style.SMALL
-        )
+        line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=style.SMALL)
     return records

@@ -28,6 +28,8 @@ UNTRAINED = "Never trained, so that BatchNorm has the statistics of one pass ove
 
 _CELL_WIDTH = 32
 """Of one cell with its published value: ``**47.1 ± 0.8 (2)** [85.21 ± 0.23]``."""
+_LEGIBLE = 12
+"""Columns of a table beside a figure; a track along training has more, and its numbers stand in the files alone."""
 
 
 def render(
@@ -53,7 +55,9 @@ def render(
         parts += [f"![{params['title']}]({picture})", _wrap(caption)]
     if animation:
         parts.append(f"In motion: [{animation}]({animation})")
-    if any(row.values or row.setting for row in rows) or not picture:
+    if picture and len(_places([row for row in rows if row.role == CELL], list(params["columns"]))) > _LEGIBLE:
+        parts.append(f"The numbers are in {params['artifact']}.json.")
+    elif any(row.values or row.setting for row in rows) or not picture:
         parts += _tables(params, rows)
     parts += [_remarks(params, rows), _verdicts(params, verdicts)]
     if params["notes"]:
@@ -80,6 +84,11 @@ def stand_ins(rows: Sequence[Row], verb: str = "stands for") -> str:
     """``digits stands for stl10; 8, 14 epochs for 100, 300``; empty if nothing was replaced."""
     data, epochs = replaced(rows)
     parts = [f"{ours} {verb} {paper}" for paper, ours in data.items()]
+    values: dict[str, dict[str, str]] = {}
+    for row in rows:
+        for path, (paper, ours) in row.instead.items():
+            values.setdefault(path, {})[str(paper)] = str(ours)
+    parts += [f"{path} {', '.join(used.values())} for {', '.join(used)}" for path, used in values.items()]
     if len(epochs) > 4:  # a track along training: its end tells the rest
         epochs = dict([max(epochs.items())])
     if epochs:
@@ -136,7 +145,9 @@ def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
 
 def _settings(scale: Mapping[str, Any], flavour: str, instead: str, rows: Sequence[Row]) -> str:
     """How a table of settings is read."""
-    standing = f"Scale {scale['key']} ({scale['title']}){flavour}{': ' * bool(instead)}{instead}. What runs are trained with,"
+    standing = (
+        f"Scale {scale['key']} ({scale['title']}){flavour}{': ' * bool(instead)}{instead}. What runs are trained with,"
+    )
     standing += " read off their specifications; in [brackets] what the paper prints."
     counts = Counter(row.standing for row in rows if row.standing)
     told = ", ".join(f"{counts[word]} {word}" for word in settings.STANDINGS if counts[word])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class Row:
         better: Which values are better.
         nodes: Seed -> measurement from which the value is read; of a derived value the last of those that it follows
             from.
+        instead: Param -> its value in the paper and the one that the scale uses for it.
         derived: How the value follows from others, in words; empty for one that is read.
         missing: Why nothing was measured, if nothing was.
         exact: Whether its one number has no error but rounding: that of a theory.
@@ -89,6 +90,7 @@ class Row:
     calibrated: bool = False
     best: bool = False
     derived: str = ""
+    instead: dict[str, list[Any]] = field(default_factory=dict)
     trained_steps: int = 0
     unit: str = ""
     better: str = HIGHER
@@ -172,6 +174,23 @@ def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
     return found
 
 
+def measure_of(params: Mapping[str, Any], cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the numbers of a cell: its measure's value, unit and title."""
+    return params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
+
+
+def values_read(params: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+    """Yield number of the cell, node and name of the value, of all that an artifact reads off measurements."""
+    for number, cell in enumerate(params["cells"]):
+        name = cell.get("value", measure_of(params, cell)["value"])
+        derived = cell.get("derive") or {}
+        yield from ((number, node, name) for node in derived.get("threshold", ()))
+        for part in derived.get("parts", [{"nodes": cell["nodes"]}]):
+            yield from ((number, node, name) for node in part["nodes"])
+            for other in (derived[key] for key in ("by", "times") if key in derived):
+                yield from ((number, node, derived[f"{other}.value"]) for node in part[other])
+
+
 def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
     """Rows of an artifact from its params and the scores below it.
 
@@ -188,7 +207,7 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
     known: dict[Any, Any] = {}
     rows = []
     for cell in params["cells"]:
-        measure = params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
+        measure = measure_of(params, cell)
         row = Row(
             axes={name: cell["axes"][name] for name in axis_names(params) if name in cell["axes"]},
             role=cell["role"],
@@ -196,6 +215,7 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             paper_dataset=cell["paper_dataset"],
             trained_epochs=cell["trained_epochs"],
             trained_steps=cell.get("trained_steps", 0),
+            instead=cell.get("instead", {}),
             unit=measure["unit"],
             better=measure.get("better", HIGHER),
             missing=cell["missing"],

@@ -7,7 +7,7 @@ an underscore are shared.
 
 from pathlib import Path
 
-STAGES = ("prepare", "pretrain", "probe", "spectrum", "ntk", "measure", "simulate", "table", "figure")
+STAGES = ("prepare", "pretrain", "probe", "spectrum", "ntk", "timing", "measure", "simulate", "table", "figure")
 """What Snakemake calls, one per rule; they share ``_stage.py``."""
 
 NAMES = (*STAGES, *sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))

@@ -72,15 +72,18 @@ def planned(targets: Sequence[str], known: Catalogue, *, anew: bool = False) -> 
     Args:
         targets: What was typed.
         known: All declarations.
-        anew: Whether modules are parsed anew, whatever is remembered of them.
+        anew: Whether modules are parsed, and files of the user's read anew, whatever is remembered of them.
 
     Raises:
         UserError: A target names no artifact, or a declaration is wrong.
     """
+    from pipeline import user_files
     from pipeline.engine.state import States
     from pipeline.ledger.workspace import Workspace
     from pipeline.planning.plan import Plan
 
+    if anew:
+        user_files.anew()
     requests = [request(target, known) for target in targets]
     plan = Plan(known, requests or known.built())
     scale = known.scale(requests[0].scale if requests else known.options.scale)

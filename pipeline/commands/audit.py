@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = _targets.catalogue(arguments.config)
     workspace = Workspace(Path.cwd())
     path, origin = _origin(workspace, arguments.path, known)
-    states = _states(origin.node, known)
+    states, unplanned = _states(origin.node, known)
     if states is not None and not workspace.lock:
         for line in states.repair_tracked():
             print(line, file=sys.stderr)
@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = audit.audit(
         workspace, path, origin, states, cells, arguments.expect, revision, known.options.raw_dir
     )  # fmt: skip
+    found.remarks += unplanned
     if arguments.json:
         print(json.dumps(views.data(found), indent=1, ensure_ascii=False))
     elif arguments.mermaid:
@@ -100,14 +101,14 @@ def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
     return f"{request.stem}{suffix}", identify.Origin(Node(request.stem).name)
 
 
-def _states(node: str, known: Catalogue) -> States | None:
-    """What today's declarations ask for where the node belongs; None where they do not name it."""
+def _states(node: str, known: Catalogue) -> tuple[States | None, list[str]]:
+    """What today's declarations ask for where the node belongs; None, and why, where they cannot be planned."""
     if node.startswith("results/"):
         try:
-            return _targets.planned([f"{node}.csv"], known, anew=True).states
-        except UserError:
-            return None
-    return _targets.planned([], known, anew=True).states
+            return _targets.planned([f"{node}.csv"], known, anew=True).states, []
+        except UserError as error:
+            return None, [f"what is declared now was not compared: {error}"]
+    return _targets.planned([], known, anew=True).states, []
 
 
 def _cells(workspace: Any, node: str, where: list[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
+import struct
 import sys
 import tarfile
 import zipfile
@@ -13,12 +16,21 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from pipeline.errors import plain
+
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 
 
 LARGEST, RATIO, MEMBERS = 1 << 40, 1100, 5_000_000
 """Bytes and files that an archive may hold, and how many times its own size: nothing that gzip or zip packs is smaller
 than a thousandth."""
+
+
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, ValueError, OverflowError, MemoryError),
+)
+"""What the libraries raise for bytes that are no archive."""
 
 
 class ArchiveError(Exception):
@@ -53,11 +65,13 @@ def unpack(archive: Path, folder: Path) -> None:
         raise ArchiveError(f"it holds {error.filename!r} twice") from None
     except (NotADirectoryError, IsADirectoryError) as error:
         raise ArchiveError(f"it holds {error.filename!r} both as a file and as a folder") from None
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise ArchiveError(f"it is damaged or incomplete ({error})") from None
+    except _DAMAGED as error:
+        why = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+        raise ArchiveError(f"it is damaged or incomplete ({plain(why)})") from None
     except OSError as error:
-        if error.errno is None:  # gzip says so when a file is not one, or its checksum is wrong
-            raise ArchiveError(f"it is damaged ({error})") from None
+        # gzip gives no number for what is not one, or has a wrong checksum; zip looks before the first byte
+        if error.errno in (None, errno.EINVAL):
+            raise ArchiveError(f"it is damaged ({plain(error)})") from None
         raise
 
 

@@ -118,7 +118,7 @@ def _ask(url: str, have: int, validator: str | None, timeout: float) -> http.cli
         return urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # what is there is longer than the file, so it is not the beginning of it
+        if error.code == 416 and have:  # what is there is longer than the file, so it is not the beginning of it
             return _ask(url, 0, None, timeout)
         text = f"the server answered {error.code} {error.reason}"
         raise (_Passing if error.code in _AGAIN else TransferError)(text) from None
@@ -137,12 +137,14 @@ def _validator(answer: http.client.HTTPResponse) -> str | None:
 def _range(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
     """Where the body begins in the file, and the size of the whole file."""
     if answer.status == 206:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        found = re.fullmatch(
+            r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", answer.headers.get("Content-Range", "")
+        )
         if found is None or int(found[1]) != have:
             raise TransferError("the server answered with another range than the one it was asked for")
         return have, None if found[2] == "*" else int(found[2])
     length = answer.headers.get("Content-Length")
-    return 0, int(length) if length and length.isdigit() else None
+    return 0, int(length) if length and re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
 def _copy(answer: http.client.HTTPResponse, sink: BinaryIO, bar: tqdm, most: int, pace: _Pace) -> bool:

@@ -29,6 +29,7 @@ from typing import Any
 from pipeline.data.archives import SUFFIXES, ArchiveError, unpack
 from pipeline.data.download import TransferError, transfer
 from pipeline.errors import UserError
+from pipeline.locks import Lock
 
 _KEYS = {
     "name",
@@ -336,19 +337,15 @@ def _opened(file: RawFile, archive: Path, download_dir: Path) -> Path:
 @contextlib.contextmanager
 def _locked(download_dir: Path, file: RawFile) -> Iterator[None]:
     """One process at a time for one file: two data sets may be made from the same archive."""
+    lock = Lock(download_dir / f".{file.name}.lock")
     try:
-        import fcntl
-    except ImportError:  # not on Windows; two jobs on one archive are then the user's care
-        yield
-        return
-    try:
-        download_dir.mkdir(parents=True, exist_ok=True)
-        handle = (download_dir / f".{file.name}.lock").open("w")
+        lock.take(wait=True)
     except OSError as error:
         raise UserError(
             f"{file.dataset}: {download_dir} cannot be written ({error.strerror}), so {file} can be neither "
             f"downloaded nor unpacked there; put {file.place}, and {_HOW}"
         ) from None
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        lock.free()

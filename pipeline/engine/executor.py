@@ -19,18 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import components, files
+from pipeline import components, files, user_files
 from pipeline.bytecode import Finder
+from pipeline.engine.opened import MOST, Opened
 from pipeline.errors import UserError
 from pipeline.ledger import machine, outlines, receipt
 from pipeline.ledger.families import ARTIFACT, MEASURE, PRETRAIN
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile
-from pipeline.ledger.locks import Held, Lock
 from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint
+from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor
 from pipeline.work import Work
 
@@ -193,6 +194,8 @@ class Executor:
         for path in (self.workspace.path(task.node.receipt), *map(self.store.receipt, task.keys)):
             found = receipt.read(path)
             if found is not None and found["key"] in task.keys:
+                if task.node.family is ARTIFACT:  # nobody reads it, so no other receipt binds it
+                    found = self.store.written(found)
                 return {**found, "node": task.node.name, "inputs": task.parts["inputs"]}
         return None
 
@@ -210,6 +213,7 @@ class Executor:
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
         self._check_code(key_files)
+        self._check_files(key_files)
         Finder.anew = True  # from here on code is compiled from the source that was looked at
         module = importlib.import_module(_dotted(components.PACKAGE.parent / first.key_file.module))
         for path in {path for key_file in key_files for path in key_file.components.values()}:
@@ -218,11 +222,13 @@ class Executor:
         for folder in {self.workspace.payload(task.node) for task in tasks}:
             files.writable(folder if first.node.family is ARTIFACT else folder.parent)
         outlines.keep(self.store, key_files)
+        outlines.keep_listings(self.store, key_files)
         # Every training and every measurement has a folder of its own, so that it goes on without the others.
         trains = first.node.family is PRETRAIN
         folders = {task.node.name: self.workspace.scratch / self._run_key(task) for task in tasks}
         by_name, runs = {task.node.name: task for task in tasks}, set(folders.values())
         works: list[Work] = []
+        opened = Opened()
         try:
             monitor = Monitor()
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
@@ -230,9 +236,11 @@ class Executor:
                 task.started = time.time()
             epochs: dict[Path, float] = {folders[work.name]: _epoch_of(work.resume) for work in reversed(works)}
             clock = _Clock(epochs, in_turns=trains)
-            for work in module.execute(works):
+            for work in _watched(module.execute(works), opened):
                 seconds, folder = clock.taken(folders[work.name]), folders.pop(work.name)
-                spent = {"epochs": _count(work.trained_epochs - epochs[folder])} if trains else {}
+                spent: dict[str, Any] = {"epochs": _count(work.trained_epochs - epochs[folder])} if trains else {}
+                undeclared = self._undeclared(opened, by_name[work.name], works)
+                spent |= {"opened": undeclared} if undeclared else {}
                 self._adopt(by_name.pop(work.name), work, seconds, spent)
                 epochs[folder] = work.trained_epochs
                 if folder not in folders.values():
@@ -254,6 +262,17 @@ class Executor:
                     if payload.name != "run":
                         shutil.rmtree(payload, ignore_errors=True)
             raise
+
+    def _undeclared(self, opened: Opened, task: Task, works: Sequence[Work]) -> list[str]:
+        """Files of the user's that the stage has opened so far and that are in no key of its."""
+        context = task.key_file.context
+        declared: list[Path | str] = [*task.key_file.paths.values()]
+        for work in works:
+            folders = (work.out, work.scratch, work.resume, *work.inputs.values())
+            declared += [folder for folder in folders if folder is not None]
+        declared += [context[name] for name in ("raw_dir", "download_dir") if context.get(name)]
+        declared += [folder for folder in (os.environ.get("SSL_RAW_DIR"),) if folder]
+        return opened.undeclared(self.workspace.root, context.get("extend"), declared)[:MOST]
 
     def _run_key(self, task: Task) -> str:
         """Names the scratch folder of a run: the same for all its milestones, and after a crash."""
@@ -361,8 +380,14 @@ class Executor:
                 changed = receipt.differing(now, file.code)
                 raise UserError(f"{changed[0]}: edited since the Snakefile was read; type: snakemake again")
 
-    def _adopt(self, task: Task, work: Work, seconds: float, spent: dict[str, float]) -> None:
+    def _check_files(self, key_files: Iterable[KeyFile]) -> None:
+        """The key file names contents of the user's files; they must be what the stage reads."""
+        for file in key_files:
+            user_files.check(file.params, file.paths, "type: snakemake again")
+
+    def _adopt(self, task: Task, work: Work, seconds: float, spent: dict[str, Any]) -> None:
         """Hash, store and move into place what a stage has completed; the receipt comes last."""
+        self._check_files([task.key_file])
         outputs = {name: files.hashes(work.out / name) for name in files.listing(work.out)}
         if not outputs:
             raise UserError(f"{work.name}: the stage wrote nothing")
@@ -450,6 +475,16 @@ class Executor:
         folder = folder_of(node)
         if folder is not None and self._key(node).tracked:
             Tracking(self.workspace, self.store).write(folder)
+
+
+def _watched(works: Iterator[Work], opened: Opened) -> Iterator[Work]:
+    """What a stage yields; what it opens is noted while it works, and what its caller opens is not."""
+    while True:
+        with opened.watching():
+            work = next(works, None)
+        if work is None:
+            return
+        yield work
 
 
 def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:

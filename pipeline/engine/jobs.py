@@ -17,11 +17,20 @@ from pipeline import files
 from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
-from pipeline.ledger.families import MEASURE
+from pipeline.ledger.families import BY_FOLDER, MEASURE
 from pipeline.ledger.workspace import Node, Workspace
 
 FOLDER = "jobs"
-RULES = {"linear_probe": "probe", "knn": "probe", "spectrum": "spectrum", "ntk": "ntk", "ntk_evolution": "ntk"}
+RULES = {
+    "linear_probe": "probe",
+    "knn": "probe",
+    "patch_probe": "probe",
+    "spectrum": "spectrum",
+    "eigenvalues": "spectrum",
+    "ntk": "ntk",
+    "ntk_evolution": "ntk",
+    "timing": "timing",
+}
 """Measure -> the rule of the jobs that take it. Those of one rule share a process, and what is extracted of a
 checkpoint; any other measure is taken by the rule ``measure``."""
 
@@ -137,9 +146,13 @@ def load(workspace: Workspace, rule: str, name: str) -> Job:
     path = f"{FOLDER}/{rule}/{name}.json"
     found: Any = files.read_json(workspace.path(path))
     try:
-        return Job(**{**found, "nodes": tuple(found["nodes"]), "inputs": tuple(found["inputs"])})
-    except (TypeError, KeyError):
-        raise UserError(f"{path}: no readable job; type: snakemake, which writes it") from None
+        job = Job(**{**found, "nodes": tuple(found["nodes"]), "inputs": tuple(found["inputs"])})
+        whole = all(name.split("/", 1)[0] in BY_FOLDER for name in job.nodes) and all(map(str.strip, job.inputs))
+    except (TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
+        raise UserError(f"{path}: no readable job; type: snakemake, which writes it")
+    return job
 
 
 def index(keys: Mapping[str, str]) -> str:

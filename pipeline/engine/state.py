@@ -32,7 +32,7 @@ class State:
         found: The receipt in the node's place, whatever its key.
         inputs: Role -> content hash, of the inputs that are known.
         waiting: Roles of the inputs that are to be executed first.
-        edited: Result files that are not what the receipt says.
+        edited: Result files that are not what the receipt says, and a receipt that is not what the store's says.
     """
 
     node: Node
@@ -87,10 +87,13 @@ class States:
         keys = key_file.keys_of(state.inputs, node.seed, node.epoch, node.step)
         state.key = keys[0]
         if found is not None and found["key"] in keys:
-            state.edited = self._edited(node, found)
-            state.receipt = found
+            genuine = self._genuine(node, found)
+            state.edited = self._edited(node, genuine)
+            if genuine["outputs"] != found["outputs"]:
+                state.edited.append(node.receipt)
+            state.receipt = genuine
             state.status = RESTORABLE if state.edited else IN_PLACE
-            if state.edited and not self.store.has(found["outputs"]):
+            if state.edited and not self.store.has(genuine["outputs"]):
                 state.status, state.receipt = EXECUTE, None
             return state
         for key in keys:
@@ -99,6 +102,10 @@ class States:
                 state.status, state.receipt = RESTORABLE, stored
                 break
         return state
+
+    def _genuine(self, node: Node, found: dict[str, Any]) -> dict[str, Any]:
+        """The store's receipt of the same key, of a table or figure: nobody reads it, so no other receipt binds it."""
+        return self.store.written(found) if node.family is ARTIFACT else found
 
     def _reachable(self, node: Node, found: dict[str, Any]) -> bool:
         folder = self.workspace.payload(node)

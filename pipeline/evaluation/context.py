@@ -41,7 +41,7 @@ class EvaluationContext:
         device: Where to compute.
         checkpoint: Payload folder of the checkpoint.
         data: Payload folder of the data that the network was trained on.
-        on: Role -> payload folder of another data set: ``fit`` for the split ``train``, ``evaluate`` for ``test``.
+        roles: Role -> payload folder of another data set: ``fit`` for the split ``train``, ``evaluate`` for ``test``.
         components: Source file of each component that ``spec`` names.
         progress: Where to say how far a long measurement is.
         known: Features by split, and kernels; measures of the same checkpoint share one such mapping.
@@ -62,7 +62,7 @@ class EvaluationContext:
     reference: EvaluationContext | None = None
     memory: int | None = None
     scratch: Path | None = None
-    on: Mapping[str, Path] = field(default_factory=dict)
+    roles: Mapping[str, Path] = field(default_factory=dict)
     looked_at: set[str] = field(default_factory=set, init=False)
 
     @functools.cached_property
@@ -73,7 +73,7 @@ class EvaluationContext:
     @functools.cached_property
     def _evaluated(self) -> dict[str, Arrays]:
         """Role -> the data set that it names."""
-        return {role: Arrays.open(folder) for role, folder in self.on.items()}
+        return {role: Arrays.open(folder) for role, folder in self.roles.items()}
 
     def _of(self, split: str) -> Arrays:
         """The data set that a split is read from."""
@@ -89,7 +89,7 @@ class EvaluationContext:
         fitted, tested = self._of("train").n_classes, self._of("test").n_classes
         if tested > fitted:
             raise UserError(
-                f"measures.on: expected data sets with the same classes, found {fitted} to fit and {tested} to evaluate"
+                f"measures: data: expected data sets with the same classes, found {fitted} to fit and {tested} to test"
             )
         return fitted
 

@@ -43,7 +43,7 @@ def _subject(
         device=prepare_device(work.spec, work.context),
         checkpoint=work.inputs[role],
         data=work.inputs["data"],
-        on={role: work.inputs[role] for role in ("fit", "evaluate") if role in work.inputs},
+        roles={role: work.inputs[role] for role in ("fit", "evaluate") if role in work.inputs},
         components={
             name.removeprefix(prefix): path
             for name, path in work.components.items()
@@ -64,12 +64,16 @@ def _scores(work: Work, known: Mapping[Path, dict[str, Any]]) -> Mapping[str, An
     reference = _subject(work, "reference", known) if "reference" in roles else None
     subject = _subject(work, "checkpoint", known, reference)
     # which checkpoint the reference is, is in the node's key; the measure gets it as a subject
-    protocol = {name: value for name, value in work.spec["measure"].items() if name not in ("kind", "on")}
+    protocol = {name: value for name, value in work.spec["measure"].items() if name not in ("kind", "data")}
     try:
-        scores = components.load(work.components["measure"]).measure(subject, **protocol)
+        module = components.load(work.components["measure"])
+        scores = module.measure(subject, **protocol)
     except NotFinite:
         return DIVERGED
-    return {**scores, **subject.remarks()} if _finite(scores) else DIVERGED
+    if not _finite(scores):
+        return DIVERGED
+    # of a measure that looks at no weights there is nothing to remark on them
+    return scores if getattr(module, "UNTRAINED", False) else {**scores, **subject.remarks()}
 
 
 def _finite(value: Any) -> bool:

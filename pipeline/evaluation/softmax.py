@@ -103,6 +103,7 @@ def train(
     batch_size: int,
     epochs: int,
     seed: int,
+    label_smoothing: float = 0.0,
 ) -> Iterator[tuple[Tensor, float]]:
     """Train ``softmax(inputs @ weight.T)`` with cross-entropy; knows no test set.
 
@@ -121,10 +122,11 @@ def train(
         batch_size: Rows per step.
         epochs: Passes over the rows.
         seed: Of the initial weights and the orders.
+        label_smoothing: Share of the target that is spread over all classes alike.
 
     Yields:
         After each epoch ``(weight, loss)``: the weights (K, d + 1), which the next epoch changes in place,
-        and the mean cross-entropy in nats of the epoch's minibatches, each before its step.
+        and the mean cross-entropy with these targets in nats of the epoch's minibatches, each before its step.
     """
     count, width = inputs.shape
     bound = 1 / math.sqrt(max(width - 1, 1))
@@ -133,7 +135,7 @@ def train(
     weight = ((2 * start - 1) * bound).to(inputs)
     update = _Update(weight, optimizer, lr, momentum)
     batch = inputs.new_empty(min(batch_size, count), width)
-    minus_one = inputs.new_full((len(batch), 1), -1.0)
+    minus_one = inputs.new_full((len(batch), 1), label_smoothing - 1.0)
     total = inputs.new_zeros((), dtype=torch.float64)
     for epoch in range(epochs):
         order = torch.randperm(count, generator=generator(seed, "linear_probe", "order", epoch)).to(inputs.device)
@@ -144,8 +146,12 @@ def train(
             rows = torch.index_select(inputs, 0, chosen, out=batch[: len(chosen)])
             target = targets[begin : begin + batch_size]
             logs = (rows @ weight.T).log_softmax(1)
-            total -= logs.gather(1, target).sum()
-            residual = logs.exp_().scatter_add_(1, target, minus_one[: len(rows)])
+            if label_smoothing:
+                total -= (1 - label_smoothing) * logs.gather(1, target).sum() + label_smoothing * logs.mean(1).sum()
+                residual = logs.exp_().sub_(label_smoothing / n_classes).scatter_add_(1, target, minus_one[: len(rows)])
+            else:
+                total -= logs.gather(1, target).sum()
+                residual = logs.exp_().scatter_add_(1, target, minus_one[: len(rows)])
             gradient = torch.addmm(weight, residual.T, rows, beta=weight_decay, alpha=1 / len(rows))
             update(gradient)
         yield weight, total.item() / count

@@ -70,6 +70,11 @@ def _carried(state: State) -> KeyFile:
             f"{outside}: a kit carries no code, and the other machine has this checkout alone; "
             "move it into its folder below pipeline/, and type the same command again"
         )
+    if key.paths:
+        name, path = next(iter(key.paths.items()))
+        raise UserError(
+            f"{path}: {name} of {state.node.name}; a kit carries no files of yours; execute it here: snakemake"
+        )
     context = {name: value for name, value in key.context.items() if name not in ("raw_dir", "extend")}
     return dataclasses.replace(key, context=context, invalidated_at=None)
 

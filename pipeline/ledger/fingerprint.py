@@ -25,8 +25,8 @@ VERSION = 3
 DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = (
-    "__init__", "__main__", "annotations", "bytecode", "components", "durations", "errors", "files", "ranges", "sizes",
-    "work",
+    "__init__", "__main__", "annotations", "bytecode", "components", "durations", "errors", "files", "hardware",
+    "locks", "ranges", "sizes", "user_files", "work",
 )  # fmt: skip
 """Modules at the top of the package of which the same is true."""
 

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline import files, user_files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
+from pipeline.ledger.families import BY_FOLDER
 
 
 @dataclass
@@ -30,6 +31,7 @@ class KeyFile:
         reads: Role -> names of the files that are read; all files where the role is missing.
         components: Category -> source file, relative to the package where it belongs to it.
         context: Where things are on this machine; not in the key.
+        paths: Param -> where the user's files that it names lie on this machine; not in the key, their contents are.
         accepted: Code that was declared equivalent to ``code``, with the reasons; a receipt made with it is valid.
         tracked: Whether DVC versions the payload.
         invalidated_at: When a receipt was found that does not match (ns); makes Snakemake look again.
@@ -44,6 +46,7 @@ class KeyFile:
     reads: dict[str, list[str]] = field(default_factory=dict)
     components: dict[str, str] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
     accepted: list[dict[str, Any]] = field(default_factory=list)
     tracked: bool = False
     invalidated_at: int | None = None
@@ -60,10 +63,9 @@ class KeyFile:
             UserError: There is none, or it was not written by the plan.
         """
         found = files.read_json(path)
-        try:
-            return cls(**{"params": {}, "code": {}, **found})
-        except TypeError:
-            raise UserError(f"{path}: no readable key file; type: snakemake, which writes it") from None
+        if not _whole(found):
+            raise UserError(f"{path}: no readable key file; type: snakemake, which writes it")
+        return cls(**{"params": {}, "code": {}, **found})
 
     def keys_of(
         self, inputs: Mapping[str, str], seed: int | None, epoch: int | None, step: int | None = None
@@ -84,8 +86,50 @@ class KeyFile:
         return next((list(found["reasons"]) for found in self.accepted if found["code"] == dict(code)), [])
 
     def spec(self) -> dict[str, Any]:
-        """All params, those that are not in the key included."""
-        return merged(self.params, self.omitted_defaults)
+        """All params, those that are not in the key included, and paths where files are named."""
+        return user_files.put(merged(self.params, self.omitted_defaults), self.paths)
+
+
+_KINDS = {
+    str: ("stage", "module"),
+    dict: ("code", "params", "omitted_defaults", "inputs", "reads", "components", "context", "paths"),
+    list: ("accepted",),
+    bool: ("tracked",),
+    int: ("invalidated_at",),
+}
+_KIND = {name: kind for kind, names in _KINDS.items() for name in names}
+
+
+def _whole(found: Any) -> bool:
+    """Whether a value has the form of a key file, so that whoever reads one need not ask at every place."""
+    if not isinstance(found, dict) or not {"stage", "module"} <= found.keys() <= _KIND.keys():
+        return False
+    if not all(isinstance(value, _KIND[name]) for name, value in found.items()):
+        return False
+    texts = ("code", "inputs", "components", "paths")
+    if not all(isinstance(value, str) for name in texts for value in found.get(name, {}).values()):
+        return False
+    if not all(template.split("/", 1)[0] in BY_FOLDER for template in found.get("inputs", {}).values()):
+        return False
+    reads = found.get("reads", {}).values()
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in reads):
+        return False
+    try:
+        files.dumps(found)
+    except (ValueError, RecursionError):  # a number that is none, or nested beyond measure
+        return False
+    accepted = found.get("accepted", [])
+    return all(
+        isinstance(entry, dict) and isinstance(entry.get("code"), dict) and isinstance(entry.get("reasons"), list)
+        for entry in accepted
+    ) and all(_at(found.get("params", {}), name) for name in found.get("paths", {}))
+
+
+def _at(params: Any, name: str) -> bool:
+    try:
+        return isinstance(user_files.at(params, name), dict)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return False
 
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline import files, hardware
 from pipeline.errors import plain
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "pandas", "matplotlib", "pillow", "safetensors")
@@ -32,17 +31,6 @@ def _commit() -> str | None:
 
 
 @functools.cache
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-@functools.cache
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
@@ -53,21 +41,15 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _card() -> str | None:
-    """Name of the GPU that the process could use; None without torch or without a card."""
-    torch = sys.modules.get("torch")
-    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
-
-
 def record(seconds: float) -> dict[str, Any]:
     """The record of one execution that ended now, after so many seconds."""
     return {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 3),
         "commit": _commit(),
-        "processor": _processor(),
+        "processor": hardware.processor(),
         "cores": os.cpu_count(),
-        "gpu": _card(),
+        "gpu": hardware.card(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": _versions(),
     }
@@ -92,8 +74,9 @@ def known(found: Any) -> dict[str, Any]:
     if isinstance(versions, dict):
         both = ((str(name), str(version)) for name, version in versions.items())
         kept["versions"] = {n: v for n, v in both if _VERSION.fullmatch(n) and _VERSION.fullmatch(v)}
-    if isinstance(found.get("left"), list):
-        kept["left"] = [name for name in found["left"] if isinstance(name, str)]
+    for name in ("left", "opened"):
+        if isinstance(found.get(name), list):
+            kept[name] = [path for path in found[name] if isinstance(path, str)]
     return kept
 
 

@@ -57,7 +57,7 @@ def contradiction(found: Mapping[str, Any]) -> str | None:
             if "reference" in params["measure"]:
                 templates["reference"] = params["measure"]["reference"]
             own = {role: node.resolve_input(f"checkpoints/{template}").name for role, template in templates.items()}
-            for role, name in (own | params["measure"].get("on", {})).items():
+            for role, name in (own | params["measure"].get("data", {})).items():
                 if (read := found["inputs"][role]["node"]) != name:
                     return f"it reads {read}, where its name says {name}"
             wanted, name = measure(params["measure"]), node.name.rsplit("/", 1)[1]

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline import components, files
-from pipeline.errors import UserError
+from pipeline import components, files, user_files
+from pipeline.errors import UserError, plain
 from pipeline.ledger import fingerprint
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.sources import blobs, git
@@ -16,6 +16,9 @@ from pipeline.ledger.store import Store
 
 VERSIONS = 200
 """How many commits of a module are searched for the version that a receipt names, the newest first."""
+
+FILES = 5
+"""How many files of a folder are told by name."""
 
 CHANGED, NEW, GONE = "changed", "is new", "is gone"
 
@@ -30,6 +33,16 @@ def keep(store: Store, key_files: Iterable[KeyFile]) -> None:
                 with contextlib.suppress(OSError, SyntaxError):  # it only helps to explain
                     source = own.get(module, components.PACKAGE.parent / module).read_bytes()
                     store.write(path, files.dumps(fingerprint.outline(source)))
+
+
+def keep_listings(store: Store, key_files: Iterable[KeyFile]) -> None:
+    """List the files of the user's that nodes read, so that a later change can be told by file."""
+    for key_file in key_files:
+        for name, path in key_file.paths.items():
+            kept = store.listing(user_files.at(key_file.params, name)["content"])
+            if not kept.is_file():
+                with contextlib.suppress(OSError, UserError):  # it only helps to explain
+                    store.write(kept, files.dumps(user_files.listing(Path(path))))
 
 
 class History:
@@ -56,6 +69,27 @@ class History:
         if before is None or after is None:
             return []
         return compare(before, after)
+
+    def listed(self, old: str, new: str, path: str | None = None) -> list[tuple[str, str]]:
+        """What differs between two states of a folder of the user's: (file, how); empty where one is not known.
+
+        Args:
+            old: Hash of its contents then.
+            new: Hash of its contents now.
+            path: Where it lies now.
+        """
+        before, after = (files.read_json(self.store.listing(content)) for content in (old, new))
+        if after is None and path is not None:
+            with contextlib.suppress(UserError):
+                after = user_files.listing(Path(path))
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            return []
+        differing = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        told = [
+            (plain(name or "the file"), CHANGED if name in before and name in after else NEW if name in after else GONE)
+            for name in differing
+        ]
+        return told if len(told) <= FILES else [*told[:FILES], (f"{len(told) - FILES} more", "differ")]
 
     def outline(self, module: str, digest: str) -> dict[str, str] | None:
         """The functions of a module at a fingerprint; None where that version is nowhere to be found."""

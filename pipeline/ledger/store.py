@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
+from pipeline.ledger import receipt
 from pipeline.ledger.cache import cache
 
 
@@ -96,6 +97,15 @@ class Store:
     def receipt(self, key: str) -> Path:
         """Where the receipt with this key is, or would be."""
         return self.folder / "receipts" / key[:2] / f"{key[2:]}.json"
+
+    def listing(self, content: str) -> Path:
+        """Where the user's files with these contents are listed, or would be."""
+        return self.folder / "listings" / content[:2] / f"{content[2:]}.json"
+
+    def written(self, found: dict[str, Any]) -> dict[str, Any]:
+        """The receipt that was stored under the key of another, where that says otherwise of the outputs."""
+        kept = receipt.read(self.receipt(found["key"]))
+        return found if kept is None or kept["key"] != found["key"] or kept["outputs"] == found["outputs"] else kept
 
     def outline(self, digest: str) -> Path:
         """Where the functions of the module with this fingerprint are listed, or would be."""

@@ -18,9 +18,9 @@ from typing import Any
 from pipeline import files
 from pipeline.ledger import receipt
 from pipeline.ledger.families import ARTIFACT, PREPARE, SIMULATE
-from pipeline.ledger.locks import Lock
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.locks import Lock
 
 MEMORY = "jobs/.tracked.json"
 """Folder -> what its receipts looked like to the file system, and the hash of the ``.dvc`` file that was right then."""

@@ -13,7 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
-from pipeline.ledger.locks import Held, Holder, Lock
+from pipeline.locks import Held, Holder, Lock
 
 _TAKEN: dict[Path, Lock] = {}
 """Locks of this process, by checkout: they end with it."""

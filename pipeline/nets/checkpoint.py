@@ -26,7 +26,7 @@ def write_payload(
     model: Mapping[str, Tensor] | None,
     state: Mapping[str, Tensor] | None,
     history: str | None,
-    losses: Tensor | None,
+    losses: Tensor,
     summary: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint.
@@ -35,8 +35,8 @@ def write_payload(
         folder: Where to; must exist.
         model: State dict of the network; None for a training that diverged.
         state: What resuming needs beside it; None likewise.
-        history: Text of ``history.csv``; None for a milestone between two epochs, which holds weights only.
-        losses: Loss of every step so far, shape (steps,); None likewise.
+        history: Text of ``history.csv``; None for a milestone between two epochs, from which no training goes on.
+        losses: Loss of every step so far, shape (steps,).
         summary: Content of ``summary.json``, plain data.
     """
     # no metadata: safetensors writes its entries in random order
@@ -44,8 +44,7 @@ def write_payload(
         (folder / MODEL).write_bytes(save(plain(model)))
     if state is not None:
         (folder / STATE).write_bytes(save(plain(state)))
-    if losses is not None:
-        (folder / LOSSES).write_bytes(save(plain({"loss": losses})))
+    (folder / LOSSES).write_bytes(save(plain({"loss": losses})))
     if history is not None:
         (folder / HISTORY).write_text(history, encoding="utf-8", newline="\n")
     text = json.dumps(summary, indent=1, sort_keys=True, allow_nan=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +143,11 @@ class Catalogue:
         for place, layer in [
             ("every_run", found.every_run),
             *((f"papers.{key}.every_run", own.every_run) for key, own in found.papers.items()),
+            *(
+                (f"papers.{key}.artifacts.{name}.every_run", this.every_run)
+                for key, own in found.papers.items()
+                for name, this in own.artifacts.items()
+            ),
         ]:
             composition.check_values(layer, f"{where}: {place}", self.extend)
         for kind, params in found.measures.items():
@@ -150,18 +155,18 @@ class Catalogue:
         for paper, own in found.papers.items():
             if paper not in self.paper_keys:
                 raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
-            self._check_seeds(paper, own.seeds, f"{where}: papers.{paper}.seeds")
+            self._check_artifacts(paper, own.artifacts, f"{where}: papers.{paper}.artifacts")
         self._scales[name] = found
         return found
 
-    def _check_seeds(self, paper: str, seeds: Mapping[str, int], where: str) -> None:
-        """Seeds of an artifact that is not there, or that has no runs, would change nothing."""
+    def _check_artifacts(self, paper: str, named: Iterable[str], where: str) -> None:
+        """What is said of an artifact that is not there, or that has no runs, would change nothing."""
         if paper not in self.papers:
             return
-        seeded = [name for name, declared in self.papers[paper].artifacts.items() if declared.source == "measure"]
-        for name in seeds:
-            if name not in seeded:
-                raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, seeded)}")
+        known = [name for name, declared in self.papers[paper].artifacts.items() if declared.source == "measure"]
+        for name in named:
+            if name not in known:
+                raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, known)}")
 
     def scale_path(self, name: str) -> Path:
         """File of a scale, for messages."""
@@ -169,7 +174,11 @@ class Catalogue:
 
     @cached_property
     def _scale_files(self) -> dict[str, Path]:
-        return self._files("scales/*.yaml")
+        found = self._files("scales/*.yaml")
+        for name, path in found.items():
+            if not re.fullmatch(spec.NAME, name):  # it becomes a folder, and a part of commands
+                raise UserError(f"{shown(path)}: a scale's name has letters, digits, _ and - only; rename the file")
+        return found
 
     def _check_flavours(self, paper: spec.Paper, where: str) -> None:
         """Names in the flavours of a paper must be names of something: what they change would else change nothing."""
@@ -201,6 +210,8 @@ class Catalogue:
             given = dict(measure.measure)
             if isinstance(kind := given.pop("kind", None), str):
                 self._check_params("measure", kind, given, f"{where}: measures.{name}")
+            else:  # which says that a kind was expected
+                components.resolve("measure", measure.measure, f"{where}: measures.{name}", self.extend)
 
     def _check_params(self, category: str, kind: str, params: Params, where: str) -> None:
         components.find_from(where, category, kind, self.extend)

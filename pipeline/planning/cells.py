@@ -39,6 +39,7 @@ class Cell:
         value: Which value of the measurement it shows, where that is not the measure's own.
         steps: Steps of the paper at a milestone between epochs; 0 where ``epochs`` says it.
         trained_steps: Steps that were taken.
+        instead: Path of a param -> its value in the paper and the one that the scale uses for it.
         derive: How its values follow from others: the rule with its options, and ``parts``, each with its place
             (``at``), its ``nodes`` by seed and those of the measures that the rule reads.
         setting: Of a configuration: the parameter (``of``), its ``value`` as text, and what it is ``declared`` to be
@@ -56,12 +57,13 @@ class Cell:
     value: str | None = None
     steps: int = 0
     trained_steps: int = 0
+    instead: dict[str, list[Any]] = field(default_factory=dict)
     derive: dict[str, Any] | None = None
     setting: dict[str, str] | None = None
 
     def params(self) -> Params:
         """The cell in the params of its artifact: what it has no use for is left out."""
-        also = ("value", "steps", "trained_steps", "derive", "setting")
+        also = ("value", "steps", "trained_steps", "instead", "derive", "setting")
         return {name: value for name, value in vars(self).items() if name not in also or value}
 
 
@@ -209,7 +211,17 @@ class CellExpander:
         cell.derive = {**rule.model_dump(exclude_none=True), "rule": rule.rule, "parts": []}
         for name in filter(None, (rule.by, rule.times)):
             read = self._measure(name)
-            cell.derive |= {f"{name}.value": read.value, f"{name}.better": read.better}
+            cell.derive |= {f"{name}.value": read.value, f"{name}.better": read.better, f"{name}.unit": read.unit}
+        if isinstance(rule.reaching, dict):
+            place = {**cell.axes, **rule.reaching}
+            threshold = self._cell(place)
+            if (reason := self._left_out(threshold)) is not None:
+                cell.missing, cell.derive = reason, None
+                return
+            params, directives = self._layers(place)
+            self._fill(threshold, params, directives)
+            cell.derive["threshold"] = threshold.nodes
+            cell.nodes += threshold.nodes
         for place, value in zip(places, at, strict=True):
             part = self._cell(place)
             if (reason := self._left_out(part)) is not None:
@@ -228,16 +240,20 @@ class CellExpander:
             cell.nodes += part.nodes
             cell.derive["parts"].append(entry)
             cell.dataset, cell.trained_epochs, cell.value = part.dataset, part.trained_epochs, part.value
+            cell.instead |= part.instead
         cell.nodes = list(dict.fromkeys(cell.nodes))
         if not cell.derive["parts"]:
             cell.missing, cell.derive = f"no place of {rule.axis} is reached at this scale", None
 
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.needs.catalogue.options.datasets
-        read = [cell.paper_dataset, *(self._measure_of(cell).on.values() if self.measures else ())]
+        read = [cell.paper_dataset, *(self._measure_of(cell).data.values() if self.measures else ())]
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
+        for axis, built in self.scale.only.items():
+            if axis in cell.axes and not any(str(cell.axes[axis]) == str(value) for value in built):
+                return f"{axis} {cell.axes[axis]}: not built at scale {self.request.scale}"
         if self.scale.max_epochs is not None and self.scale.trained(cell.epochs) > self.scale.max_epochs:
             return f"{cell.epochs} epochs: scale {self.request.scale} ends at {self.scale.max_epochs}"
         return None
@@ -258,6 +274,8 @@ class CellExpander:
         cell.trained_epochs = self.scale.trained(cell.epochs)
         cell.trained_steps = self.scale.taken(cell.steps) if cell.steps else 0
         at = Milestone(step=cell.trained_steps) if cell.steps else Milestone(cell.trained_epochs)
+        if components.untrained(str(measure.measure.get("kind", "")), self.needs.extend):
+            at = Milestone()
         compared = directives.reference or measure.measure.get("reference")
         last = self._last() if compared == "last" else None
         config = self._run(cell, params, own, ends=last.epoch if last else None, swept=directives.swept)
@@ -282,8 +300,11 @@ class CellExpander:
 
     def _in_scale(self) -> str:
         """Where the scale says what it changes, for messages."""
-        own = self.request.paper in self.needs.catalogue.scale(self.request.scale).papers
-        keys = f"every_run or papers.{self.request.paper}.every_run" if own else "every_run"
+        own = self.needs.catalogue.scale(self.request.scale).papers.get(self.request.paper)
+        places = [f"papers.{self.request.paper}.every_run"] if own else []
+        if own and self.request.artifact in own.artifacts:
+            places.append(f"papers.{self.request.paper}.artifacts.{self.request.artifact}.every_run")
+        keys = " or ".join(["every_run", *places])
         return f"{self._scale_file()}: {keys}"
 
     def _scale_file(self) -> str:
@@ -314,6 +335,7 @@ class CellExpander:
         params = overlay(params, layer)
         for sweep in swept:
             params = overlay(params, sweep)
+        params = self._instead(cell, params)
         statistics = self.needs.catalogue.datasets[cell.dataset].normalize
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
@@ -328,6 +350,19 @@ class CellExpander:
         if cell.trained_epochs or cell.steps:
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
+
+    def _instead(self, cell: Cell, params: Params) -> Params:
+        """The same with what the scale uses in place of some values."""
+        for path, used in self.scale.values.items():
+            part, _, param = path.partition(".")
+            found = params.get(part)
+            found = found.get(param) if param and isinstance(found, dict) else found
+            values: list[Any] = found if isinstance(found, list) else [found]
+            if any(isinstance(value, str | int | float) and value in used for value in values):
+                new = [used.get(value, value) for value in values]
+                params = overlay(params, nested(path, new if isinstance(found, list) else new[0]))
+                cell.instead[path] = [found, new if isinstance(found, list) else new[0]]
+        return params
 
     def _map_epochs(self, run: Params, said: set[str]) -> None:
         """Map leaves that count epochs of the paper's training, where the scale has not ``said`` them, to its own."""
@@ -388,7 +423,7 @@ class CellExpander:
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
             params["reference"] = f"{other}/{{seed}}/{other_at}"
-        roles: dict[str, str] = {role: self._data(name) for role, name in measure.on.items()}
+        roles: dict[str, str] = {role: self._data(name) for role, name in measure.data.items()}
         identity = self.needs.add_measure(params, self.where, roles)
         if compared is not None:
             for seed in self.seeds:

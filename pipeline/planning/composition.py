@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from pipeline import annotations as param_types
-from pipeline import components
+from pipeline import components, user_files
 from pipeline.errors import UserError, nearest
 from pipeline.planning.params import PARTS, Params, overlay
 from pipeline.planning.spec import Normalize, Strict, parse
-from pipeline.ranges import Count, Interval
+from pipeline.ranges import Count, Interval, PositiveFraction
 
 
 def _param(type_: Any, default: Any, **more: Any) -> Any:
@@ -39,6 +39,7 @@ class Run(Strict):
     initialization: Params = _param(dict, {"kind": "standard"}, default_before={"kind": "standard"})
     normalize: Normalize | None = _param(dict, None)
     split: Literal["train", "train+unlabeled"] = _param(str, "train")
+    fraction: PositiveFraction = _param(float, 1.0, default_before=1.0)
     batch_size: Count = _param(int, 128)
     precision: Literal["fp32", "tf32", "bf16"] = _param(str, "fp32")
     threads: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1)
@@ -183,7 +184,8 @@ def prune(run: Params, extend: Path | None = None) -> tuple[Params, Params]:
     """Split a spec into the params that are in its key and those that equal what their absence meant.
 
     A component says the latter in a module constant, ``DEFAULT_BEFORE = {"nesterov": False}``, a field of
-    :class:`Run` in its ``default_before``; so a field added later renames no run, and a changed default does.
+    :class:`Run` in its ``default_before``; so a field added later renames no run, and a changed default does. Where the
+    user's files lie is in neither (:func:`pipeline.user_files.places`).
     """
     kept: Params = {}
     omitted_defaults: Params = {}
@@ -200,4 +202,4 @@ def prune(run: Params, extend: Path | None = None) -> tuple[Params, Params]:
                 omitted_defaults[name] = quiet
         else:
             kept[name] = value
-    return kept, omitted_defaults
+    return user_files.without_places(kept), omitted_defaults

@@ -166,7 +166,9 @@ def _of(part: dict[str, Any], param: str, category: str, needs: Needs, where: st
     if param in part:
         return part[param]
     kind = part["kind"]
-    if any(param in components.params(category, other, needs.extend) for other in components.kinds(category, needs.extend)):
+    if any(
+        param in components.params(category, other, needs.extend) for other in components.kinds(category, needs.extend)
+    ):
         raise _AbsentError(f"{category} {kind} has no {param}")
     raise UserError(f"{where}: no {category} has such a parameter; {nearest(param, list(part), f'{kind} has')}")
 

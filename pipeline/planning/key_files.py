@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import components
+from pipeline import components, user_files
 from pipeline.ledger import accepted
 from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.fingerprint import Fingerprints, label
@@ -43,6 +43,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             PREPARE.module,
             {"source": data.source},
             params=data.params,
+            paths=data.places,
             omitted_defaults=data.omitted_defaults,
             tracked=data.tracked,
         )
@@ -55,6 +56,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             parts,
             options.at_once(run.gpu),
             params=kept,
+            paths=user_files.places(run.run),
             omitted_defaults=omitted_defaults,
             inputs={"data": f"data/{run.data}"},
             tracked=run.tracked,
@@ -66,16 +68,18 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             read = components.reads("measure", kind, plan.extend)
             chosen = {"measure": params, "threads": run.run["threads"], **{name: run.run[name] for name in read}}
             kept, omitted_defaults = prune(chosen, plan.extend)
+            paths = user_files.places(chosen)
             named = {"measure": components.find("measure", kind, plan.extend)}
             named |= {part: parts[part] for part in read if part in parts}
             inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
             reads = {"checkpoint": [*WEIGHTS, *components.records_read(kind, plan.extend)], "data": ARRAYS}
-            for role, data in params.get("on", {}).items():
+            for role, data in params.get("data", {}).items():
                 inputs[role], reads[role] = data, ARRAYS
             if "reference" in params:
                 reference = checkpoint(config, 0, 0).resolve_input(f"checkpoints/{params['reference']}")
                 other = plan.runs[reference.config].run
                 of_other, quiet = prune({name: other[name] for name in read}, plan.extend)
+                paths |= user_files.places({"reference": {name: other[name] for name in read}})
                 kept["reference"], omitted_defaults["reference"] = of_other, quiet
                 named |= {
                     f"reference.{part}": components.find(part, other[part]["kind"], plan.extend)
@@ -89,6 +93,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
                 MEASURE.module,
                 named,
                 params=kept,
+                paths=paths,
                 omitted_defaults=omitted_defaults,
                 inputs=inputs,
                 reads=reads,
@@ -101,6 +106,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             SIMULATE.module,
             {"simulation": components.find("simulation", simulation.params["kind"], plan.extend)},
             params=kept,
+            paths=user_files.places({"simulation": simulation.params}),
             omitted_defaults=omitted_defaults,
             tracked=simulation.tracked,
         )

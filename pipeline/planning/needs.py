@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import components
+from pipeline import components, user_files
 from pipeline.ledger import naming
 from pipeline.ledger.workspace import Milestone, Node, checkpoint, measurement
 from pipeline.planning import composition
@@ -24,6 +24,7 @@ class DataPlan:
     omitted_defaults: Params
     source: Path
     tracked: bool
+    places: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -83,7 +84,8 @@ class Needs:
             # What helps to cite a data set or to describe it is no part of the key.
             also = {name: getattr(declared, name) for name in ("title", "homepage", "licence", "image_size", "splits")}
             path = components.find("source", resolved["kind"], self.extend)
-            self.data[identity] = DataPlan(content, {**omitted_defaults, **also}, path, tracked)
+            places = user_files.places({"source": resolved})
+            self.data[identity] = DataPlan(content, {**omitted_defaults, **also}, path, tracked, places)
         return identity
 
     def add_run(self, run: Params, data: str, name: str, scale: Scale) -> str:
@@ -93,17 +95,17 @@ class Needs:
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
 
-    def add_measure(self, params: Params, where: str, on: Mapping[str, str] | None = None) -> str:
+    def add_measure(self, params: Params, where: str, data: Mapping[str, str] | None = None) -> str:
         """Plan a measurement protocol; returns its identity.
 
         Args:
             params: Of the measure.
             where: Entry that asks for it, for messages.
-            on: Role -> identity of the data set that it reads in place of the run's own.
+            data: Role -> identity of the data set that it reads in place of the run's own.
         """
         resolved = components.resolve("measure", params, where, self.extend)
-        if on:
-            resolved["on"] = {role: f"data/{identity}" for role, identity in sorted(on.items())}
+        if data:
+            resolved["data"] = {role: f"data/{identity}" for role, identity in sorted(data.items())}
         kept, _ = composition.prune({"measure": resolved}, self.extend)
         identity = naming.measure(kept["measure"])
         self.measures[identity] = resolved

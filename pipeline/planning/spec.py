@@ -32,7 +32,8 @@ from pipeline.ranges import (
 
 Layer = Annotated[Params, AfterValidator(shaped)]
 """Params of a run, as one layer sets them."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 """A name that becomes that of a file."""
 Images = Annotated[int, Interval(ge=1, le=1_000_000_000)]
 """How many images."""
@@ -186,10 +187,10 @@ class Derive(Strict):
     """How a cell follows from others, which run over an axis in the artifact's ``over``.
 
     Just one of these says how: ``best``, the value where ``by`` is best on the mean over seeds; ``place``, where that
-    is; ``first``, where each seed first reaches ``reaching``; ``minus``, what the cell has above one that differs from
-    it in these axes. ``by`` and ``times`` name measures: a choice must not be made on what it is judged by, so ``by``
-    is one on images held out of the training set; ``times`` multiplies a place (epochs) by another number of the same
-    run (minutes of an epoch).
+    is; ``first``, where each seed first reaches ``reaching``, a number or axes of another cell, seed by seed;
+    ``minus``, what the cell has above one that differs from it in these axes. ``by`` and ``times`` name measures: a
+    choice must not be made on what it is judged by, so ``by`` is one on images held out of the training set; ``times``
+    multiplies a place (epochs) by another number of the same run (minutes of an epoch).
     """
 
     best: str | None = None
@@ -197,7 +198,7 @@ class Derive(Strict):
     first: str | None = None
     minus: Params | None = None
     by: str | None = None
-    reaching: Real | None = None
+    reaching: Real | Params | None = None
     times: str | None = None
 
     @model_validator(mode="after")
@@ -352,9 +353,9 @@ class Artifact(Strict):
 class Measure(Strict):
     """A number (or a set of them) read off a measurement.
 
-    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither. ``on`` names
-    other data sets than the run's own: ``fit`` for what is fitted (split ``train``), ``evaluate`` for what it is tested
-    on (split ``test``).
+    ``better`` says which is best in a column of a table: the higher (the default), the lower, or neither. ``data``
+    names other data sets than the run's own: ``fit`` for what is fitted (split ``train``), ``evaluate`` for what it is
+    tested on (split ``test``).
     """
 
     measure: Params
@@ -362,7 +363,7 @@ class Measure(Strict):
     unit: str = ""
     better: Literal["higher", "lower", "neither"] = "higher"
     title: str | None = None
-    on: dict[Literal["fit", "evaluate"], str] = {}
+    data: dict[Literal["fit", "evaluate"], str] = {}
 
 
 class Flavour(Strict):
@@ -417,17 +418,34 @@ StepPoints = dict[Annotated[int, Interval(ge=2, le=10**9)], Annotated[int, Inter
 """Steps of the paper and those that are taken for them."""
 
 
+Values = dict[str, dict[str | int | float, str | int | float]]
+"""Path of a param -> value of the paper -> what is used for it."""
+
+
+class ArtifactScale(Strict):
+    """What a scale says for one artifact: laid over what it says for the paper, for all methods alike."""
+
+    every_run: Layer = {}
+    epochs: Points = {}
+    steps: StepPoints = {}
+    seeds: Seeds | None = None
+    only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
+
+
 class PaperScale(Strict):
     """What a scale says for one paper: laid over what it says for all, for all methods of the paper alike.
 
-    ``seeds`` is by artifact: wide grids may do with fewer than the scale has for all.
+    ``values`` says what is used in place of values of a parameter, swept or not, as ``epochs`` does of epochs.
+    ``artifacts`` says it for one of them: what theirs is to show may need other settings, and wide grids may do with
+    fewer seeds than the scale has for all.
     """
 
     datasets: dict[str, Used] = {}
     epochs: Points = {}
     steps: StepPoints = {}
     every_run: Layer = {}
-    seeds: dict[Name, Seeds] = {}
+    values: Values = {}
+    artifacts: dict[Name, ArtifactScale] = {}
     estimate: Estimate | None = None
 
 
@@ -448,17 +466,22 @@ class Scale(Strict):
     measures: dict[str, Params] = {}
     replications: Replications | None = None
     estimate: Estimate
+    values: Values = {}
+    only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
 
     def of(self, paper: str, artifact: str | None = None) -> Scale:
         """The scale as one paper sees it, or one of the paper's artifacts."""
         own = self.papers.get(paper, PaperScale())
+        this = own.artifacts.get(artifact or "", ArtifactScale())
         return self.model_copy(
             update={
                 "datasets": {**self.datasets, **own.datasets},
-                "epochs": own.epochs or self.epochs,
-                "steps": own.steps or self.steps,
-                "every_run": overlay(self.every_run, own.every_run),
-                "seeds": own.seeds.get(artifact, self.seeds) if artifact else self.seeds,
+                "epochs": this.epochs or own.epochs or self.epochs,
+                "steps": this.steps or own.steps or self.steps,
+                "every_run": overlay(overlay(self.every_run, own.every_run), this.every_run),
+                "seeds": this.seeds or self.seeds,
+                "only": {**self.only, **this.only},
+                "values": own.values,
                 "estimate": own.estimate or self.estimate,
             }
         )

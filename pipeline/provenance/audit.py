@@ -93,6 +93,7 @@ def audit(
     _stray(workspace, origin, Path(path), result)
     _files(workspace, result)
     result.findings += _raw(chain, raw_dir)
+    result.findings += _opened(chain)
     result.findings += recorded.against_store(workspace, chain)
     result.findings += recorded.against_dvc(workspace, chain)
     _follows(workspace, chain, states, result)
@@ -221,6 +222,18 @@ def _raw(chain: Chain, raw_dir: str | None) -> Iterator[Finding]:
                 path = folder / entry["name"]
                 if path.is_file() and entry.get("sha256") and files.sha256(path) != entry["sha256"]:
                     yield Finding(CHANGED, str(path), f"not the raw file of {link.node.name}", f"type: rm {path}")
+
+
+def _opened(chain: Chain) -> Iterator[Finding]:
+    """Files of the user's that stages have read and that are in no key: they may change, and nobody would see it."""
+    readers: dict[str, list[str]] = {}
+    for link in chain:
+        for path in link.execution.get("opened") or ():
+            readers.setdefault(path, []).append(link.node.name)
+    for path, names in sorted(readers.items()):
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        fix = "make it a parameter of type Path of the component that reads it, and type: snakemake"
+        yield Finding(FOREIGN, path, f"{names[0]}{more} has read it, and it is in no key", fix)
 
 
 # -- what is known from elsewhere

@@ -141,7 +141,7 @@ def _whole(link: Link) -> Iterator[str]:
         wanted = frozenset(f"{params['artifact']}.{kind}" for kind in kinds)
     together = link.node.family.writes_together
     if link.node.step is not None and link.node.family is PRETRAIN:  # no training goes on from it
-        wanted, together = wanted & {"summary.json"}, together[:1]
+        wanted, together = wanted - {"history.csv"}, together[:1]
     if not found["outputs"].keys().isdisjoint(together):
         wanted |= frozenset(together)
     for name in sorted(wanted - found["outputs"].keys()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
@@ -29,7 +29,7 @@ class Reason:
         old: Its former value, as JSON.
         new: Its present value, as JSON.
         change: What happened to it, where it has no values.
-        functions: Of a module: what differs in it, and how.
+        functions: Of a module or a folder of the user's: what differs in it, and how.
         against: The node whose receipt this is compared with, where it is not the node's own.
     """
 
@@ -52,7 +52,7 @@ class Reason:
 
     def phrase(self) -> str:
         """The difference with its type, to go on in a sentence."""
-        if self.old is None or self.new is None or self.change:
+        if self.old is None or self.new is None or self.change or self.functions:
             return f"{self.type} {self.text()}"
         return "{} {} {} -> {}".format(self.type, self.name, *shortened(self.old, self.new))
 
@@ -101,6 +101,9 @@ def dumped(value: Any) -> str:
 def _changes(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
     if type(old) is type(new) and type(old) in _EXACT and old == new:
         return
+    if _of_files(old) and _of_files(new) and old != new:
+        yield name, old, new
+        return
     before, after = (value if isinstance(value, dict) else {} for value in (old, new))
     if (before or after) and all(value is ABSENT or isinstance(value, dict) for value in (old, new)):
         for key in sorted(before.keys() | after.keys()):
@@ -110,6 +113,11 @@ def _changes(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
         yield from _elements(old, new, name)
     elif old is ABSENT or new is ABSENT or dumped(old) != dumped(new):
         yield name, old, new
+
+
+def _of_files(value: Any) -> bool:
+    """Whether a param says what files of the user's hold."""
+    return isinstance(value, dict) and value.keys() == {"content", "files"}
 
 
 def _is_row(values: list[Any]) -> bool:
@@ -167,12 +175,26 @@ def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: Histo
 
     Args:
         found: ``params`` and ``code``.
-        wanted: The same, and as ``accepted`` code that counts as equal to it.
+        wanted: The same, as ``accepted`` code that counts as equal to it, as ``paths`` where files of the user's lie.
         history: Where versions of modules are looked up, to name functions.
     """
     equal = found["code"] in wanted.get("accepted", ())
     changed = [] if equal else code(found["code"], wanted["code"], history)
-    return [*params(_own(found["params"]), _own(wanted["params"])), *changed]
+    own = [_by_file(reason, wanted, history) for reason in params(_own(found["params"]), _own(wanted["params"]))]
+    return [*own, *changed]
+
+
+def _by_file(reason: Reason, wanted: Mapping[str, Any], history: History | None) -> Reason:
+    """A param of the user's files with the names of those that differ."""
+    if reason.old is None or reason.new is None:
+        return reason
+    old, new = json.loads(reason.old), json.loads(reason.new)
+    if not (_of_files(old) and _of_files(new)):
+        return reason
+    path = wanted.get("paths", {}).get(reason.name)
+    told = history.listed(old["content"], new["content"], path) if history else []
+    how = "" if told else "has other contents"
+    return replace(reason, change=how, functions=tuple(told))
 
 
 def _own(tree: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,15 +13,15 @@ from typing import Any
 
 import yaml
 
-from pipeline import files
+from pipeline import files, user_files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.families import PRETRAIN
-from pipeline.ledger.locks import Lock
 from pipeline.ledger.sources import Folder, asked, blobs
 from pipeline.ledger.store import Store
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.locks import Lock
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.plan import Plan
 from pipeline.provenance.chain import walk
@@ -37,6 +37,7 @@ class Needed:
         keys: Keys of receipts in the store.
         scratch: Names of scratch folders from which a training can go on.
         modules: Fingerprints of modules that receipts name.
+        listings: Contents of files of the user's that receipts name.
     """
 
     nodes: set[str] = field(default_factory=set)
@@ -44,6 +45,7 @@ class Needed:
     keys: set[str] = field(default_factory=set)
     scratch: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
+    listings: set[str] = field(default_factory=set)
 
     def add(self, found: dict[str, Any]) -> None:
         """Keep what a receipt names."""
@@ -51,6 +53,7 @@ class Needed:
         self.keys.add(found["key"])
         self.objects |= {entry["md5"] for entry in found["outputs"].values()}
         self.modules |= set(found["code"].values())
+        self.listings |= set(user_files.contents(found["params"]))
 
 
 @dataclass(frozen=True)
@@ -248,6 +251,9 @@ def _store(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
             yield Garbage("object", path, path.stat().st_size)
     for path in sorted(folder.glob("outlines/??/*.json")):
         if path.parent.name + path.name.removesuffix(".json") not in needed.modules:
+            yield Garbage("object", path, path.stat().st_size)
+    for path in sorted(folder.glob("listings/??/*.json")):
+        if path.parent.name + path.name.removesuffix(".json") not in needed.listings:
             yield Garbage("object", path, path.stat().st_size)
 
 

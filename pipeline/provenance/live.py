@@ -13,8 +13,8 @@ from pipeline.engine.state import State
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.journal import Journal
-from pipeline.ledger.locks import Lock, exists
 from pipeline.ledger.workspace import Node, Workspace
+from pipeline.locks import Lock, exists
 
 STATUS = "status.json"
 """What a training writes into its scratch folder."""

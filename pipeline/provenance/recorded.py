@@ -29,8 +29,8 @@ def against_store(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
     """Receipts of which the store has another of the same key: one of the two was edited."""
     store = Store(workspace.root)
     for link in chain:
-        kept = receipt.read(store.receipt(link.receipt["key"]))
-        if kept is None or kept["key"] != link.receipt["key"] or kept["outputs"] == link.receipt["outputs"]:
+        kept = store.written(link.receipt)
+        if kept is link.receipt:
             continue
         names = receipt.differing(kept["outputs"], link.receipt["outputs"])
         text = f"it says otherwise of {', '.join(names[:3])} than the store's receipt of the same key"

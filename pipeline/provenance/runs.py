@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
+from pipeline.artifacts.rows import values_read
 from pipeline.durations import clock
 from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, State, States
 from pipeline.evaluation.collapse import embeddings_collapsed
@@ -120,9 +121,8 @@ def _shown(plan: Plan) -> dict[str, set[str]]:
     """Measure -> names of the values that artifacts show."""
     found: dict[str, set[str]] = {}
     for artifact in plan.artifacts.values():
-        for cell in artifact.params["cells"]:
-            for measure in {name.rsplit("/", 1)[1] for name in cell["nodes"]}:
-                found.setdefault(measure, set()).add(cell.get("value", artifact.params["measure"]["value"]))
+        for _, node, value in values_read(artifact.params):
+            found.setdefault(node.rsplit("/", 1)[1], set()).add(value)
     return found
 
 

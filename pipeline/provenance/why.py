@@ -52,7 +52,8 @@ def lines(states: States, state: State) -> list[str]:
 def wanted(state: State) -> dict[str, Any]:
     """What a node is declared to be made of, in the form of a receipt."""
     accepted = [earlier["code"] for earlier in state.key_file.accepted]
-    return {"params": state.key_file.params, "code": state.key_file.code, "accepted": accepted}
+    key_file = state.key_file
+    return {"params": key_file.params, "code": key_file.code, "accepted": accepted, "paths": key_file.paths}
 
 
 def _waiting(state: State) -> list[Reason]:

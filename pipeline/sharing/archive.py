@@ -55,8 +55,9 @@ def _opened(path: Path) -> BinaryIO:
     """
     try:
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; type the name of a bundle") from None
+    except (OSError, ValueError) as error:  # a NUL is in no file's name
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: {why}; type the name of a bundle") from None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise UserError(f"{path}: a pipe or a device, not a file; type the name of a bundle")

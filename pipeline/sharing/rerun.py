@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import components, files
+from pipeline import components, files, user_files
 from pipeline.errors import UserError
 from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.keys import merged
@@ -205,6 +205,8 @@ class Again:
         spec = merged(link.receipt["params"], key.get("omitted_defaults", {}))
         if node.family is PREPARE and spec.get("files"):
             spec["files"] = _declared(spec)
+        if next(user_files.contents(spec), None) is not None:
+            raise UserError("it reads files of its author's, which no bundle carries")
         work = Work(
             name=node.name,
             spec=spec,

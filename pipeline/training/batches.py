@@ -9,6 +9,27 @@ from pipeline.errors import UserError
 from pipeline.numerics.randomness import generator
 
 
+def fraction_of(images: Tensor, fraction: float, seed: int) -> Tensor:
+    """A share of the images, drawn at random by the run's seed, in the order in which they lie; all of them for 1.
+
+    Args:
+        images: (n, channels, height, width).
+        fraction: Above 0, up to 1; rounded to whole images.
+        seed: Seed of the run.
+    """
+    if fraction == 1:
+        return images
+    order = torch.randperm(len(images), generator=generator(seed, "fraction"))
+    chosen = order[: max(round(fraction * len(images)), 1)].sort().values
+    return images[chosen.to(images.device)]
+
+
+def steps_of(images: int, batch_size: int) -> int:
+    """Minibatches of an epoch: a single left-over image sits out."""
+    full, rest = divmod(images, batch_size)
+    return full + (rest > 1)
+
+
 class Batches:
     """Minibatches of a data set that lies on the device as one uint8 tensor.
 
@@ -35,8 +56,7 @@ class Batches:
         self.images = images
         self.batch_size = batch_size
         self.seed = seed
-        self.full, rest = divmod(len(images), batch_size)
-        self.steps = self.full + (rest > 1)
+        self.full, self.steps = len(images) // batch_size, steps_of(len(images), batch_size)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def order(self, epoch: int) -> Tensor:

@@ -23,7 +23,7 @@ from pipeline.numerics import saved_tensors
 from pipeline.numerics.arithmetic import forward_context
 from pipeline.numerics.device import WORKSPACE, prepare_device
 from pipeline.training import interleave
-from pipeline.training.batches import Batches
+from pipeline.training.batches import Batches, fraction_of, steps_of
 from pipeline.training.capture import StepRunner
 from pipeline.training.collapse_metrics import collapse_indicators
 from pipeline.training.fusion import fuser
@@ -53,8 +53,8 @@ class Run:
 
         Args:
             work: The first of the run's works.
-            images: The training images on the run's device, where they are there already: runs that differ in their
-                seed alone share them. None: read them.
+            images: The training images of the split on the run's device, where they are there already: runs that differ
+                in their seed alone share them. None: read them.
             epochs: How far the run will go; None is as far as ``work``.
         """
         spec, files = work.spec, work.components
@@ -63,6 +63,7 @@ class Run:
         arrays = Arrays.open(work.inputs["data"])
         if images is None:
             images = arrays.images(spec["split"]).to(self.device)
+        images = fraction_of(images, spec.get("fraction", 1.0), work.seed)
         self.batches = Batches(images, spec["batch_size"], work.seed)
         policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
         self.network = build_network(spec, arrays.image_shape, files, work.seed)
@@ -105,6 +106,21 @@ class Run:
             else:
                 group["lr"] = rate * factor
 
+    def step(self, epoch: int, step: int) -> list[Tensor]:
+        """Take one step; returns the online embeddings of its views, each (batch, dim).
+
+        Args:
+            epoch: Epochs done.
+            step: Its number in the epoch; the first is 0.
+        """
+        self._learning_rate()
+        batch = self.batches.batch(epoch, step)
+        loss, embeddings = self.steps(batch, epoch, step, self.position + 1)
+        self.loss_sum += loss * len(batch)
+        self.losses.add(step, loss)
+        self.position += 1
+        return embeddings
+
     def train_epoch(self, saver: Saver, report: Report, last_step: int) -> Iterator[None]:
         """Finish the epoch that ``position`` is in, or stop in it if the network diverges.
 
@@ -123,12 +139,7 @@ class Run:
             report.say(self.steps.to_do)
         try:
             for step in range(first, steps):
-                self._learning_rate()
-                batch = self.batches.batch(epoch, step)
-                loss, current = self.steps(batch, epoch, step, self.position + 1)
-                self.loss_sum += loss * len(batch)
-                self.losses.add(step, loss)
-                self.position += 1
+                current = self.step(epoch, step)
                 # a small last minibatch says little about collapse; see also below
                 if step < self.batches.full or not embeddings:
                     embeddings = current
@@ -226,13 +237,13 @@ class Run:
         checkpoint.write_payload(folder, model, state, self.history.text(), losses, summary)
 
     def write_weights(self, folder: Path, step: int) -> None:
-        """Write the payload of a milestone between two epochs: weights alone; the run stands there, or diverged."""
-        diverged = self.diverged
-        if diverged is None and not math.isfinite(self.losses.tensor(self.position)[-1].item()):
+        """Write the payload of a milestone between two epochs, weights and losses: it stands there, or diverged."""
+        diverged, losses = self.diverged, self.losses.tensor(self.position)
+        if diverged is None and not math.isfinite(losses[-1].item()):
             diverged = (step - 1) // self.batches.steps + 1
         summary = {**self._summary(diverged), "step": step}
         model = self.network.state_dict() if diverged is None else None
-        checkpoint.write_payload(folder, model, None, None, None, summary)
+        checkpoint.write_payload(folder, model, None, None, losses, summary)
 
     def _summary(self, diverged: int | None) -> dict[str, Any]:
         return {
@@ -286,7 +297,8 @@ class Training:
             UserError: A param, the data or a checkpoint to resume from is bad.
         """
         works = self.works
-        steps = math.ceil(len(self.images) / works[0].spec["batch_size"])
+        spec = works[0].spec
+        steps = steps_of(len(fraction_of(self.images, spec.get("fraction", 1.0), works[0].seed)), spec["batch_size"])
         goals = {work.name: work.epoch * steps if work.step is None else work.step for work in works}
         # of those at the same place the one between two epochs first: it does not wait for the epoch's record
         works = sorted(works, key=lambda work: (goals[work.name], work.step is None))

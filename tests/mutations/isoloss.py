@@ -193,7 +193,9 @@ TABLES = {
 }
 
 EDITS = {
-    f"another stem on {dataset}": Edit(f"{dataset} has another stem", {"datasets": {dataset: {"encoder": {"stem": stem}}}})
+    f"another stem on {dataset}": Edit(
+        f"{dataset} has another stem", {"datasets": {dataset: {"encoder": {"stem": stem}}}}
+    )
     for dataset, stem in (("cifar10", "stock"), ("cifar100", "stock"), ("stl10", "cifar"), ("tinyimagenet", "stock"))
 }
 SETTINGS = {

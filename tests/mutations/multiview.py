@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
+from typing import Any
+
 import numpy as np
 
 from mutations.harness import Mutation, Table, changed, given, replaced
 from mutations.settings import Edit
+from mutations.worlds import Measured, Other, everywhere
 from pipeline.papers.multiview import contrastive, flow, four, graph, information, operators
 
 
@@ -196,19 +201,19 @@ TABLES = {
 
 EDITS = {
     "another rate": Edit("networks are trained at ten times the rate", {"defaults": {"optimizer": {"lr": 0.01}}}),
-    **{
-        f"another {param} of the probe": Edit(
-            "the linear classifier is another", {"measures": {"linear_top1": {"measure": {param: value}}}}
-        )
-        for param, value in (("optimizer", "sgd"), ("lr", 0.1), ("batch_size", 256), ("epochs", 100), ("weight_decay", 0.0))
-    },
-    "a parameter of 16": Edit(
-        "a parameter that is 16 is called patches",
+    "another optimizer of the probe": Edit(
+        "another measure, with another optimizer, is the one that is used",
         {
-            "measures": {"linear_top1": {"measure": {"batch_size": 16}}},
-            "artifacts": {"table5": {"configuration": {"test patches": "measures.linear_top1.batch_size"}}},
+            "measures": {"linear_top1": {"measure": {"optimizer": "sgd"}}},
+            "artifacts": {"table5": {"configuration": {"optimizer": "measures.linear_top1.optimizer"}}},
         },
     ),
+    **{
+        f"another {param} of the probe": Edit(
+            "the linear classifier is another", {"measures": {"patches": {"measure": {param: value}}}}
+        )
+        for param, value in (("lr", 0.1), ("batch_size", 256), ("epochs", 100), ("weight_decay", 0.0), ("patches", 1))
+    },
 }
 SETTINGS = {
     "table4": {"Runs are trained as Table 4 says": "another rate"},
@@ -218,6 +223,131 @@ SETTINGS = {
         "Linear classifiers are trained as Table 5 says (batch size)": "another batch_size of the probe",
         "Linear classifiers are trained as Table 5 says (epochs)": "another epochs of the probe",
         "Linear classifiers are trained as Table 5 says (weight decay)": "another weight_decay of the probe",
-        "Features are the mean of those of 16 patches": "a parameter of 16",
+        "Features are the mean of those of 16 patches": "another patches of the probe",
     },
+}
+
+# -- claims on trained networks
+
+
+def _of(axes: Any) -> tuple[float, float, bool]:
+    """Views (six of low resolution count as one and a half), share of the images, whether the projector is wide."""
+    words = str(axes.get("setting", "")).removeprefix("VICReg, ")
+    views = 3.5 if "low resolution" in words else float(words.split(" ")[0] or 2)
+    share = float(found[1]) / 100 if (found := re.search(r"(\d+) %", words)) else 1.0
+    return views, share, "8192" in words
+
+
+def _accuracy(views: float, share: float, epochs: float) -> float:
+    """Every view of an image brings as much; the same number of views of fewer images a little more."""
+    return 92 - 30 * math.exp(-epochs * views * share * (1.0 if views <= 2 else 1.3) / 60)
+
+
+def _trained(axes: Any) -> float:
+    """A world in which the paper is right."""
+    views, share, wide = _of(axes) if "setting" in axes else (2.0, 1.0, False)
+    if axes.get("measure") in ("minutes of an epoch", "views of an epoch"):
+        return views * share * (2.0 if wide else 1.0)
+    if "choice" in axes:
+        width = float(axes["pdim"])
+        weight = axes.get("beta") or (axes.get("scale") and 1 / float(axes["scale"]))
+        if weight:  # the best one falls with the width
+            return 82.5 - abs(math.log10(float(weight) * width / 3))
+        return 82 - 8 * math.log2(8192 / width) / 7
+    return _accuracy(views, share, float(axes["epochs"]))
+
+
+def _no_gain(world: Any) -> Any:
+    """Views cost what they cost, and bring nothing."""
+
+    def other(axes: Any) -> float:
+        if axes.get("measure") in ("minutes of an epoch", "views of an epoch") or "setting" not in axes:
+            return world(axes)
+        return _accuracy(2.0, _of(axes)[1], float(axes["epochs"]))
+
+    return other
+
+
+def _width_decides(world: Any) -> Any:
+    """Whatever the weight is, a wide projector is better."""
+
+    def other(axes: Any) -> float:
+        if "pdim" in axes:
+            return 82 - 8 * math.log2(8192 / float(axes["pdim"])) / 7
+        return world(axes) + 5 * _of(axes)[2]
+
+    return other
+
+
+def _two_stay_behind(world: Any) -> Any:
+    return lambda axes: world(axes) - 5 * (_of(axes)[0] == 2)
+
+
+WORLDS = {
+    "all alike": Other("nothing makes a difference", everywhere(50.0)),
+    "views bring nothing": Other("accuracy does not depend on the number of views", _no_gain),
+    "width decides": Other("wide projectors are better whatever the weight", _width_decides),
+    "two stay behind": Other("two views never come to what more of them reach", _two_stay_behind),
+}
+
+_WIDTHS = {
+    "With a fixed weight narrow projectors are worse (Barlow Twins)": "all alike",
+    "With a fixed weight narrow projectors are worse (VICReg)": "all alike",
+    "With its weight tuned a narrow projector is as good as a wide one (Barlow Twins)": "width decides",
+    "With its weight tuned a narrow projector is as good as a wide one (VICReg)": "width decides",
+    "Tuning helps narrow projectors (Barlow Twins)": "all alike",
+    "Tuning helps narrow projectors (VICReg)": "all alike",
+}
+_NOTHING = "views bring nothing"
+
+MEASURED = {
+    "table1": Measured(_WIDTHS, _trained),
+    "tableD1": Measured(_WIDTHS, _trained),
+    "fig2": Measured(
+        {
+            "With a fixed weight narrow projectors are worse": "all alike",
+            "With its weight tuned a narrow projector is as good as a wide one": "width decides",
+        },
+        _trained,
+    ),
+    "figD1": Measured(dict(list(_WIDTHS.items())[4:]), _trained),
+    "table2": Measured({"Four views need less time than the baseline": _NOTHING}, _trained),
+    "fig3abc": Measured({"Four views end above two": _NOTHING, "They are above from early on": _NOTHING}, _trained),
+    "fig3def": Measured({"Every view costs time": "all alike"}, _trained),
+    "table3": Measured(
+        {
+            "Four views of half of the images need less time than two of all (Barlow Twins)": _NOTHING,
+            "Four views of half of the images need less time than two of all (VICReg)": _NOTHING,
+        },
+        _trained,
+    ),
+    "fig4": Measured({"Four views of half of the images lose nothing against two of all": _NOTHING}, _trained),
+    "fig5": Measured({"Four views of half of the images are above two of half of them": _NOTHING}, _trained),
+    "figD2": Measured(
+        {"Four views end above two (Barlow Twins)": _NOTHING, "Four views end above two (VICReg)": _NOTHING}, _trained
+    ),
+    "figD3": Measured(
+        {
+            "Four views end above two on the other data set": _NOTHING,
+            "Four views end above two on the other data set, from STL-10": _NOTHING,
+        },
+        _trained,
+    ),
+    "figE1": Measured({"More views are ahead early on": _NOTHING}, _trained),
+    "tableE1": Measured({"In the end all are within one point": "two stay behind"}, _trained),
+    "figE2": Measured(
+        {"Views of low resolution cost less": "all alike", "They keep most of the gain": _NOTHING}, _trained
+    ),
+    "figE3": Measured(
+        {"Four views end above two": _NOTHING, "Four views end above two, of wide projectors": _NOTHING}, _trained
+    ),
+    "tableE3": Measured(
+        {
+            "Four views are above two": _NOTHING,
+            "Eight are above four": _NOTHING,
+            "A narrow projector is as good as a wide one (2 views)": "width decides",
+            "A narrow projector is as good as a wide one (8 views)": "width decides",
+        },
+        _trained,
+    ),
 }

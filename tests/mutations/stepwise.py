@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -238,6 +239,40 @@ def _alignments(axes: Any) -> float:
     }[quantity]
 
 
+COUNTED = ("number above 0.1", "large variances", "effective rank", "hidden effective rank")
+"""Measures that grow by one with every step that is learnt."""
+
+
+def _staircase(axes: Any) -> Any:
+    """Five modes are learnt along training, at equal ratios of time; every one takes 1 off SimCLR's loss, and 2 off others.
+
+    Networks that start small are behind those that start as usual, and end below them.
+    """
+    last = {"Barlow Twins, small start": 60000, "SimCLR, small start": 10000}.get(str(axes["method"]), 16000)
+    if "steps" in axes:
+        way = math.log(axes["steps"]) / math.log(max(last, axes["steps"]))
+    else:
+        way = math.log1p(axes["epochs"]) / math.log1p(320)
+    learnt = math.floor(5 * min(way, 1.0) + 1e-9)
+    measure = axes.get("measure")
+    if measure == "loss at that step":
+        return 30.0 - 2 * learnt
+    if measure in COUNTED or (measure is None and "steps" in axes):
+        return (float(learnt), 0.0)
+    if measure is not None and measure.startswith(("largest", "third")):
+        return 1.0 if learnt >= (1 if measure.startswith("largest") else 3) else 1e-3
+    return 20 + 40 * way - 10 * (str(axes["method"]).endswith("small start"))
+
+
+def _byol(axes: Any) -> Any:
+    return 1e-3
+
+
+def _at_once(world: Any) -> Any:
+    """All modes become large at the same step, in the middle of the training."""
+    return lambda axes: (5.0 * (axes["steps"] > 100), 0.0)
+
+
 WORLDS = {
     "theory and kernel": Other("P_th and P_NTK exchanged", exchanged("quantity", "a(P_exp,P_th)", "a(P_exp,P_NTK)")),
     "at chance": Other("embeddings have collapsed to where chance has them", everywhere(0.025)),
@@ -247,9 +282,50 @@ WORLDS = {
     "first and last pair": Other("pairs exchanged", exchanged("pair", "Barlow Twins and SimCLR", "SimCLR and VICReg")),
     "second and last pair": Other("pairs exchanged", exchanged("pair", "Barlow Twins and VICReg", "SimCLR and VICReg")),
     "backwards": Other("training runs backwards", exchanged("epochs", 0, 320)),
+    "the training backwards": Other("training runs backwards", exchanged("epochs", 1, 320)),
+    "nothing happens": Other("nothing is learnt", everywhere(1e-3)),
+    "large from the start": Other("all are large from the start on", everywhere(5.0)),
+    "all at once": Other("all become large at the same step", _at_once),
+    **{
+        f"{loss} started otherwise": Other(
+            "starts exchanged", exchanged("method", f"{loss}, usual start", f"{loss}, small start")
+        )
+        for loss in ("Barlow Twins", "SimCLR", "VICReg")
+    },
+}
+
+STEPS = {
+    "Eigenvalues become large one after the other": "nothing happens",
+    "None is large at the start": "large from the start",
+    "At least three are by the end": "nothing happens",
 }
 
 MEASURED = {
+    "fig1cd": Measured({**STEPS, "The loss falls by 1 with each, by 2.5 or more": "nothing happens"}, _staircase),
+    "fig2cd": Measured({**STEPS, "The loss falls": "nothing happens"}, _staircase),
+    "fig2ef": Measured({**STEPS, "The loss falls": "nothing happens"}, _staircase),
+    "fig3": Measured({"Embeddings come to span more directions": "nothing happens"}, _staircase),
+    "fig4": Measured({"Eigenvalues move from small to large, across the gap": "the training backwards"}, _staircase),
+    "fig5": Measured(
+        {
+            "Embeddings come to span more directions": "nothing happens",
+            "So do hidden representations": "nothing happens",
+        },
+        _staircase,
+    ),
+    "learning_steps": Measured({"Eigenvalues become large one after the other": "all at once"}, _staircase),
+    "byol_steps": Measured(
+        {"Footnote 16: no steps are seen (fewer than three eigenvalues become large)": "large from the start"}, _byol
+    ),
+    "fig7": Measured(
+        {
+            "Accuracy rises during training": "nothing happens",
+            "A small start ends below the usual one (Barlow Twins)": "Barlow Twins started otherwise",
+            "A small start ends below the usual one (SimCLR)": "SimCLR started otherwise",
+            "A small start ends below the usual one (VICReg)": "VICReg started otherwise",
+        },
+        _staircase,
+    ),
     "table1": Measured(
         {
             "Theory predicts the embeddings of Barlow Twins better than the kernel's own eigenvectors do": (

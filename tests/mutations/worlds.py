@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,15 +105,32 @@ def _seeds(value: Any, count: int) -> list[Any]:
     return [float(number * (1 + factor * SPREAD * place)) for place in places]
 
 
+def _places(cell: Mapping[str, Any], name: str) -> Iterator[tuple[Axes, list[str], str]]:
+    """Where a cell is measured, and which value is read there: itself, or all places that it follows from."""
+    rule = cell.get("derive")
+    if not rule:
+        yield cell["axes"], cell["nodes"], name
+        return
+    axis = rule[rule["rule"]]
+    if "threshold" in rule:
+        yield {**cell["axes"], **rule["reaching"]}, rule["threshold"], name
+    for part in rule["parts"]:
+        axes = {**cell["axes"], axis: part["at"]}
+        yield axes, part["nodes"], name
+        for other in (rule[key] for key in ("by", "times") if key in rule):
+            yield {**axes, "measure": other}, part[other], rule[f"{other}.value"]
+
+
 def verdicts(paper: str, name: str, world: World) -> dict[str, str]:
     """Text -> verdict of an artifact's claims in a world."""
     params = artifact(paper, name).params
     scores: dict[str, dict[str, Any]] = {}
     for cell in params["cells"]:
         if cell["role"] == "cell":
-            wanted = cell.get("value") or params["measure"]["value"]
-            for node, value in zip(cell["nodes"], _seeds(world(cell["axes"]), len(cell["nodes"])), strict=True):
-                scores.setdefault(node, {})[wanted] = value
+            measure = params.get("measures", {}).get(str(cell["axes"].get("measure")), params["measure"])
+            for axes, nodes, name_of_value in _places(cell, cell.get("value") or measure["value"]):
+                for node, value in zip(nodes, _seeds(world(axes), len(nodes)), strict=True):
+                    scores.setdefault(node, {})[name_of_value] = value
     # baselines are in no claim
     params = {**params, "cells": [cell for cell in params["cells"] if cell["role"] == "cell"]}
     with tempfile.TemporaryDirectory() as folder:

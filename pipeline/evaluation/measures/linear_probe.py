@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Annotated, Literal
 
 import torch
 
 from pipeline.errors import UserError
-from pipeline.evaluation import softmax
+from pipeline.evaluation import probing
 from pipeline.evaluation.context import EvaluationContext
-from pipeline.evaluation.finite import NotFinite
 from pipeline.numerics.randomness import generator
 from pipeline.ranges import Count, Interval, Momentum, NonNegative, Positive
 
 READS = ("encoder", "normalize")
-DEFAULT_BEFORE = {"held_out": 0.0}
+DEFAULT_BEFORE = {"held_out": 0.0, "label_smoothing": 0.0}
 VALUES = (
     "top1_last",
     "top1_best",
@@ -40,6 +40,7 @@ def measure(
     batch_size: Count = 128,
     epochs: Annotated[int, Interval(ge=1, le=100_000)] = 50,
     held_out: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
+    label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
 ) -> dict[str, float | int]:
     """Train a softmax layer on the features of ``train``, test it on ``test``.
 
@@ -57,6 +58,7 @@ def measure(
         epochs: Passes over ``train``.
         held_out: Share of ``train`` that is kept from the fit and tested on in place of ``test``, the same images for
             all networks: what a choice between networks is to be made on. 0: all is fitted, and ``test`` is tested on.
+        label_smoothing: Share of the target that is spread over all classes alike.
 
     Returns:
         ``top1_last``, ``top1_best`` in percent of what is tested on, ``best_epoch`` (from 1; the first of equals),
@@ -83,16 +85,13 @@ def measure(
             raise UserError(f"linear_probe.held_out: {held_out} leaves no image to fit; lower it")
     else:
         test, truth = subject.features("test"), subject.labels("test")
-    mean, std = softmax.standardiser(train)
-    if not standardize:
-        mean, std = mean.zero_(), std.fill_(1)
-    inputs, tested = softmax.design(train, mean, std), softmax.design(test, mean, std)
-    accuracies: list[float] = []
-    losses: list[float] = []
-    for weight, loss in softmax.train(
-        inputs,
+    return probing.classify(
+        train,
         labels,
+        test,
+        truth,
         subject.n_classes,
+        standardize=standardize,
         optimizer=optimizer,
         lr=lr,
         momentum=momentum,
@@ -100,20 +99,6 @@ def measure(
         batch_size=batch_size,
         epochs=epochs,
         seed=subject.seed,
-    ):
-        if not math.isfinite(loss):
-            raise NotFinite("loss of the linear probe")
-        losses.append(loss)
-        accuracies.append(100 * softmax.hits(tested, truth, weight) / len(truth))
-        subject.progress.tick("linear probe, epoch", len(accuracies), epochs)
-    scores: dict[str, float | int] = {
-        "top1_last": accuracies[-1],
-        "top1_best": max(accuracies),
-        "best_epoch": accuracies.index(max(accuracies)) + 1,
-        "train_loss": losses[-1],
-        "n_train": len(labels),
-        "n_test": len(truth),
-    }
-    if subject.n_classes > 5:
-        scores["top5"] = 100 * softmax.hits(tested, truth, weight, top=5) / len(truth)
-    return scores
+        label_smoothing=label_smoothing,
+        tick=functools.partial(subject.progress.tick, "linear probe, epoch"),
+    )

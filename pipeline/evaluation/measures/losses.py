@@ -18,7 +18,7 @@ VALUES = ("curve", "first", "last")
 
 
 def measure(subject: EvaluationContext, *, points: Count = 400) -> dict[str, Any]:
-    """Read the loss of every step up to the checkpoint, which must lie at the end of an epoch.
+    """Read the loss of every step up to the checkpoint.
 
     Args:
         subject: The checkpoint.

@@ -19,9 +19,7 @@ _CAPTION = (
 )
 
 
-def draw(
-    rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3, height: Inches = 1.75
-) -> Drawing:
+def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3, height: Inches = 1.75) -> Drawing:
     """One panel.
 
     Args:

@@ -72,7 +72,9 @@ def draw(
         for i, j in np.ndindex(4, 4)
     ]
     for i, value in enumerate(second * np.sign(second[0])):
-        records.append({"from": f"x{i + 1}", "to": "", "quantity": "second eigenvector", "value": round(float(value), 9)})
+        records.append(
+            {"from": f"x{i + 1}", "to": "", "quantity": "second eigenvector", "value": round(float(value), 9)}
+        )
     return Drawing(figure, ["from", "to"], records, _CAPTION)
 
 
@@ -115,4 +117,6 @@ def _loss(axes: Axes, views: int) -> None:
     sketch.small(axes, (9.0, middle + 1.15), "$T_M f$", color=style.COLOURS[1])
     sketch.small(axes, (9.1, middle - 2.9), "mean of\nthe views", color=style.COLOURS[1])
     sketch.small(axes, (6.5, places[0] + 0.85), "$f(a)$", color=style.COLOURS[2])
-    sketch.small(axes, (5.2, 0.85), "$\\sum_i \\Vert T_M f_i - f_i\\Vert^2,\\quad \\langle f_i, f_j\\rangle = \\delta_{ij}$")
+    sketch.small(
+        axes, (5.2, 0.85), "$\\sum_i \\Vert T_M f_i - f_i\\Vert^2,\\quad \\langle f_i, f_j\\rangle = \\delta_{ij}$"
+    )

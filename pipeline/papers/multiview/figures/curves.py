@@ -1,0 +1,83 @@
+"""Accuracy along training for several views, against epochs or minutes (Ghosh 2024, Figs. 3, 4, D.2, D.3, E.1-E.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from matplotlib.figure import Figure
+
+from pipeline.artifacts import drawing, style
+from pipeline.artifacts.drawing import Drawing
+from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.ranges import Inches
+
+MINUTES = "minutes of an epoch"
+"""The measure that tells how long an epoch takes."""
+NOT_DRAWN = (MINUTES, "views of an epoch")
+
+_CAPTION = (
+    "Top-1 of a linear probe against {against}, mean over seeds with its standard deviation as a band. Dashed: VICReg "
+    "where there are both losses."
+)
+
+
+def draw(
+    rows: Sequence[Row],
+    params: Mapping[str, Any],
+    *,
+    against: Literal["epochs", "minutes"] = "epochs",
+    width: Inches = 3.3,
+    panel: Inches = 1.5,
+) -> Drawing:
+    """One panel per data set and measure of accuracy, one line per setting.
+
+    Args:
+        rows: The artifact's rows, with the axes setting, dataset and epochs, and measure where there are several.
+        params: The artifact's params.
+        against: What lies along the x axis; minutes are epochs times the seconds that a step of the run takes here.
+        width: Inches.
+        panel: Height of one line of panels, inches.
+    """
+    cells = [row for row in rows if row.role == CELL]
+    datasets, settings = axis_values(cells, "dataset"), axis_values(cells, "setting")
+    measures = [name for name in axis_values(cells, "measure") if str(name) not in NOT_DRAWN] or [None]
+    figure = Figure(figsize=(width, panel * len(measures) + 0.55))
+    grid = figure.subplots(len(measures), len(datasets), squeeze=False)
+    records: list[dict[str, Any]] = []
+    plain = list(dict.fromkeys(str(setting).removeprefix("VICReg, ") for setting in settings))
+    for line, measure in enumerate(measures):
+        for column, dataset in enumerate(datasets):
+            axes = grid[line, column]
+            for setting in settings:
+                own = [r for r in cells if same(r.axes["dataset"], dataset) and same(r.axes["setting"], setting)]
+                cost = _minutes(own) if against == "minutes" else 1.0
+                if cost is None:
+                    continue
+                shown = [r for r in own if measure is None or same(r.axes["measure"], measure)]
+                points = sorted({r.trained_epochs: (r.mean, r.std or 0.0) for r in shown if r.mean is not None}.items())
+                x = [epoch * cost for epoch, _ in points]
+                mean, error = [m for _, (m, _) in points], [e for _, (_, e) in points]
+                colour = style.COLOURS[plain.index(str(setting).removeprefix("VICReg, ")) % len(style.COLOURS)]
+                dashed = "--" if str(setting).startswith("VICReg") else "-"
+                axes.plot(x, mean, color=colour, linestyle=dashed, label=str(setting))
+                low = [m - e for m, e in zip(mean, error, strict=True)]
+                high = [m + e for m, e in zip(mean, error, strict=True)]
+                axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+                at = {"dataset": dataset, "measure": measure or params["measure"]["title"], "setting": setting}
+                for place, m, e in zip(x, mean, error, strict=True):
+                    records.append({**at, against: place, "quantity": "mean", "value": m})
+                    records.append({**at, against: place, "quantity": "std", "value": e})
+            axes.set_title(f"{dataset}" if measure is None or len(measures) == 1 else f"{dataset}, probe {measure}")
+            axes.set_xlabel("epoch" if against == "epochs" else "minutes of training")
+        grid[line, 0].set_ylabel("top-1 in %")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    drawing.remark(figure, params, rows)
+    caption = _CAPTION.format(against="epochs" if against == "epochs" else "minutes of training on this machine")
+    return Drawing(figure, ["dataset", "measure", "setting", against], records, caption)
+
+
+def _minutes(rows: Sequence[Row]) -> float | None:
+    """Mean minutes of an epoch, over seeds; None where it was not measured."""
+    found = [row.mean for row in rows if same(row.axes.get("measure", ""), MINUTES) and row.mean is not None]
+    return found[0] if found else None

@@ -1,0 +1,68 @@
+"""Error against time of training, for several views and shares of the images (Ghosh 2024, Fig. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from pipeline.artifacts import drawing, style
+from pipeline.artifacts.drawing import Drawing
+from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.papers.multiview.figures.curves import MINUTES, NOT_DRAWN
+from pipeline.ranges import Inches
+
+_CAPTION = (
+    "Error of a linear probe against minutes of training on this machine, mean over seeds with its standard deviation. "
+    "Triangles: two views; circles: more. The line joins what nothing else beats in both."
+)
+
+
+def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3, height: Inches = 2.3) -> Drawing:
+    """One point per setting, and the frontier.
+
+    Args:
+        rows: The artifact's rows, with the axes setting and measure.
+        params: The artifact's params.
+        width: Inches.
+        height: Inches.
+    """
+    cells = [row for row in rows if row.role == CELL]
+    figure = Figure(figsize=(width, height))
+    axes = figure.subplots()
+    points: list[tuple[float, float]] = []
+    records: list[dict[str, Any]] = []
+    for setting in axis_values(cells, "setting"):
+        own = [row for row in cells if same(row.axes["setting"], setting)]
+        cost = next((r.mean for r in own if same(r.axes["measure"], MINUTES) and r.mean is not None), None)
+        probe = next((r for r in own if str(r.axes["measure"]) not in NOT_DRAWN and r.mean is not None), None)
+        if cost is None or probe is None or probe.mean is None:
+            continue
+        x, y = cost * probe.trained_epochs, 100 - probe.mean
+        points.append((x, y))
+        two = str(setting).startswith("2 ")
+        colour = style.COLOURS[0 if two else 1]
+        axes.errorbar(
+            x, y, probe.std or 0.0, color=colour, marker="^" if two else "o", elinewidth=0.6, linestyle="none"
+        )
+        axes.annotate(
+            str(setting), (x, y), xytext=(4, 2), textcoords="offset points", fontsize=style.SMALL, color=colour
+        )
+        records.append({"setting": setting, "minutes": x, "quantity": "error", "value": y})
+    best = frontier(points)
+    axes.plot([x for x, _ in best], [y for _, y in best], color=style.MUTED, linewidth=0.6, linestyle=":")
+    axes.margins(x=0.25, y=0.15)
+    axes.set_xlabel("minutes of training")
+    axes.set_ylabel("error in %")
+    drawing.remark(figure, params, rows)
+    return Drawing(figure, ["setting", "minutes"], records, _CAPTION)
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that no other beats or equals in both coordinates, from left to right."""
+    found: list[tuple[float, float]] = []
+    for x, y in sorted(set(points)):
+        if not found or y < found[-1][1]:
+            found.append((x, y))
+    return found

@@ -1,0 +1,15 @@
+# How long the training of a run takes on this machine.
+rule timing:
+    input:
+        inputs_of("timing"),
+    output:
+        "jobs/timing/{config}.done",
+    threads: threads_of("timing")
+    resources:
+        gpu=gpus_of("timing"),
+    params:
+        what=what_of("timing"),
+    message:
+        "timing {wildcards.config}: {params.what}"
+    shell:
+        "python -m pipeline timing {output}"
