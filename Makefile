@@ -86,6 +86,7 @@ lock: $(READY)  ## compile requirements.txt and requirements-docs.txt from pypro
 bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/spine.py
 	@$(RUN) python bench/provenance.py
+	@$(RUN) python bench/tracking.py
 	@$(RUN) python bench/site.py
 	@$(RUN) python bench/theory.py
 	@$(RUN) python bench/views.py

@@ -1,6 +1,6 @@
 """Write what the documentation has from the source: schemas for editors, the reference, and pages of the API.
 
-python docs/generate.py                                     docs/schemas/*.json and docs/reference/ (committed)
+python docs/generate.py                                     docs/schemas/*.json, docs/reference/, dvc.yaml (committed)
 python docs/generate.py --check                             whether these are what the source says
 python docs/generate.py --api                               docs/api/ as well (not committed; `make docs` does this)
 python docs/generate.py --graphs                            docs/_static/*.svg (committed; needs Graphviz)
@@ -20,7 +20,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from generator import api, graphs, reference, schemas, verdicts
+from generator import api, dvc, graphs, reference, schemas, verdicts
 
 from pipeline import components
 from pipeline.errors import UserError
@@ -43,7 +43,7 @@ def undescribed() -> list[str]:
 
 
 def written(extend: Path | None = None) -> dict[str, str]:
-    """Path below ``docs/`` -> content, of everything that is committed.
+    """Path from ``docs/`` -> content, of everything that is committed.
 
     Raises:
         UserError: A key of a model is described nowhere.
@@ -53,7 +53,8 @@ def written(extend: Path | None = None) -> dict[str, str]:
     found = {f"schemas/{name}": dump(schema) for name, schema in schemas.schemas(extend).items()}
     if extend:
         return found
-    return found | reference.pages() | {"results.md": verdicts.counted((DOCS / "results.md").read_text("utf-8"))}
+    found |= reference.pages() | {"results.md": verdicts.counted((DOCS / "results.md").read_text("utf-8"))}
+    return found | {"../dvc.yaml": dvc.text()}
 
 
 def dump(schema: schemas.Schema) -> str:
@@ -100,11 +101,7 @@ def main() -> int:
     try:
         if arguments.check:
             found = drift()
-            print(
-                "\n".join(
-                    [*found, "type: make reference"] if found else ["docs/: schemas and reference are up to date"]
-                )
-            )
+            print("\n".join([*found, "type: make reference"] if found else ["docs/, dvc.yaml: as the source says"]))
             return 1 if found else 0
         if arguments.graphs:
             _write(DOCS, graphs.pictures(DOCS.parent))

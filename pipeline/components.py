@@ -134,7 +134,7 @@ def _body(path: Path, mtime_ns: int) -> list[ast.stmt]:
 
 
 @functools.cache
-def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, bool], ...]:
+def _function(path: Path, mtime_ns: int, entry: str) -> ast.FunctionDef:
     for node in _body(path, mtime_ns):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == entry:
             break
@@ -142,6 +142,12 @@ def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, 
         raise UserError(f"{path}: expected a function called {entry!r}, whose keyword-only arguments are the params")
     if isinstance(node, ast.ClassDef):
         raise UserError(f"{path}: {entry!r} must be a function, not a class")
+    return node
+
+
+@functools.cache
+def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, bool], ...]:
+    node = _function(path, mtime_ns, entry)
     params = []
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
@@ -207,6 +213,49 @@ def relations(category: str, kind: str, extend: Path | None = None) -> tuple[tup
     """
     path = find(category, kind, extend)
     return tuple(_constant(path, path.stat().st_mtime_ns, "RELATIONS") or ())
+
+
+def applies(category: str, spec: Mapping[str, Any], param: str, extend: Path | None = None) -> bool:
+    """Whether a param means anything beside the others of a component.
+
+    The module constant ``APPLIES`` says so: ``{"epochs": {"schedule": "cosine"}}`` where ``epochs`` is read only if
+    ``schedule`` is ``cosine``. What it leaves out always applies.
+
+    Args:
+        category: One of :data:`CATEGORIES`.
+        spec: ``kind`` and all params.
+        param: Name of one.
+        extend: Folder of the user's own components.
+    """
+    path = find(category, spec["kind"], extend)
+    company = (_constant(path, path.stat().st_mtime_ns, "APPLIES") or {}).get(param, {})
+    return all(spec[other] == value for other, value in company.items())
+
+
+def open_end(category: str, spec: Mapping[str, Any], extend: Path | None = None) -> bool:
+    """Whether a component counts up to the end of the training and is not told it: its param ``epochs`` is null.
+
+    Args:
+        category: One of :data:`CATEGORIES`.
+        spec: ``kind`` and all params.
+        extend: Folder of the user's own components.
+    """
+    return spec.get("epochs", 0) is None and applies(category, spec, "epochs", extend)
+
+
+def _check_idle(category: str, spec: Mapping[str, Any], where: str, extend: Path | None) -> None:
+    """Refuse a param that is set where it means nothing: the run would have the name of another."""
+    for name, (_, default, required) in params(category, spec["kind"], extend).items():
+        if required or spec[name] == default or applies(category, spec, name, extend):
+            continue
+        path = find(category, spec["kind"], extend)
+        company = _constant(path, path.stat().st_mtime_ns, "APPLIES")[name]
+        words = [f"{other}: {json.dumps(value)}" for other, value in company.items()]
+        found = [f"{other}: {brief(spec[other], json.dumps)}" for other in company]
+        raise UserError(
+            f"{where}: {category}.{name}: expected beside {' and '.join(words)} alone, found {' and '.join(found)}; "
+            f"remove {name}, or set {' and '.join(words)}"
+        )
 
 
 HOLDS: dict[str, Callable[[Any, Any], bool]] = {
@@ -296,6 +345,7 @@ def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | 
         else:
             resolved[name] = list(default) if isinstance(default, tuple) else default
     check_relations(category, resolved, where, extend, mapped=False)
+    _check_idle(category, resolved, where, extend)
     return resolved
 
 
@@ -344,6 +394,88 @@ def _described(category: str, name: str, annotation: str, value: Any, where: str
         return user_files.described(value, f"{where}: {category}.{name}", folders) if isinstance(value, str) else value
 
     return described(annotations.checked(told(value), annotation))
+
+
+OBJECTIVE_READS = ("predictions", "targets", "embeddings", "matrix", "step")
+"""What an objective may read, by the names of its arguments before the ``*``: of every view the predictor's output, the
+target embedding and the online embedding; the predictor's matrix; how many steps are done. What each of them is, says
+:meth:`pipeline.training.step.TrainingStep.loss`."""
+
+
+def objective_reads(kind: str, extend: Path | None = None) -> tuple[str, ...]:
+    """Read from its source what an objective reads: the names of its arguments that are no params.
+
+    Raises:
+        UserError: One of the names is unknown, or there is an argument that has none (``*args``).
+    """
+    path = find("objective", kind, extend)
+    arguments = _function(path, path.stat().st_mtime_ns, CATEGORIES["objective"].entry).args
+    if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+        raise UserError(
+            f"{path}: loss: expected arguments that are read by their names, found *, ** or /; choose from "
+            f"{', '.join(OBJECTIVE_READS)}, and put params behind a plain *"
+        )
+    names = tuple(argument.arg for argument in arguments.args)
+    for name in names:
+        if name not in OBJECTIVE_READS:
+            raise UserError(
+                f"{path}: loss: expected arguments called {', '.join(OBJECTIVE_READS)}, found {name}; "
+                "rename it, or put it behind the * if it is a param"
+            )
+    return names
+
+
+def _has(predictor: Mapping[str, Any], what: str, extend: Path | None) -> dict[str, Any] | None:
+    """Params with which a predictor has something, by its module constant ``HAS``; None where it never does."""
+    path = find("predictor", predictor["kind"], extend)
+    return (_constant(path, path.stat().st_mtime_ns, "HAS") or {}).get(what)
+
+
+def check_objective(run: Mapping[str, Any], where: str, extend: Path | None = None) -> None:
+    """Refuse a run whose predictor or target does not go with what its objective reads and where it stops gradients.
+
+    A predictor says with ``HAS = {"matrix": {"bias": False}}`` that it is one matrix where those params have those
+    values, and with ``OWN_RULE = True`` that it does not only learn by gradient. An objective says with
+    ``STOPS_GRADIENT = True`` that none reaches its targets, whatever the target strategy is.
+
+    Args:
+        run: The complete spec of a run.
+        where: File and entry, for messages.
+        extend: Folder of the user's own components.
+
+    Raises:
+        UserError: The objective reads what is unknown or not there, or would leave a param of another part idle.
+    """
+    objective, predictor = run["objective"]["kind"], run["predictor"]
+    read = objective_reads(objective, extend)
+    if "matrix" in read:
+        with_params = _has(predictor, "matrix", extend)
+        if with_params is None:
+            known = [k for k in kinds("predictor", extend) if _has({"kind": k}, "matrix", extend) is not None]
+            raise UserError(
+                f"{where}: predictor.kind: expected a predictor that is one matrix, which the objective {objective} "
+                f"reads, found {predictor['kind']}; choose one of: {', '.join(known)}"
+            )
+        for param, value in with_params.items():
+            if predictor[param] != value:
+                raise UserError(
+                    f"{where}: predictor.{param}: expected {json.dumps(value)}, with which {predictor['kind']} is the "
+                    f"one matrix that the objective {objective} reads, found {brief(predictor[param], json.dumps)}"
+                )
+    if "predictions" not in read and predictor["kind"] != "none":
+        path = find("predictor", predictor["kind"], extend)
+        if not _constant(path, path.stat().st_mtime_ns, "OWN_RULE"):
+            raise UserError(
+                f"{where}: predictor.kind: expected a predictor that is set by a rule of its own, since the objective "
+                f"{objective} does not read predictions and gives it no gradient, found {predictor['kind']}; choose "
+                f"directpred, or an objective that reads predictions"
+            )
+    path = find("objective", objective, extend)
+    if run["target"].get("stop_gradient") is False and _constant(path, path.stat().st_mtime_ns, "STOPS_GRADIENT"):
+        raise UserError(
+            f"{where}: target.stop_gradient: expected true, since the objective {objective} has a stop-gradient of its "
+            "own, found false; remove stop_gradient"
+        )
 
 
 def of_training(category: str, kind: str, extend: Path | None = None) -> list[str]:

@@ -29,6 +29,7 @@ PARTS = (
     "params",
     "profiles",
     "dvc.yaml",
+    "params.yaml",
     ".dvcignore",
     ".gitignore",
     ".gitattributes",

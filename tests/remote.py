@@ -54,6 +54,7 @@ def ssh(folder: Path) -> Iterator[dict[str, str]]:
 
 class _Handler(BaseHTTPRequestHandler):
     folder: Path
+    writable: bool
     protocol_version = "HTTP/1.1"
 
     def _path(self) -> Path:
@@ -74,6 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, path.read_bytes()) if path.is_file() else self._answer(404)
 
     def do_PUT(self) -> None:
+        if not self.writable:
+            self.close_connection = True
+            self._answer(403)
+            return
         if self.headers.get("Transfer-Encoding") == "chunked":
             content = b""
             while size := int(self.rfile.readline(), 16):
@@ -94,10 +99,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
+def serve(folder: Path, writable: bool = True) -> Iterator[str]:
     """Serve a folder until the block ends; yields its URL."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"folder": folder}))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Handler", (_Handler,), {"folder": folder, "writable": writable})
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

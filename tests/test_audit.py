@@ -144,6 +144,21 @@ def test_a_copy_finds_its_receipt_and_a_changed_copy_is_named(here, tmp_path, na
     assert [(f.kind, f.path) for f in found] == [(CHANGED, str(copy))]
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "history.csv", "scores.json", "arrays.safetensors"])
+def test_a_file_of_payload_finds_its_receipt(here, tmp_path, name):
+    """As ``dvc get`` lays it down: somewhere, under any name."""
+    own = next(path for family in ("data", "checkpoints", "measurements") for path in (here / family).rglob(name))
+    copy = tmp_path / "fetched"
+    shutil.copy(own, copy)
+    workspace = Workspace(here)
+    origin = identify.by_content(workspace, copy)
+    assert origin.name == name
+    assert (here / origin.node / name).read_bytes() == copy.read_bytes()
+    assert audit.audit(workspace, str(copy), origin, None).holds
+    copy.write_bytes(copy.read_bytes() + b" ")
+    assert identify.by_content(workspace, copy) is None
+
+
 def test_a_file_of_nobody_is_foreign(drawn, tmp_path):
     stray = tmp_path / "stray.csv"
     stray.write_text("a,b\n1,2\n")

@@ -55,6 +55,16 @@ METHODS: dict[str, dict[str, Any]] = {
     "simclr": {**NO_PREDICTOR, "objective": {"kind": "infonce"}},
     "barlow": {**NO_PREDICTOR, "objective": {"kind": "barlow"}},
     "vicreg": {**NO_PREDICTOR, "objective": {"kind": "vicreg"}},
+    "isoloss": {
+        "predictor": {"kind": "directpred", "epsilon_mode": "literal", "epsilon": 0.0, "cap": 1e6, "start": "zero"},
+        "objective": {"kind": "isoloss_cosine"},
+        "target": {"kind": "ema", "schedule": "cosine", "epochs": 2},
+    },
+    "isoloss, copy": {
+        "predictor": {"kind": "directpred", "alpha": 1.0, "epsilon": 0.25, "average": "in_turn"},
+        "objective": {"kind": "isoloss_euclidean"},
+        "target": {"kind": "same"},
+    },
 }
 OPTIMIZERS = {"sgd": sgd, "adam": adam, "lars": lars}
 
@@ -90,8 +100,8 @@ def test_no_step_reads_a_number_back(method: str, optimizer: str, precision: str
     step = make_step(run_spec(**METHODS[method], optimizer={"kind": optimizer}, precision=precision))
     predictor = step.network.predictor
     if isinstance(predictor, OptimalPredictor):
-        predictor.matrix = functools.partial(optimal_matrix, method="products")
-    elif "directpred" in method:
+        predictor.solve = functools.partial(optimal_matrix, method="products")
+    elif hasattr(predictor, "rule"):
         predictor.rule["method"] = "products"
     views = [draw(4, 3, 8, 8), draw(4, 3, 8, 8, seed=1)]
     with NoWaiting() if optimizer != "adam" else contextlib.nullcontext():  # Adam counts its steps on the host here
@@ -115,9 +125,10 @@ def test_no_part_of_a_step_waits_for_a_gpu(method: str, optimizer: str) -> None:
                 parameter.grad = torch.zeros_like(parameter)
         views = [torch.zeros(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)]
         with NoWaiting(), torch.no_grad():
-            for _ in range(2):
+            for number in (1, 2):
+                step.begin(number, torch.device("cuda"))
                 embeddings, predictions, targets = network(views)
-                assert step.objective(predictions, targets).device.type == "cuda"
+                assert step.loss(embeddings, predictions, targets).device.type == "cuda"
                 step.optimizer.step()
                 network.predictor.observe(embeddings, targets)
                 network.predictor.after_step()

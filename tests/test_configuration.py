@@ -12,12 +12,12 @@ from pipeline.artifacts import scorecard, table
 from pipeline.artifacts.settings import AS_PRINTED, BY_SCALE, DIFFERS
 from pipeline.comparing import cells
 from pipeline.errors import UserError
+from pipeline.ledger.keys import merged
 from pipeline.nets.encoders import resnet18
 from pipeline.planning import spec, yaml_files
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.configuration import text
 from pipeline.planning.options import Options
-from pipeline.ledger.keys import merged
 from pipeline.planning.plan import ArtifactPlan, Plan
 from pipeline.provenance import views
 from pipeline.work import Work
@@ -126,7 +126,7 @@ def test_a_parameter_that_the_scale_s_network_lacks_says_so():
     assert kernel["declared_value"] == "7x7"
 
 
-@pytest.mark.parametrize("dataset", ["cifar10", "stl10"])
+@pytest.mark.parametrize("dataset", ["cifar10", "stl10", "tinyimagenet"])
 def test_words_for_stems_are_what_the_networks_have(dataset):
     """The words of a table are written by hand; here they are compared with the layers."""
     plan, _ = planned("isoloss", "table3")

@@ -10,12 +10,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Project, copy_project
+from conftest import MINI, MINI_SCALE, ROOT, Project, add_mini, copy_project
+
+sys.path.insert(0, str(ROOT / "docs"))
+from generator import dvc as pipeline_of_dvc
 
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"(<!-- not typed: .*? -->\s+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -124,7 +128,33 @@ def test_how_to_make_a_paper(typed: Project) -> None:
     assert len({entry["node"].split("/")[1] for entry in runs}) == 6, "both tables share the runs at lr 0.05"
 
 
+@pytest.mark.slow
+def test_dvc_here(typed: Project) -> None:
+    """One paper of two runs stands for the five, and its settings for those of scale gpu."""
+    for path in (typed.root / "params/papers").glob("*.yaml"):
+        path.unlink()
+    add_mini(typed)
+    (typed.root / "params/scales/mini.yaml").unlink()
+    (typed.root / "params/scales/gpu.yaml").write_text(MINI_SCALE + "tracked: true\nseeds: 1\n")
+    paper = typed.root / "params/papers/mini.yaml"
+    paper.write_text(MINI.replace("seeds: 1", "seeds: 2"))
+    (typed.root / "dvc.yaml").write_text(pipeline_of_dvc.text(typed.root / "params"))
+    for setting in ("user.name a", "user.email a@b.c"):
+        typed.call("git", "config", *setting.split())
+    typed.call("git", "commit", "-q", "-a", "-m", "one paper")
+    type_page(typed, "how-to/dvc.md")
+    made = Counter((e["stage"], e["decision"]) for e in typed.journal())
+    assert made["pretrain", "executed"] == 8, "four milestones of the first seed, four of the second"
+    colleague = Project(typed.root.parent / "colleague", typed.environ)
+    assert colleague.journal() == [] and list(colleague.root.glob("checkpoints/*/seed0/epoch0002/model.safetensors"))
+
+
 def test_every_page_that_shows_commands_is_typed_or_says_why_not() -> None:
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts}
     with_commands = {page for page in pages if any(language == "bash" for language, _ in blocks(page))}
-    assert with_commands == {"tutorial.md", "how-to/paper.md", *(f"how-to/{page}.md" for page in HOW_TO)}
+    assert with_commands == {
+        "tutorial.md",
+        "how-to/paper.md",
+        "how-to/dvc.md",
+        *(f"how-to/{page}.md" for page in HOW_TO),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from waiting import imagined_gpu
 
 from pipeline import components
 from pipeline.errors import UserError
@@ -70,7 +72,13 @@ def test_pixels_are_the_image() -> None:
 # c * k * k
 @pytest.mark.parametrize(
     ("stem", "shape", "stem_weights"),
-    [("stock", (3, 64, 64), 64 * 3 * 49), ("cifar", (3, 32, 32), 64 * 3 * 9), ("cifar", (1, 8, 8), 64 * 9)],
+    [
+        ("stock", (3, 64, 64), 64 * 3 * 49),
+        ("cifar", (3, 32, 32), 64 * 3 * 9),
+        ("cifar", (1, 8, 8), 64 * 9),
+        ("tinyimagenet", (3, 64, 64), 64 * 3 * 9),
+        ("cifar_padded", (3, 32, 32), 64 * 3 * 9),
+    ],
 )
 def test_resnet18(stem: str, shape: tuple[int, int, int], stem_weights: int) -> None:
     encoder = resnet18.build(shape, stem=stem)
@@ -80,8 +88,8 @@ def test_resnet18(stem: str, shape: tuple[int, int, int], stem_weights: int) -> 
     assert encoder(images(2, shape)).shape == (2, 512)
     assert encoder.features == 512
     after_stem = seen[0]
-    reduction = 4 if stem == "stock" else 1
-    assert after_stem.shape == (2, 64, shape[1] // reduction, shape[2] // reduction)
+    reduction, more = {"stock": 4, "tinyimagenet": 2}.get(stem, 1), 2 if stem == "cifar_padded" else 0
+    assert after_stem.shape == (2, 64, shape[1] // reduction + more, shape[2] // reduction + more)
     assert after_stem.min() == 0  # the stem's ReLU is there
 
 
@@ -225,6 +233,53 @@ def test_ema_averages_parameters_and_not_running_statistics() -> None:
         if name not in parameters:
             assert torch.equal(tensor, before[name])
     assert not torch.equal(network.target.projector.last.weight, before["projector.last.weight"])
+
+
+@pytest.mark.parametrize(("momentum", "final"), [(0.996, 1.0), (0.99, 1.0), (0.9, 0.99)])
+def test_the_momentum_of_byol_rises_in_half_a_cosine_over_all_steps(momentum: float, final: float) -> None:
+    """Text (0.996) and released code (0.99) of Halvagal 2023, in steps: ``k`` done of ``K``."""
+    epochs, per_epoch = 5, 8
+    total = epochs * per_epoch
+    strategy = ema.build(momentum=momentum, schedule="cosine", final=final, epochs=epochs)
+    for k in range(total + 9):
+        strategy.begin(k / per_epoch, torch.device("cpu"))
+        tau = final - (final - momentum) * (math.cos(math.pi * min(k, total) / total) + 1) / 2
+        assert 1 - strategy.pull == pytest.approx(tau, abs=1e-15)
+        if k in (0, total // 2, total):
+            assert 1 - strategy.pull == pytest.approx({0: momentum, total: final}.get(k, (momentum + final) / 2))
+    assert ema.build(momentum=momentum, schedule="cosine", final=final, epochs=epochs).pull == pytest.approx(
+        1 - momentum
+    )
+    constant = ema.build(momentum=momentum)
+    constant.begin(4.0, torch.device("cpu"))
+    assert constant.pull == 1 - momentum
+
+
+def test_a_momentum_on_the_device_is_the_same_up_to_rounding() -> None:
+    """A captured step reads it from a scalar; there is one for all steps, made at the first."""
+    online = [torch.randn(40, 3), torch.randn(7)]
+    target = [torch.randn(40, 3), torch.randn(7)]
+    strategy = ema.build(momentum=0.9, schedule="cosine", epochs=4)
+    pulls = set()
+    with imagined_gpu():
+        for k in range(3):
+            strategy.begin(float(k), torch.device("cuda"))
+            pulls.add(id(strategy.pull))
+        assert strategy.pull.device.type == "cuda" and len(pulls) == 1
+    strategy.pull = torch.tensor(0.05)
+    moved = [tensor.clone() for tensor in target]
+    strategy.after_step(moved, online)
+    for found, before, to in zip(moved, target, online, strict=True):
+        torch.testing.assert_close(found, before.lerp(to, 0.05), rtol=1e-6, atol=1e-7)
+        assert not torch.equal(found, before)
+    strategy.after_step([], [])
+
+
+def test_a_cosine_without_an_end_is_one_line() -> None:
+    with pytest.raises(
+        UserError, match=r"target\.epochs: expected the number of epochs of the run, found none; set it"
+    ):
+        ema.build(schedule="cosine")
 
 
 @pytest.mark.parametrize("momentum", [-0.1, 1.5])

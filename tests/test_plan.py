@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pipeline.engine.estimate import Estimate
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Milestone, Workspace
-from pipeline.planning import composition, params, spec, yaml_files
+from pipeline.planning import composition, idle_views, params, spec, yaml_files
 from pipeline.planning.catalogue import PARAMS, Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
@@ -347,7 +348,7 @@ MISTAKES = [
     (("methods", "directpred", "like"), "directpred", "goes in a circle"),
     (("methods", "sgd", "objective"), {"kind": "cosin"}, "there is no objective called 'cosin'; did you mean cosine?"),
     (("methods", "sgd", "target"), {"kind": "same", "momentum": 0.9}, "target.momentum: the target is the online network"),
-    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected cifar or stock, found 'wide'"),
+    (("datasets", "cifar10", "encoder"), {"stem": "wide"}, "encoder.stem: expected cifar or cifar_padded or tinyimagenet or stock, found 'wide'"),
     (("defaults", "optimizer"), None, "optimizer: this key is needed"),
     (("measures", "linear_top1", "measure"), {"kind": "linear_prob"}, "there is no measure called 'linear_prob'; did you mean linear_probe?"),
     (("artifacts", "t", "claims"), [{"text": "x"}], "artifacts.t.claims.0: expected just one of greater"),
@@ -468,3 +469,159 @@ def test_a_scale_whose_name_is_none_is_refused(folder, name):
     (folder / "scales/small.yaml").rename(folder / f"scales/{name}.yaml")
     with pytest.raises(UserError, match="a scale's name has letters, digits, _ and - only; rename the file"):
         Catalogue(Options(extend=str(folder))).scale("quick")
+
+
+# -- augmentations that do nothing
+
+BLUR = {"blur_probability": 1.0, "blur_kernel": 0.1}
+JITTER = {"jitter_probability": 0.8, "brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}
+
+
+@pytest.mark.parametrize(
+    ("views", "side", "message"),
+    [
+        (BLUR, 16, "views.blur_kernel: 0.1 of 16 pixels is a kernel of one pixel, which blurs nothing; set it to 0.13"),
+        (BLUR, 19, "0.1 of 19 pixels is a kernel of one pixel"),
+        (BLUR, 20, None),
+        (BLUR, None, None),
+        (BLUR | {"size": 16}, 96, "of 16 pixels"),
+        (BLUR | {"blur_probability": [0.0, 1.0]}, 16, "of 16 pixels"),
+        (BLUR | {"blur_probability": [0.0, 1.0], "blur_kernel": [0.1, 0.2]}, 16, None),
+        (BLUR | {"blur_probability": 0.0}, 16, None),
+        (JITTER, None, "views.jitter_probability: 0.8 with brightness, contrast, saturation, hue at 0 changes nothing"),
+        (JITTER | {"hue": 0.1}, None, None),
+        (JITTER | {"jitter_probability": 0}, None, None),
+        ({}, 8, None),
+    ],
+)
+def test_an_augmentation_that_does_nothing_is_refused(views, side, message):
+    if message is None:
+        idle_views.refuse(views, side, "p.yaml: artifacts.t")
+        return
+    with pytest.raises(UserError) as error:
+        idle_views.refuse(views, side, "p.yaml: artifacts.t")
+    assert str(error.value).startswith("p.yaml: artifacts.t: views.") and message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_plan_and_the_policy_agree_on_kernels_of_one_pixel():
+    blur = pytest.importorskip("pipeline.views.blur")
+    for side in range(1, 120):
+        for share in (0.02, 0.1, 0.14, 0.5):
+            one = blur.kernel_side(share, side) == 1
+            try:
+                idle_views.refuse(BLUR | {"blur_kernel": share}, side, "here")
+            except UserError:
+                assert one
+            else:
+                assert not one
+
+
+def test_a_blur_that_does_nothing_is_refused_before_anything_runs(tmp_path):
+    """Where the data set's size is declared, or the scale sets another one."""
+    shutil.copytree(PARAMS, tmp_path / "params")
+    scale = tmp_path / "params/scales/quick.yaml"
+    text = scale.read_text().replace("blur_probability: 0.0", "blur_probability: 0.5")
+    scale.write_text(text)
+    catalogue = Catalogue(Options(scale="quick"), tmp_path / "params")
+    with pytest.raises(UserError, match=r"0\.1 of 16 pixels is a kernel of one pixel"):
+        Plan(catalogue, [catalogue.request("results/table8.csv")])
+    scale.write_text(text.replace("stl10: shapes", "stl10: {name: shapes, size: 32}"))
+    catalogue = Catalogue(Options(scale="quick"), tmp_path / "params")
+    with pytest.raises(UserError, match=r"0\.1 of 16 pixels"):  # cifar10's stand-in is as small as before
+        Plan(catalogue, [catalogue.request("results/table8.csv")])
+    Plan(catalogue, [catalogue.request("results/quick/directpred/table1.csv")])
+
+
+# -- momentum of a target that ends with the training
+
+
+def _runs_with(folder, target, scale="small"):
+    change(folder / "papers/mine.yaml", "methods", "directpred", "target", value=target)
+    plan = planned(f"results/{scale}/mine/t.csv", extend=str(folder))
+    return {name: run for name, run in plan.runs.items() if run.run["predictor"]["kind"] == "directpred"}
+
+
+def test_a_cosine_of_the_target_ends_with_the_training_and_is_another_run_for_each_length(folder):
+    constant = _runs_with(folder, {"kind": "ema", "momentum": 0.99})
+    assert {run.run["target"]["epochs"] for run in constant.values()} == {None}
+    rising = _runs_with(folder, {"kind": "ema", "momentum": 0.99, "schedule": "cosine"})
+    assert not rising.keys() & constant.keys()
+    for run in rising.values():
+        assert run.run["target"]["epochs"] == max(milestone.epoch for _, milestone in run.milestones)
+    lengths = {milestone.epoch for run in constant.values() for _, milestone in run.milestones}
+    assert {run.run["target"]["epochs"] for run in rising.values()} == lengths
+
+
+def test_an_end_of_the_target_s_cosine_is_mapped_by_the_scale_as_epochs_are(folder):
+    change(folder / "scales/small.yaml", "epochs", value={100: 2, 300: 3, 500: 4})
+    runs = _runs_with(folder, {"kind": "ema", "schedule": "cosine", "epochs": 300})
+    assert {run.run["target"]["epochs"] for run in runs.values()} == {3}
+
+
+@pytest.mark.parametrize(("key", "value"), [("epochs", 100), ("final", 0.5)])
+def test_what_means_nothing_without_a_cosine_is_refused(folder, key, value):
+    with pytest.raises(UserError) as error:
+        _runs_with(folder, {"kind": "ema", key: value})
+    assert (
+        f'target.{key}: expected beside schedule: "cosine" alone, found schedule: "constant"; remove {key}, or set'
+        in str(error.value)
+    )
+    assert "mine.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_plan_refuses_what_does_not_go_with_the_objective_but_for_its_baselines(folder):
+    """Which have no predictor, and take no step."""
+    change(folder / "papers/mine.yaml", "defaults", "objective", value={"kind": "isoloss_cosine"})
+    change(folder / "papers/mine.yaml", "artifacts", "t", "rows", value={"method": ["directpred"]})
+    change(folder / "papers/mine.yaml", "artifacts", "t", "claims", value=[])
+    change(folder / "scales/small.yaml", "baselines", value=True)
+    plan = planned("results/small/mine/t.csv", extend=str(folder))
+    assert {run.run["predictor"]["kind"] for run in plan.runs.values()} == {"directpred", "none"}
+    change(folder / "papers/mine.yaml", "artifacts", "t", "rows", value={"method": ["sgd"]})
+    with pytest.raises(
+        UserError, match=r"mine.*predictor\.kind: expected a predictor that is set by a rule of its own"
+    ):
+        planned("results/small/mine/t.csv", extend=str(folder))
+
+
+# -- editions in place of scales
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"scale": "gpu"}, ("gpu", "paper", "gpu")),
+        ({"scale": "gpu-released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu", "flavour": "released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu-released", "flavour": "released"}, ("gpu", "released", "gpu-released")),
+        ({"scale": "gpu", "datasets": "all"}, ("gpu", "paper", "gpu")),
+    ],
+)
+def test_an_edition_stands_for_its_scale_and_flavour(config, expected) -> None:
+    options = Catalogue(Options.parse(config, {})).options
+    assert (options.scale, options.flavour, options.edition()) == expected
+    assert options.datasets == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"scale": "gpu-nosuch"}, "--config flavour=nosuch: "),
+        ({"scale": "nosuch-released"}, "--config scale=nosuch-released: there is no such scale; "),
+        ({"scale": "gpu-released", "flavour": "other"}, "--config scale=gpu-released flavour=other: these are two "),
+    ],
+)
+def test_an_edition_that_there_is_not_is_one_line(config, message) -> None:
+    with pytest.raises(UserError) as error:
+        catalogue = Catalogue(Options.parse(config, {}))
+        catalogue.scale(catalogue.options.scale)
+        catalogue.built()
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_a_scale_whose_name_looks_like_an_edition_is_that_scale(tmp_path) -> None:
+    (tmp_path / "scales").mkdir()
+    (tmp_path / "scales/tiny-released.yaml").write_text((PARAMS / "scales/tiny.yaml").read_text())
+    options = Catalogue(Options(scale="tiny-released", extend=str(tmp_path))).options
+    assert (options.scale, options.flavour) == ("tiny-released", "paper")

@@ -25,15 +25,23 @@ def psd(dim: int, rank: int | None = None, seed: int = 0) -> Tensor:
     return root.T @ root / len(root)
 
 
-def by_hand(f: Tensor, epsilon: float, normalized: bool, offset: float = 0.0, floor: float = 0.0) -> np.ndarray:
-    """Eq. 18 in numpy, eigenvalue by eigenvalue."""
+def by_hand(
+    f: Tensor,
+    epsilon: float,
+    normalized: bool,
+    offset: float = 0.0,
+    floor: float = 0.0,
+    alpha: float = 0.5,
+    cap: float | None = None,
+) -> np.ndarray:
+    """Eq. 18 in numpy, eigenvalue by eigenvalue, with the power and the cap of Halvagal 2023."""
     values, vectors = np.linalg.eigh(f.numpy())
-    values = np.clip(values, 0, None)
+    values = np.clip(values, 0, cap)
     unit = values.max() if normalized else 1.0
     lift = epsilon * (1.0 if normalized else values.max())
     result = np.zeros_like(f.numpy())
     for s, u in zip(values / unit, vectors.T, strict=True):
-        result += max(np.sqrt(max(s - offset, 0.0)) + lift, floor) * np.outer(u, u)
+        result += max(max(s - offset, 0.0) ** alpha + lift, floor) * np.outer(u, u)
     return result
 
 
@@ -44,6 +52,12 @@ RULES = [
     {"epsilon": 0.0, "offset": 0.1},
     {"epsilon": 0.0, "offset": -0.05},
     {"epsilon": -0.1, "floor": 1e-4},
+    {"epsilon": 0.25, "alpha": 1.0},
+    {"epsilon": 0.1, "alpha": 0.7, "offset": 0.1},
+    {"epsilon": 0.0, "alpha": 0.0},
+    {"epsilon": 0.1, "alpha": 2.0, "cap": 1.1},
+    {"epsilon": 0.1, "cap": 0.4},
+    {"epsilon": 0.1, "cap": 1e6},
 ]
 
 
@@ -105,6 +119,33 @@ def test_released_form_of_table_7_puts_the_offset_outside_the_root() -> None:
     assert text.diagonal().tolist() == pytest.approx([3.9**0.5, 0.9**0.5, 0.0])
 
 
+def test_directcopy_copies_the_correlation_and_is_the_limit_of_directpred() -> None:
+    f, one = psd(6), torch.eye(6, dtype=torch.float64)
+    top = torch.linalg.eigvalsh(f)[-1]
+    copy = directpred_matrix(f, epsilon=0.25, normalized=True, alpha=1.0)
+    torch.testing.assert_close(copy, f / top + 0.25 * one, rtol=0, atol=1e-13)
+    torch.testing.assert_close(directpred_matrix(f, epsilon=0.0, normalized=False, alpha=1.0), f, rtol=0, atol=1e-13)
+    # the distance to it is of first order in the power
+    far, near = (
+        (directpred_matrix(f, epsilon=0.25, normalized=True, alpha=1 - by) - copy).norm() for by in (1e-3, 1e-4)
+    )
+    assert far / near == pytest.approx(10, rel=1e-2) and near > 1e-6
+    # where all eigenvalues are alike no power tells them apart
+    alike = [directpred_matrix(3 * one, epsilon=0.25, normalized=True, alpha=alpha) for alpha in (0.0, 0.5, 1.0)]
+    for matrix in alike:
+        torch.testing.assert_close(matrix, 1.25 * one, rtol=0, atol=1e-13)
+    # and a large epsilon leaves the identity, with which DirectPred is no predictor
+    torch.testing.assert_close(directpred_matrix(f, epsilon=1e6, normalized=True) / 1e6, one, rtol=0, atol=2e-6)
+
+
+def test_the_cap_is_of_eigenvalues_of_f_and_comes_first() -> None:
+    f = torch.diag(torch.tensor([4e6, 1e6, 100.0], dtype=torch.float64))
+    capped = directpred_matrix(f, epsilon=0.0, normalized=False, cap=1e6)
+    assert capped.diagonal().tolist() == pytest.approx([1e3, 1e3, 10.0])
+    normalized = directpred_matrix(f, epsilon=0.0, normalized=True, cap=1e6, alpha=1.0)
+    assert normalized.diagonal().tolist() == pytest.approx([1.0, 1.0, 1e-4])
+
+
 def test_directpred_of_a_zero_correlation_is_finite_and_of_a_broken_one_is_an_error() -> None:
     zero = directpred_matrix(torch.zeros(3, 3), epsilon=0.1, normalized=True)
     torch.testing.assert_close(zero, 0.1 * torch.eye(3))
@@ -143,6 +184,52 @@ def test_first_minibatch_starts_the_average_so_a_constant_stream_is_constant() -
         torch.testing.assert_close(predictor.correlation, pooled_correlation(batch), rtol=0, atol=1e-14)
         trace = torch.cat(batch).square().sum(1).mean()
         assert predictor.correlation.trace().item() == pytest.approx(trace.item())
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_averages_of_the_released_code_in_closed_form(partitions: int) -> None:
+    """From zero, and one view after the other, as Halvagal 2023 has it; a partition's halves are seen likewise."""
+    rho, views = 0.8, stream(5)
+    predictor = directpred.build(4, rho=rho, start="zero", average="in_turn", partitions=partitions).double()
+    for batch in views:
+        predictor.observe(batch, batch)
+    assert predictor.batches.item() == 10
+
+    def moment(view: Tensor) -> Tensor:
+        if partitions == 1:
+            return view.T @ view / len(view)
+        inside = view[predictor.sides(view)[:, 1]]
+        return inside.T @ inside / len(inside)
+
+    seen = [moment(view) for batch in views for view in batch]
+    expected = sum((1 - rho) * rho ** (9 - t) * c for t, c in enumerate(seen))
+    found = predictor.correlation if partitions == 1 else predictor.correlation[1, 1]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
+
+
+def test_a_long_memory_that_starts_at_zero_is_not_ruled_by_its_first_minibatch() -> None:
+    batches = [[draw(200, 4, seed=t)] for t in range(30)]
+    batches[0] = [10 * batches[0][0]]  # weights 100 times as much
+    traces = {}
+    for start in ("first", "zero"):
+        predictor = directpred.build(4, rho=0.998, start=start, epsilon=0.0).double()
+        for batch in batches:
+            predictor.observe(batch, batch)
+        weight = 1 - 0.998**30 if start == "zero" else 1.0
+        traces[start] = predictor.correlation.trace().item() / weight / 4
+    assert traces["first"] > 80 and traces["zero"] == pytest.approx((100 + 29) / 30, rel=0.15)
+
+
+def test_params_that_came_later_change_nothing_where_they_are_not_set() -> None:
+    plain = directpred.build(4).double()
+    said = directpred.build(4, alpha=0.5, cap=None, start="first", average="pooled").double()
+    for batch in stream(3):
+        for predictor in (plain, said):
+            predictor.observe(batch, batch)
+            predictor.after_step()
+    assert torch.equal(plain.correlation, said.correlation) and torch.equal(plain.weight, said.weight)
+    expected = directpred_matrix(plain.correlation, epsilon=0.1, normalized=True)
+    torch.testing.assert_close(plain.weight.detach(), expected, rtol=0, atol=0)
 
 
 def test_f_is_not_centred() -> None:
@@ -252,6 +339,19 @@ def test_two_layer_predictor_has_the_released_layers() -> None:
     assert count == 128 * 512 + 512 + 512 * 128 + 128  # BatchNorm has none
     count = sum(parameter.numel() for parameter in mlp.build(128, bias=False, affine=True).parameters())
     assert count == 128 * 512 + 2 * 512 + 512 * 128
+
+
+def test_batchnorm_is_in_the_hidden_layer_of_byol_s_predictor_and_nowhere_else() -> None:
+    """Halvagal 2023, App. D, at its sizes: 256, 4096, 256; what goes in and what comes out is not normalised."""
+    predictor = mlp.build(256, hidden=4096, affine=True)
+    norms = [name for name, module in predictor.named_modules() if isinstance(module, torch.nn.BatchNorm1d)]
+    assert norms == ["layers.norm"] and predictor.layers.norm.num_features == 4096
+    assert sum(p.numel() for p in predictor.parameters()) == 2 * 256 * 4096 + 4096 + 256 + 2 * 4096
+    f = 5 + draw(16, 256).float()
+    hidden = torch.nn.functional.linear(f, predictor.layers.first.weight, predictor.layers.first.bias)
+    expected = torch.relu((hidden - hidden.mean(0)) / (hidden.var(0, correction=0) + 1e-5).sqrt())
+    expected = torch.nn.functional.linear(expected, predictor.layers.last.weight, predictor.layers.last.bias)
+    torch.testing.assert_close(predictor(f), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_cross_correlation_has_rows_for_the_target_of_the_other_view() -> None:

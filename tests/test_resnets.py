@@ -61,7 +61,7 @@ def test_zero_init_residual() -> None:
     assert all((scale == 1).all() for scale in scales(stock_resnet50()))
 
 
-@pytest.mark.parametrize(("stem", "kernel"), [("stock", None), ("cifar", 3)])
+@pytest.mark.parametrize(("stem", "kernel"), [("stock", None), ("cifar", 3), ("tinyimagenet", 3)])
 def test_resnet18_draws_what_it_always_drew(stem: str, kernel: int | None) -> None:
     """A stem that is put in comes after torchvision's draws, so all other weights are those of the stock network."""
     torch.manual_seed(3)

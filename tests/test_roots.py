@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from waiting import NoWaiting, imagined_gpu
+from waiting import NoWaiting, Waits, imagined_gpu
 
 from pipeline.nets import matrix_sqrt, moments
 from pipeline.nets.directpred_rule import directpred_matrix
@@ -175,6 +175,11 @@ RULES = [
     {"epsilon": -0.1, "floor": 1e-4},
     {"epsilon": 0.01, "floor": 0.3},
     {"epsilon": 0.0, "floor": 0.2, "offset": -0.1},
+    {"epsilon": 0.25, "alpha": 1.0},
+    {"epsilon": 0.0, "alpha": 1.0, "offset": 0.05, "floor": 1e-3},
+    {"epsilon": 0.1, "alpha": 0.0},
+    {"epsilon": 0.0, "cap": 1e6},
+    {"epsilon": 0.1, "cap": 0.5},
 ]
 
 
@@ -184,11 +189,13 @@ def test_directpred_by_products_is_that_by_eigenvalues(rule: dict[str, float], n
     for name, matrix in MATRICES.items():
         if not normalized and name in ("1e150", "1e-30"):
             continue  # eps max s and sqrt(max s) are too far apart to be added
+        if rule.get("cap") and name == "1e150":
+            continue  # and these are too far apart for a difference
         eigh, products = (
             directpred_matrix(matrix, normalized=normalized, method=method, **rule) for method in ("eigh", "products")
         )
         top = 1.0 if normalized else np.linalg.eigvalsh(matrix.numpy()).max()
-        reach = (top + abs(rule.get("offset", 0.0))) ** 0.5
+        reach = (top + abs(rule.get("offset", 0.0))) ** rule.get("alpha", 0.5)
         torch.testing.assert_close(products, eigh, rtol=0, atol=NULL * max(reach, 1e-3), msg=name)
 
 
@@ -209,6 +216,21 @@ def test_asymmetry_of_rounding_is_read_as_eigh_reads_it() -> None:
     for method in ("eigh", "products"):
         found = [directpred_matrix(m, epsilon=0.0, normalized=True, method=method) for m in (symmetric, other)]
         assert torch.equal(*found)
+
+
+def test_a_cap_that_nothing_reaches_changes_no_digit() -> None:
+    f = MATRICES["random"]
+    for alpha in (0.5, 1.0):
+        rule = {"epsilon": 0.1, "normalized": False, "alpha": alpha, "method": "products"}
+        assert torch.equal(directpred_matrix(f, cap=1e6, **rule), directpred_matrix(f, **rule))
+
+
+def test_powers_without_products_are_taken_of_eigenvalues() -> None:
+    f = MATRICES["random"]
+    with pytest.raises(ValueError, match=r"alpha: expected one of .* found 0\.3"):
+        directpred_matrix(f, epsilon=0.0, normalized=True, alpha=0.3, method="products")
+    with imagined_gpu(), pytest.raises(Waits), NoWaiting():
+        directpred_matrix(torch.eye(3), epsilon=0.0, normalized=True, alpha=0.3)
 
 
 def test_on_the_cpu_the_default_is_eigh() -> None:

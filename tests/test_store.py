@@ -114,6 +114,19 @@ CONFIGURED = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", False), ("    autostage = true\n", True), ("    autostage = false\n", False)]
+)
+def test_whether_files_are_staged_is_what_dvc_says(tmp_path, monkeypatch, text, expected):
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "nobody"))
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text(f"[core]\n    analytics = false\n{text}")
+    assert cache.cache(tmp_path).autostage is expected
+    monkeypatch.setattr(cache, "_ask", None)
+    assert cache.cache(tmp_path).autostage is expected, "the second time nobody asks DVC"
+
+
 @pytest.mark.parametrize("case", CONFIGURED, ids=lambda case: case.name)
 def test_the_cache_is_where_dvc_itself_says(tmp_path, monkeypatch, case):
     for name in [name for name in os.environ if name.startswith(("XDG_", "DVC_"))]:

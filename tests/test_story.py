@@ -123,6 +123,34 @@ def test_restore_pulls_and_verifies_a_closure_in_one_process(author, tmp_path):
     assert "0 nodes restored, 10 were in place" in again.stdout and "remote" not in again.stdout
 
 
+def test_an_archive_without_git_is_restored(author, tmp_path):
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    author.call("bash", "-c", f"git archive HEAD | tar -x -C {folder}")
+    archive = Project(folder, author.environ | {"PYTHONPATH": str(folder)})
+    assert "objects from the remote" in archive.pipeline("restore", DUEL, *CONFIG).stdout
+    assert payload(archive) == payload(author)
+    assert archive.build(DUEL) == Counter()
+    assert "everything holds" in archive.pipeline("audit", DUEL, *CONFIG).stdout
+
+
+def test_what_dvc_get_has_fetched_finds_its_receipt(author, tmp_path):
+    clone = clone_of(author, tmp_path / "clone")
+    for name in ("model.safetensors", "scores.json", "arrays.safetensors"):
+        path = next(author.root.glob(f"*/*/**/{name}")).relative_to(author.root)
+        copy = tmp_path / "got" / name
+        copy.parent.mkdir(exist_ok=True)
+        clone.call(DVC, "get", "-q", str(author.root), str(path), "-o", str(copy))
+        digest = json.loads((author.root / f"receipts/{path.parent}.json").read_text())["key"][:16]
+        for project in (author, clone):  # which has not what it comes from
+            told = project.pipeline("audit", str(copy), *CONFIG, check=False).stdout
+            assert f"receipt {digest}" in told and f"changed: {copy}" not in told
+            assert ("everything holds" in told) is (project is author)
+        copy.write_bytes(copy.read_bytes() + b" ")
+        told = clone.pipeline("audit", str(copy), *CONFIG, check=False)
+        assert told.returncode == 1 and told.stderr.startswith(f"error: foreign: {copy}: ")
+
+
 def test_http_remote(author, tmp_path):
     with remote.serve(tmp_path / "http") as url:
         author.call(DVC, "remote", "add", "web", url)

@@ -337,9 +337,9 @@ def test_with_relu_and_without_predictor_weights_grow():
 
 def test_networks_that_run_away_are_held():
     weights = toy.initial([0.5, 2.0], 3, np.random.default_rng(0))
-    (track,) = toy.train(
-        weights, [toy.Setting("euclidean", "plain", 50.0)], steps=40, every=10, samples=20, sigma=0.1, relu=False,
-        rng=np.random.default_rng(1),
+    ((track,),) = toy.train(
+        weights[None], [toy.Setting("euclidean", "plain", 50.0)], steps=40, every=10, samples=20, sigma=0.1, relu=False,
+        rngs=[np.random.default_rng(1)],
     )  # fmt: skip
     assert 0 < track.stopped < 40 and np.isfinite(track.weights).all() and track.eigenvalues.shape == (5, 2)
     at = track.recorded(10)

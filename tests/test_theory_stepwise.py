@@ -518,7 +518,7 @@ def test_a_wide_network_learns_step_by_step():
     made = stepwise_fig2ab.simulate(**small, replications=1)
     numbers = {(r["mode"], r["quantity"]): r["value"][0] for r in made.records}
     assert numbers[1, "measured over predicted time"] == pytest.approx(1, abs=0.1)
-    assert numbers[1, "share in the row space"] > 0.9
+    assert numbers[1, "squared cosine of a principal angle"] > 0.9
     assert made.curves["loss"][0] == pytest.approx(3, abs=1e-3)
 
 

@@ -64,6 +64,11 @@ METHODS: dict[str, dict[str, Any]] = {
         "objective": {"kind": "barlow"},
         "precision": "bf16",
     },
+    "isoloss": {
+        "predictor": {"kind": "directpred"},
+        "objective": {"kind": "isoloss_cosine"},
+        "target": {"kind": "ema", "schedule": "cosine", "epochs": 2},
+    },
 }
 
 

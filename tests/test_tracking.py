@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import files
 from pipeline.errors import UserError
-from pipeline.ledger import accepted, receipt
+from pipeline.ledger import accepted, receipt, staging
 from pipeline.ledger.accepted import Entry
 from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
@@ -80,6 +80,19 @@ def test_what_stayed_on_another_machine_is_not_listed(tmp_path):
     write(tmp_path, checkpoint("a", 0, 1), left=("model.safetensors",))
     Tracking(Workspace(tmp_path), Store(tmp_path)).write(RUN)
     assert listed(tmp_path).keys() == {"epoch0001/history.csv"}
+
+
+@pytest.mark.parametrize("listing", [True, False], ids=["its list is here", "its list is elsewhere"])
+def test_what_stayed_there_may_be_listed_by_who_has_it(tmp_path, listing):
+    outputs = write(tmp_path, checkpoint("a", 0, 1), left=("model.safetensors",))
+    store = Store(tmp_path)
+    md5, size, count = store.put_folder((f"epoch0001/{name}", entry) for name, entry in outputs.items())
+    if not listing:
+        store.object(md5).unlink()
+    text = f"outs:\n- md5: {md5}\n  size: {size}\n  nfiles: {count}\n  hash: md5\n  path: seed0\n"
+    files.write(tmp_path / f"{RUN}.dvc", text)
+    assert Tracking(Workspace(tmp_path), store).repair([RUN]) == []
+    assert (tmp_path / f"{RUN}.dvc").read_text() == text
 
 
 def test_a_receipt_that_contradicts_itself_lists_nothing(tracking, tmp_path):
@@ -206,6 +219,34 @@ def test_two_branches_that_extended_one_run_lose_nothing(repository):
     git(repository, "checkout", "--ours", f"{RUN}.dvc")
     assert len(Tracking(Workspace(repository), Store(repository)).repair([RUN])) == 1
     assert {place.split("/")[0] for place in listed(repository)} == {"epoch0001", "epoch0002", "epoch0003"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "autostage", "expected"),
+    [("", "false", "??"), ("", "true", "A "), (staging.IN_EXPERIMENT, "false", "A ")],
+    ids=["neither", "core.autostage", "an experiment"],
+)
+def test_dvc_files_are_staged_where_dvc_says_so(repository, monkeypatch, variable, autostage, expected):
+    monkeypatch.delenv(staging.IN_EXPERIMENT, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "0" * 40)
+    files.write(repository / ".dvc/config", f"[core]\n    autostage = {autostage}\n")
+    write(repository, checkpoint("b", 0, 1))
+    Tracking(Workspace(repository), Store(repository)).write("checkpoints/b/seed0")
+    said = git(repository, "status", "--porcelain", "--untracked-files=all", "checkpoints/b").stdout
+    assert said == f"{expected} checkpoints/b/seed0.dvc\n"
+
+
+def test_a_dvc_file_that_cannot_be_staged_is_named_and_written(repository, monkeypatch, capsys):
+    monkeypatch.setenv(staging.IN_EXPERIMENT, "0" * 40)
+    monkeypatch.setattr(staging, "PAUSE", 0.0)
+    (repository / ".git/index.lock").touch()
+    write(repository, checkpoint("b", 0, 1))
+    Tracking(Workspace(repository), Store(repository)).write("checkpoints/b/seed0")
+    path = repository / "checkpoints/b/seed0.dvc"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path}: not staged (") and line.endswith(f"); type: git add {path}")
+    assert len(listed(repository, "checkpoints/b/seed0")) == 2
 
 
 def entry(name: str) -> Entry:

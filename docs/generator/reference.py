@@ -23,7 +23,8 @@ CATEGORIES = {
     "projector": "What follows the encoder in training.",
     "predictor": "What turns an embedding into a prediction of the other view's.",
     "target": "What is predicted: the online network or a slow copy of it.",
-    "objective": "The loss. Its entry function is `loss(predictions, targets, *, ...)`.",
+    "objective": "The loss. Its entry function is `loss(..., *, ...)`; before the `*` it names what it reads, of "
+    "`predictions`, `targets`, `embeddings`, `matrix` and `step`.",
     "optimizer": "How weights follow the gradient.",
     "schedule": "The learning rate over epochs.",
     "initialization": "Where weights start.",

@@ -1,4 +1,4 @@
-"""Where DVC keeps its cache, and whether a group shares it: as DVC itself reads its configuration.
+"""Where DVC keeps its cache, whether a group shares it, what it stages: as DVC itself reads its configuration.
 
 DVC's reader takes longer to import than most commands of ours take, so its answer is kept, and holds as long as every
 file and variable that it has looked at is what it was.
@@ -28,10 +28,12 @@ class Cache:
     Attributes:
         folder: Where it is.
         shared: Whether a group may write to it (``cache.shared = group``).
+        autostage: Whether files that DVC writes for Git are staged at once (``core.autostage``).
     """
 
     folder: Path
     shared: bool = False
+    autostage: bool = False
 
 
 def cache(root: Path) -> Cache:
@@ -45,8 +47,9 @@ def cache(root: Path) -> Cache:
         return Cache(root / ".dvc/cache")
     memory = root / MEMORY
     kept = files.read_object(memory)
-    if isinstance(kept.get("files"), list) and kept.get("asked") == _asked(root, kept["files"]):
-        return Cache(Path(kept["folder"]), bool(kept["shared"]))
+    known = isinstance(kept.get("files"), list) and "autostage" in kept
+    if known and kept.get("asked") == _asked(root, kept["files"]):
+        return Cache(Path(kept["folder"]), bool(kept["shared"]), bool(kept["autostage"]))
     try:
         found, read = _ask(root)
     except ImportError:
@@ -54,10 +57,11 @@ def cache(root: Path) -> Cache:
             if path.is_file() and re.search(r"^\s*dir\s*=", path.read_text(encoding="utf-8"), re.MULTILINE):
                 raise UserError(f"{path}: names a cache, and DVC is not installed; type: pip install dvc") from None
         return Cache(root / ".dvc/cache")
-    folder = Path(found.get("dir") or root / ".dvc/cache")
-    answer = Cache(folder, found.get("shared") == "group")
+    folder = Path(found["cache"].get("dir") or root / ".dvc/cache")
+    answer = Cache(folder, found["cache"].get("shared") == "group", bool(found["core"].get("autostage")))
     with contextlib.suppress(OSError):
-        kept = {"asked": _asked(root, read), "files": read, "folder": str(folder), "shared": answer.shared}
+        kept = {"asked": _asked(root, read), "files": read, "folder": str(folder)}
+        kept |= {"shared": answer.shared, "autostage": answer.autostage}
         files.write(memory, files.dumps(kept))
     return answer
 
@@ -76,14 +80,14 @@ def _asked(root: Path, read: list[str]) -> str:
 
 
 def _ask(root: Path) -> tuple[dict[str, Any], list[str]]:
-    """Section ``cache`` as DVC has it, and the files that it looks at."""
+    """The configuration as DVC has it, and the files that it looks at."""
     from dvc.config import Config, ConfigError
     from dvc.dirs import global_config_dir, system_config_dir
 
     places = [Path(system_config_dir()), Path(global_config_dir()), root / ".dvc"]
     read = [str((place / "config").absolute()) for place in places] + [str((root / ".dvc/config.local").absolute())]
     try:
-        return dict(Config(str(root / ".dvc"))["cache"]), read
+        return dict(Config(str(root / ".dvc"))), read
     except ConfigError as error:
         for name in read:
             with contextlib.suppress(FileNotFoundError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.ledger.sources import in_repository
 
 
 class Unreachable(UserError):
@@ -35,7 +36,7 @@ def fetch(root: Path, objects: Iterable[str], remote: str | None = None) -> int:
     wanted = {HashInfo("md5", md5) for md5 in objects}
     name = remote or "(default)"
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(root), config=None if in_repository(root) else {"core": {"no_scm": True}}) as repo:
             if remote is None and not repo.config["core"].get("remote"):
                 return 0
             came = repo.cloud.pull(wanted, remote=remote).transferred

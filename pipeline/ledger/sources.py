@@ -119,8 +119,7 @@ def asked(root: Path, *arguments: str) -> str:
     Raises:
         UserError: Git does not answer: nothing may be taken for uncommitted then.
     """
-    top = root.resolve()
-    if not any((folder / ".git").exists() for folder in (top, *top.parents)):
+    if not in_repository(root):
         return ""
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)
@@ -130,6 +129,12 @@ def asked(root: Path, *arguments: str) -> str:
         why = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
         raise UserError(f"git does not say what is committed ({why[0]}); nothing was touched; type: git status")
     return done.stdout.decode("utf-8", "replace")
+
+
+def in_repository(root: Path) -> bool:
+    """Whether a checkout is one of Git's, and no archive of it."""
+    top = root.resolve()
+    return any((folder / ".git").exists() for folder in (top, *top.parents))
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from pipeline.nets import moments
 from pipeline.nets.directpred_rule import Rule, directpred_matrix
+from pipeline.nets.moments import Average
 from pipeline.nets.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ class PartitionedPredictor(Predictor):
     correlation: Tensor
     batches: Tensor
 
-    def __init__(self, features: int, partitions: int, *, rho: float, freq: int, rule: Rule) -> None:
+    def __init__(self, features: int, partitions: int, *, average: Average, freq: int, rule: Rule) -> None:
         super().__init__()
-        self.rho, self.every, self.rule = rho, freq, rule
+        self.average, self.every, self.rule = average, freq, rule
         bound = 1.0 / math.sqrt(features)
         start = torch.empty(features, features).uniform_(-bound, bound)
         self.weights = nn.Parameter(start.expand(partitions, 2, -1, -1).clone(), requires_grad=freq > 1)
@@ -68,14 +68,20 @@ class PartitionedPredictor(Predictor):
     def observe(
         self, embeddings: list[Float[Tensor, "batch features"]], targets: list[Float[Tensor, "batch features"]]
     ) -> None:
-        """Update the ``F`` of every half with the inputs that lie in it, all views pooled."""
+        """Update the ``F`` of every half with the inputs that lie in it."""
+        for views in self.average.turns(embeddings):
+            self.average.add_(self.correlation, self._correlations(views), self.batches)
+
+    def _correlations(
+        self, embeddings: list[Float[Tensor, "batch features"]]
+    ) -> Float[Tensor, "partitions 2 features features"]:
+        """``F`` of every half, all views pooled."""
         upper = torch.cat([self.sides(view) for view in embeddings]).T.double()
         pooled = torch.cat(embeddings).detach().double()  # as in moments.correlation
         member = torch.stack([1 - upper, upper], dim=1)  # (partitions, 2, views * batch)
         counts = member.sum(dim=-1).clamp_min(1)
         sums = (pooled.T * member.unsqueeze(-2)) @ pooled
-        moments.average_(self.correlation, sums / counts[..., None, None], self.batches, self.rho)
-        self.batches += 1
+        return sums / counts[..., None, None]
 
     @torch.no_grad()
     def after_step(self) -> None:

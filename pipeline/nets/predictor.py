@@ -27,6 +27,11 @@ class Predictor(nn.Module):
 
     every: int = 1
 
+    @property
+    def matrix(self) -> Float[Tensor, "dim dim"] | None:
+        """``W_p`` without gradient, where predictions are embeddings times one matrix and nothing else; else None."""
+        return None
+
     def due(self, step: int) -> bool:
         """Say whether :meth:`after_step` is called after optimiser step ``step`` (the first is 1)."""
         return step % self.every == 0
@@ -56,6 +61,11 @@ class MatrixPredictor(Predictor):
         bound = 1.0 / math.sqrt(features)
         self.weight = nn.Parameter(torch.empty(features, features).uniform_(-bound, bound), requires_grad=trained)
         self.bias = nn.Parameter(torch.empty(features).uniform_(-bound, bound)) if bias else None
+
+    @property
+    def matrix(self) -> Float[Tensor, "dim dim"] | None:
+        """The weight, unless there is a bias."""
+        return self.weight.detach() if self.bias is None else None
 
     def forward(self, embeddings: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
         """(batch, features) to (batch, features)."""

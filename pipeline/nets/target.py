@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.nets.per_view import each
@@ -69,6 +70,17 @@ class Target(ABC):
             views: One tensor of shape (batch, channels, height, width) per view.
             online: Online embeddings of the same views, each (batch, dim).
         """
+
+    def begin(self, epochs_done: float, device: torch.device) -> None:
+        """Set what depends on the time, on the host and before a step.
+
+        A step that is captured once reads it from tensors on the device, which are made here at the first call.
+
+        Args:
+            epochs_done: Of the training, with the fraction of the current one.
+            device: Where the step is taken.
+        """
+        return None  # noqa: RET501 - as below
 
     def after_step(self, target: list[Tensor], online: list[Tensor]) -> None:
         """Follow the online network after an optimiser step.

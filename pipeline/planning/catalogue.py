@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -47,12 +47,24 @@ class Catalogue:
     """
 
     def __init__(self, options: Options, folder: Path = PARAMS) -> None:
-        self.options = options
         self.extend = Path(options.extend) if options.extend else None
         self.folders = [folder] + ([self.extend] if self.extend else [])
+        self.options = self._of_edition(options)
         self._scales: dict[str, spec.Scale] = {}
         for name in options.datasets:
             self.dataset(name, "--config datasets")
+
+    def _of_edition(self, options: Options) -> Options:
+        """What was said, with an edition in place of a scale (``gpu-released``) taken for its scale and flavour."""
+        scale, _, flavour = options.scale.rpartition("-")
+        if options.scale in self._scale_files or scale not in self._scale_files:
+            return options
+        if options.flavour not in (Options.flavour, flavour):
+            raise UserError(
+                f"--config scale={options.scale} flavour={options.flavour}: these are two flavours; "
+                f"type: --config scale={scale} flavour={options.flavour}"
+            )
+        return replace(options, scale=scale, flavour=flavour)
 
     def _files(self, pattern: str) -> dict[str, Path]:
         """Files by stem; those that editors leave (``.#tiny.yaml``) are none."""

@@ -10,10 +10,10 @@ from typing import Any
 from pipeline import components
 from pipeline.errors import UserError, nearest
 from pipeline.ledger.workspace import Milestone
-from pipeline.planning import composition, overridden, params, spec
+from pipeline.planning import composition, idle_views, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
-from pipeline.planning.params import Params, nested, overlay, paths
+from pipeline.planning.params import PARTS, Params, nested, overlay, paths
 from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Pictures, Scale
 
 UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
@@ -320,11 +320,11 @@ class CellExpander:
     ) -> str:
         """Plan the run of a cell, once the scale has set its params; returns its identity.
 
-        A schedule that names no end has that of the training: ``ends``, or the cell's milestone. Params that count
-        epochs of the training are mapped as these are, unless the scale says them itself. What the artifact sweeps is
-        laid over what the scale sets.
+        A schedule, or a target, that names no end has that of the training: ``ends``, or the cell's milestone. Params
+        that count epochs of the training are mapped as these are, unless the scale says them itself. What the artifact
+        sweeps is laid over what the scale sets.
         """
-        cell.dataset = self._used(cell.paper_dataset)[0]
+        cell.dataset, given = self._used(cell.paper_dataset)
         data = self._data(cell.paper_dataset)
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
@@ -339,15 +339,22 @@ class CellExpander:
         statistics = self.needs.catalogue.datasets[cell.dataset].normalize
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
+        if not own:  # a baseline has no step and so no objective, whatever the paper's default is
+            components.check_objective(run, self.where, self.needs.extend)
         self._map_epochs(run, paths(layer))
-        if run["schedule"].get("epochs", 0) is None:
+        for part in PARTS:
+            if not components.open_end(part, run[part], self.needs.extend):
+                continue
             if cell.steps:
                 raise UserError(
-                    f"{self.where}: schedule.epochs: expected a number where milestones are counted in steps, "
+                    f"{self.where}: {part}.epochs: expected a number where milestones are counted in steps, "
                     "found none: say how many epochs the training has"
                 )
-            run["schedule"]["epochs"] = ends or cell.trained_epochs
+            run[part]["epochs"] = ends or cell.trained_epochs
         if cell.trained_epochs or cell.steps:
+            declared = self.needs.catalogue.datasets[cell.dataset]
+            side = given.get("size", declared.source.get("size", declared.image_size))
+            idle_views.refuse(run["views"], side, self.where)
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
         return self.needs.add_run(run, data, cell.dataset, self.scale)
 
@@ -366,7 +373,7 @@ class CellExpander:
 
     def _map_epochs(self, run: Params, said: set[str]) -> None:
         """Map leaves that count epochs of the paper's training, where the scale has not ``said`` them, to its own."""
-        for part in params.PARTS:
+        for part in PARTS:
             for param in components.of_training(part, run[part]["kind"], self.needs.extend):
                 value = run[part][param]
                 if value is not None and f"{part}.{param}" not in said:

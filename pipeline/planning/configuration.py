@@ -1,4 +1,4 @@
-"""Cells of a table of settings: what runs would be trained with, read off their specifications as a plan resolves them."""
+"""Cells of a table of settings: what runs would be trained with, read off specifications as a plan resolves them."""
 
 from __future__ import annotations
 

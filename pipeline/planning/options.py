@@ -14,6 +14,9 @@ from pipeline.ranges import Interval, Seeds
 SEEDS_AT_ONCE = 4
 """Trained in turns by one process on a GPU, where the user says nothing."""
 
+ALL = "all"
+"""Said in place of names of data sets: those of the papers, whichever they are."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -59,6 +62,8 @@ class Options:
             if not isinstance(found, str | list | tuple) or not found:
                 raise UserError(f"--config datasets: expected names such as cifar10 or cifar10,stl10, found {found!r}")
             values["datasets"] = tuple(found.split(",")) if isinstance(found, str) else tuple(map(str, found))
+            if values["datasets"] == (ALL,):
+                values["datasets"] = ()
         if not values.get("raw_dir") and environ.get("SSL_RAW_DIR"):
             values["raw_dir"] = environ["SSL_RAW_DIR"]
         for name in ("raw_dir", "extend"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import struct
 import zlib
@@ -74,7 +75,7 @@ def _inside(workspace: Workspace, path: Path) -> str | None:
 
 
 def by_content(workspace: Workspace, path: Path) -> Origin | None:
-    """The node that a stray copy of a result comes from; None if nothing here knows it.
+    """The node that a stray copy of a result or of payload (``dvc get``) comes from; None if nothing here knows it.
 
     A picture and a JSON file carry the key of their receipt, so that a changed copy is known too. A CSV file is
     known by its hash, by its columns, or by what a receipt that was sent along names; what it should be is always
@@ -86,7 +87,7 @@ def by_content(workspace: Workspace, path: Path) -> Origin | None:
         if found is not None:
             return Origin(found["node"], _output(found, path), found, "by the key that it carries")
     digest = files.sha256(path)
-    for found in _receipts(workspace):
+    for found in itertools.chain(_receipts(workspace), _of_payload(workspace)):
         for name, entry in found["outputs"].items():
             if entry["sha256"] == digest:
                 return Origin(found["node"], name, found, "by its content")
@@ -176,7 +177,21 @@ def _receipts(workspace: Workspace) -> Iterator[dict[str, Any]]:
         found = receipt.read(path)
         if found is not None:
             yield found
+    yield from (found for found in _stored(workspace) if found["node"].startswith("results/"))
+
+
+def _of_payload(workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """Receipts of data sets, checkpoints, measurements and simulations, those in the ledger before earlier ones."""
+    for path in sorted(workspace.path("receipts").rglob("*.json")):
+        found = None if path.name.endswith(".execution.json") else receipt.read(path)
+        if found is not None:
+            yield found
+    yield from (found for found in _stored(workspace) if not found["node"].startswith("results/"))
+
+
+def _stored(workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """Receipts that the store keeps."""
     for path in sorted((Store(workspace.root).folder / "receipts").glob("??/*.json")):
         found = None if path.name.endswith(".execution.json") else receipt.read(path)
-        if found is not None and found["node"].startswith("results/"):
+        if found is not None:
             yield found

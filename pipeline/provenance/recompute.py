@@ -13,8 +13,8 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.families import PREPARE
+from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.keys import merged
 from pipeline.ledger.workspace import Node
 from pipeline.provenance import cells, identify

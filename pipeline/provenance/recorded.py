@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline import files
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
 from pipeline.ledger.families import ARTIFACT
-from pipeline.ledger.store import Store, listed_as
-from pipeline.ledger.tracking import folder_of
+from pipeline.ledger.store import Store
+from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import LOCAL, Node, Workspace
 from pipeline.provenance import recompute
 from pipeline.provenance.chain import Chain, Link
@@ -111,55 +108,11 @@ def _reader(workspace: Workspace, chain: Chain) -> Callable[[str], bytes | None]
 
 def against_dvc(workspace: Workspace, chain: Chain) -> Iterator[Finding]:
     """``.dvc`` files that list something else than the receipts of what they stand for."""
-    store = Store(workspace.root)
+    tracking = Tracking(workspace, Store(workspace.root))
     folders = (folder_of(link.node) for link in chain if not link.node.config.startswith(LOCAL))
     for folder in dict.fromkeys(folder for folder in folders if folder is not None):
-        path = workspace.path(f"{folder}.dvc")
-        if path.is_file():
-            why = _fault(workspace, store, folder, path)
+        if workspace.path(f"{folder}.dvc").is_file():
+            why = tracking.fault(folder)
             if why is not None:
                 again = f"type: rm {folder}.dvc, and snakemake, which writes it again; or git checkout {folder}.dvc"
                 yield Finding(CHANGED, f"{folder}.dvc", why, again)
-
-
-def _fault(workspace: Workspace, store: Store, folder: str, path: Path) -> str | None:
-    try:
-        (entry,) = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"]
-        md5, size, count, name = entry["md5"], entry["size"], entry["nfiles"], entry["path"]
-        kind = entry["hash"]
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError):
-        return "not as the executor writes it"
-    if (kind, name) != ("md5", folder.rsplit("/", 1)[1]) or not str(md5).endswith(".dir"):
-        return "it stands for another folder than its own"
-    known = _known(workspace, folder)
-    found = files.read_json(store.object(str(md5)))
-    if found is None:  # the list itself is elsewhere: it can still be told from what the receipts give
-        if md5 == listed_as(known)[0]:
-            return None
-        return f"it lists a folder ({md5}) that is not in the store, and no receipts give it"
-    try:
-        listed = {entry["relpath"]: entry["md5"] for entry in found}
-    except (TypeError, KeyError):
-        return "what it points to lists no files"
-    for name in sorted(listed):
-        if name not in known:
-            return f"it lists {name}, and no receipt does"
-        if listed[name] != known[name]["md5"]:
-            return f"it lists another {name} than its receipt"
-    total = sum(known[name]["size"] for name in listed)
-    if (size, count) != (total, len(listed)):
-        return f"it says {count} files of {size} bytes; its receipts say {len(listed)} of {total}"
-    return None
-
-
-def _known(workspace: Workspace, folder: str) -> dict[str, dict]:
-    """Files below a folder by their names in it, as receipts have them."""
-    single = workspace.path(f"receipts/{folder}.json")
-    paths = [single] if single.is_file() else sorted(workspace.path(f"receipts/{folder}").rglob("*.json"))
-    known: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        found = None if path.name.endswith(".execution.json") else receipt.read(path)
-        if found is not None:
-            prefix = Node.of_receipt(path.relative_to(workspace.root)).name.removeprefix(folder).lstrip("/")
-            known |= {f"{prefix}/{name}".lstrip("/"): entry for name, entry in found["outputs"].items()}
-    return known

@@ -4,7 +4,8 @@ A step of a small network is some thousand kernels, each shorter than the host n
 are one launch. What is captured is everything from the minibatch's bytes to the target's moving average: views,
 forward pass, loss, gradient, update and hooks; views and forward pass with fused kernels where that is worthwhile.
 Where the predictor adjusts itself in some steps only, there are two graphs. What changes from step to step, a graph
-reads from tensors: the minibatch, the learning rates (scalars on the device) and the seed of the views.
+reads from tensors: the minibatch, the seed of the views, and scalars on the device for the learning rates and whatever
+else goes by the time.
 """
 
 from __future__ import annotations
@@ -255,6 +256,7 @@ class StepRunner:
             As :class:`pipeline.training.step.TrainingStep`. Captured, they are overwritten by the next replay.
         """
         due = self.step.predictor.due(number)
+        self.step.begin(number, self.device)
         recording = self._recording(due, images) if len(images) == self.batch_size else None
         source = self._source if recording is None else recording.source
         source.manual_seed(derived_seed(self.seed, "views", epoch, step))

@@ -85,7 +85,7 @@ class Run:
         params = {name: value for name, value in spec["objective"].items() if name != "kind"}
         objective = functools.partial(components.load(files["objective"]).loss, **params)
         forward = functools.partial(forward_context, spec["precision"], self.device)
-        step = TrainingStep(self.network, objective, self.optimizer, forward)
+        step = TrainingStep(self.network, objective, self.optimizer, forward, self.batches.steps)
         fuse = fuser(self.device, bool(spec.get("deterministic")), (epochs or work.epoch) * self.batches.steps)
         self.steps = StepRunner(step, policy, self.seed, self.device, self.batches.batch_size, fuse)
         if not self.batches.full:

@@ -12,8 +12,8 @@ from typing import Any
 from mutations.harness import SCALE, plan
 from pipeline.artifacts import claims
 from pipeline.artifacts.rows import read
-from pipeline.planning import spec, yaml_files
 from pipeline.ledger.keys import merged
+from pipeline.planning import spec, yaml_files
 from pipeline.planning.plan import Plan
 from pipeline.work import Work
 

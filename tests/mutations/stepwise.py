@@ -384,7 +384,9 @@ TABLES = {
             "After each step the loss is a whole number within 0.1": "network grows",
             "Eigenvalues of C that have risen stay near 1 (not below)": "network decays",
             "Eigenvalues of C that have risen stay near 1 (not above)": "network grows",
-            "The outputs end in the span of the leading modes of the tangent kernel": "outputs of other signs",
+            "The outputs end in the span of the leading modes of the tangent kernel (squared cosines of all principal angles)": (
+                "outputs of other signs"
+            ),
         },
     ),
     "exact": Table(

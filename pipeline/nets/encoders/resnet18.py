@@ -9,7 +9,9 @@ from torch import nn
 from pipeline.nets.resnet import as_encoder
 
 
-def build(image_shape: tuple[int, int, int], *, stem: Literal["cifar", "stock"] = "cifar") -> nn.Module:
+def build(
+    image_shape: tuple[int, int, int], *, stem: Literal["cifar", "cifar_padded", "tinyimagenet", "stock"] = "cifar"
+) -> nn.Module:
     """torchvision's ResNet-18 with its own initialisation, without the classifier; 512 features.
 
     Args:

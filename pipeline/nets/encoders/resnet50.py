@@ -12,7 +12,7 @@ from pipeline.nets.resnet import as_encoder
 def build(
     image_shape: tuple[int, int, int],
     *,
-    stem: Literal["cifar", "stock"] = "stock",
+    stem: Literal["cifar", "cifar_padded", "tinyimagenet", "stock"] = "stock",
     zero_init_residual: bool = False,
 ) -> nn.Module:
     """torchvision's ResNet-50 with its own initialisation, without the classifier; 2048 features.

@@ -10,12 +10,17 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.nets import moments
 from pipeline.nets.directpred_rule import Rule, directpred_matrix
+from pipeline.nets.moments import Average
 from pipeline.nets.partitioned import PartitionedPredictor
 from pipeline.nets.predictor import MatrixPredictor, Predictor
-from pipeline.ranges import Count, Momentum, NonNegative, Real, Width
+from pipeline.ranges import Count, Momentum, NonNegative, Positive, Real, Width
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+HAS = {"matrix": {"partitions": 1}}
+OWN_RULE = True
+DEFAULT_BEFORE = {"alpha": 0.5, "cap": None, "start": "first", "average": "pooled"}
 
 
 class DirectPred(MatrixPredictor):
@@ -29,9 +34,9 @@ class DirectPred(MatrixPredictor):
     correlation: Tensor
     batches: Tensor
 
-    def __init__(self, features: int, *, rho: float, freq: int, rule: Rule) -> None:
+    def __init__(self, features: int, *, average: Average, freq: int, rule: Rule) -> None:
         super().__init__(features, trained=freq > 1)
-        self.rho, self.every, self.rule = rho, freq, rule
+        self.average, self.every, self.rule = average, freq, rule
         self.register_buffer("correlation", torch.zeros(features, features))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
@@ -40,8 +45,8 @@ class DirectPred(MatrixPredictor):
         self, embeddings: list[Float[Tensor, "batch features"]], targets: list[Float[Tensor, "batch features"]]
     ) -> None:
         """Update ``F`` (Eq. 19)."""
-        moments.average_(self.correlation, moments.correlation(embeddings), self.batches, self.rho)
-        self.batches += 1
+        for views in self.average.turns(embeddings):
+            self.average.add_(self.correlation, moments.correlation(views), self.batches)
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -59,8 +64,17 @@ def build(
     offset: Real = 0.0,
     floor: NonNegative = 0.0,
     partitions: Width = 1,
+    alpha: NonNegative = 0.5,
+    cap: Positive | None = None,
+    start: Literal["first", "zero"] = "first",
+    average: Literal["pooled", "in_turn"] = "pooled",
 ) -> Predictor:
-    """DirectPred (Tian 2021, Sec. 4, Eqs. 18 and 19; Tables 6 to 8).
+    """DirectPred (Tian 2021, Sec. 4, Eqs. 18 and 19; Tables 6 to 8), and DirectCopy with ``alpha: 1``.
+
+    Halvagal 2023, App. D, has ``epsilon: 0, epsilon_mode: literal, alpha: 0.5, cap: 1e6, rho: 0.3``; its released code
+    ``epsilon: 0, start: zero, average: in_turn`` normalised, with ``rho`` 0.998 beside an EMA target and 0.5 without,
+    and for DirectCopy ``alpha: 1, epsilon: 0.25``. (That code updates ``F`` in the forward pass, so that a prediction
+    is made with an ``F`` which has seen its own view; here always after the step.)
 
     Args:
         features: Width of the embedding.
@@ -77,6 +91,12 @@ def build(
         floor: Smallest eigenvalue of ``W_p``.
         partitions: 1 for one ``F``; more for the feature-dependent variant, see
             :class:`pipeline.nets.partitioned.PartitionedPredictor`.
+        alpha: Power of the eigenvalues: 1/2 for the root of Eq. 18, 1 for DirectCopy. On a GPU other powers than these
+            and 0 stop the host in every step.
+        cap: Largest eigenvalue of ``F`` that counts, in its own units; null for no limit.
+        start: Whether the first minibatch replaces the start of the moving average, or is averaged with zero; see
+            :func:`pipeline.nets.moments.average_`.
+        average: Whether all views of a minibatch are ``pooled`` into one ``F``, or are ``in_turn`` a minibatch each.
 
     Raises:
         UserError: ``freq`` or ``partitions`` below 1, or ``rho`` not in [0, 1).
@@ -85,7 +105,15 @@ def build(
         raise UserError(f"predictor: expected freq and partitions from 1, found {freq} and {partitions}")
     if not 0 <= rho < 1:
         raise UserError(f"predictor.rho: expected a number from 0 to below 1, found {rho}; the text has 0.3")
-    rule: Rule = {"epsilon": epsilon, "normalized": epsilon_mode == "normalized", "offset": offset, "floor": floor}
+    rule: Rule = {
+        "epsilon": epsilon,
+        "normalized": epsilon_mode == "normalized",
+        "offset": offset,
+        "floor": floor,
+        "alpha": alpha,
+        "cap": cap,
+    }
+    averaged = Average(rho, start, in_turn=average == "in_turn")
     if partitions > 1:
-        return PartitionedPredictor(features, partitions, rho=rho, freq=freq, rule=rule)
-    return DirectPred(features, rho=rho, freq=freq, rule=rule)
+        return PartitionedPredictor(features, partitions, average=averaged, freq=freq, rule=rule)
+    return DirectPred(features, average=averaged, freq=freq, rule=rule)

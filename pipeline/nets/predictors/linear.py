@@ -6,6 +6,8 @@ import torch
 
 from pipeline.nets.predictor import MatrixPredictor
 
+HAS = {"matrix": {"bias": False}}
+
 
 class SymmetricPredictor(MatrixPredictor):
     """``W_p`` is projected onto the symmetric matrices: at the start and after each optimiser step."""

@@ -15,6 +15,9 @@ from pipeline.ranges import Count, Momentum, NonNegative
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+HAS: dict[str, dict[str, object]] = {"matrix": {}}
+OWN_RULE = True
+
 
 def optimal_matrix(
     correlation: Float[Tensor, "dim dim"],
@@ -85,7 +88,7 @@ class OptimalPredictor(MatrixPredictor):
     def __init__(self, features: int, *, every: int, rho: float, regularizer: float, rank_one: bool) -> None:
         super().__init__(features, trained=every > 1)
         self.every, self.rho, self.regularizer = every, rho, regularizer
-        self.matrix = rank_one_matrix if rank_one else optimal_matrix
+        self.solve = rank_one_matrix if rank_one else optimal_matrix
         self.register_buffer("correlation", torch.zeros(features, features))
         self.register_buffer("cross", torch.zeros(features, features))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
@@ -102,7 +105,7 @@ class OptimalPredictor(MatrixPredictor):
     @torch.no_grad()
     def after_step(self) -> None:
         """Overwrite ``W_p``."""
-        self.weight.copy_(self.matrix(self.correlation, self.cross, self.regularizer))
+        self.weight.copy_(self.solve(self.correlation, self.cross, self.regularizer))
 
 
 def build(

@@ -1,7 +1,8 @@
 """Losses of one pair of embeddings and their gradients with respect to them, the predictor being a constant.
 
 Embeddings are columns: z1 and z2 have shape (M, B), the symmetric predictor (M, M). Values have shape (B,), gradients
-(M, B). A variant says what is done to the loss of the metric ("euclidean", Eq. 1, or "cosine", Eq. 2):
+(M, B); :func:`gradients` takes any axes in front. A variant says what is done to the loss of the metric ("euclidean",
+Eq. 1, or "cosine", Eq. 2):
 
 ========== ==========================================================================================================
 plain      as in Eqs. 1 and 2: predictor on z1, no gradient through z2
@@ -94,14 +95,15 @@ def iso_second_value(
 def gradients(
     metric: str,
     variant: str,
-    z1: Float64[Array, "M B"],
-    z2: Float64[Array, "M B"],
-    predictor: Float64[Array, "M M"],
+    z1: Float64[Array, "*first M B"],
+    z2: Float64[Array, "*second M B"],
+    predictor: Float64[Array, "*networks M M"],
     guard: float = 0.0,
-) -> tuple[Float64[Array, "M B"], Float64[Array, "M B"] | None]:
+) -> tuple[Float64[Array, "*both M B"], Float64[Array, "*both M B"] | None]:
     """Gradients with respect to z1 and, for ``nosg``, z2 (else None).
 
-    For ``published`` it is the sum that the published figure applies to view 1.
+    For ``published`` it is the sum that the published figure applies to view 1. Axes in front of the embeddings are
+    broadcast: networks, or second views of one first view.
 
     Raises:
         UserError: Unknown metric or variant, or ``published`` for the Euclidean loss, which has no such thing.
@@ -113,28 +115,30 @@ def gradients(
         direction = p - z2
         g1 = direction if variant in ("nopred", "iso") else predictor @ direction
         return g1, (-direction if variant == "nosg" else None)
-    n1 = np.sqrt((p**2).sum(0)) + guard
-    n2 = np.sqrt((z2**2).sum(0)) + guard
-    dot = (p * z2).sum(0)
-    direction = z2 * (-1.0 / (n1 * n2)) + p * (dot / (n1**3 * n2))
+    n1 = np.sqrt((p * p).sum(-2, keepdims=True)) + guard
+    n2 = np.sqrt((z2 * z2).sum(-2, keepdims=True)) + guard
+    dot = (p * z2).sum(-2, keepdims=True)
+    near = 1.0 / (n1 * n2)
+    direction = p * (dot * near / (n1 * n1)) - z2 * near
     g1 = direction if variant in ("nopred", "iso") else predictor @ direction
     if variant == "nosg":
-        return g1, p * (-1.0 / (n1 * n2)) + z2 * (dot / (n1 * n2**3))
+        return g1, z2 * (dot * near / (n2 * n2)) - p * near
     if variant == "published":
         return g1 + published_extra(p, z2, n1, n2, dot), None
     return g1, None
 
 
 def published_extra(
-    p: Float64[Array, "M B"],
-    z2: Float64[Array, "M B"],
-    n1: Float64[Array, " B"],
-    n2: Float64[Array, " B"],
-    dot: Float64[Array, " B"],
-) -> Float64[Array, "M B"]:
+    p: Float64[Array, "*first M B"],
+    z2: Float64[Array, "*second M B"],
+    n1: Float64[Array, "*first 1 B"],
+    n2: Float64[Array, "*second 1 B"],
+    dot: Float64[Array, "*both 1 B"],
+) -> Float64[Array, "*both M B"]:
     """Compute what the published toy takes for the gradient of z2: -(p/(n1 n2) - (p.z2) z2/(n1^3 n2)).
 
     The true one divides the second term by n1 n2^3. The published one is not orthogonal to z2, so that it lets weights
     grow, and it is applied to the input of view 1.
     """
-    return p * (-1.0 / (n1 * n2)) + z2 * (dot / (n1**3 * n2))
+    near = 1.0 / (n1 * n2)
+    return z2 * (dot * near / (n1 * n1)) - p * near

@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 ENOUGH = 1e4
 """Weights beyond this have run away; their training ends there."""
 
-_BLOCK = 1000
-"""Pairs that are worked on at a time: temporaries stay in the cache, and out of the system's allocator."""
+_AT_ONCE = 12_000
+"""Numbers of an array that is worked on at a time: temporaries stay in the cache, and out of the system's allocator."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +72,29 @@ def initial(eigenvalues: Sequence[float], inputs: int, rng: np.random.Generator)
 
 
 def step(
-    weights: Float64[Array, "M N"], setting: Setting, x1: Float64[Array, "N B"], x2: Float64[Array, "N B"], relu: bool
-) -> Float64[Array, "M N"]:
+    weights: Float64[Array, "*networks M N"],
+    setting: Setting,
+    x1: Float64[Array, "*networks N B"],
+    x2: Float64[Array, "*views N B"],
+    relu: bool,
+) -> Float64[Array, "*networks M N"]:
     """Weights after one step of gradient descent on the mean loss of a batch.
 
     Args:
-        weights: W (M, N).
+        weights: W (M, N), or those of several networks.
         setting: The loss. W_P = W W^T is a constant for the gradient, also with ReLU, where it is not E[z z^T].
-        x1: Inputs of view 1 (N, B).
-        x2: Inputs of view 2 (N, B).
+        x1: Inputs of view 1 (N, B), for each network.
+        x2: Inputs of view 2, of the shape of ``x1``; with one axis more in front, several second views of each first.
         relu: Whether embeddings are relu(W x).
     """
-    predictor = weights @ weights.T
+    predictor = weights @ weights.swapaxes(-1, -2)
     change = np.zeros_like(weights)
-    for first in range(0, x1.shape[1], _BLOCK):
-        block = slice(first, first + _BLOCK)
-        change += _gradient(weights, predictor, setting, x1[:, block], x2[:, block], relu)
-    return weights - setting.lr / x1.shape[1] * change
+    views = x2.size // x1.size
+    block = max(_AT_ONCE // (views * weights.size // weights.shape[-1]), 1)
+    for first in range(0, x1.shape[-1], block):
+        part = slice(first, first + block)
+        change += _gradient(weights, predictor, setting, x1[..., part], x2[..., part], relu)
+    return weights - setting.lr / (views * x1.shape[-1]) * change
 
 
 def _gradient(weights: Array, predictor: Array, setting: Setting, x1: Array, x2: Array, relu: bool) -> Array:
@@ -96,16 +102,20 @@ def _gradient(weights: Array, predictor: Array, setting: Setting, x1: Array, x2:
     y1, y2 = weights @ x1, weights @ x2
     z1, z2 = (np.maximum(y1, 0.0), np.maximum(y2, 0.0)) if relu else (y1, y2)
     g1, g2 = gradients(setting.metric, setting.variant, z1, z2, predictor, GUARD)
+    several = x2.ndim > x1.ndim
+    if several:
+        g1 = g1.sum(0)
     if relu:
         g1 *= y1 > 0
-    change = g1 @ x1.T
+    change = g1 @ x1.swapaxes(-1, -2)
     if g2 is not None:
-        change += (g2 * (y2 > 0) if relu else g2) @ x2.T
+        found = (g2 * (y2 > 0) if relu else g2) @ x2.swapaxes(-1, -2)
+        change += found.sum(0) if several else found
     return change
 
 
 def train(
-    weights: Float64[Array, "M N"],
+    weights: Float64[Array, "R M N"],
     settings: Sequence[Setting],
     *,
     steps: int,
@@ -113,22 +123,25 @@ def train(
     samples: int,
     sigma: float,
     relu: bool,
-    rng: np.random.Generator,
-) -> list[Track]:
-    """Train one network per setting from the same weights on the same batches.
+    rngs: Sequence[np.random.Generator],
+) -> list[list[Track]]:
+    """Train networks, one per setting and replication: a replication's start from the same weights on the same batches.
 
     View 1 is clean, view 2 has noise. Each input comes twice, with opposite noise: the expectation is the same, and
     much of the sampling noise cancels, so that thousands of samples per step do where the paper draws 50 000.
 
     Args:
-        weights: Initial W (M, N).
+        weights: Initial W, (R, M, N).
         settings: What to train.
         steps: Of gradient descent.
         every: Record each so many steps, the initial weights first.
         samples: Pairs of views per step, an even number.
         sigma: Standard deviation of the noise on the input.
         relu: As in :func:`step`.
-        rng: Source of inputs and noise.
+        rngs: Sources of inputs and noise, one per replication: what it draws does not depend on how many there are.
+
+    Returns:
+        Per setting those of its R networks.
 
     Raises:
         UserError: A learning rate, number or deviation that makes no sense.
@@ -142,22 +155,27 @@ def train(
     for setting in settings:
         positive("lr", setting.lr)
     now = [weights.copy() for _ in settings]
-    tracks = [Track(np.repeat(weights[None], steps // every + 1, axis=0)) for _ in settings]
+    kept = np.repeat(weights[:, None], steps // every + 1, axis=1)
+    tracks = [[Track(own.copy()) for own in kept] for _ in settings]
     half = samples // 2
-    x1, x2 = np.empty((weights.shape[1], samples)), np.empty((weights.shape[1], samples))
+    x1, noise = np.empty((2, len(weights), weights.shape[2], half))
+    x2 = np.empty((2, *x1.shape))
     for number in range(1, steps + 1):
-        x1[:, :half] = rng.standard_normal((weights.shape[1], half))
-        x1[:, half:] = x1[:, :half]
-        noise = sigma * rng.standard_normal((weights.shape[1], half))
-        np.add(x1[:, :half], noise, out=x2[:, :half])
-        np.subtract(x1[:, half:], noise, out=x2[:, half:])
-        for k, (setting, track) in enumerate(zip(settings, tracks, strict=True)):
-            if not track.stopped:
+        for place, rng in enumerate(rngs):
+            rng.standard_normal(out=x1[place])
+            rng.standard_normal(out=noise[place])
+        noise *= sigma
+        np.add(x1, noise, out=x2[0])
+        np.subtract(x1, noise, out=x2[1])
+        for k, (setting, own) in enumerate(zip(settings, tracks, strict=True)):
+            going = np.array([not track.stopped for track in own])
+            if going.any():
                 after = step(now[k], setting, x1, x2, relu)
-                if np.abs(after).max() < ENOUGH:
-                    now[k] = after
-                else:
-                    track.stopped = number
+                held = np.abs(after).max(axis=(1, 2)) < ENOUGH
+                now[k][going & held] = after[going & held]
+                for place in map(int, np.flatnonzero(going & ~held)):
+                    own[place].stopped = number
             if number % every == 0:
-                track.weights[number // every] = now[k]
+                for track, reached in zip(own, now[k], strict=True):
+                    track.weights[number // every] = reached
     return tracks

@@ -50,14 +50,16 @@ def follow(
     a = np.asarray(weights, dtype=np.float64) @ v.T
     moving = np.abs(g) > 1e-15 * np.abs(g).max()
     part, own = a[:, moving].copy(), g[moving]
+    speed, one = 4 * rate * own, np.eye(len(a))
+    scaled, change = np.empty_like(part), np.empty_like(part)  # memory of a step
     steps = np.rint(np.asarray(times, dtype=np.float64) / rate).astype(np.int64)
     kept = np.empty((len(steps), len(a), len(a)))
     along = np.empty((len(steps), len(a)))
     step = 0
     for place, until in enumerate(steps):
         for _ in range(step, until):
-            scaled = part * own
-            part += (4 * rate) * (scaled - (scaled @ part.T) @ scaled)
+            np.multiply(part, speed, out=scaled)
+            part += np.matmul(one - (scaled @ part.T) / (4 * rate), scaled, out=change)
         step = max(step, int(until))
         kept[place] = (part * own) @ part.T
         along[place] = (own * (part**2).sum(axis=0))[: len(a)]

@@ -6,7 +6,7 @@ On a fixed batch of N inputs the hidden layer's weights move only within the spa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,11 @@ class Network:
     gram: Float64[Array, "N N"]
     readout: Float64[Array, "d width"]
     bias: Float64[Array, " d"]
+    _room: Float64[Array, "three N width"] = field(init=False, repr=False)
+    """Memory of a step: new arrays of this size would come from the system, page by page, in every step."""
+
+    def __post_init__(self) -> None:
+        self._room = np.empty((3, *self.hidden.shape))
 
     def outputs(self) -> Float64[Array, "N d"]:
         """f on the batch, (N, d)."""
@@ -47,13 +52,14 @@ class Network:
         Returns:
             C before the step, (d, d).
         """
-        active = np.maximum(self.hidden, 0)
+        active, back, change = self._room
+        np.maximum(self.hidden, 0, out=active)
         f = active @ self.readout.T + self.bias
         c = pair_correlation(f.T)
         pull = swap(f) @ (c - np.eye(len(c))) * (4 * rate / len(f))
-        back = pull @ self.readout
+        np.matmul(pull, self.readout, out=back)
         back *= self.hidden > 0
-        self.hidden -= self.gram @ back
+        self.hidden -= np.matmul(self.gram, back, out=change)
         self.readout -= pull.T @ active
         self.bias -= pull.sum(axis=0)
         return c

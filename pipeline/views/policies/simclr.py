@@ -5,7 +5,9 @@ released codes have, the defaults aside:
 
 * DirectPred (Tian 2021), CIFAR: the defaults. STL-10: ``brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2,
   blur_probability: 1.0`` at 96 pixels (so the blur has a kernel of 9 pixels), and no normalisation.
-* IsoLoss: ``interpolation: bicubic, saturation: 0.2, solarize_probability: [0.0, 0.2]``, on STL-10 also
+* IsoLoss, text: the defaults, whose jitter is SimCLR's of strength 0.5; on STL-10 strength 1.0, ``brightness: 0.8,
+  contrast: 0.8, saturation: 0.8, hue: 0.2``, and ``blur_probability: 0.5``.
+* IsoLoss, released code: ``interpolation: bicubic, saturation: 0.2, solarize_probability: [0.0, 0.2]``, on STL-10 also
   ``blur_probability: [1.0, 0.1], blur_kernel: 0.14`` (13 pixels, enough for the widest blur; PIL's has no border).
   Stepwise SSL (the stock policy of Barlow Twins and VICReg): as there on STL-10.
 * Embedding norms, CIFAR: ``scale_min: 0.2, jitter: independent, jitter_order: fixed``, no normalisation; on larger

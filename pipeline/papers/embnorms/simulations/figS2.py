@@ -27,7 +27,7 @@ def simulate(
     batch: Count = 128,
     masked: bool = False,
     kept: Count = 150,
-    replications: Replications = 4,
+    replications: Replications = 12,
     seed: Seed = 0,
 ) -> Simulation:
     """Train networks with three outputs; the latents and the learned embeddings, not normalised.

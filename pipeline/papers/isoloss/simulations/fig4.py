@@ -34,33 +34,40 @@ def simulate(
         replications: Random experiments.
         seed: Of weights and inputs of the first, whose curves are kept; the next has the next.
     """
+    metrics = ("euclidean", "cosine")
+    numbers = range(1, len(starts) + 1)
+    rngs = [np.random.default_rng([seed + place, number]) for place in range(replications) for number in numbers]
+    weights = np.stack([toy.initial(starts[place % len(starts)], inputs, own) for place, own in enumerate(rngs)])
+    settings = [toy.Setting(metric, "plain", lr) for metric in metrics]
+    tracks = toy.train(weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rngs=rngs)
+    step = np.arange(0, steps + 1, every, dtype=np.int64)
+    theories = {
+        (metric, number): np.sort(
+            spectra.flow(np.array(start), metric, "plain", np.float64(lr) * step, sigma=sigma), axis=1
+        )
+        for metric in metrics
+        for number, start in zip(numbers, starts, strict=True)
+    }
 
-    def one(seed: int) -> Simulation:
+    def one(own: int) -> Simulation:
         made = Simulation()
-        made.curves["step"] = np.arange(0, steps + 1, every, dtype=np.int64)
-        metrics = ("euclidean", "cosine")
-        for number, start in enumerate(starts, 1):
-            rng = np.random.default_rng([seed, number])
-            weights = toy.initial(start, inputs, rng)
-            settings = [toy.Setting(metric, "plain", lr) for metric in metrics]
-            tracks = toy.train(
-                weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rng=rng
-            )
-            for metric, track in zip(metrics, tracks, strict=True):
-                found = track.eigenvalues
-                theory = spectra.flow(np.array(start), metric, "plain", lr * made.curves["step"], sigma=sigma)
+        made.curves["step"] = step
+        for number, start in zip(numbers, starts, strict=True):
+            for metric, trained in zip(metrics, tracks, strict=True):
+                found = trained[(own - seed) * len(starts) + number - 1].eigenvalues
+                theory, limit = theories[metric, number], spectra.limit(np.array(start), metric, "plain")
                 told = {
                     "smaller at the end": found[-1, 0],
                     "larger at the end": found[-1, 1],
                     "smaller over larger": found[-1, 0] / found[-1, 1],
-                    "common value by theory": spectra.limit(np.array(start), metric, "plain"),
-                    "larger minus theory": abs(found[-1, 1] - spectra.limit(np.array(start), metric, "plain")),
-                    "largest distance from theory": np.abs(found - np.sort(theory, axis=1)).max(),
+                    "common value by theory": limit,
+                    "larger minus theory": abs(found[-1, 1] - limit),
+                    "largest distance from theory": np.abs(found - theory).max(),
                 }
                 for quantity, value in told.items():
                     made.add(float(value), loss=metric, start=number, quantity=quantity)
                 made.curves[f"{metric}/{number}/trained"] = found
-                made.curves[f"{metric}/{number}/theory"] = np.sort(theory, axis=1)
+                made.curves[f"{metric}/{number}/theory"] = theory
         return made
 
     made = Simulation()

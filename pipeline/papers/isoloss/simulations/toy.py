@@ -66,38 +66,30 @@ def simulate(
         shown: Inputs whose paths are recorded: those of the longest embeddings ...
         drawn_from: ... of so many.
     """
+    rngs = [np.random.default_rng(seed + place) for place in range(replications)]
+    weights = np.stack([scale * rng.standard_normal((modes, inputs)) for rng in rngs])
+    common: dict[str, Any] = {"sigma": sigma, "relu": relu}
+    short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
+    long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
+    few = steps_without_predictor // stretch
+    beat = max(few // 200, 1)
+    found = toy.train(weights, [*short.values()], steps=steps, every=10, samples=samples, rngs=rngs, **common)
+    found += toy.train(
+        weights, [*long.values()], steps=few, every=beat, samples=samples_without_predictor, rngs=rngs, **common
+    )
+    trained = dict(zip([*short, *long], found, strict=True))
+    # paths do not depend on how much the other network has drawn
+    rngs = [np.random.default_rng([seed + place, 2]) for place in range(replications)]
+    all_paths = _paths(rngs, start, path_inputs, path_lr, steps, samples, shown, drawn_from, common)
 
-    def one(seed: int) -> Simulation:
+    def one(own: int) -> Simulation:
         made = Simulation()
-        rng = np.random.default_rng(seed)
-        weights = scale * rng.standard_normal((modes, inputs))
-        common: dict[str, Any] = {"sigma": sigma, "relu": relu}
-        short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
-        long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
-        tracks = dict(
-            zip(
-                short,
-                toy.train(weights, [*short.values()], steps=steps, every=10, samples=samples, rng=rng, **common),
-                strict=True,
-            )
-        )
-        few = steps_without_predictor // stretch
-        found = toy.train(
-            weights,
-            [*long.values()],
-            steps=few,
-            every=max(few // 200, 1),
-            samples=samples_without_predictor,
-            rng=rng,
-            **common,
-        )
-        tracks.update(zip(long, found, strict=True))
-        rng = np.random.default_rng([seed, 2])  # paths do not depend on how much the other network has drawn
-        paths = _paths(rng, start, path_inputs, path_lr, steps, samples, shown, drawn_from, common)
+        tracks = {name: tracks[own - seed] for name, tracks in trained.items()}
+        paths = all_paths[own - seed]
         for name, (metric, variant, lr) in _SETTINGS.items():
             track = tracks[name]
-            every = max(few // 200, 1) * stretch if variant == "nopred" else 10
-            step = every * np.arange(len(track.weights))
+            every = beat if variant == "nopred" else 10
+            step = every * (stretch if variant == "nopred" else 1) * np.arange(len(track.weights))
             s = track.eigenvalues
             theory = np.sort(spectra.flow(s[0], metric, variant, np.float64(lr) * step, sigma=sigma), axis=1)
             wanted = spectra.limit(s[0], metric, variant if variant in ("plain", "iso", "nopred") else "plain")
@@ -119,7 +111,7 @@ def simulate(
             }
             for quantity, value in told.items():
                 made.add(value, setting=name, quantity=quantity)
-            at = track.recorded(10 if variant != "nopred" else max(few // 200, 1))
+            at = track.recorded(every)
             made.curves[f"{name}/step"] = step.astype(np.int64)
             made.curves[f"{name}/trained_step"] = at * (stretch if variant == "nopred" else 1)
             made.curves[f"{name}/trained"] = s[: len(at)]
@@ -136,28 +128,36 @@ def simulate(
 
 
 def _paths(
-    rng: np.random.Generator, start: list, inputs: int, lr: float, steps: int, samples: int, shown: int, drawn: int,
-    common: dict,
-) -> dict[str, tuple[np.ndarray, np.ndarray, int]]:  # fmt: skip
-    """Per setting W x of the chosen inputs after each recorded step (T, inputs, 2), trained and by linear theory.
+    rngs: list[np.random.Generator], start: list, inputs: int, lr: float, steps: int, samples: int, shown: int,
+    drawn: int, common: dict,
+) -> list[dict[str, tuple[np.ndarray, np.ndarray, int]]]:  # fmt: skip
+    """Per replication and setting W x of the chosen inputs after each recorded step (T, inputs, 2), trained and linear.
 
     The third is the step at which the network ran away, 0 if never; its path ends there.
     """
-    weights = toy.initial(start, inputs, rng)
-    x = rng.standard_normal((inputs, drawn))
-    x = x[:, np.argsort(-np.linalg.norm(weights @ x, axis=0), kind="stable")[:shown]]
+    weights, chosen = [], []
+    for rng in rngs:
+        weights.append(toy.initial(start, inputs, rng))
+        x = rng.standard_normal((inputs, drawn))
+        chosen.append(x[:, np.argsort(-np.linalg.norm(weights[-1] @ x, axis=0), kind="stable")[:shown]])
     settings = [toy.Setting(metric, variant, lr) for metric, variant, _ in _SETTINGS.values()]
-    tracks = toy.train(weights, settings, steps=steps, every=10, samples=samples, rng=rng, **common)
-    s0, left = np.linalg.eigh(weights @ weights.T)
+    tracks = toy.train(np.stack(weights), settings, steps=steps, every=10, samples=samples, rngs=rngs, **common)
     time = np.float64(lr) * 10 * np.arange(steps // 10 + 1)
-    found = {}
-    for name, setting, track in zip(_SETTINGS, settings, tracks, strict=True):
+    s0 = np.sort(np.array(start, dtype=np.float64))  # of all: they differ in their directions
+    flows = {
         # the published update has no mean flow for two neurons: rare embeddings near zero give it steps without bound
-        variant = "plain" if setting.variant == "published" else setting.variant
-        s = spectra.flow(s0, setting.metric, variant, time, sigma=common["sigma"])
-        theory = np.einsum("am,tm,mi->tia", left, np.sqrt(s / s0), left.T @ weights @ x)
-        weights_on_the_way = track.weights[: len(track.recorded(10))]
-        found[name] = ((weights_on_the_way @ x).transpose(0, 2, 1), theory, track.stopped)
+        name: spectra.flow(s0, metric, "plain" if variant == "published" else variant, time, sigma=common["sigma"])
+        for name, (metric, variant, _) in _SETTINGS.items()
+    }
+    found: list[dict[str, tuple[np.ndarray, np.ndarray, int]]] = []
+    for place, (own, x) in enumerate(zip(weights, chosen, strict=True)):
+        left = np.linalg.eigh(own @ own.T)[1]
+        found.append({})
+        for name, networks in zip(_SETTINGS, tracks, strict=True):
+            track = networks[place]
+            theory = np.einsum("am,tm,mi->tia", left, np.sqrt(flows[name] / s0), left.T @ own @ x)
+            on_the_way = track.weights[: len(track.recorded(10))]
+            found[-1][name] = ((on_the_way @ x).transpose(0, 2, 1), theory, track.stopped)
     return found
 
 

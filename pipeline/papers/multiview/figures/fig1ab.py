@@ -21,8 +21,8 @@ _PLACES = np.array([(0.0, 1.0), (0.0, 0.0), (1.0, 1.0), (1.0, 0.0)])
 _CAPTION = (
     "A: four instances, their clusters of augmentations (shaded) and the augmentation graph: a line is as thick as the "
     "weight E[p(a|x) p(b|x)] of its edge (Eqs. 45, 46; probabilities of Figure 6), colours are the signs of its "
-    "eigenvector after the constant one, the class. B: the loss with the same eigenfunctions (Eq. 10): each of m views is "
-    "compared with the mean of the embeddings of all, and features are kept orthonormal; a projector of few "
+    "eigenvector after the constant one, the class. B: the loss with the same eigenfunctions (Eq. 10): each of m "
+    "views is compared with the mean of the embeddings of all, and features are kept orthonormal; a projector of few "
     "features is enough if orthogonality is enforced more strongly."
 )
 

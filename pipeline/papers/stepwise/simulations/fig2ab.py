@@ -33,7 +33,8 @@ def simulate(
 ) -> Simulation:
     """Loss and eigenvalues of C during full-batch descent, and what the tangent kernel at initialisation predicts.
 
-    Modes that are not half learnt at the end have no numbers.
+    Modes that are not half learnt at the end have no numbers. The principal angles, by their size, are those between
+    the span of the outputs' leading singular vectors and that of as many leading modes of the kernel.
 
     Args:
         images: Where the crops are taken from: ``photographs`` or ``shapes``.
@@ -64,8 +65,8 @@ def simulate(
         order = np.append(np.sort(tau), np.inf)
         learnt = int(np.isfinite(crossed).sum())
         space = np.linalg.svd(network.outputs(), full_matrices=False)[0][:, :learnt]
-        expected = solution.outputs(tangent)  # rows of [b_1 ... b_d]^T K^1/2, of some length
-        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        expected = np.linalg.qr(solution.outputs(tangent)[:learnt].T)[0]  # span of [b_1 ... ]^T K^1/2
+        cosines = np.linalg.svd(expected.T @ space, compute_uv=False)
 
         made = Simulation()
         for mode in range(learnt):
@@ -76,7 +77,7 @@ def simulate(
                 "measured over predicted time": crossed[mode] / tau[mode],
                 "loss off the plateau": abs(np.interp(between, time, loss) - (outputs - 1 - mode)),
                 "eigenvalue at the end": measured[-1, mode],
-                "share in the row space": ((expected[mode] @ space) ** 2).sum(),
+                "squared cosine of a principal angle": cosines[mode] ** 2,
             }
             for quantity, value in numbers.items():
                 made.add(value, mode=mode + 1, quantity=quantity)
