@@ -27,7 +27,7 @@ from pipeline.work import Work
 def build(root: Path, known: Catalogue) -> Plan:
     """Bring everything that is declared into place below ``root``, through the executor.
 
-    Real: plan, key files, fingerprints, receipts, store, journal; every table and every figure's JSON and rows.
+    Real: plan, key files, fingerprints, receipts, store, journal; every table and drawing, every figure's JSON and rows.
     Synthetic: what ``execute`` of a stage would compute. Data sets and networks are a few bytes, scores and records of
     simulations are numbers that follow from their place, pictures are a line of text.
     """
@@ -101,6 +101,11 @@ class _Stage:
     def _artifact(self, work: Work) -> None:
         if work.spec["kind"] == "table":
             list(table.execute([work]))
+            return
+        if not (work.spec["cells"] or work.inputs):  # a drawing, and nothing below it
+            from pipeline.artifacts import figure
+
+            list(figure.execute([work]))
             return
         params, stem = work.spec, work.out / work.spec["artifact"]
         rows, unmatched = read(work)

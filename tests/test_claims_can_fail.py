@@ -7,7 +7,7 @@ claim is no longer declared. All of it takes minutes and is part of ``make test-
 from __future__ import annotations
 
 import pytest
-from mutations import directpred, embnorms, harness, isoloss, multiview, stepwise, worlds
+from mutations import directpred, embnorms, harness, isoloss, multiview, settings, stepwise, worlds
 
 PAPERS = {
     "directpred": directpred,
@@ -48,6 +48,7 @@ def cases() -> list:
 def test_every_claim_has_a_mutation(paper: str) -> None:
     tables = {**PAPERS[paper].TABLES, **getattr(PAPERS[paper], "MEASURED", {})}
     found = {name: table.rows.keys() for name, table in tables.items()}
+    found |= {name: rows.keys() for name, rows in getattr(PAPERS[paper], "SETTINGS", {}).items()}
     wanted = {name: set(texts) for name, texts in harness.declared(paper).items()}
     without = [f"{name}: {text}" for name, texts in wanted.items() for text in texts - set(found.get(name, ()))]
     assert not without, f"no mutation in tests/mutations/{paper}.py refutes: {'; '.join(without)}"
@@ -75,6 +76,16 @@ def test_a_claim_on_networks_fails_in_another_world(paper: str, name: str) -> No
     sound = worlds.sound(paper, name, table)
     for text, world in table.rows.items():
         broken = worlds.broken(paper, name, table, PAPERS[paper].WORLDS[world])
+        assert harness.refuted(sound[text], broken[text]), (text, sound[text], broken[text])
+
+
+@pytest.mark.parametrize(
+    ("paper", "name"), [(paper, name) for paper, module in PAPERS.items() for name in getattr(module, "SETTINGS", {})]
+)
+def test_a_claim_on_settings_fails_where_another_is_declared(paper: str, name: str) -> None:
+    sound = settings.verdicts(paper, name, {})
+    for text, edit in PAPERS[paper].SETTINGS[name].items():
+        broken = settings.verdicts(paper, name, PAPERS[paper].EDITS[edit].layer)
         assert harness.refuted(sound[text], broken[text]), (text, sound[text], broken[text])
 
 

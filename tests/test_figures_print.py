@@ -40,11 +40,11 @@ STATES = States(PLAN, Workspace(Path("/nonexistent")))
 FIGURES = sorted(
     stem
     for stem, artifact in PLAN.artifacts.items()
-    if artifact.declaration.kind == "figure" and artifact.declaration.simulation is not None
+    if artifact.declaration.kind == "figure" and artifact.declaration.source in ("simulation", None)
 )
 CHEAP = {
     "directpred/fig4", "embnorms/fig1", "embnorms/fig6", "embnorms/figS1",
-    "isoloss/fig1", "multiview/fig6abc", "stepwise/fig8",
+    "directpred/fig1", "multiview/fig1ab", "isoloss/fig1", "multiview/fig6abc", "stepwise/fig8",
 }  # fmt: skip
 
 

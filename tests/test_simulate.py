@@ -166,7 +166,11 @@ def test_the_site_and_the_graphs_show_simulations(theirs):
             "did you mean decay?",
         ),
         ("rates: [0.5, 2.0]}\n    quantity", "rate: 1}\n    quantity", "decay has no such key; did you mean rates?"),
-        ("    quantity: value at the end", "    measure: probe", "expected measure or simulation, one of them"),
+        (
+            "    quantity: value at the end",
+            "    measure: probe",
+            "expected measure, simulation or configuration, one of them",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_one_line(theirs, old, new, line):

@@ -28,6 +28,8 @@ FIELDS: dict[str, dict[str, str]] = yaml.safe_load((Path(__file__).parent / "fie
 MODELS: tuple[type[BaseModel], ...] = (
     spec.Paper,
     spec.Artifact,
+    spec.Setting,
+    spec.Pictures,
     spec.Measure,
     spec.Claim,
     spec.Published,

@@ -14,6 +14,7 @@ check             number                                          standard error
 ``spread_above``  standard deviation s of the cell                chi-squared, as for normal errors
 ``rising``        Spearman's rank correlation with the axis,      1 / sqrt(n (k - 1)) for k places, normal
                   mean over n seeds
+``as_printed``    none: a setting is what is printed, or not    none
 ================  ==============================================  ===========================================
 
 All standard deviations have ddof = 1. It is ``shown`` if the number passes the margin by so much that chance does so in
@@ -29,7 +30,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import evidence
+from pipeline.artifacts import evidence, settings
 from pipeline.artifacts.evidence import LEVEL, NOT_SHOWN, SHOWN, UNDECIDED, Estimate
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.errors import UserError
@@ -41,7 +42,7 @@ VERDICTS = (SHOWN, UNDECIDED, LOST, UNREACHED, NOT_SHOWN, UNTESTED)
 
 __all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNREACHED", "UNTESTED", "VERDICTS", "judge", "overall"]
 
-CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising")
+CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed")
 PAIRS = ("greater", "at_least")
 """Checks that compare two cells."""
 
@@ -88,7 +89,7 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
     if len(checks) != 1:
         raise UserError(f"{where}: {len(checks)} checks; give it one of: {', '.join(CHECKS)}")
     check = checks[0]
-    margins = {"greater": claim.get("by", 0.0), "at_least": -claim.get("within", 0.0), "rising": 0.0}
+    margins = {"greater": claim.get("by", 0.0), "at_least": -claim.get("within", 0.0), "rising": 0.0, "as_printed": 0.0}
     margin = margins.get(check, claim[check])
     sides = [_selection(side) for side in claim[check]] if check in PAIRS else [{}]
     axes = claim.get("for_each", [])
@@ -105,6 +106,7 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
             groups = [_along(cells, common, claim["rising"], where)]
         else:
             groups = [[_pick(cells, {**common, **side}, where)] for side in sides]
+        _check_kind(check, groups[0][0], where)
         parts.append(_part(check, margin, groups, claim.get("rising"), at, excluded))
     verdict = overall([part["verdict"] for part in parts])
     printed = [part["published_holds"] for part in parts if part["published_holds"] is not None]
@@ -120,10 +122,26 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
     }
 
 
+def _check_kind(check: str, row: Row, where: str) -> None:
+    """Numbers are compared with numbers, and settings with their print."""
+    if row.missing:
+        return
+    if (check == "as_printed") != (row.setting is not None):
+        raise UserError(
+            f"{where}: {check} is for {'settings' if check == 'as_printed' else 'numbers'}, not for {_shown(row.axes)}"
+        )
+    if check == "as_printed" and row.standing is None:
+        raise UserError(
+            f"{where}: nothing is printed for {_shown(row.axes)}; add it to the published file, or use where"
+        )
+
+
 def _part(
     check: str, margin: float, groups: list[list[Row]], axis: str | None, at: dict[str, Any], excluded: bool
 ) -> dict[str, Any]:
     rows = [row for group in groups for row in group]
+    if check == "as_printed":
+        return _as_printed(rows[0], at, excluded)
     if check in PAIRS:
         found, printed = evidence.difference(*rows), _printed(rows, lambda a, b: a - b)
     elif check == "rising":
@@ -149,6 +167,29 @@ def _part(
         "collapsed": sum(len(row.collapsed) for row in rows),
         "published": printed,
         "published_holds": None if in_print is None else _decide(check, in_print, margin) == SHOWN,
+    }
+
+
+_STANDINGS = {settings.AS_PRINTED: SHOWN, settings.BY_SCALE: UNTESTED, settings.DIFFERS: NOT_SHOWN}
+"""What a setting beside its print says: what a scale has set in its place tests nothing."""
+
+
+def _as_printed(row: Row, at: dict[str, Any], excluded: bool) -> dict[str, Any]:
+    shown = row.setting
+    told = None if shown is None else {"value": shown.value, "declared": shown.declared, "printed": shown.printed}
+    return {
+        "at": at,
+        "cells": [row.axes],
+        "verdict": UNTESTED if excluded or row.missing else _STANDINGS[str(row.standing)],
+        "value": None,
+        "standard_error": None,
+        "n": [],
+        "paired": False,
+        "diverged": 0,
+        "collapsed": 0,
+        "published": None,
+        "published_holds": None,
+        "setting": told,
     }
 
 

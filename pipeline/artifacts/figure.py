@@ -12,6 +12,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from pipeline import components
 from pipeline.artifacts import animation, claims, formats, page, style
 from pipeline.artifacts.drawing import Drawing
+from pipeline.artifacts.images import Images
 from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read
 from pipeline.simulation.curves import read_curves
@@ -20,6 +21,8 @@ from pipeline.work import Work
 
 def execute(works: list[Work]) -> Iterator[Work]:
     """Write ``ARTIFACT.png``, ``.pdf``, ``.csv``, ``.json`` and ``.md`` of each work; ``.gif`` if it has an animation.
+
+    A figure that asks for images gets them as one more argument, and its caption ends with their licence.
 
     The component in ``work.components["figure"]`` draws: ``draw(rows, params, *, ...)``, for a simulation ``draw(rows,
     params, curves, *, ...)``, returns a :class:`~pipeline.artifacts.drawing.Drawing`.
@@ -35,7 +38,8 @@ def execute(works: list[Work]) -> Iterator[Work]:
         stem = work.out / params["artifact"]
         with style.applied():
             draw = components.load(work.components["figure"]).draw
-            drawing = draw(rows, params, *_curves(work), **options)
+            images = _images(work)
+            drawing = draw(rows, params, *_curves(work), *images, **options)
             _write_data(stem.with_suffix(".csv"), params, drawing)
             _save(drawing, stem, page.heading(params), identity(work))
             moving = _animate(drawing, stem, identity(work))
@@ -43,7 +47,7 @@ def execute(works: list[Work]) -> Iterator[Work]:
         formats.write_json(stem.with_suffix(".json"), content)
         picture = stem.with_suffix(".png").name
         formats.write_text(
-            stem.with_suffix(".md"), page.render(params, rows, verdicts, picture, drawing.caption, moving)
+            stem.with_suffix(".md"), page.render(params, rows, verdicts, picture, _caption(drawing, images), moving)
         )
         yield work
 
@@ -51,6 +55,16 @@ def execute(works: list[Work]) -> Iterator[Work]:
 def _curves(work: Work) -> list[Mapping[str, Any]]:
     """Curves of the simulation that a figure shows, as one more argument; none for a figure of measurements."""
     return [read_curves(folder) for node, folder in work.inputs.items() if node.startswith("simulations/")]
+
+
+def _images(work: Work) -> list[Images]:
+    """Images that a figure shows, as one more argument; none for a figure of numbers."""
+    about = work.spec.get("images")
+    return [Images(work.inputs[about["node"]], about)] if about else []
+
+
+def _caption(drawing: Drawing, images: list[Images]) -> str:
+    return " ".join([drawing.caption, *(one.credit() for one in images)])
 
 
 def _write_data(path: Path, params: Mapping[str, Any], drawing: Drawing) -> None:

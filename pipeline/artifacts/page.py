@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import claims, formats
+from pipeline.artifacts import claims, formats, settings
 from pipeline.artifacts.derive import NEVER
 from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, same
 
@@ -56,7 +57,7 @@ def render(
         parts.append(f"In motion: [{animation}]({animation})")
     if picture and len(_places([row for row in rows if row.role == CELL], list(params["columns"]))) > _LEGIBLE:
         parts.append(f"The numbers are in {params['artifact']}.json.")
-    elif any(row.values for row in rows) or not picture:
+    elif any(row.values or row.setting for row in rows) or not picture:
         parts += _tables(params, rows)
     parts += [_remarks(params, rows), _verdicts(params, verdicts)]
     if params["notes"]:
@@ -116,6 +117,8 @@ def _wrap(text: str, indent: str = "", first: str | None = None) -> str:
 def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """What is measured, and how far it can be compared with the paper."""
     paper, measure, scale = params["paper"], params["measure"], params["scale"]
+    if not rows:
+        return _wrap(f'A drawing: nothing in it is measured. {paper["authors"]} {paper["year"]}, "{paper["title"]}".')
     unit = f" in {measure['unit']}" if measure["unit"] else ""
     text = f"{measure['title'][:1].upper()}{measure['title'][1:]}{unit}"
     repeated = "seeds" if any(row.paper_dataset for row in rows) else "replications"
@@ -124,6 +127,8 @@ def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     text += f' {paper["authors"]} {paper["year"]}, "{paper["title"]}".'
     flavour = "" if params["flavour"] == "paper" else f", flavour {params['flavour']}"
     instead, printed = stand_ins(rows), any(row.published for row in rows)
+    if any(row.setting for row in rows):
+        return _wrap(text) + "\n\n" + _wrap(_settings(scale, flavour, instead, rows))
     if not instead:
         standing = f"Scale {scale['key']} ({scale['title']}){flavour}."
         if not any(row.paper_dataset for row in rows):
@@ -136,6 +141,17 @@ def _about(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
     )
     standing += " can be compared with the paper, no single number."
     return _wrap(text) + "\n\n" + _wrap(standing)
+
+
+def _settings(scale: Mapping[str, Any], flavour: str, instead: str, rows: Sequence[Row]) -> str:
+    """How a table of settings is read."""
+    standing = (
+        f"Scale {scale['key']} ({scale['title']}){flavour}{': ' * bool(instead)}{instead}. What runs are trained with,"
+    )
+    standing += " read off their specifications; in [brackets] what the paper prints."
+    counts = Counter(row.standing for row in rows if row.standing)
+    told = ", ".join(f"{counts[word]} {word}" for word in settings.STANDINGS if counts[word])
+    return standing + (f" Of {sum(counts.values())} printed settings: {told}." if told else "")
 
 
 def _random(random: Mapping[str, Any]) -> str:
@@ -218,6 +234,10 @@ def _at(
 def _text(row: Row | None) -> str:
     if row is None:
         return ""
+    if row.setting:
+        text = row.setting.value or "-"
+        text = f"**{text}**" if row.standing == settings.DIFFERS else text
+        return text if row.setting.printed is None else f"{text} [{row.setting.printed}]"
     if row.mean is None:
         text = "diverged" if row.diverged else NEVER if row.unreached else "-"
     elif row.exact:
@@ -277,7 +297,11 @@ def _verdicts(params: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) 
         lines.append(_wrap(text, "  ", "- "))
         mixed = len({part["verdict"] for part in verdict["parts"]}) > 1
         for part in verdict["parts"]:
+            if part.get("setting") and part["verdict"] != claims.NOT_SHOWN:
+                continue  # the table has it, beside its print
             lines.append(_wrap(detail(verdict, part, params["measure"]["unit"], mixed), "    ", "  - "))
+    if all(part.get("setting") for verdict in verdicts for part in verdict["parts"]):
+        return "\n".join(lines)
     text = (
         "Claims stand with ± one standard error. A verdict needs a distance from the margin that chance makes in "
         f"{claims.LEVEL:.1%} of cases (Student's t; runs of one seed are compared in pairs)."
@@ -317,7 +341,9 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
 
     signed = check in (*claims.PAIRS, "rising")
     more = []
-    if value is None:
+    if part.get("setting"):
+        text, more = _beside(part["setting"]), []
+    elif value is None:
         text = claims.UNTESTED if part["verdict"] == claims.UNTESTED else "no number"
     else:
         name = {"greater": "", "at_least": "", "rising": "rank correlation ", "spread_above": "std "}.get(
@@ -330,7 +356,7 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
         more.append(f"{part['diverged']} of {part['diverged'] + sum(part['n'])} seeds diverged")
     if check in claims.PAIRS and margin:
         more.append(f"needs {shown(margin, 1, signed)}")
-    elif not signed:
+    elif not signed and not part.get("setting"):
         more.append(f"{check.removeprefix('spread_')} {shown(margin, 1)}")
     if part.get("collapsed"):
         more.append(f"{part['collapsed']} seed{'s' * (part['collapsed'] > 1)} collapsed")
@@ -340,3 +366,9 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
     text += f": {part['verdict']}" if label and part["verdict"] not in text else ""
     at = ", ".join(place(*item) for item in part["at"].items())
     return f"{at}: {text}" if at else text
+
+
+def _beside(setting: Mapping[str, str | None]) -> str:
+    """``128; at scale paper 256, printed 512``."""
+    here, declared = setting["value"] or "none", setting["declared"] or "none"
+    return here + (f"; at scale paper {declared}" if declared != here else "") + f"; printed {setting['printed']}"

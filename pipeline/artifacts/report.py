@@ -43,8 +43,8 @@ def report(
         "claims": list(verdicts),
         "counts": {
             "cells": sum(row.role == CELL for row in rows),
-            "measured": sum(row.role == CELL and row.n > 0 for row in rows),
-            "published": sum(row.published is not None for row in rows),
+            "measured": sum(row.role == CELL and (row.n > 0 or row.setting is not None) for row in rows),
+            "published": sum(row.published is not None or row.standing is not None for row in rows),
         },
         "published_unmatched": list(unmatched),
         "stand_ins": page.stand_ins(rows),
@@ -58,13 +58,14 @@ def identity(work: Work) -> dict[str, str]:
 
 def _entry(row: Row) -> dict[str, Any]:
     """A row for the JSON file. Values that are not numbers (spectra) are left to the figure's CSV."""
+    untimed = row.setting is not None and "epochs" not in row.axes
     plain = {str(seed): value for seed, value in row.seeds.items() if isinstance(value, int | float | str)}
     return {
         "axes": row.axes,
         "role": row.role,
         "dataset": row.dataset,
         "paper_dataset": row.paper_dataset,
-        "trained_epochs": None if row.missing else row.trained_epochs,
+        "trained_epochs": None if row.missing or untimed else row.trained_epochs,
         "trained_steps": row.trained_steps or None,
         "unit": row.unit,
         "mean": row.mean,
@@ -79,4 +80,5 @@ def _entry(row: Row) -> dict[str, Any]:
         "published_std": float(row.published.std) if row.published and row.published.std else None,
         "missing": row.missing,
         "note": row.note,
+        **({"setting": {**vars(row.setting), "standing": row.standing}} if row.setting else {}),
     }

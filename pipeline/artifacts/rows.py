@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import derive
+from pipeline.artifacts import derive, settings
 from pipeline.errors import UserError
 from pipeline.work import Work
 
@@ -73,6 +73,7 @@ class Row:
         calibrated: Whether the network was never trained, so that its BatchNorm statistics were collected for it.
         best: Whether its mean is the best of its column, of those on the same data set.
         published: The paper's own number.
+        setting: What it shows in place of numbers: a setting of a run, beside the printed one.
     """
 
     axes: dict[str, Any]
@@ -93,6 +94,12 @@ class Row:
     trained_steps: int = 0
     unit: str = ""
     better: str = HIGHER
+    setting: settings.Shown | None = None
+
+    @property
+    def standing(self) -> str | None:
+        """How a setting stands to the printed one; None where there is none."""
+        return self.setting.standing(same) if self.setting else None
 
     @property
     def numbers(self) -> dict[int, float]:
@@ -146,6 +153,8 @@ class Row:
             parts.append("never trained: BatchNorm has the statistics of the training images")
         if self.derived:
             parts.append(self.derived)
+        if self.setting:
+            parts.append(self.setting.words)
         if self.published and self.published.note:
             parts.append(f"published: {self.published.note}")
         return "; ".join(part for part in parts if part)
@@ -211,8 +220,11 @@ def read(work: Work) -> tuple[list[Row], list[dict[str, str]]]:
             better=measure.get("better", HIGHER),
             missing=cell["missing"],
         )
-        if not row.missing and cell["nodes"][0].startswith("simulations/"):
+        if "setting" in cell:
+            row.setting = settings.shown(cell["setting"])
+        elif not row.missing and cell["nodes"][0].startswith("simulations/"):
             _simulated(row, cell["nodes"][0], work, known)
+        if row.missing or row.setting or row.seeds:
             rows.append(row)
             continue
         name = cell.get("value", measure["value"])
@@ -319,6 +331,13 @@ def _match(rows: Sequence[Row], params: Mapping[str, Any], where: str) -> list[d
             left.append(dict(entry))
             continue
         for row in fitting:
+            if row.setting is not None:
+                if row.setting.printed is not None:
+                    raise UserError(f"{where}: published: two rows fit {_shown(row.axes)}; choose with published.where")
+                row.setting.printed, row.setting.note = str(entry["value"]), str(entry.get("note") or "")
+                continue
+            if row.missing and params["measure"]["value"] == settings.VALUE:
+                continue
             if entry.get("unit") and row.unit and entry["unit"] != row.unit:
                 raise UserError(f"{where}: published: {_shown(named)} is in {entry['unit']}, the measure in {row.unit}")
             if row.published is not None:

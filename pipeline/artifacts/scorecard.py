@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import claims, formats, page
+from pipeline.artifacts import claims, formats, page, settings
 from pipeline.artifacts.rows import CELL, DIVERGED, same
 from pipeline.errors import UserError
 
@@ -29,6 +29,9 @@ WITHIN, OUTSIDE = "within", "outside"
 NOT_COMPARABLE, NO_BAND, NOT_MEASURED = "not comparable", "too few seeds", "not measured"
 LOST = "seeds diverged"
 STANDINGS = (WITHIN, OUTSIDE, LOST, NO_BAND, NOT_COMPARABLE, NOT_MEASURED)
+
+_SETTINGS = {settings.AS_PRINTED: WITHIN, settings.DIFFERS: OUTSIDE, settings.BY_SCALE: NOT_COMPARABLE}
+"""A setting has no error, so it is as printed or it is not; what a scale has set in its place is not compared."""
 
 PAPERS, OURS = "paper", "ours"
 """Whose sentence a claim is: of the paper, or one that no paper states."""
@@ -69,6 +72,9 @@ class Standing:
 
 def stand(cell: Mapping[str, Any]) -> Standing | None:
     """How a cell of an artifact's JSON file stands to its published number; None where none is printed."""
+    if cell.get("setting") and cell["role"] == CELL:
+        word = _SETTINGS.get(cell["setting"]["standing"])
+        return None if word is None else Standing(word)
     published = cell["published_mean"]
     if published is None or cell["role"] != CELL:
         return None
@@ -246,14 +252,23 @@ def _claim(entry: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def _against(cell: Mapping[str, Any], at: Standing) -> str:
+    """A cell and what is printed for it."""
+    if cell.get("setting"):
+        return f"{cell['setting']['declared']} against {cell['setting']['printed']}"
+    return (
+        f"{formats.short(cell['mean'], cell['unit'])} against {cell['published_mean']:g}, "
+        f"band ± {formats.short(at.band, cell['unit'])}"
+    )
+
+
 def _cells(entry: Mapping[str, Any]) -> dict[str, Any]:
     """How many cells lie within the published band; the detail names those outside."""
     found = [(cell, stand(cell)) for cell in entry["cells"] if cell["role"] == CELL]
     words = Counter(standing.word for _, standing in found if standing)
     outside = [
         f"{', '.join(page.place(*item) for item in cell['axes'].items() if item[0] not in entry['fixed'])}: "
-        f"{formats.short(cell['mean'], cell['unit'])} against {cell['published_mean']:g}, "
-        f"band ± {formats.short(at.band, cell['unit'])}"
+        f"{_against(cell, at)}"
         for cell, at in found
         if at and at.word == OUTSIDE
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.artifacts import settings
 from pipeline.artifacts.evidence import welch
 from pipeline.artifacts.rows import CELL, Row
 from pipeline.provenance.causes import identity
@@ -16,7 +17,8 @@ BEYOND = "beyond seed noise"
 UNKNOWN = "no error known"
 FIRST, SECOND = "only in A", "only in B"
 NONE = "no number"
-VERDICTS = (BEYOND, UNKNOWN, WITHIN, NONE, FIRST, SECOND, IDENTICAL)
+OTHER = "another setting"
+VERDICTS = (BEYOND, OTHER, UNKNOWN, WITHIN, NONE, FIRST, SECOND, IDENTICAL)
 """What a difference may be, the most telling first."""
 
 
@@ -95,7 +97,13 @@ def _row(cell: Mapping[str, Any]) -> Row:
         seeds={int(seed): value for seed, value in cell["seeds"].items()},
         nodes={int(seed): node for seed, node in cell["nodes"].items()},
         missing=cell["missing"],
+        setting=_setting(cell.get("setting")),
     )
+
+
+def _setting(found: Mapping[str, Any] | None) -> settings.Shown | None:
+    names = ("of", "value", "declared", "absent", "printed", "note")
+    return None if found is None else settings.Shown(*(found[name] for name in names))
 
 
 def _compare(old: Row | None, new: Row | None, told: Sequence[str]) -> Cell:
@@ -107,6 +115,8 @@ def _compare(old: Row | None, new: Row | None, told: Sequence[str]) -> Cell:
         return Cell(title, old, new, SECOND)
     if new is None or (new.missing and not old.missing):
         return Cell(title, old, new, FIRST)
+    if old.setting and new.setting:
+        return Cell(title, old, new, IDENTICAL if old.setting == new.setting else OTHER)
     if old.seeds == new.seeds:
         return Cell(title, old, new, IDENTICAL, 0.0 if old.n else None)
     found = welch(new, old)

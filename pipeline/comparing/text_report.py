@@ -54,6 +54,8 @@ def level(row: Row | None, unit: str) -> str:
     """``47.12 ± 0.80 (3)``; what is the matter where there is no number."""
     if row is None:
         return "-"
+    if row.setting:
+        return row.setting.value or "no such setting"
     if row.mean is None:
         return row.note or "no number"
     spread = "" if row.std is None else f" ± {formats.number(row.std, unit)}"

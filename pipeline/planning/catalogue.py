@@ -117,6 +117,11 @@ class Catalogue:
                     found[str(name)] = spec.parse(spec.Dataset, entry, f"{shown(path)}: {name}")
         return found
 
+    def datasets_path(self, name: str) -> Path:
+        """File that declares a data set, for messages: the user's own where it does."""
+        paths = [folder / "datasets.yaml" for folder in reversed(self.folders)]
+        return next((path for path in paths if path.is_file() and name in (yaml_files.load(path) or {})), paths[-1])
+
     def dataset(self, name: str, where: str) -> spec.Dataset:
         """A data set by name.
 
@@ -170,7 +175,7 @@ class Catalogue:
         """What is said of an artifact that is not there, or that has no runs, would change nothing."""
         if paper not in self.papers:
             return
-        known = [name for name, declared in self.papers[paper].artifacts.items() if declared.simulation is None]
+        known = [name for name, declared in self.papers[paper].artifacts.items() if declared.source == "measure"]
         for name in named:
             if name not in known:
                 raise UserError(f"{where}: {paper} has no artifact of runs called {name!r}; {nearest(name, known)}")
@@ -258,7 +263,8 @@ class Catalogue:
         """Printed numbers of an artifact: the rows of a file that ``where`` selects.
 
         Its columns are the axes along which the artifact has several values, and may be those with one; what ``where``
-        names; and :data:`PRINTED`.
+        names; and :data:`PRINTED`. Printed settings may be text, and need no column but ``setting``: what a column that
+        is not there, or an empty one, would tell apart has the same setting.
 
         Raises:
             UserError: There is no such file, or it lacks a column, has one that is no axis, or holds no numbers.
@@ -267,9 +273,11 @@ class Catalogue:
             path = folder / "published" / declared.file
             if path.is_file():
                 axes = artifact.axes()
-                several = [axis for axis, values in axes.items() if len(values) > 1]
+                settings = artifact.source == "configuration"
+                several = ["setting"] if settings else [axis for axis, values in axes.items() if len(values) > 1]
                 also = [*axes, *declared.where, *PRINTED[1:]]
-                rows = csv_files.load(path, shown(path), ["value", *several], also, ("value", "std"))
+                numbers = () if settings else ("value", "std")
+                rows = csv_files.load(path, shown(path), ["value", *several], also, numbers)
                 return [row for row in rows if all(row.get(k) == str(v) for k, v in declared.where.items())]
         raise UserError(f"{where}: published.file: there is no file published/{declared.file}")
 

@@ -14,7 +14,7 @@ from pipeline.planning import composition, idle_views, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import PARTS, Params, nested, overlay, paths
-from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Scale
+from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Pictures, Scale
 
 UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
@@ -42,6 +42,8 @@ class Cell:
         instead: Path of a param -> its value in the paper and the one that the scale uses for it.
         derive: How its values follow from others: the rule with its options, and ``parts``, each with its place
             (``at``), its ``nodes`` by seed and those of the measures that the rule reads.
+        setting: Of a configuration: the parameter (``of``), its ``value`` as text, and what it is ``declared`` to be
+            where no scale changes it; a parameter that a run lacks is ``absent``, which says why.
     """
 
     axes: dict[str, Any]
@@ -57,10 +59,11 @@ class Cell:
     trained_steps: int = 0
     instead: dict[str, list[Any]] = field(default_factory=dict)
     derive: dict[str, Any] | None = None
+    setting: dict[str, str] | None = None
 
     def params(self) -> Params:
         """The cell in the params of its artifact: what it has no use for is left out."""
-        also = ("value", "steps", "trained_steps", "instead", "derive")
+        also = ("value", "steps", "trained_steps", "instead", "derive", "setting")
         return {name: value for name, value in vars(self).items() if name not in also or value}
 
 
@@ -119,7 +122,7 @@ class CellExpander:
             needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
-        shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes()["measure"]
+        shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes().get("measure", [])
         self.measures = {str(name): self._measure(str(name)) for name in shown_measures}
         most = scale.seeds or artifact.seeds
         if most < artifact.seeds and not needs.catalogue.options.seeds:
@@ -138,6 +141,23 @@ class CellExpander:
             name: {"value": found.value, "unit": found.unit, "title": found.title or name, "better": found.better}
             for name, found in self.measures.items()
         }
+
+    def images(self, wanted: Pictures) -> Params:
+        """What a figure is told of the images that it shows; asks for their data set.
+
+        Raises:
+            UserError: Nobody says under which licence they may be shown.
+        """
+        node = f"data/{self._data(wanted.dataset)}"
+        name = self._used(wanted.dataset)[0]
+        declared = self.needs.catalogue.datasets[name]
+        if not (declared.licence or "").strip():
+            raise UserError(
+                f"{self.where}: images: {name} has no licence, which a figure with its images must name; add licence: "
+                f"TEXT to {name} in {shown(self.needs.catalogue.datasets_path(name))}"
+            )
+        told = {key: getattr(declared, key) for key in ("title", "licence", "citation")}
+        return {"node": node, "dataset": name, "paper_dataset": wanted.dataset, "split": wanted.split, **told}
 
     def cells(self) -> Iterator[Cell]:
         """All cells in the order of the declaration, then the baselines."""
@@ -227,7 +247,7 @@ class CellExpander:
 
     def _left_out(self, cell: Cell) -> str | None:
         chosen = self.needs.catalogue.options.datasets
-        read = [cell.paper_dataset, *self._measure_of(cell).data.values()]
+        read = [cell.paper_dataset, *(self._measure_of(cell).data.values() if self.measures else ())]
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"

@@ -121,6 +121,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             parts,
             params=artifact.params,
             inputs={node: node for node in artifact.nodes},
+            reads={node: ARRAYS for node in artifact.nodes if Node(node).family is PREPARE},
             tracked=plan.catalogue.scale(artifact.request.scale).tracked,
         )
     return found

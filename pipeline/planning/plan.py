@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.catalogue import Catalogue, Request, shown
 from pipeline.planning.cells import Cell, CellExpander
+from pipeline.planning.configuration import ConfigurationExpander
 from pipeline.planning.needs import Needs
 from pipeline.planning.overridden import single
 from pipeline.planning.params import Params
@@ -63,7 +64,12 @@ class Plan(Needs):
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"
         random: Params = {}
         numbers: dict[str, Params] = {}
-        if artifact.simulation is None:
+        if artifact.source == "configuration":
+            cells = list(ConfigurationExpander(self, request, paper, artifact, where).cells())
+            number = {"value": "setting", "unit": "", "title": "configuration", "better": "neither"}
+        elif artifact.source is None:
+            cells, number = [], {"value": "", "unit": "", "title": "drawing", "better": "neither"}
+        elif artifact.source == "measure":
             reader = CellExpander(self, request, paper, artifact, scale, where)
             cells = list(reader.cells())
             numbers = reader.numbers()
@@ -102,8 +108,11 @@ class Plan(Needs):
             params["figure"] = components.resolve("figure", given, where, self.extend)
         elif artifact.kind == "figure":
             raise UserError(f"{where}: draw: a figure names the function that draws it; add draw: NAME")
-        nodes = sorted({node for cell in cells for node in cell.nodes})
-        return ArtifactPlan(request, artifact, params, nodes)
+        nodes = {node for cell in cells for node in cell.nodes}
+        if artifact.images is not None:
+            params["images"] = CellExpander(self, request, paper, artifact, scale, where).images(artifact.images)
+            nodes.add(params["images"]["node"])
+        return ArtifactPlan(request, artifact, params, sorted(nodes))
 
     def _simulated(self, artifact: Artifact, scale: Scale, simulation: Params) -> Iterator[Cell]:
         """Cells of an artifact that shows one simulation."""

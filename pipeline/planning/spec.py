@@ -108,6 +108,7 @@ class Claim(Strict):
     ``greater: [A, B]`` compares two selections of cells (``by``: at least so many points); ``at_least: [A, B]`` asks
     that A falls short of B by less than ``within`` points; ``above`` and ``below`` bound the mean of the cells in
     ``where``; ``spread_above`` bounds their standard deviation; ``rising`` asks for numbers that rise along an axis.
+    ``as_printed`` asks that a setting is what the paper prints.
     ``for_each`` names axes over which the check is repeated. A selection is a dict of axis values; a plain word is a
     value of the axis ``method``. ``ours`` marks a sentence that no paper states; ``because`` says of one that does not
     show why: the paper errs, or our setting is not the one that it speaks of.
@@ -122,6 +123,7 @@ class Claim(Strict):
     below: Real | None = None
     spread_above: NonNegative | None = None
     rising: str | None = None
+    as_printed: Literal[True] | None = None
     where: Params = {}
     for_each: list[str] = []
     scales: list[str] | None = None
@@ -130,7 +132,7 @@ class Claim(Strict):
 
     @model_validator(mode="after")
     def _one_check(self) -> Claim:
-        checks = ("greater", "at_least", "above", "below", "spread_above", "rising")
+        checks = ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed")
         given = [name for name in checks if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected just one of {', '.join(checks)}")
@@ -224,13 +226,53 @@ class Derive(Strict):
         return self.best or self.place or self.first
 
 
+def _of(given: Any) -> Any:
+    return {"of": given} if isinstance(given, str) else given
+
+
+class Setting(Strict):
+    """What a table of settings shows of a resolved run: a parameter, in the paper's words.
+
+    Attributes:
+        of: Path of the parameter (``optimizer.lr``), ``measures.NAME.PARAM`` of a protocol, ``epochs`` that are
+            trained, or ``resolution``, the side of the images that the network sees.
+        lacking: In place of a path, why no run here has such a setting.
+        over: What the number is divided by.
+        words: What values are called; one without a word stands as it is.
+        form: How the value is written, with ``{}`` in its place.
+    """
+
+    of: str = ""
+    lacking: str = ""
+    over: Positive | None = None
+    words: dict[str | int | float, str] = {}
+    form: str | None = None
+
+    @model_validator(mode="after")
+    def _a_place(self) -> Setting:
+        if bool(self.of) == bool(self.lacking):
+            raise ValueError("expected just one of of, lacking")
+        if self.form is not None and "{}" not in self.form:
+            raise ValueError(f"form: expected text with {{}} where the value stands, found {brief(self.form)}")
+        return self
+
+
+class Pictures(Strict):
+    """Images of a data set that a figure shows: ``split`` of ``dataset``, or of what a scale uses for it."""
+
+    dataset: str
+    split: Literal["train", "test"] = "train"
+
+
 class Artifact(Strict):
     """A table or figure of a paper.
 
-    Its cells are read off measurements of runs (``measure``, or an axis of that name for several) or off a simulation,
-    whose records have the axes of the cells; ``unit`` and ``quantity`` then say what the numbers are. Cells that follow
-    from others (:class:`Derive`) run over the axes in ``over``, which the artifact does not show. ``ours`` marks an
-    artifact that is in no paper, with all its claims.
+    Its cells are read off measurements of runs (``measure``, or an axis of that name for several), off a simulation,
+    whose records have the axes of the cells (``unit`` and ``quantity`` then say what the numbers are), or off the
+    specifications of runs as they would be trained (``configuration``: what the axis ``setting`` names). A figure with
+    none of these is a drawing without cells. ``images`` hands the component that draws the images of a data set. Cells
+    that follow from others (:class:`Derive`) run over the axes in ``over``, which the artifact does not show. ``ours``
+    marks an artifact that is in no paper, with all its claims.
     """
 
     title: str
@@ -242,6 +284,8 @@ class Artifact(Strict):
     over: dict[str, Axis] = {}
     measure: str | None = None
     simulation: Params | str | None = None
+    configuration: dict[str, Annotated[Setting, BeforeValidator(_of)]] = {}
+    images: Pictures | None = None
     unit: str = ""
     quantity: str = ""
     seeds: Seeds = 1
@@ -251,20 +295,49 @@ class Artifact(Strict):
     ours: bool = False
     notes: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_are_rows(cls, found: Any) -> Any:
+        """The settings of a configuration are its rows, unless an axis of that name says where they stand."""
+        settings = found.get("configuration") if isinstance(found, dict) else None
+        places = [found.get(name) or {} for name in ("rows", "columns", "fixed")] if settings else []
+        if not isinstance(settings, dict) or not all(isinstance(place, dict) for place in places):
+            return found
+        if not settings or any("setting" in place for place in places):
+            return found
+        return {**found, "rows": {"setting": list(settings), **places[0]}}
+
+    @property
+    def source(self) -> str | None:
+        """What its cells are read off: ``measure``, ``simulation``, ``configuration``; None for a drawing."""
+        if self.configuration:
+            return "configuration"
+        if self.simulation is not None:
+            return "simulation"
+        return "measure" if self.measure is not None or "measure" in self.axes() else None
+
     @model_validator(mode="after")
     def _one_source(self) -> Artifact:
-        measured = self.measure is not None or (self.simulation is None and "measure" in self.axes())
-        if measured == (self.simulation is not None):
-            raise ValueError("expected measure or simulation, one of them")
+        given = [self.measure is not None, self.simulation is not None, bool(self.configuration)]
+        drawn = self.kind == "figure" and not (self.axes() or self.over)
+        if sum(given) > 1 or (self.source is None and not drawn):
+            raise ValueError("expected measure, simulation or configuration, one of them")
         if self.measure is not None and "measure" in self.axes():
             raise ValueError("measure: expected it once, as a key or as an axis")
-        if measured and (self.unit or self.quantity):
+        if self.source != "simulation" and (self.unit or self.quantity):
             raise ValueError("unit and quantity go with simulation; a measure has its own")
+        if self.source is None and (self.claims or self.published):
+            raise ValueError("claims and published go with cells; a drawing has none: add measure or simulation")
+        if self.images is not None and self.kind != "figure":
+            raise ValueError("images go with kind: figure")
+        unknown = [name for name in self.axes().get("setting", []) if str(name) not in self.configuration]
+        if self.configuration and unknown:
+            raise ValueError(f"setting: {nearest(str(unknown[0]), list(self.configuration), 'configuration has')}")
         return self
 
     @model_validator(mode="after")
     def _epochs_are_numbers(self) -> Artifact:
-        for axis, kind in (("epochs", "Epochs"), ("steps", "Steps")) if self.simulation is None else ():
+        for axis, kind in (("epochs", "Epochs"), ("steps", "Steps")) if self.source != "simulation" else ():
             for value in [*self.axes().get(axis, []), *self.over.get(axis, [])]:
                 try:
                     param_types.checked(value, kind)

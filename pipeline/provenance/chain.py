@@ -152,12 +152,13 @@ def _whole(link: Link) -> Iterator[str]:
     if link.node.family is ARTIFACT:
         try:
             shown = {name for cell in params["cells"] for name in cell["nodes"]}
+            shown |= {params["images"]["node"]} if "images" in params else set()
         except (KeyError, TypeError):
             yield "its cells are not those of an artifact"
             return
         if shown != set(link.below):
             other = min(shown ^ set(link.below))
-            yield f"{other} is {'shown in a cell and not read' if other in shown else 'read and shown in no cell'}"
+            yield f"{other} is {'shown in a cell and not read' if other in shown else 'read and shown nowhere'}"
 
 
 def _compare(link: Link, chain: Chain) -> Iterator[Finding]:

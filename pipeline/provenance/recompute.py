@@ -13,8 +13,10 @@ from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError
+from pipeline.ledger.families import PREPARE
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.keys import merged
+from pipeline.ledger.workspace import Node
 from pipeline.provenance import cells, identify
 from pipeline.provenance.chain import Link
 from pipeline.provenance.findings import CHANGED, FORGED, Finding
@@ -33,6 +35,7 @@ def again(
     omitted_defaults: Mapping[str, Any],
     read: Callable[[str], bytes | None],
     parts: Mapping[str, Path] | None = None,
+    images: Callable[[str], Path | None] | None = None,
 ) -> dict[str, Any]:
     """Compute an artifact in a folder of its own; only its params, its scores and its files come from where it is kept.
 
@@ -41,6 +44,7 @@ def again(
         omitted_defaults: Its params that are in no key.
         read: Content of a file by its path in the project.
         parts: Components to take; None for those of this package that have the same names.
+        images: Folder of a data set's payload, where it is at hand; what is larger than a figure is not copied.
 
     Returns:
         ``files``: sha256 of each file that could be made; ``told``: what differs in a file that is not the same
@@ -56,6 +60,10 @@ def again(
         out.mkdir()
         inputs = {}
         for number, (role, entry) in enumerate(receipt["inputs"].items()):
+            if Node(entry["node"]).family is PREPARE:
+                at_hand = images(entry["node"]) if images is not None else None
+                inputs[role] = at_hand or Path(place, "absent")
+                continue
             inputs[role] = Path(place, str(number))
             inputs[role].mkdir()
             for name in READ:
@@ -163,7 +171,9 @@ def _table(work: Work) -> str:
 def _figure(work: Work) -> str:
     """With matplotlib all files; without it the JSON file, which has the rows, the claims and their numbers."""
     params = work.spec
-    if work.components:
+    shown = params.get("images")
+    absent = shown is not None and not work.inputs[shown["node"]].is_dir()
+    if work.components and not absent:
         with contextlib.suppress(ImportError):
             from pipeline.artifacts import figure
 
@@ -171,6 +181,7 @@ def _figure(work: Work) -> str:
             return ""
     kind = params["figure"]["kind"]
     lacking = "matplotlib" if work.components else f"its component {kind}, which is not part of this checkout"
+    lacking = f"the images of {shown['dataset']}, which are not here" if shown is not None and absent else lacking
     from pipeline.artifacts import claims, formats
     from pipeline.artifacts.report import identity, report
     from pipeline.artifacts.rows import read

@@ -16,7 +16,7 @@ from pipeline.ledger import receipt
 from pipeline.ledger.families import ARTIFACT
 from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
-from pipeline.ledger.workspace import LOCAL, Workspace
+from pipeline.ledger.workspace import LOCAL, Node, Workspace
 from pipeline.provenance import recompute
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, FORGED, Finding
@@ -67,7 +67,7 @@ def against_measurements(
         parts: Its components, where they are not this package's.
     """
     try:
-        found = recompute.again(link.receipt, omitted_defaults, _reader(workspace, chain), parts)
+        found = recompute.again(link.receipt, omitted_defaults, _reader(workspace, chain), parts, _images(workspace))
     except (UserError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         why = error if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         again = f"type: snakemake {link.node.name}.csv"
@@ -78,6 +78,16 @@ def against_measurements(
         return [], [f"{link.node.name}: {told}"]
     remarks = [f"{link.node.name}: {found['note']}"] if found["note"] else []
     return [*recompute.findings(link, found, fix)], [*remarks, *recompute.remarks(link, found)]
+
+
+def _images(workspace: Workspace) -> Callable[[str], Path | None]:
+    """Where the images of a data set are; what others could have put there has been hashed."""
+
+    def folder(node: str) -> Path | None:
+        place = workspace.payload(Node(node))
+        return place if place.is_dir() else None
+
+    return folder
 
 
 def _reader(workspace: Workspace, chain: Chain) -> Callable[[str], bytes | None]:

@@ -144,6 +144,8 @@ def _cell(cell: Mapping[str, Any], chain: Chain) -> Iterator[str]:
 def _value(cell: Mapping[str, Any]) -> str:
     if cell["missing"]:
         return "not measured"
+    if cell.get("setting"):
+        return f"{cell['setting'].get('value') or 'no such setting'} ({cell['setting']['of']})"
     if cell.get("mean") is None:
         return "no single number; its values are in the figure's CSV"
     spread = "" if cell.get("std") is None else f" ± {cell['std']:.4g}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from pipeline.artifacts import settings
 from pipeline.ledger.families import ARTIFACT, FAMILIES
 from pipeline.provenance.chain import Chain, Link
 from pipeline.sharing.writer import Content
@@ -84,7 +85,10 @@ def _grid(report: Mapping[str, Any]) -> str:
     if found is None:
         return ""
     shown = "; below it what the paper prints, and ours minus theirs" if report["counts"]["published"] else ""
-    lines = [f"<caption>{escape(report['title'])}: mean ± standard deviation (seeds){shown}.</caption>"]
+    what = f"mean ± standard deviation (seeds){shown}"
+    if report["measure"]["value"] == settings.VALUE:
+        what = "what runs are trained with; below it what the paper prints"
+    lines = [f"<caption>{escape(report['title'])}: {what}.</caption>"]
     corner = "".join(f'<th scope="col" rowspan="{len(found.heads)}">{escape(name)}</th>' for name in found.corner)
     for number, head in enumerate(found.heads):
         headings = (

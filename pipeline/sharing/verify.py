@@ -165,8 +165,10 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
 
 
 def _ground(chain: Chain) -> str:
-    """What the chain stands on: data sets, and simulations, which need none."""
+    """What the chain stands on: data sets, simulations, which need none, or what is declared."""
     found = [link.node.config for family in (PREPARE, SIMULATE) for link in chain.family(family)]
+    if not found:
+        return "declarations alone"
     return ", ".join(map(names.plain, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 
@@ -238,8 +240,8 @@ def _again(contents: Contents, link: Link, verdict: Verdict) -> None:
     same = sorted(Path(name).suffix[1:] for name in recompute.same(link, found))
     if same:
         below = [Node(entry["node"]) for entry in link.receipt["inputs"].values()]
-        noun = "simulation" if all(node.family is SIMULATE for node in below) else "measurement"
-        count = f"{len(below)} {noun}{'s' * (len(below) != 1)}"
+        noun = "simulation" if below and all(node.family is SIMULATE for node in below) else "measurement"
+        count = f"{len(below)} {noun}{'s' * (len(below) != 1)}" if below else "its parameters"
         verdict.held.append(f"{link.node.name}: computed again from {count}, the same bytes ({', '.join(same)})")
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline import files
-from pipeline.artifacts import claims, formats, page, scorecard
+from pipeline.artifacts import claims, formats, page, scorecard, settings
 from pipeline.durations import rough
 from pipeline.planning.catalogue import Catalogue
 from pipeline.site import graph, output_dir, runs, tables, views
@@ -197,7 +197,8 @@ class Site:
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
             fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],
-            printed=any(cell["published_mean"] is not None for cell in report["cells"]) if report else False,
+            printed=bool(report and report["counts"]["published"]),
+            settings=bool(report and report["measure"]["value"] == settings.VALUE),
             band=scorecard.BAND,
             bold=tables.bold(report) if report else "",
             footnotes=tables.footnotes(report) if report else [],

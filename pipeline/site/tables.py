@@ -71,7 +71,8 @@ class Grid:
 def grid(report: Mapping[str, Any]) -> Grid | None:
     """The table of an artifact; None for one without numbers (spectra)."""
     cells = report["cells"]
-    if not any(cell["mean"] is not None for cell in cells) and not any(cell["published_mean"] for cell in cells):
+    shown = any(cell["mean"] is not None or cell["published_mean"] or cell.get("setting") for cell in cells)
+    if not shown:
         return None
     unit = report["measure"]["unit"]
     own = [(number, cell) for number, cell in enumerate(cells) if cell["role"] == CELL]
@@ -90,6 +91,8 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
     """One cell of an artifact's JSON file."""
     unit = found.get("unit", unit)
     made = Cell(f"cell-{number}", "", found["n"], note=found["note"])
+    if found.get("setting"):
+        return _setting(made, found)
     if found["mean"] is None:
         made.text, made.measured = "diverged" if "diverged" in found["seeds"].values() else "–", False
     else:
@@ -106,6 +109,16 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
         if standing.difference is not None:
             made.difference = signed(standing.difference, unit)
         made.band = formats.short(standing.band, unit)
+    return made
+
+
+def _setting(made: Cell, found: Mapping[str, Any]) -> Cell:
+    """A cell that shows a setting: text, beside what is printed."""
+    setting, standing = found["setting"], scorecard.stand(found)
+    made.text, made.measured = setting["value"] or "–", setting["value"] is not None
+    made.published = setting["printed"] or ""
+    made.word = standing.word if standing is not None else ""
+    made.difference = setting["standing"] or ""
     return made
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mutations.harness import Mutation, Table, changed, given, replaced
+from mutations.settings import Edit
 from pipeline.papers.isoloss import gaussian, kernel, losses, modes, spectra, toy
 
 Loss = tuple[str, str]
@@ -301,4 +302,19 @@ TABLES = {
         },
         {"replications": 6, "samples": 500},  # what ends at 1 does so without spread
     ),
+}
+
+EDITS = {
+    f"another stem on {dataset}": Edit(
+        f"{dataset} has another stem", {"datasets": {dataset: {"encoder": {"stem": stem}}}}
+    )
+    for dataset, stem in (("cifar10", "stock"), ("cifar100", "stock"), ("stl10", "cifar"), ("tinyimagenet", "stock"))
+}
+SETTINGS = {
+    "table3": {
+        "Runs have the settings of Table 3, CIFAR-10": "another stem on cifar10",
+        "Runs have the settings of Table 3, CIFAR-100": "another stem on cifar100",
+        "Runs have the settings of Table 3, STL-10": "another stem on stl10",
+        "Runs have the settings of Table 3, TinyImageNet": "another stem on tinyimagenet",
+    }
 }

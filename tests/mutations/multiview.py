@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mutations.harness import Mutation, Table, changed, given, replaced
+from mutations.settings import Edit
 from mutations.worlds import Measured, Other, everywhere
 from pipeline.papers.multiview import contrastive, flow, four, graph, information, operators
 
@@ -198,6 +199,33 @@ TABLES = {
     ),
 }
 
+EDITS = {
+    "another rate": Edit("networks are trained at ten times the rate", {"defaults": {"optimizer": {"lr": 0.01}}}),
+    "another optimizer of the probe": Edit(
+        "another measure, with another optimizer, is the one that is used",
+        {
+            "measures": {"linear_top1": {"measure": {"optimizer": "sgd"}}},
+            "artifacts": {"table5": {"configuration": {"optimizer": "measures.linear_top1.optimizer"}}},
+        },
+    ),
+    **{
+        f"another {param} of the probe": Edit(
+            "the linear classifier is another", {"measures": {"patches": {"measure": {param: value}}}}
+        )
+        for param, value in (("lr", 0.1), ("batch_size", 256), ("epochs", 100), ("weight_decay", 0.0), ("patches", 1))
+    },
+}
+SETTINGS = {
+    "table4": {"Runs are trained as Table 4 says": "another rate"},
+    "table5": {
+        "Linear classifiers are trained as Table 5 says (optimizer)": "another optimizer of the probe",
+        "Linear classifiers are trained as Table 5 says (learning rate)": "another lr of the probe",
+        "Linear classifiers are trained as Table 5 says (batch size)": "another batch_size of the probe",
+        "Linear classifiers are trained as Table 5 says (epochs)": "another epochs of the probe",
+        "Linear classifiers are trained as Table 5 says (weight decay)": "another weight_decay of the probe",
+        "Features are the mean of those of 16 patches": "another patches of the probe",
+    },
+}
 
 # -- claims on trained networks
 
