@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from mutations.harness import Mutation, Table, changed, given, replaced
 from mutations.settings import Edit
+from mutations.worlds import Measured, Other, everywhere
 from pipeline.papers.isoloss import gaussian, kernel, losses, modes, spectra, toy
 
 Loss = tuple[str, str]
@@ -318,3 +320,85 @@ SETTINGS = {
         "Runs have the settings of Table 3, TinyImageNet": "another stem on tinyimagenet",
     }
 }
+
+
+# -- claims on trained networks
+
+
+def _trained(axes: Any) -> float:
+    """A world in which the paper is right: IsoLoss recruits all modes at once, DirectPred the more the longer it trains.
+
+    Without EMA IsoLoss loses a little, and DirectPred much.
+    """
+    method, _, loss = str(axes["method"]).partition(", ")
+    way = math.log1p(float(axes["epochs"])) / math.log1p(1000)
+    iso, ema = method.startswith("Iso"), axes.get("ema", "with") == "with"
+    decay = float(axes.get("weight_decay", 4e-4))
+    measure = axes.get("measure", "readout")
+    if measure == "recruited modes":
+        late = 256.0 if loss == "Euclidean" else 30.0 * (4e-4 / decay) ** 0.3
+        return min(256.0, 256.0 * way * 1.5) if iso else late * way**3
+    if measure == "effective rank":
+        return 200.0 * way if ema else 50.0 * way
+    if measure == "largest eigenvalue":
+        return (4e-4 / decay) ** 0.9
+    if measure == "leading alignment":
+        return 0.1 + 0.8 * way
+    accuracy = 40 + 50 * (way if iso or loss != "Euclidean" else way**3)
+    return accuracy - (0.0 if ema else 2.0 if iso else 20.0)
+
+
+WORLDS = {
+    "all alike": Other("nothing makes a difference", everywhere(50.0)),
+    "nothing is learnt": Other("accuracies and alignments stay where they were", everywhere(0.1)),
+    "IsoLoss is worse": Other(
+        "methods with and without IsoLoss exchanged",
+        lambda world: lambda axes: world({**axes, "method": _TURNED.get(str(axes["method"]), axes["method"])}),
+    ),
+    "DirectPred stays behind": Other(
+        "Euclidean DirectPred ends five points below",
+        lambda world: lambda axes: world(axes) - 5 * (axes["method"] == "DirectPred, Euclidean"),
+    ),
+}
+_PAIRS = [("IsoLoss", "DirectPred"), ("IsoCopy", "DirectCopy")]
+_PAIRS += [(f"IsoLoss, {loss}", f"DirectPred, {loss}") for loss in ("Euclidean", "cosine")]
+_TURNED = dict(_PAIRS) | {second: first for first, second in _PAIRS}
+
+MEASURED = {
+    "table1": Measured(
+        {
+            "With EMA IsoLoss is as good as DirectPred, within a point": "IsoLoss is five points worse",
+            "IsoLoss works without EMA where DirectPred does not": "IsoLoss is worse",
+            "The same of the forms that copy C, with EMA": "IsoLoss is five points worse",
+        },
+        _trained,
+    ),
+    "fig3": Measured(
+        {
+            "Euclidean: IsoLoss recruits modes sooner than DirectPred": "IsoLoss is worse",
+            "Cosine: IsoLoss recruits more modes than DirectPred": "IsoLoss is worse",
+            "Euclidean: DirectPred lags in accuracy early on": "IsoLoss is worse",
+            "Euclidean: in the end it has caught up within two points": "DirectPred stays behind",
+        },
+        _trained,
+    ),
+    "fig_align": Measured(
+        {
+            "Training aligns the predictor with the leading eigenvectors": "nothing is learnt",
+            "Cosine: the leading ones are aligned in the end": "nothing is learnt",
+        },
+        _trained,
+    ),
+    "fig_ema": Measured({"Without EMA some modes are not recruited (the rank is lower)": "all alike"}, _trained),
+    "fig_wd": Measured(
+        {
+            "With less decay DirectPred recruits more modes": "all alike",
+            "With less decay IsoLoss ends with larger eigenvalues": "all alike",
+        },
+        _trained,
+    ),
+}
+WORLDS["IsoLoss is five points worse"] = Other(
+    "methods with IsoLoss end five points below",
+    lambda world: lambda axes: world(axes) - 5 * str(axes["method"]).startswith("Iso"),
+)
