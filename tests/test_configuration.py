@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import copy_project
 
 from pipeline.artifacts import scorecard, table
 from pipeline.artifacts.settings import AS_PRINTED, BY_SCALE, DIFFERS
@@ -181,3 +182,28 @@ def test_what_a_drawing_cannot_have(more, message):
 def test_a_drawing_has_nothing_below_it():
     plan, drawing = planned("directpred", "fig1", "quick")
     assert drawing.params["cells"] == [] and drawing.nodes == [] and not (plan.runs or plan.data)
+
+
+@pytest.mark.slow
+def test_what_reads_nothing_with_snakemake(tmp_path):
+    """A table of settings and a drawing: built, left alone, made again by an edit, verified, shown on the site."""
+    project = copy_project(tmp_path / "project")
+    stems = [f"results/tiny/{name}" for name in ("multiview/table4", "directpred/fig1")]
+    targets = [f"{stems[0]}.csv", f"{stems[1]}.png"]
+    assert project.build(*targets) == {"table": 1, "figure": 1}
+    assert project.build(*targets) == {}
+    for target in targets:
+        assert "everything holds" in project.pipeline("audit", target, "--config", "scale=tiny").stdout
+    project.pipeline("bundle", *targets, "-o", "some.zip", "--config", "scale=tiny")
+    told = project.pipeline("verify", "some.zip", check=False)
+    assert told.returncode == 3 and "2 receipts down to declarations alone" in told.stdout
+    project.pipeline("site", "--config", "scale=tiny")
+    page = (project.root / "site/tiny/multiview/table4.html").read_text()
+    assert "what runs are trained with" in page and "set by the scale" in page and "A number leads" not in page
+    assert "fig1.png" in (project.root / "site/tiny/directpred/fig1.html").read_text()
+
+    path = project.root / "params/papers/multiview.yaml"
+    path.write_text(path.read_text().replace("weight_decay: 1.0e-6}\n", "weight_decay: 1.0e-5}\n", 1))
+    assert project.build(*targets) == {"table": 1}
+    row = next(line for line in (project.root / targets[0]).read_text().splitlines() if ",weight decay," in line)
+    assert ",1e-05,1e-05,1e-6,other than printed," in row

@@ -224,7 +224,7 @@ def _other(given: dict) -> dict:
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_changed_param(changed, stem):
     if not PLAN.artifacts[stem].nodes:  # neither is shown in a table of settings, or in a drawing
-        assert changed.about("why", f"{stem}.csv").out == "up to date: no stage would execute\n"
+        assert changed.about("why", f"{stem}.csv").out.endswith("up to date: no stage would execute\n")
         return
     trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
     param = 'param precision "fp32" -> "bf16" in ' if trained else "param simulation."

@@ -340,9 +340,9 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
         return f"+{text}" if plus and float(text) > 0 else text
 
     signed = check in (*claims.PAIRS, "rising")
-    more = []
+    more: list[str] = []
     if part.get("setting"):
-        text, more = _beside(part["setting"]), []
+        text = _beside(part["setting"])
     elif value is None:
         text = claims.UNTESTED if part["verdict"] == claims.UNTESTED else "no number"
     else:

@@ -39,8 +39,14 @@ def box(axes: Axes, centre: Point, size: Point, text: str, colour: str = "black"
 
 def arrow(axes: Axes, tail: Point, head: Point, colour: str = "black", **more: Any) -> None:
     """Draw an arrow."""
-    settings = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0} | more
-    axes.add_patch(FancyArrowPatch(tail, head, color=colour, zorder=2, **settings))
+    look: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "mutation_scale": 7,
+        "linewidth": 0.9,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    } | more
+    axes.add_patch(FancyArrowPatch(tail, head, color=colour, zorder=2, **look))
 
 
 def stop(axes: Axes, at: Point, height: float, colour: str) -> None:
@@ -52,4 +58,5 @@ def stop(axes: Axes, at: Point, height: float, colour: str) -> None:
 
 def small(axes: Axes, at: Point, text: str, **more: Any) -> None:
     """Write small text."""
-    axes.text(*at, text, **{"fontsize": style.SMALL, "ha": "center", "va": "center"} | more)
+    look: dict[str, Any] = {"fontsize": style.SMALL, "ha": "center", "va": "center"} | more
+    axes.text(*at, text, **look)

@@ -73,8 +73,8 @@ class Plan(Needs):
             reader = CellExpander(self, request, paper, artifact, scale, where)
             cells = list(reader.cells())
             numbers = reader.numbers()
-            number = next(iter(numbers.values())) if len(numbers) == 1 else None
-            number = number or {"value": "", "unit": "", "title": "several measures", "better": "neither"}
+            several = {"value": "", "unit": "", "title": "several measures", "better": "neither"}
+            number = next(iter(numbers.values())) if len(numbers) == 1 else several
         else:
             simulation = self._resolved(request, artifact, scale, where)
             random = {name: simulation[name] for name in ("seed", "replications") if name in simulation}
