@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,6 +123,7 @@ class CellExpander:
             needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
+        self._runs_known: dict[str, tuple[str, str, dict[str, list[Any]]]] = {}
         shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes().get("measure", [])
         self.measures = {str(name): self._measure(str(name)) for name in shown_measures}
         most = scale.seeds or artifact.seeds
@@ -324,6 +326,12 @@ class CellExpander:
         that count epochs of the training are mapped as these are, unless the scale says them itself. What the artifact
         sweeps is laid over what the scale sets.
         """
+        place = (cell.paper_dataset, params, own, ends, list(swept), bool(cell.trained_epochs or cell.steps))
+        known = json.dumps(place, sort_keys=True, default=str)
+        if known in self._runs_known:  # the same run at another milestone, or for another measure
+            identity, cell.dataset, instead = self._runs_known[known]
+            cell.instead |= instead
+            return identity
         cell.dataset, given = self._used(cell.paper_dataset)
         data = self._data(cell.paper_dataset)
         # What makes a cell a baseline is not for the scale to change.
@@ -342,6 +350,7 @@ class CellExpander:
         if not own:  # a baseline has no step and so no objective, whatever the paper's default is
             components.check_objective(run, self.where, self.needs.extend)
         self._map_epochs(run, paths(layer))
+        open_end = False
         for part in PARTS:
             if not components.open_end(part, run[part], self.needs.extend):
                 continue
@@ -351,12 +360,16 @@ class CellExpander:
                     "found none: say how many epochs the training has"
                 )
             run[part]["epochs"] = ends or cell.trained_epochs
+            open_end = open_end or ends is None
         if cell.trained_epochs or cell.steps:
             declared = self.needs.catalogue.datasets[cell.dataset]
             side = given.get("size", declared.source.get("size", declared.image_size))
             idle_views.refuse(run["views"], side, self.where)
             components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
-        return self.needs.add_run(run, data, cell.dataset, self.scale)
+        identity = self.needs.add_run(run, data, cell.dataset, self.scale)
+        if not open_end:  # else every milestone ends a training of its own
+            self._runs_known[known] = identity, cell.dataset, dict(cell.instead)
+        return identity
 
     def _instead(self, cell: Cell, params: Params) -> Params:
         """The same with what the scale uses in place of some values."""
