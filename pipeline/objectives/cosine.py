@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -13,9 +13,15 @@ from pipeline.ranges import Positive
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+DEFAULT_BEFORE = {"orders": "both"}
+
 
 def loss(
-    predictions: list[Float[Tensor, "batch dim"]], targets: list[Float[Tensor, "batch dim"]], *, scale: Positive = 2.0
+    predictions: list[Float[Tensor, "batch dim"]],
+    targets: list[Float[Tensor, "batch dim"]],
+    *,
+    scale: Positive = 2.0,
+    orders: Literal["both", "one"] = "both",
 ) -> Float[Tensor, ""]:
     """Sum over ordered pairs of different views of ``-scale mean(cos(p_i, z_j))``.
 
@@ -26,12 +32,14 @@ def loss(
     Args:
         predictions: One tensor of shape (batch, dim) per view.
         targets: Likewise; without gradient if the target has a stop-gradient.
+        orders: ``one``: a view is the target of those before it alone (the asymmetric loss of Tian 2021, Table 9).
         scale: Weight of one pair. (It scales the gradient, so it acts as a factor on the learning rate.)
 
     Returns:
         Scalar.
     """
-    pairs = [(p, z) for i, p in enumerate(predictions) for j, z in enumerate(targets) if i != j]
+    both = orders == "both"
+    pairs = [(p, z) for i, p in enumerate(predictions) for j, z in enumerate(targets) if i < j or (both and i > j)]
     p = functional.normalize(torch.cat([p for p, _ in pairs]))
     z = functional.normalize(torch.cat([z for _, z in pairs]))
     return (p * z).sum() * (-scale / len(predictions[0]))

@@ -170,6 +170,9 @@ class CellExpander:
         first: dict[str, Params] = {}
         for values in itertools.product(*axes.values()):
             chosen = dict(zip(axes, values, strict=True))
+            together = self.artifact.combinations
+            if together and not any(one.items() <= chosen.items() for one in together):
+                continue
             cell = self._cell(chosen)
             params, directives = self._layers(chosen)
             cell.missing = self._left_out(cell)

@@ -271,7 +271,8 @@ class Artifact(Strict):
     whose records have the axes of the cells (``unit`` and ``quantity`` then say what the numbers are), or off the
     specifications of runs as they would be trained (``configuration``: what the axis ``setting`` names). A figure with
     none of these is a drawing without cells. ``images`` hands the component that draws the images of a data set. Cells
-    that follow from others (:class:`Derive`) run over the axes in ``over``, which the artifact does not show. ``ours``
+    that follow from others (:class:`Derive`) run over the axes in ``over``, which the artifact does not show. Where
+    ``combinations`` is given only cells that have the values of one of them exist: ragged tables. ``ours``
     marks an artifact that is in no paper, with all its claims.
     """
 
@@ -282,6 +283,7 @@ class Artifact(Strict):
     columns: dict[str, Axis] = {}
     fixed: dict[str, str | int | float | bool] = {}
     over: dict[str, Axis] = {}
+    combinations: list[dict[str, str | int | float | bool]] = []
     measure: str | None = None
     simulation: Params | str | None = None
     configuration: dict[str, Annotated[Setting, BeforeValidator(_of)]] = {}
