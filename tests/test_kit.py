@@ -143,7 +143,7 @@ def test_what_was_executed_elsewhere_makes_the_table_here(here, back, built_once
     done = here.pipeline("kit", "pack", DUEL, "--to", "again")
     assert "nothing is to be executed elsewhere" in done.stdout
     done = here.pipeline("audit", DUEL, *SCALE)
-    assert "Abacus 3000" in done.stdout and "everything holds: 10 receipts, 17 files" in done.stdout
+    assert "Abacus 3000" in done.stdout and "everything holds: 10 receipts, 21 files" in done.stdout
     assert "remark: 8 files stayed where they were made" in done.stdout
     # DVC finds all that the .dvc files list
     dvc = sorted(path.relative_to(here.root).as_posix() for path in here.root.glob("*/*.dvc") if path.is_file())

@@ -147,7 +147,7 @@ def test_what_is_not_built_is_listed_as_such(shown: Project) -> None:
     found = pages(shown.root / "site")
     assert "snakemake results/mini/mini/early.csv" in found["mini/mini/index.html"].text
     assert "duel" not in found["index.html"].text.split("Registered, not built")[1]
-    assert "not declared yet" in found["mini/stepwise/index.html"].text
+    assert "not declared yet" in found["mini/embnorms/index.html"].text
 
 
 def test_a_run_has_its_params_scores_and_history(shown: Project) -> None:

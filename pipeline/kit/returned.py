@@ -135,6 +135,10 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 if len(data) != member.size:
                     raise _refused(path, name, "the file ends in it")
                 yield name, data
+            with path.open("rb") as whole:
+                whole.seek(archive.offset)
+                if whole.read(1024) != bytes(1024):
+                    raise _refused(path, "", "the file ends before the tar's last blocks")
     except (tarfile.TarError, ValueError, EOFError, OverflowError, MemoryError, OSError) as error:
         raise _refused(path, "", f"not a whole tar file ({names.plain(error, 80)})") from None
 
