@@ -14,7 +14,8 @@ import forging
 import pytest
 from conftest import DUEL, Project
 
-from pipeline.sharing import collect
+from pipeline.errors import UserError
+from pipeline.sharing import collect, writer
 from pipeline.site import tables
 
 CITATION = "cff-version: 1.2.0\ntitle: t\nlicense: MIT\nauthors: [{name: somebody}]\n"
@@ -296,3 +297,14 @@ def test_the_crate_tells_what_ran(built: Project):
     assert {"@id": "results/mini/mini/duel.csv"} in by_id["#run"]["result"]
     assert by_id["#run"]["instrument"] == {"@id": "Snakefile"}
     assert "4 executed" in by_id["#action-pretrain"]["name"] and "torch" in by_id["#action-pretrain"]["description"]
+
+
+def test_a_bundle_of_many_members_is_known_as_one(tmp_path):
+    """Its list of members is longer than the ends of the file that are looked at."""
+    path = tmp_path / "many.zip"
+    members = {f"{folder}/{'x' * 60}/{n}.json": b"{}" for folder in ("keys", "receipts") for n in range(2000)}
+    writer.write(path, {**members, "manifest.json": b"{}"})
+    writer.check(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UserError, match="no earlier bundle"):
+        writer.check(path)

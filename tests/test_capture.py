@@ -755,6 +755,7 @@ def test_loss_curves_of_bf16_and_fp32_agree(method: str, coloured: Path, tmp_pat
     curves = {}
     for precision in ("fp32", "bf16"):
         rate = {"barlow": 1e-4, "vicreg": 1e-4, "simclr": 2e-3, "optimal": 5e-4}.get(method, 5e-3)
+        rate = 1e-3 if method.startswith("isoloss") else rate  # its steps grow as the predictor's matrix shrinks
         spec = run_spec(**METHODS[method], precision=precision, optimizer={"kind": "sgd", "lr": rate})
         execute(spec, [4], tmp_path / precision, coloured)
         folder = tmp_path / precision / "epoch0004"

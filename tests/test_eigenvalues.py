@@ -53,6 +53,7 @@ def plain(subject: EvaluationContext, samples: int) -> dict[str, np.ndarray]:
     rows = np.array([row for pair in pairs for row in pair])
     return {
         "cross_correlation": np.linalg.eigvalsh(cross)[::-1],
+        "correlation": np.linalg.eigvalsh(sum(np.outer(row, row) for row in rows) / len(rows))[::-1],
         "covariance": np.linalg.eigvalsh(np.cov(rows.T, bias=True))[::-1],
         "hidden": np.linalg.eigvalsh(np.cov(np.array(features).T, bias=True))[::-1],
     }

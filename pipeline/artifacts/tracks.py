@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,71 +23,94 @@ _CAPTION = (
 )
 
 
+def by_method(axes: Mapping[str, Any]) -> tuple[str, str]:
+    """One column of panels per method, whose name ends at the first comma."""
+    return str(axes["method"]).partition(",")[0], ""
+
+
 def draw_tracks(
     rows: Sequence[Row],
     params: Mapping[str, Any],
     *,
-    across: str = "method",
+    place: Callable[[Mapping[str, Any]], tuple[str, str]] = by_method,
     loss: str = "loss",
     spectra: Mapping[str, str],
+    numbers: Mapping[str, str] | None = None,
     threshold: float = 0.0,
     modes: int = 50,
     decades: int = 6,
     width: float = 3.3,
     panel: float = 1.05,
 ) -> Drawing:
-    """One column of panels per value of an axis: the loss where it was measured, then each kind of eigenvalues.
+    """Panels in columns and groups: the loss where it was measured, then each kind of eigenvalues.
 
     Args:
-        rows: The artifact's rows, with the axes measure and steps (or epochs), and ``across``.
+        rows: The artifact's rows, with the axes measure and steps (or epochs), and what ``place`` reads.
         params: The artifact's params.
-        across: Axis whose values are the columns.
+        place: Column and group of a row, from its axes; groups stand below each other.
         loss: Name of the measure whose last value is a curve of the loss; none of this name, no panel.
         spectra: Name of each measure that is a list of eigenvalues -> what they are.
+        numbers: Likewise of measures that are numbers: a line of means over seeds, beside those of the other columns.
         threshold: Where the dashed line lies; 0: none.
         modes: Most eigenvalues that are drawn.
         decades: Of the logarithmic axis, below the largest eigenvalue.
         width: Inches.
         panel: Height of one panel, inches.
     """
-    methods = axis_values(rows, across)
+    cells = [row for row in rows if row.role == CELL]
     time = "steps" if any("steps" in row.axes for row in rows) else "epochs"
     measured = axis_values(rows, "measure")
-    names = [name for name in (loss, *spectra) if any(same(name, other) for other in measured)]
-    figure = Figure(figsize=(width, 0.35 + panel * len(names)))
-    grid = figure.subplots(len(names), len(methods), sharex="col", sharey="row", squeeze=False)
+    numbers = numbers or {}
+    names = [name for name in (loss, *spectra, *numbers) if any(same(name, other) for other in measured)]
+    columns = list(dict.fromkeys(place(row.axes)[0] for row in cells))
+    groups = list(dict.fromkeys(place(row.axes)[1] for row in cells))
+    lines = [(group, name) for group in groups for name in names]
+    figure = Figure(figsize=(width, 0.35 + panel * len(lines)))
+    grid = figure.subplots(len(lines), len(columns), sharex="col", sharey="row", squeeze=False)
     records: list[dict[str, Any]] = []
-    for column, method in enumerate(methods):
-        own = [row for row in rows if row.role == CELL and same(row.axes[across], method) and not row.missing]
+    words = {**spectra, **numbers, loss: "loss"}
+    for column, head in enumerate(columns):
         crossings: list[float] = []
-        for line, name in enumerate(names):
+        for line, (group, name) in enumerate(lines):
             axes = grid[line, column]
-            chosen = [row for row in own if same(row.axes["measure"], name)]
+            here = [row for row in cells if place(row.axes) == (head, group) and not row.missing]
+            chosen = [row for row in here if same(row.axes["measure"], name)]
+            at = {"column": head, "group": group, "panel": name}
+            if name == names[0]:
+                crossings = []
             if name == loss:
-                records += _loss(axes, chosen, {across: method, "panel": name})
+                records += _loss(axes, chosen, at)
+                continue
+            if name in numbers:
+                of_group = [row for row in cells if place(row.axes)[1] == group and same(row.axes["measure"], name)]
+                for other in columns:
+                    points = _means([row for row in of_group if place(row.axes)[0] == other], time)
+                    own = other == head
+                    colour, layer = (style.COLOURS[0], 3) if own else ("0.75", 2)
+                    axes.plot([x for x, _ in points], [y for _, y in points], color=colour, zorder=layer)
+                    records += [{**at, time: x, "quantity": "mean", "value": y} for x, y in points if own]
                 continue
             found = _lines(chosen, time, modes, decades)
             _eigenvalues(axes, found, threshold, modes)
             for crossed in crossings:
                 axes.axvline(crossed, color=style.MUTED, linewidth=0.5, linestyle=":")
-            crossings = [at for mode in found if (at := _crossing(found[mode], threshold)) is not None]
+            crossings = [x for mode in found if (x := _crossing(found[mode], threshold)) is not None]
             records += [
-                {across: method, "panel": name, time: x, "mode": mode, "quantity": "eigenvalue", "value": y}
+                {**at, time: x, "mode": mode, "quantity": "eigenvalue", "value": y}
                 for mode, points in found.items()
                 for x, y in points
             ]
-        grid[0, column].set_title(str(method).partition(",")[0])
+        grid[0, column].set_title(head)
         grid[-1, column].set_xlabel("step" if time == "steps" else "epoch")
         if time == "steps":
             grid[-1, column].set_xscale("log")
         else:  # from epoch 0 on
             grid[-1, column].set_xscale("symlog", linthresh=1, linscale=0.4)
-    words = {**spectra, loss: "loss"}
-    for line, name in enumerate(names):
-        grid[line, 0].set_ylabel(words[name])
+    for line, (group, name) in enumerate(lines):
+        grid[line, 0].set_ylabel(f"{group}\n{words[name]}" if group else words[name])
     drawing.remark(figure, params, rows)
     caption = _CAPTION.format(time="step" if time == "steps" else "epoch")
-    return Drawing(figure, [across, "panel", time, "mode"], records, caption)
+    return Drawing(figure, ["column", "group", "panel", time, "mode"], records, caption)
 
 
 def _first(row: Row) -> Any:
@@ -120,6 +143,12 @@ def _lines(rows: Sequence[Row], time: str, modes: int, decades: int) -> dict[int
             if value > top * 10**-decades:
                 found.setdefault(mode, []).append((x, value))
     return found
+
+
+def _means(rows: Sequence[Row], time: str) -> list[tuple[float, float]]:
+    """Points of a line: means over the seeds that have a number."""
+    found = {row.trained_steps if time == "steps" else row.trained_epochs: row.mean for row in rows}
+    return sorted((x, y) for x, y in found.items() if y is not None)
 
 
 def _crossing(points: Sequence[tuple[float, float]], threshold: float) -> float | None:

@@ -33,6 +33,9 @@ def check(path: Path) -> None:
     Raises:
         UserError: Something else is there.
     """
+    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        if names.MANIFEST in archive.NameToInfo:  # the list of members may be longer than what is looked at below
+            return
     files.ours(path, b"PK\3\4", names.MANIFEST.encode(), "bundle")
 
 

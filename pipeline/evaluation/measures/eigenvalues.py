@@ -17,6 +17,7 @@ from pipeline.ranges import Count, NonNegative
 
 READS = ("encoder", "projector", "views", "normalize", "split", "batch_size")
 VALUES = (
+    "correlation", "correlation_count", "correlation_rank", "correlation_largest", "correlation_third",
     "cross_correlation", "covariance", "hidden", "cross_correlation_count", "covariance_count", "hidden_count",
     "cross_correlation_rank", "covariance_rank", "hidden_rank", "cross_correlation_largest", "covariance_largest",
     "hidden_largest", "cross_correlation_third", "covariance_third", "hidden_third", "samples",
@@ -46,7 +47,8 @@ def measure(
 
     Returns:
         * ``cross_correlation``: of ``C = sum_i (f_i f'_i^T + f'_i f_i^T) / 2n`` (Simon 2023, Eq. 2), which may be
-          negative; ``covariance``: of the centred covariance of the embeddings of both views (its App. D.4);
+          negative; ``correlation``: of ``E[f f^T]`` over both views, not centred (what DirectPred's rule takes);
+          ``covariance``: of the centred covariance of the embeddings of both views (Simon 2023, App. D.4);
           ``hidden``: of that of the encoder's features.
         * ``..._largest`` and ``..._third``: the first and the third of them; ``..._count``: how many lie above the
           threshold; ``..._rank``: the effective rank, see :func:`pipeline.evaluation.spectra.effective_rank`.
@@ -80,6 +82,7 @@ def measure(
     used = batches * batch_size
     matrices = {
         "cross_correlation": torch.stack(cross).sum(0) / (2 * used),
+        "correlation": embeddings.correlation(),
         "covariance": embeddings.covariance(),
         "hidden": features.covariance(),
     }
@@ -115,8 +118,13 @@ class _Moments:
             self._squares = squares if self._squares is None else self._squares + squares
             self._rows += len(rows)
 
+    def correlation(self) -> Tensor:
+        """Not centred, over all rows; (dim, dim)."""
+        assert self._squares is not None
+        return self._squares / self._rows
+
     def covariance(self) -> Tensor:
         """Centred, over all rows; (dim, dim)."""
-        assert self._sum is not None and self._squares is not None
+        assert self._sum is not None
         mean = self._sum / self._rows
-        return self._squares / self._rows - torch.outer(mean, mean)
+        return self.correlation() - torch.outer(mean, mean)
