@@ -227,7 +227,8 @@ def _dress(schema: Schema, model: str) -> None:
         axis = [
             {"required": [at], "properties": {at: {"required": ["measure"]}}} for at in ("rows", "columns", "fixed")
         ]
-        schema["anyOf"] = [{"required": ["measure"]}, {"required": ["simulation"]}, *axis]
+        sources = [{"required": [name]} for name in ("measure", "simulation", "configuration", "draw")]
+        schema["anyOf"] = [*sources, *axis]
     for name in ("rows", "columns", "over") if model == "Artifact" else ():
         values = schema["properties"][name]["additionalProperties"]
         schema["properties"][name]["additionalProperties"] = {"anyOf": [values, _dressed(spec.Spaced)]}
