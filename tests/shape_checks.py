@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 
 ROOMS = ("nets", "objectives", "views", "kernels")
 """Folders of the package whose functions are checked, beside what the papers have of their own."""
+ALONE = ("artifacts/images.py", "evaluation/probing.py", "training/history.py")
+"""Modules of other rooms that annotate shapes."""
 TYPES = ("Bool", "Float", "Float32", "Float64", "Inexact", "Int", "Int64", "Num", "Shaped", "UInt8")
 
 _SAID = {
@@ -41,6 +43,7 @@ def modules() -> list[str]:
     """Names of what is checked: the modules of the rooms, and the equations and measures of every paper."""
     package = Path(__file__).resolve().parent.parent / "pipeline"
     found = [path for room in ROOMS for path in (package / room).rglob("[a-z_]*.py")]
+    found += [package / name for name in ALONE]
     found += [*package.glob("papers/*/[a-z]*.py"), *package.glob("papers/*/measures/*.py")]
     # a policy of views is compiled as a whole, and where its graph breaks a wrapper would be another graph
     names = [path.relative_to(package.parent).with_suffix("").parts for path in found if path.parent.name != "policies"]
@@ -49,6 +52,8 @@ def modules() -> list[str]:
 
 def install() -> None:
     """Check what is imported from now on."""
+    import pipeline  # noqa: F401 - its own finder first: what is put before it is asked before it
+
     for name in TYPES:
         setattr(builtins, name, getattr(jaxtyping, name))
     jaxtyping.install_import_hook(modules(), "shape_checks.check")

@@ -46,6 +46,25 @@ ZIP = "some.zip"
 MORE = {"bundle": ("-o", ZIP), "diff": ()}
 
 
+def _kinds() -> list[tuple[str, str]]:
+    """An artifact for every combination of stages below it, with a node of each stage."""
+    states = States(PLAN, Workspace(Path("/nonexistent")))
+    found: dict[tuple, list[tuple[str, str]]] = {}
+    for stem in sorted(STEMS, key=lambda stem: len(PLAN.artifacts[stem].nodes)):  # small ones are as good
+        nodes, waiting = {}, [stem]
+        while waiting:
+            state = states.by_name[waiting.pop()]
+            nodes.setdefault(state.key_file.stage, state.node.name)
+            waiting += [state.node.resolve_input(name).name for name in state.key_file.inputs.values()]
+        found.setdefault(tuple(sorted(nodes)), [(stem, node) for node in nodes.values()])
+    return [pair for pairs in found.values() for pair in pairs]
+
+
+FEW = {stem for stem, _ in _kinds()}
+MOST = [stem if stem in FEW else pytest.param(stem, marks=pytest.mark.slow) for stem in STEMS]
+"""All artifacts; what lies beside the smallest of every kind belongs to the slow tests."""
+
+
 @dataclass
 class Done:
     """How a command ended."""
@@ -139,7 +158,7 @@ def house(tmp_path_factory) -> Terminal:
 # -- in place
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", MOST)
 def test_what_is_in_place(house, stem):
     assert house.about("why", f"{stem}.csv") == Done(0, "up to date: no stage would execute\n", "")
     told = house.about("plan", f"{stem}.csv")
@@ -170,7 +189,7 @@ def test_what_is_in_place(house, stem):
 # -- nothing built
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", MOST)
 def test_what_is_not_built(fresh, stem):
     told = fresh.about("why", f"{stem}.csv")
     assert told.code == 0 and told.out.startswith("because: no receipt yet of "), told
@@ -221,7 +240,7 @@ def _other(given: dict) -> dict:
     raise AssertionError(given)
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", MOST)
 def test_a_changed_param(changed, stem):
     if not PLAN.artifacts[stem].nodes:  # neither is shown in a table of settings, or in a drawing
         assert changed.about("why", f"{stem}.csv").out.endswith("up to date: no stage would execute\n")
@@ -248,20 +267,6 @@ DAMAGE = {
     "edited": lambda content: content.replace(b'"params": {', b'"params": {"more": 1,', 1),
     "nested": lambda content: b"[" * 100_000,
 }
-
-
-def _kinds() -> list[tuple[str, str]]:
-    """An artifact for every combination of stages below it, with a node of each stage."""
-    states = States(PLAN, Workspace(Path("/nonexistent")))
-    found: dict[tuple, list[tuple[str, str]]] = {}
-    for stem in sorted(STEMS, key=lambda stem: len(PLAN.artifacts[stem].nodes)):  # small ones are as good
-        nodes, waiting = {}, [stem]
-        while waiting:
-            state = states.by_name[waiting.pop()]
-            nodes.setdefault(state.key_file.stage, state.node.name)
-            waiting += [state.node.resolve_input(name).name for name in state.key_file.inputs.values()]
-        found.setdefault(tuple(sorted(nodes)), [(stem, node) for node in nodes.values()])
-    return [pair for pairs in found.values() for pair in pairs]
 
 
 @pytest.mark.slow
@@ -303,6 +308,7 @@ def test_records_that_are_none(changed, stem):
             path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_commands_about_everything_bear_damaged_receipts(house):
     nodes = {Node(node).family: Node(node) for _, node in _kinds()}
     good = {house.root / node.receipt: (house.root / node.receipt).read_bytes() for node in nodes.values()}

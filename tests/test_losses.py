@@ -66,7 +66,7 @@ def test_a_file_of_the_users_own_beside_short_names_stays(reading):
 
 def test_gc_leaves_a_cache_alone_that_others_may_use(built: Project, tmp_path):
     cache = tmp_path / "shared"
-    (built.root / ".dvc/cache").rename(cache)
+    (built.alone().root / ".dvc/cache").rename(cache)
     (built.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
     theirs = cache / "files/md5/ab/cdef"
     theirs.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def test_gc_leaves_a_cache_alone_that_others_may_use(built: Project, tmp_path):
 
 def test_gc_stops_where_git_does_not_answer(built: Project):
     receipts = sorted((built.root / "receipts").rglob("*.json"))
-    (built.root / "params/papers/mini.yaml").unlink()  # nothing declares them: only Git could hold them
+    (built.alone().root / "params/papers/mini.yaml").unlink()  # nothing declares them: only Git could hold them
     (built.root / ".git").write_text("gitdir: /no/such/folder\n")
     done = built.pipeline("gc", "--delete", *CONFIG, check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "git status" in done.stderr
@@ -94,7 +94,7 @@ def test_an_answer_that_git_could_not_give_is_none(tmp_path):
 
 
 def test_gc_keeps_what_any_file_of_dvc_names(built: Project):
-    store = Store(built.root)
+    store = Store(built.alone().root)
     named = {}
     for name in ("root", "staged", "lock", "listed"):
         path = built.root / f"{name}.bin"

@@ -233,7 +233,7 @@ def test_results_of_an_older_revision_are_found(author):
 
 @pytest.mark.slow
 def test_gc_keeps_what_is_declared_or_committed(author):
-    before = payload(author)
+    before = payload(author.alone())
     author.edit("params/papers/mini.yaml", "rho: 0.3", "rho: 0.4")
     author.build(DUEL)
     author.edit("params/papers/mini.yaml", "rho: 0.4", "rho: 0.5")
@@ -257,7 +257,7 @@ def test_gc_keeps_what_is_declared_or_committed(author):
 @pytest.mark.slow
 def test_gc_with_nothing_committed_keeps_what_is_declared(built):
     shutil.rmtree(built.root / ".git", ignore_errors=True)
-    before = payload(built)
+    before = payload(built.alone())
     built.edit("params/papers/mini.yaml", "rho: 0.3", "rho: 0.4")
     built.build(DUEL)
     built.pipeline("gc", "--delete")
@@ -277,7 +277,7 @@ def test_gc_waits_for_snakemake(built):
 def test_gc_asks_for_the_folder_that_was_used(built, tmp_path):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    built.snakemake(DUEL, "--config", f"extend={theirs}")
+    built.alone().snakemake(DUEL, "--config", f"extend={theirs}")
     key = next((built.root / "keys").rglob("duel.json"))
     assert str(theirs) in key.read_text()
     done = built.pipeline("gc", check=False)

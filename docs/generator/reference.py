@@ -112,7 +112,17 @@ def papers() -> str:
         aside,
         *(
             model(of)
-            for of in (spec.Artifact, spec.Spaced, spec.Derive, spec.Measure, spec.Claim, spec.Published, spec.Flavour)
+            for of in (
+                spec.Artifact,
+                spec.Spaced,
+                spec.Setting,
+                spec.Pictures,
+                spec.Derive,
+                spec.Measure,
+                spec.Claim,
+                spec.Published,
+                spec.Flavour,
+            )
         ),
     ]
     return NOTE + "\n".join(body)

@@ -218,7 +218,7 @@ def _dress(schema: Schema, model: str) -> None:
             schema["properties"][name] = field = {"allOf": [{"$ref": field.pop("$ref")}], **field}
         field["description"] = FIELDS[model][name]
     one_of = {
-        "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising"),
+        "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed"),
         "Derive": ("best", "place", "first", "minus"),
     }.get(model)
     if one_of:
@@ -229,6 +229,8 @@ def _dress(schema: Schema, model: str) -> None:
         ]
         sources = [{"required": [name]} for name in ("measure", "simulation", "configuration", "draw")]
         schema["anyOf"] = [*sources, *axis]
+        setting = schema["properties"]["configuration"]  # of a parameter alone, its path will do
+        setting["additionalProperties"] = {"anyOf": [{"type": "string"}, setting["additionalProperties"]]}
     for name in ("rows", "columns", "over") if model == "Artifact" else ():
         values = schema["properties"][name]["additionalProperties"]
         schema["properties"][name]["additionalProperties"] = {"anyOf": [values, _dressed(spec.Spaced)]}

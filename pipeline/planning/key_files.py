@@ -29,10 +29,18 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
     entries = plan.catalogue.accepted
     context = {name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))}
 
+    # Thousands of stages are made of some dozens of sets of components: each set is looked at once.
+    seen: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
+
+    def looked_at(module: str, parts: dict[str, Path]) -> tuple[dict[str, str], dict[str, str]]:
+        which = (module, *(f"{category}={path}" for category, path in parts.items()))
+        if which not in seen:
+            roots = [components.PACKAGE.parent / module, *parts.values()]
+            seen[which] = fingerprints.code(roots), {category: _portable(path) for category, path in parts.items()}
+        return seen[which]
+
     def made(stage: str, module: str, parts: dict[str, Path], interleave: int = 1, **more: Any) -> KeyFile:
-        roots = [components.PACKAGE.parent / module, *parts.values()]
-        named = {category: _portable(path) for category, path in parts.items()}
-        code = fingerprints.code(roots)
+        code, named = looked_at(module, parts)
         equal = accepted.earlier(stage, code, entries)
         here = context | ({"interleave": interleave} if interleave > 1 else {})
         return KeyFile(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)

@@ -146,7 +146,7 @@ class Listing:
         params = [name for name in self.params if any(name in run.params for run in self.runs)]
         groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
         constant = [
-            f"{name} {_text(self.runs[0].params[name]) or 'null'}" for name in params if len(set(groups[name])) == 1
+            f"{name} {_text(self.runs[0].params.get(name)) or 'null'}" for name in params if len(set(groups[name])) == 1
         ]
         rest = [name for name in params if len(set(groups[name])) > 1]
         ordered: list[str] = []

@@ -58,7 +58,7 @@ class Run:
     present: list[int]
     params: dict[str, Any]
     scores: dict[str, Any] = field(default_factory=dict)
-    measured: dict[str, int] = field(default_factory=dict)
+    measured: dict[str, int | str] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     live: dict[str, Any] | None = None
     artifacts: list[str] = field(default_factory=list)
@@ -224,7 +224,7 @@ def _measure(
             continue
         values = dict(_scalars(scores))
         run.scores |= {f"{label}.{name}": value for name, value in values.items()}
-        run.measured[label] = at.epoch
+        run.measured[label] = at.words if at.step else at.epoch
         if scores.get("collapsed") and run.state == "done":
             run.state, run.detail = (
                 "collapsed",
