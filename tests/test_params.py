@@ -45,7 +45,8 @@ def declared() -> Iterator[tuple[str, Any, str]]:
 
 
 AXES = {
-    *(f"Artifact.{place}" for place in ("rows", "columns", "fixed", "over")),
+    *(f"Artifact.{place}" for place in ("rows", "columns", "fixed", "over", "combinations")),
+    "Setting.words",
     *(f"{scale}.{place}" for scale in ("Scale", "PaperScale", "ArtifactScale") for place in ("only", "values")),
 }
 """Values of axes are words: those that become parameters are checked as these, `epochs` in a validator of its own."""

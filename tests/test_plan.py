@@ -260,8 +260,8 @@ def test_published_numbers_find_their_cells(scale):
     [
         ("results/table99.csv", "no paper has an artifact called 'table99'; did you mean table9"),
         ("results/table1.csv", "papers have an artifact of this name; type results/quick/directpred/table1.csv or"),
-        ("results/quick/directpred/table9.csv", "directpred/table9 (ImageNet: two-layer"),
-        ("results/quick/directpred/table9.csv", "is not built yet; ready are: directpred/table1"),
+        ("results/quick/embnorms/table1.csv", "embnorms/table1 ("),
+        ("results/quick/embnorms/table1.csv", "is not declared yet; of this paper there are: fig1, "),
         ("results/quick/directprd/table8.csv", "there is no paper called 'directprd'; did you mean directpred?"),
         ("results/quik/directpred/table8.csv", "there is no scale called 'quik'; did you mean quick?"),
         ("results/quick/directpred/tabel8.csv", "directpred has no artifact called 'tabel8'; did you mean table8"),
@@ -356,7 +356,7 @@ MISTAKES = [
     (("flavours", "released", "kinds", "predictr"), {}, "flavours.released.kinds: there is no 'predictr'; did you mean predictor?"),
     (("flavours", "released", "kinds", "predictor", "direct"), {}, "kinds.predictor: predictor: there is no predictor called 'direct'"),
     (("flavours", "released", "kinds", "predictor", "directpred"), {"flor": 1}, "predictor.directpred.flor: no such key; did you mean floor?"),
-    (("flavours", "released", "measures"), {"linear_top": "x"}, "flavours.released.measures: there is no 'linear_top'; did you mean linear_top1?"),
+    (("flavours", "released", "measures"), {"linear_top": "x"}, "flavours.released.measures: there is no 'linear_top'; did you mean linear_top5?"),
     (("flavours", "released", "axes"), {"c_k": {}}, "flavours.released.axes: there is no 'c_k'; did you mean c_j?"),
     (("artifacts", "t", "columns"), {"dataset": ["mnist"], "epochs": [100]}, "there is no data set called 'mnist'"),
 ]  # fmt: skip

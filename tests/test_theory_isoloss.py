@@ -125,8 +125,8 @@ def test_cosine_gradients_are_orthogonal_to_what_they_move(example):
     iso, _ = losses.gradients("cosine", "iso", z1, z2, predictor)
     assert np.abs((iso * (predictor @ z1)).sum(0)).max() < 1e-12
     p = predictor @ z1
-    n1, n2 = np.linalg.norm(p, axis=0), np.linalg.norm(z2, axis=0)
-    extra = losses.published_extra(p, z2, n1, n2, (p * z2).sum(0))
+    n1, n2 = (np.linalg.norm(of, axis=0, keepdims=True) for of in (p, z2))
+    extra = losses.published_extra(p, z2, n1, n2, (p * z2).sum(0, keepdims=True))
     if np.abs(n1 / n2 - 1).max() > 0.1:
         assert np.abs((extra * z2).sum(0)).max() > 1e-6, "the published one is not"
 

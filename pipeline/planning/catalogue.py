@@ -336,9 +336,10 @@ class Catalogue:
                     )
                 raise UserError(f"{target}: {paper} has no artifact called {artifact!r}; {nearest(artifact, names)}")
         if paper not in self.papers or artifact not in self.papers[paper].artifacts:
-            ready = [f"{key}/{name}" for key, declared in self.papers.items() for name in declared.artifacts]
+            ready = [name for key, declared in self.papers.items() if key == paper for name in declared.artifacts]
             title = self.registry[paper, artifact]["title"]
-            raise UserError(f"{target}: {paper}/{artifact} ({title}) is not built yet; ready are: {', '.join(ready)}")
+            told = f"; of this paper there are: {', '.join(ready)}" if ready else ""
+            raise UserError(f"{target}: {paper}/{artifact} ({title}) is not declared yet{told}")
         if flavour not in ("paper", *self.papers[paper].flavours):
             known = sorted({"paper", *self.papers[paper].flavours})
             raise UserError(f"{target}: {paper} has no flavour {flavour!r}; {nearest(flavour, known)}")

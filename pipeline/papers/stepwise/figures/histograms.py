@@ -69,7 +69,7 @@ def draw(
                 trained = next((row.trained_epochs for row in own if same(row.axes["epochs"], time)), time)
                 axes.set_title(f"epoch {trained}")
         grid[line, 0].set_ylabel(str(method).partition(",")[0])
-    figure.supxlabel(r"$\log_{10}$ of the eigenvalue", fontsize=6.5)
+    figure.supxlabel(r"$\log_{10}$ of the eigenvalue", fontsize="medium")
     drawing.remark(figure, params, rows)
     return Drawing(figure, ["method", "epochs", "eigenvalue"], records, _CAPTION)
 
