@@ -542,7 +542,7 @@ def _given_paths(function: Callable[..., Any], names: list[str]) -> Callable[...
 
 def _theirs(path: Path) -> ModuleType:
     name = f"{EXTENSION}.{path.parent.name}.{path.stem}"
-    if name not in sys.modules:
+    if name not in sys.modules or sys.modules[name].__file__ != str(path):  # a folder of theirs is not another's
         spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, str(path)))
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
