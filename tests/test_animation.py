@@ -98,7 +98,7 @@ def test_too_few_and_too_many_frames_are_refused(tmp_path, count):
 COMPONENTS = {
     "directpred/fig3": (directpred_fig3, {}),
     "multiview/toyB4": (multiview_toyB4, {"replications": 2, "draws": 20, "long": 30.0}),
-    "stepwise/fig1ab": (stepwise_fig1ab, {}),
+    "stepwise/fig1ab": (stepwise_fig1ab, {"replications": 1}),
 }
 
 

@@ -139,6 +139,7 @@ def test_weights_go_along_on_request(built: Project):
     assert not any(name.endswith("state.safetensors") for name in found)
 
 
+@pytest.mark.slow
 def test_a_folder_of_theirs_goes_along(built: Project, tmp_path):
     theirs = tmp_path / "theirs"
     (theirs / "objectives").mkdir(parents=True)

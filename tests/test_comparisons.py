@@ -311,6 +311,7 @@ def test_a_bundle_is_verified_and_run_again(compared_once, tmp_path):
     assert "error" not in compared_once.pipeline("verify", str(bundle), check=False).stdout.lower()
 
 
+@pytest.mark.slow
 def test_a_diverged_reference_makes_the_comparison_a_diverged_one(compared):
     compared.edit(
         "params/scales/tiny.yaml",

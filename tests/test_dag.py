@@ -103,6 +103,7 @@ def test_swapped_values_run_exactly_that_method_and_back_costs_nothing(built):
     assert built.build(DUEL) == NOTHING
 
 
+@pytest.mark.slow
 def test_a_swap_is_seen_without_metadata_too(built):
     shutil.rmtree(built.root / ".snakemake")
     built.edit("params/papers/mini.yaml", "epsilon: 0.1, rho: 0.3", "epsilon: 0.3, rho: 0.1")
@@ -153,6 +154,7 @@ def test_a_table_edited_by_hand_is_named_and_restored(built):
     assert Counter(entry["decision"] for entry in built.journal())["executed"] == 10
 
 
+@pytest.mark.slow
 def test_a_short_name_that_dangles_or_was_replaced_is_made_again(built):
     short = built.root / "results/duel.csv"
     assert built.build("results/duel.csv", "--config", "scale=mini") == NOTHING
@@ -250,6 +252,7 @@ def test_any_set_of_milestones_gives_the_same_bytes(built, tmp_path):
         assert payloads(built)[name] == content, name
 
 
+@pytest.mark.slow
 def test_a_change_during_a_build_is_seen_afterwards(project):
     add_mini(project)
     command = [sys.executable, "-m", "snakemake", DUEL, "--cores", "1"]

@@ -77,6 +77,7 @@ def dvc_files(project: Project) -> list[str]:
     return sorted(p.relative_to(project.root).as_posix() for p in project.root.rglob("*.dvc") if p.is_file())
 
 
+@pytest.mark.slow
 def test_quick_leaves_git_clean(project):
     add_mini(project)
     git(project, "init", "-q", "-b", "main")
@@ -104,6 +105,7 @@ def test_push_clone_pull_and_nothing_is_executed(tracked, tmp_path):
     assert clone.journal()[-1]["decision"] == "restored", "the store has had the table since the Snakefile was read"
 
 
+@pytest.mark.slow
 def test_a_longer_training_extends_its_dvc_file(tracked):
     before = {name: (tracked.root / name).read_text() for name in dvc_files(tracked)}
     assert tracked.build(DUEL)["pretrain"] == 2

@@ -61,8 +61,9 @@ def _kinds() -> list[tuple[str, str]]:
 
 
 FEW = {stem for stem, _ in _kinds()}
+FEW -= {stem for stem in FEW if len(PLAN.artifacts[stem].nodes) > 40}
 MOST = [stem if stem in FEW else pytest.param(stem, marks=pytest.mark.slow) for stem in STEMS]
-"""All artifacts; what lies beside the smallest of every kind belongs to the slow tests."""
+"""All artifacts; what lies beside the smallest of every kind, and what reads much, belongs to the slow tests."""
 
 
 @dataclass

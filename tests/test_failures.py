@@ -69,6 +69,7 @@ def test_a_data_set_that_is_nowhere_says_what_belongs_where(project):
     assert not list(project.root.glob("receipts/data/*"))
 
 
+@pytest.mark.slow
 def test_a_second_snakemake_is_refused_and_harms_nothing(project):
     add_mini(project)
     command = [sys.executable, "-m", "snakemake", DUEL, "--cores", "2"]
@@ -126,6 +127,7 @@ def test_two_doors_on_one_run_do_not_both_work(built):
     assert built.pipeline("pretrain", str(receipt)).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_that_looks_finished(tmp_path, built_once):
     if os.geteuid() != 0:
         pytest.skip("a small tmpfs needs root")

@@ -64,6 +64,7 @@ def test_an_index_that_is_lost_is_written_again_and_nothing_runs(built: Project,
     assert len(built.journal()) == lines and index.is_file()
 
 
+@pytest.mark.slow
 def test_a_receipt_that_is_lost_comes_back_where_it_is_asked_for(built: Project) -> None:
     receipt = next((built.root / "receipts/checkpoints").glob("*directpred*/seed0/epoch0002.json"))
     good = receipt.read_text()
@@ -86,6 +87,7 @@ def submitted(project: Project, rule: str, name: str) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_job_on_another_machine_does_what_was_submitted(project: Project) -> None:
     add_mini(project)
     early = "results/mini/mini/early.csv"

@@ -448,7 +448,7 @@ def least(model, x, **more):
     return int(str(raised.value).split("at least ")[1].split()[0])
 
 
-@pytest.mark.parametrize("name", ["residual", "peculiar", "mlp"])
+@pytest.mark.parametrize("name", [pytest.param("residual", marks=pytest.mark.slow), "peculiar", "mlp"])
 def test_every_budget_gives_the_same(name):
     model, x = case(name, count=13)
     expected = tangent_kernel(model, x, precision="fp64")
@@ -594,6 +594,7 @@ def test_interrupted_and_resumed(tmp_path, kernel):
     assert resumed == 2
 
 
+@pytest.mark.slow
 def test_foreign_progress_is_ignored(tmp_path):
     model, x = case("residual", count=8)
     memory = int(1.5 * least(model, x, precision="fp64", scratch=tmp_path))

@@ -457,6 +457,7 @@ def test_a_file_system_that_lacks_something_will_do(built: Project, tmp_path: Pa
         built.call(sys.executable, "-m", *command)
 
 
+@pytest.mark.slow
 def test_a_short_name_is_a_copy_where_there_are_no_links(built: Project, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()

@@ -43,7 +43,7 @@ def clone_of(project: Project, root: Path) -> Project:
 def author_once(tmp_path_factory) -> Project:
     """A repository of a tracked scale: table built, everything committed, payload pushed to a folder."""
     folder = tmp_path_factory.mktemp("author")
-    project = add_mini(copy_project(folder / "project"))
+    project = add_mini(copy_project(folder / "project")).alone()
     project.edit("params/scales/mini.yaml", "title: tests", "title: tests\ntracked: true")
     ignore = project.root / ".gitignore"
     ignore.write_text(ignore.read_text() + "!/results/mini/\n")
@@ -134,6 +134,7 @@ def test_an_archive_without_git_is_restored(author, tmp_path):
     assert "everything holds" in archive.pipeline("audit", DUEL, *CONFIG).stdout
 
 
+@pytest.mark.slow
 def test_what_dvc_get_has_fetched_finds_its_receipt(author, tmp_path):
     clone = clone_of(author, tmp_path / "clone")
     for name in ("model.safetensors", "scores.json", "arrays.safetensors"):
@@ -151,6 +152,7 @@ def test_what_dvc_get_has_fetched_finds_its_receipt(author, tmp_path):
         assert told.returncode == 1 and told.stderr.startswith(f"error: foreign: {copy}: ")
 
 
+@pytest.mark.slow
 def test_http_remote(author, tmp_path):
     with remote.serve(tmp_path / "http") as url:
         author.call(DVC, "remote", "add", "web", url)
@@ -210,6 +212,7 @@ def test_tampered_and_older_files_are_named_and_restored(author):
     assert "everything holds" in author.pipeline("audit", DUEL, *CONFIG).stdout
 
 
+@pytest.mark.slow
 def test_results_of_an_older_revision_are_found(author):
     old = git(author, "rev-parse", "HEAD").strip()
     author.edit("params/papers/mini.yaml", "rho: 0.3", "rho: 0.4")

@@ -188,6 +188,7 @@ def killed_at(moment: int | None) -> Iterator[list[str]]:
         yield happened
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_they_go_on_alone_or_together_to_the_same_bytes(data: Path, tmp_path: Path) -> None:
     spec, wanted = run_spec(**SHORT), {3: [1, 2], 4: [2]}
     expected = alone(spec, wanted, tmp_path / "a", data)

@@ -528,7 +528,9 @@ def test_no_policy_waits_for_the_device(paper):
         bool(images.max() > 3)
 
 
-@pytest.mark.parametrize("paper", ["directpred-cifar", "isoloss-stl10", "multiview-cifar"])
+@pytest.mark.parametrize(
+    "paper", ["directpred-cifar", pytest.param("isoloss-stl10", marks=pytest.mark.slow), "multiview-cifar"]
+)
 def test_compiled_for_a_gpu_a_policy_has_nothing_on_the_host(paper):
     from torch._dynamo.backends.common import aot_autograd  # which costs a second to import
 
