@@ -355,7 +355,7 @@ def test_names_of_what_cannot_be_built_yet(fresh, command):
     assert len(named) >= 92 and later
     for paper, artifact in later:
         for target in (f"{paper}/{artifact}", f"results/tiny/{paper}/{artifact}.csv"):
-            assert f"{paper}/{artifact} (" in (line := fresh.about(command, target).line) and "not built yet" in line
+            assert f"{paper}/{artifact} (" in (line := fresh.about(command, target).line) and "not declared yet" in line
 
 
 def test_commands_without_artifacts(fresh, tmp_path):

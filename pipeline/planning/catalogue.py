@@ -300,7 +300,7 @@ class Catalogue:
         """The artifact that a path below results/ names; None for other paths.
 
         Raises:
-            UserError: No such artifact, several of that short name, or one that is not built yet.
+            UserError: No such artifact, several of that short name, or one that is not declared yet.
         """
         match = re.fullmatch(r"results/(?:([^/]+)/([^/]+)/)?([^/.]+)\.(\w+)", target)
         if match and match[4] == "gif":
