@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pipeline import components
-from pipeline.evaluation import spectra
+from pipeline.evaluation import as_trained, spectra
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.finite import NotFinite
-from pipeline.numerics.randomness import generator
 from pipeline.ranges import Count, NonNegative
 
 READS = ("encoder", "projector", "views", "normalize", "split", "batch_size")
@@ -57,29 +54,17 @@ def measure(
     Raises:
         NotFinite: An embedding or feature is infinite or NaN.
     """
-    images = subject.images(subject.spec["split"])
-    samples = min(samples, len(images))
-    batch_size = min(subject.spec["batch_size"], samples)
-    batches = samples // batch_size
-    chosen = torch.randperm(len(images), generator=generator(subject.seed, "eigenvalues", "images"))
-    views, shape = subject.spec["views"], subject.arrays.image_shape
-    policy = components.make(subject.components["views"], views, shape, subject.spec["normalize"])
-    network = copy.deepcopy(subject.network).train()
-    assert network.projector is not None
+    used, batches = as_trained.batches(subject, samples, "eigenvalues")
     cross: list[Tensor] = []
     embeddings, features = _Moments(), _Moments()
-    for number in range(batches):
-        batch = images[chosen[number * batch_size : (number + 1) * batch_size]].to(subject.device)
-        source = generator(subject.seed, "eigenvalues", "views", number, device=subject.device)
-        drawn = policy(batch, source)[:2]
-        hidden = [network.encoder(view) for view in drawn]
+    for network, views in batches:
+        assert network.projector is not None
+        hidden = [network.encoder(view) for view in views[:2]]
         found = [network.projector(each).double() for each in hidden]
         product = found[0].T @ found[1]
         cross.append(product + product.T)
         embeddings.add(found)
         features.add([each.double() for each in hidden])
-        subject.progress.tick("eigenvalues, batch", number + 1, batches)
-    used = batches * batch_size
     matrices = {
         "cross_correlation": torch.stack(cross).sum(0) / (2 * used),
         "correlation": embeddings.correlation(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline import components
 from pipeline.errors import UserError
-from pipeline.evaluation import spectra
+from pipeline.evaluation import as_trained, spectra
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.finite import NotFinite
 from pipeline.nets.predictor import MatrixPredictor
-from pipeline.numerics.randomness import generator
 from pipeline.ranges import Count
 
 READS = ("encoder", "projector", "predictor", "views", "normalize", "batch_size", "split")
@@ -54,29 +51,19 @@ def predictor_input(subject: EvaluationContext, samples: int) -> tuple[Tensor, i
     Raises:
         NotFinite: An entry of F is infinite or NaN.
     """
-    images = subject.images(subject.spec["split"])
-    samples = min(samples, len(images))
-    batch_size = min(subject.spec["batch_size"], samples)
-    batches = samples // batch_size
-    chosen = torch.randperm(len(images), generator=generator(subject.seed, "spectrum", "images"))
-    views, shape = subject.spec["views"], subject.arrays.image_shape
-    policy = components.make(subject.components["views"], views, shape, subject.spec["normalize"])
-    network = copy.deepcopy(subject.network).train()
-    assert network.projector is not None
+    used, batches = as_trained.batches(subject, samples, "spectrum")
     total: Tensor | None = None
     rows = 0
-    for number in range(batches):
-        batch = images[chosen[number * batch_size : (number + 1) * batch_size]].to(subject.device)
-        source = generator(subject.seed, "spectrum", "views", number, device=subject.device)
-        for view in policy(batch, source):
+    for network, views in batches:
+        assert network.projector is not None
+        for view in views:
             f = network.projector(network.encoder(view)).double()
             total = f.T @ f if total is None else total.addmm_(f.T, f)
             rows += len(f)
-        subject.progress.tick("spectrum, batch", number + 1, batches)
     assert total is not None
     if not torch.isfinite(total).all():
         raise NotFinite("the predictor's input")
-    return (total / rows).cpu(), batches * batch_size
+    return (total / rows).cpu(), used
 
 
 def summary(spectrum: Mapping[str, Any]) -> dict[str, float | None]:
