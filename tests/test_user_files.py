@@ -324,6 +324,15 @@ def test_only_reading_the_users_files_is_noted(tmp_path: Path):
     assert watch.undeclared(root, str(extend), [extend, root / "data/other"]) == ["mine.csv"]
 
 
+def test_the_package_is_nobodys_file_wherever_it_is_run_from(tmp_path: Path):
+    watch = opened.Opened()
+    fonts = sorted((components.PACKAGE / "artifacts/fonts").glob("*.ttf"))
+    with watch.watching():
+        for font in fonts:
+            font.read_bytes()
+    assert set(map(str, fonts)) <= watch.paths and watch.undeclared(tmp_path, None, []) == []
+
+
 def test_watching_costs_little(tmp_path: Path):
     (tmp_path / "a").write_text("x")
 

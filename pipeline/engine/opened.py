@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.components import PACKAGE
+
 MOST = 20
 """How many are noted."""
 
@@ -96,7 +98,7 @@ def _hidden(path: str, folder: str) -> bool:
 
 def _package(root: Path) -> list[str]:
     """What belongs to the project itself: its code with the fonts beside it, and Python's own folders."""
-    own = [_real(root / name) for name in ("pipeline", "keys", "jobs", "logs", "data/raw")]
+    own = [_real(PACKAGE), *(_real(root / name) for name in ("pipeline", "keys", "jobs", "logs", "data/raw"))]
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *site.getsitepackages()]
     return own + [_real(folder) for folder in (*python, site.getusersitepackages()) if len(folder) > 1]
 
