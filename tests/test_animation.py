@@ -254,6 +254,7 @@ def test_its_path_as_a_target_is_told_what_to_type(theirs):
     assert "everything holds" in told
 
 
+@pytest.mark.slow
 def test_a_bundle_carries_it_and_verify_draws_it_again(theirs):
     """Components of somebody's own are never run by verify: this one is made part of the checkout."""
     paper = theirs.root / "pipeline/papers/theirs"

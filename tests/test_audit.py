@@ -555,6 +555,7 @@ def test_records_of_any_kind_do_no_harm(here):
             shown.encode()
 
 
+@pytest.mark.slow
 def test_receipts_of_any_kind_do_no_harm(here):
     path = here / Node(next(name for name in _nodes(here) if name.startswith("measurements/"))).receipt
     whole = path.read_text()

@@ -162,6 +162,7 @@ def test_a_folder_of_theirs_goes_along(built: Project, tmp_path):
     assert "verified\n" in done.stdout and "NOT" not in done.stdout
 
 
+@pytest.mark.slow
 def test_several_artifacts_in_one_bundle(built: Project):
     built.build("results/mini/mini/early.csv")
     built.pipeline("bundle", DUEL, "mini/early", "-o", "both.zip", "--config", "scale=mini")

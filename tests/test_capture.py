@@ -576,7 +576,7 @@ def fused(notes: type[Notes], monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
     return notes
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_fused_run_is_the_plain_run_up_to_rounding(
     method: str, precision: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -18,7 +18,6 @@ PAPERS = {
 }
 QUICK = {
     ("directpred", "fig4"),
-    ("directpred", "appD"),
     ("embnorms", "fig6"),
     ("embnorms", "figS1"),
     ("stepwise", "fig8"),

@@ -110,6 +110,7 @@ def test_a_swap_is_seen_without_metadata_too(built):
     assert built.build(DUEL) == {"pretrain": 2, "linear_probe": 2, "table": 1}
 
 
+@pytest.mark.slow
 def test_the_same_bytes_upstream_execute_nothing_below(built):
     path = built.root / "pipeline/training/pretrain.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
@@ -170,6 +171,7 @@ def test_a_short_name_that_dangles_or_was_replaced_is_made_again(built):
     assert short.read_bytes() == good
 
 
+@pytest.mark.slow
 def test_two_tables_that_share_runs_leave_each_other_alone(built):
     early = "results/mini/mini/early.csv"
     assert built.build(early) == {"table": 1}
@@ -177,6 +179,7 @@ def test_two_tables_that_share_runs_leave_each_other_alone(built):
         assert "Nothing to be done" in built.snakemake(target).stderr
 
 
+@pytest.mark.slow
 def test_an_older_table_that_is_checked_out_is_restored(built):
     older = built.root / "older"
     shutil.copytree(built.root / "results/mini/mini", older)
@@ -332,6 +335,7 @@ def _pythons() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_other_pythons_give_the_same_keys(built, tmp_path):
     """Only what the plan imports is installed there: pydantic and PyYAML."""
     pythons = _pythons()

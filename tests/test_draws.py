@@ -175,7 +175,7 @@ def declared() -> dict[str, dict[str, Any]]:
 
 
 CHEAP = {
-    *("directpred/fig3", "directpred/fig4", "directpred/appd", "directpred/theorems", "embnorms/fig1"),
+    *("directpred/fig3", "directpred/fig4", "directpred/appd", "embnorms/fig1"),
     *("multiview/equations", "stepwise/fig8", "stepwise/propositions", "isoloss/thm2"),
 }
 """Simulations that take a second or two; the others run in `make test-all`."""

@@ -127,6 +127,7 @@ def test_gc_never_removes_a_run_that_is_not_pushed(tracked):
     assert tracked.build(EARLY) == Counter()
 
 
+@pytest.mark.slow
 def test_an_older_revision_checked_out_by_dvc_is_not_taken_for_the_new_one(tracked):
     git(tracked, "add", "-A")
     git(tracked, "commit", "-q", "-m", "short")

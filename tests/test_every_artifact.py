@@ -61,7 +61,7 @@ def _kinds() -> list[tuple[str, str]]:
 
 
 FEW = {stem for stem, _ in _kinds()}
-FEW -= {stem for stem in FEW if len(PLAN.artifacts[stem].nodes) > 40}
+FEW -= {stem for stem in FEW if len(PLAN.artifacts[stem].nodes) > 16}
 MOST = [stem if stem in FEW else pytest.param(stem, marks=pytest.mark.slow) for stem in STEMS]
 """All artifacts; what lies beside the smallest of every kind, and what reads much, belongs to the slow tests."""
 

@@ -466,7 +466,7 @@ def test_every_budget_gives_the_same(name):
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "bf16"])
-@pytest.mark.parametrize("count, factors", [(8, (1, 2, 10)), (100, (5, 15))])
+@pytest.mark.parametrize("count, factors", [(8, (1, 2, 10)), pytest.param(100, (5, 15), marks=pytest.mark.slow)])
 def test_memory_stays_within_the_budget(precision, count, factors):
     model = prepare(
         nn.Sequential(
@@ -557,7 +557,7 @@ def stop_at(number):
     return tick, seen
 
 
-@pytest.mark.parametrize("kernel", [tangent_kernel, full_kernel])
+@pytest.mark.parametrize("kernel", [tangent_kernel, pytest.param(full_kernel, marks=pytest.mark.slow)])
 def test_interrupted_and_resumed(tmp_path, kernel):
     model, x = case("residual", count=7)
     with pytest.raises(UserError) as raised:

@@ -185,6 +185,7 @@ def test_a_failure_is_told_with_its_line_until_it_is_mended(built):
     assert set(states(built).values()) <= {"done", "restorable"}
 
 
+@pytest.mark.slow
 def test_a_measurement_that_failed_is_told_with_its_run(built):
     path = built.root / "pipeline/evaluation/measures/linear_probe.py"
     text = path.read_text()

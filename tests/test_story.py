@@ -84,6 +84,7 @@ def test_clone_pull_change_and_back(author, tmp_path):
         assert "everything holds" in clone.pipeline("audit", DUEL, *CONFIG).stdout
 
 
+@pytest.mark.slow
 def test_a_partial_pull_executes_only_what_is_missing(author, tmp_path):
     clone = clone_of(author, tmp_path / "clone")
     runs = sorted((clone.root / "checkpoints").glob("*/*.dvc"))
@@ -102,6 +103,7 @@ def test_a_partial_pull_executes_only_what_is_missing(author, tmp_path):
     assert list((clone.root / "checkpoints" / kept).rglob("model.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_stale_stage_fetches_what_it_reads_and_no_more(author, tmp_path):
     clone = clone_of(author, tmp_path / "clone")
     path = clone.root / "pipeline/evaluation/softmax.py"

@@ -603,7 +603,7 @@ def test_bad_input_is_one_line(call, line):
         ("fig7", {"steps": 50, "replications": 2}),
         ("fig8", {"until": 20.0, "replications": 2}),
         ("fig9", {"until": 20.0, "replications": 2}),
-        ("fig10", {"nodes": 5}),
+        pytest.param("fig10", {"nodes": 5}, marks=pytest.mark.slow),
         ("theorems", {"replications": 1}),
         ("appd", {"replications": 1}),
     ],

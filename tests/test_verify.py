@@ -138,6 +138,7 @@ def test_a_changed_number_is_named_by_cell(packed: Path, tmp_path):
             assert part in finding.text
 
 
+@pytest.mark.slow
 def test_a_receipt_that_lacks_a_file_of_its_stage_is_found(packed: Path, tmp_path):
     members = forging.read(packed)
     for name in [f"{forging.TOP}.receipt.json", *forging.receipts(members)]:

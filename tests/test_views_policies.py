@@ -529,7 +529,11 @@ def test_no_policy_waits_for_the_device(paper):
 
 
 @pytest.mark.parametrize(
-    "paper", ["directpred-cifar", pytest.param("isoloss-stl10", marks=pytest.mark.slow), "multiview-cifar"]
+    "paper",
+    [
+        "directpred-cifar",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("isoloss-stl10", "multiview-cifar")),
+    ],
 )
 def test_compiled_for_a_gpu_a_policy_has_nothing_on_the_host(paper):
     from torch._dynamo.backends.common import aot_autograd  # which costs a second to import
