@@ -80,6 +80,8 @@ Cosine = Annotated[float, Interval(ge=-1, le=1)]
 """A cosine or a correlation."""
 Degrees = Annotated[float, Interval(ge=-360, le=360)]
 """An angle."""
+Imbalance = Annotated[float, Interval(ge=1, le=1_000)]
+"""By how much each class is smaller than the one before it; 1 leaves all as they are."""
 Inches = Annotated[float, Interval(ge=0.5, le=40)]
 """A side of a figure."""
 

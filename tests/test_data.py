@@ -29,7 +29,7 @@ from pipeline.data import cifar, imagenet, prepare, raw
 from pipeline.data import images as decoding
 from pipeline.data.arrays import Arrays
 from pipeline.data.images import fitted
-from pipeline.data.splits import balanced
+from pipeline.data.splits import balanced, long_tailed
 from pipeline.data.writer import Writer
 from pipeline.errors import UserError
 from pipeline.work import Work
@@ -259,6 +259,84 @@ def test_a_limit_holds_when_classes_run_out():
         assert not others or counts.max() - min(others) <= 1
 
 
+def test_long_tails_have_the_printed_counts():
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 5000))
+    counts = np.bincount(labels[long_tailed(labels, 1.5)])
+    assert counts.tolist() == [5000, 3333, 2222, 1481, 987, 658, 438, 292, 195, 130] and counts.sum() == 14736
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(100), 500))
+    counts = np.bincount(labels[long_tailed(labels, 1.034)])
+    assert (counts.sum(), counts[0], counts[-1]) == (14620, 500, 18)
+    assert len(long_tailed(labels, 1.03365)) == 14750  # the authors' code
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=200),
+    st.integers(100, 300),
+)
+def test_a_long_tail_keeps_the_first_of_every_class(labels, hundredths):
+    values = np.array(labels)
+    largest = max(labels.count(k) for k in set(labels))
+    # in whole numbers: n_0 / (h / 100)^i
+    allowed = {k: largest * 100**k // hundredths**k for k in set(labels)}
+    if 0 in allowed.values():
+        with pytest.raises(UserError, match=r"^source\.imbalance: .* none of its images"):
+            long_tailed(values, hundredths / 100)
+        return
+    expected, seen = [], dict.fromkeys(allowed, 0)
+    for row, label in enumerate(labels):
+        if seen[label] < allowed[label]:
+            expected.append(row)
+        seen[label] += 1
+    assert long_tailed(values, hundredths / 100).tolist() == expected
+
+
+def test_the_counts_of_a_long_tail_are_exact():
+    assert int(121 * 1.1**-2) == 99  # what floating point says of 100
+    labels = np.repeat([0, 1, 2], 121)
+    assert np.bincount(labels[long_tailed(labels, 1.1)]).tolist() == [121, 110, 100]
+    assert long_tailed(labels, 1.0).tolist() == list(range(363)) and long_tailed(labels[:0], 2.0).tolist() == []
+    for ratio in (0.99, float("nan")):
+        with pytest.raises(UserError, match="ratio of 1 or more"):
+            long_tailed(labels, ratio)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"kind": "shapes", "train": 400, "test": 40, "size": 8},
+        {"kind": "textured_digits", "train": 400, "test": 40, "size": 8},
+        {"kind": "shapes", "train": 600, "test": 8, "size": 64},  # drawn in three pieces
+        {"kind": "digits", "train": 400, "test": 40},
+    ],
+    ids=lambda source: f"{source['kind']}{source['train']}",
+)
+def test_a_long_tail_is_cut_from_the_whole_set(tmp_path, source):
+    whole = prepared(tmp_path / "whole", source)
+    cut = prepared(tmp_path / "cut", {**source, "imbalance": 1.4})
+    assert whole.meta["counts"] == {"train": source["train"], "test": source["test"]}
+    rows = long_tailed(whole.labels("train").numpy(), 1.4)
+    assert cut.count("train") == len(rows) < whole.count("train")
+    assert np.array_equal(cut.images("train"), whole.images("train")[rows])
+    assert np.array_equal(cut.labels("train"), whole.labels("train")[rows])
+    assert list(cut.factors("train")) == list(whole.factors("train"))
+    for name, values in cut.factors("train").items():
+        assert np.array_equal(values, whole.factors("train")[name][rows]), name
+    assert np.array_equal(cut.images("test"), whole.images("test"))
+    assert np.array_equal(cut.labels("test"), whole.labels("test"))
+
+
+@pytest.mark.parametrize(("scale", "least", "images"), [("quick", 17, (2000, 2000)), ("tiny", 2, (100, 200))])
+def test_stand_ins_of_long_tailed_sets_have_images_of_every_class(tmp_path, scale, least, images):
+    used = yaml.safe_load((ROOT / f"params/scales/{scale}.yaml").read_text(encoding="utf-8"))["datasets"]
+    for name in ("cifar10_unbalanced", "cifar100_unbalanced", "flowers102"):
+        given = dict(used[name])
+        source = {**DATASETS[given.pop("name")]["source"], **given}
+        arrays = prepared(tmp_path / name, source)
+        counts = np.bincount(arrays.labels("train").numpy(), minlength=arrays.n_classes)
+        assert counts.min() >= least and counts[0] == counts.max() > 6 * counts[-1], counts
+        assert images[0] <= counts.sum() <= images[1]
+
+
 # ---- digits
 
 
@@ -472,6 +550,281 @@ def test_what_is_no_pickle_is_refused(tmp_path):
     (tmp_path / "batch").write_bytes(b"<html>not found</html>")
     with pytest.raises(UserError, match="not a readable CIFAR batch"):
         cifar.refuse_code(tmp_path / "batch")
+
+
+@pytest.mark.parametrize("limit", [None, 60])
+def test_cifar_with_a_long_tail(tmp_path, limit):
+    file, put = cifar_folder(tmp_path / "raw", "cifar10", per_file=100)
+    data, labels = put["train"]
+    first = balanced(labels, limit)
+    rows = first[long_tailed(labels[first], 1.2)]
+    source = {"kind": "cifar10", "imbalance": 1.2, "limit_train": limit}
+    splits = {"train": len(long_tailed(labels, 1.2)), "test": 100}
+    arrays = prepared(tmp_path / "out", source, tmp_path / "raw", files=[file], splits=splits)
+    assert arrays.meta["counts"] == {"train": len(rows), "test": 100} and len(rows) < len(first)
+    assert np.array_equal(arrays.images("train").numpy(), data[rows].reshape(-1, 3, 32, 32))
+    assert np.array_equal(arrays.labels("train").numpy(), labels[rows])
+    assert np.array_equal(arrays.labels("test").numpy(), put["test"][1])
+    text = refused(tmp_path / "x", source, tmp_path / "raw", files=[file], splits={"train": 500})
+    assert "expected 500" in text and "source.imbalance: 1.2 asks for an entry with counts of its own" in text
+
+
+def test_unbalanced_data_sets_are_declared_with_their_counts():
+    for name, per_class in (("cifar10", 5000), ("cifar100", 500)):
+        entry, whole = DATASETS[f"{name}_unbalanced"], DATASETS[name]
+        labels = np.repeat(np.arange(entry["classes"]), per_class)
+        kept = long_tailed(labels, entry["source"]["imbalance"])
+        assert entry["splits"] == {**whole["splits"], "train": len(kept)}
+        same = ("files", "licence", "citation", "homepage", "classes", "image_size", "normalize")
+        assert [entry[key] for key in same] == [whole[key] for key in same]
+
+
+def test_params_that_came_later_leave_old_data_sets_their_names():
+    from pipeline.planning.composition import prune
+
+    for kind in ("cifar10", "cifar100", "shapes", "digits", "textured_digits"):
+        kept, _ = prune({"source": components.resolve("source", {"kind": kind}, "test")}, None)
+        assert not {"imbalance", "votes"} & set(kept["source"]), kind
+        kept, _ = prune({"source": components.resolve("source", {"kind": kind, "imbalance": 1.5}, "test")}, None)
+        assert kept["source"]["imbalance"] == 1.5
+
+
+# ---- what people said
+
+
+def old_numpy(data: bytes) -> bytes:
+    """A pickle of protocol 2 as the NumPy of the authors' time wrote it: its modules had other names."""
+    return data.replace(b"numpy._core", b"numpy.core")
+
+
+def torch_file(value: object, kind: str) -> bytes:
+    """What torch.save writes, of today (zip) or of before version 1.6 (legacy), arrays by either name of NumPy."""
+    pickled = pickle.dumps(value, protocol=2)
+    if kind.endswith("old"):
+        assert b"numpy._core" in pickled
+        pickled = old_numpy(pickled)
+    if kind.startswith("legacy"):
+        system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+        parts = [pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, system)]
+        return b"".join([*parts, pickled, pickle.dumps([], protocol=2)])
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in (("data.pkl", pickled), ("version", b"3\n"), ("byteorder", b"little")):
+            archive.writestr(f"archive/{name}", content)
+    return data.getvalue()
+
+
+def as_file(arrays: dict[str, np.ndarray], kind: str) -> bytes:
+    if kind in ("npy", "npz"):
+        data = io.BytesIO()
+        np.savez(data, **arrays) if kind == "npz" else np.save(data, arrays["counts"])
+        return data.getvalue()
+    if kind == "torch.save":
+        import torch
+
+        data = io.BytesIO()
+        torch.save(arrays, data)
+        return data.getvalue()
+    return torch_file(arrays, kind)
+
+
+def labels_file(truth: np.ndarray, classes: int, wrong: float = 0.2) -> dict[str, np.ndarray]:
+    """Arrays as CIFAR-N has them, with a share of wrong labels."""
+    rng = np.random.default_rng(1)
+    said = np.where(rng.random(len(truth)) < wrong, rng.integers(0, classes, len(truth)), truth)
+    name = "aggre_label" if classes == 10 else "noisy_label"
+    return {"clean_label": truth.astype(np.int64), name: said.astype(np.int64)}
+
+
+def votes_file(truth: np.ndarray, right: float = 1.0) -> np.ndarray:
+    """Counts as CIFAR-10H has them: 50 votes, most of them for the label."""
+    rng = np.random.default_rng(2)
+    first = np.where(np.arange(len(truth)) < right * len(truth), truth, (truth + 1) % 10)
+    counts = 20 * np.eye(10, dtype=np.int64)[first]
+    for row in counts:
+        np.add.at(row, rng.integers(0, 10, 30), 1)
+    return counts
+
+
+def with_labels(root: Path, archive: dict, name: str, data: bytes, **more: object) -> list[dict]:
+    """Put a file of labels beside CIFAR's; returns what a data set would declare."""
+    (root / name).write_bytes(data)
+    return [archive, {"name": name, "url": None, "md5": md5(data), **more}]
+
+
+@pytest.mark.parametrize("kind", ["npz", "torch.save", "zip", "zip old", "legacy", "legacy old"])
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+def test_labels_of_training_images_become_votes(tmp_path, dataset, kind):
+    classes = 10 if dataset == "cifar10" else 100
+    archive, put = cifar_folder(tmp_path / "raw", dataset)
+    arrays = labels_file(put["train"][1], classes)
+    name = "human.npz" if kind == "npz" else "human.pt"
+    files = with_labels(tmp_path / "raw", archive, name, as_file(arrays, kind))
+    choice = next(name for name in arrays if name != "clean_label")
+    found = prepared(tmp_path / "out", {"kind": dataset, "votes": choice}, tmp_path / "raw", files=files)
+    votes = found.votes("train")
+    assert str(votes.dtype) == "torch.int64" and votes.shape == (len(arrays[choice]), classes)
+    assert votes.sum(1).tolist() == [1] * len(votes) and votes.argmax(1).tolist() == arrays[choice].tolist()
+    assert np.array_equal(found.labels("train").numpy(), put["train"][1])
+    with pytest.raises(UserError, match=r"^split: out holds no votes on the images of split test; use .* cifar10h"):
+        found.votes("test")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_votes_on_test_images(tmp_path, kind):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10")
+    counts = votes_file(put["test"][1])
+    files = with_labels(tmp_path / "raw", archive, f"counts.{kind}", as_file({"counts": counts}, kind))
+    source = {"kind": "cifar10", "votes": "counts"}
+    found = prepared(tmp_path / "out", source, tmp_path / "raw", files=files)
+    assert found.votes("test").tolist() == counts.tolist()
+    with pytest.raises(UserError, match="cifar10n or cifar100n"):
+        found.votes("train")
+    with pytest.raises(UserError, match="has no split 'val'"):
+        found.votes("val")
+
+
+def test_votes_are_cut_with_the_images(tmp_path):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10", per_file=50)
+    arrays = labels_file(put["train"][1], 10)
+    files = with_labels(tmp_path / "raw", archive, "human.npz", as_file(arrays, "npz"))
+    source = {"kind": "cifar10", "votes": "aggre_label", "imbalance": 1.1, "limit_train": 150}
+    found = prepared(tmp_path / "out", source, tmp_path / "raw", files=files)
+    rows = balanced(put["train"][1], 150)
+    rows = rows[long_tailed(put["train"][1][rows], 1.1)]
+    assert 0 < len(rows) < 150 and found.votes("train").argmax(1).tolist() == arrays["aggre_label"][rows].tolist()
+
+
+def test_a_copy_in_another_format_gives_the_same_bytes(tmp_path):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10")
+    arrays = labels_file(put["train"][1], 10)
+    original = as_file(arrays, "legacy old")
+    copy = as_file({name: values.astype(np.uint8) for name, values in arrays.items()}, "npz")
+    instead = {"cifar10n.npz": hashlib.sha256(copy).hexdigest()}
+    files = with_labels(tmp_path / "raw", archive, "human.pt", original, instead=instead)
+    source = {"kind": "cifar10", "votes": "aggre_label"}
+    prepared(tmp_path / "a/out", source, tmp_path / "raw", files=files)
+    (tmp_path / "raw/human.pt").unlink()
+    text = refused(tmp_path / "x", source, tmp_path / "raw", files=files)
+    assert "put it at FOLDER/human.pt or FOLDER/cifar10n.npz, and type --config raw_dir=FOLDER" in text
+    (tmp_path / "raw/cifar10n.npz").write_bytes(copy)
+    prepared(tmp_path / "b/out", source, tmp_path / "raw", files=files)
+    assert payload(tmp_path / "a/out") == payload(tmp_path / "b/out")
+
+
+def changed_labels(arrays: dict, counts: np.ndarray) -> dict[str, tuple[str, bytes, str, str]]:
+    """Files that are not about these images, or no labels: choice, name, contents, what is said."""
+    other = {**arrays, "clean_label": np.roll(arrays["clean_label"], 1)}
+    big = {**arrays, "aggre_label": arrays["aggre_label"] + 9}
+    few = {name: values[:-1] for name, values in arrays.items()}
+    fractions = {**arrays, "aggre_label": arrays["aggre_label"] + 0.5}
+    return {
+        "another order": ("aggre_label", "npz", as_file(other, "npz"), "its clean_label is not the label of"),
+        "no truth": ("aggre_label", "npz", as_file({"aggre_label": counts}, "npz"), "holds no clean_label, only"),
+        "no such labels": ("worse_label", "npz", as_file(arrays, "npz"), "holds no worse_label, only aggre_label"),
+        "another class": ("aggre_label", "npz", as_file(big, "npz"), "expected labels from 0 to 9"),
+        "too few": ("aggre_label", "npz", as_file(few, "npz"), "expected whole numbers of shape (100,), found int64"),
+        "fractions": ("aggre_label", "npz", as_file(fractions, "npz"), "expected whole numbers of shape (100,)"),
+        "nobody": ("counts", "npy", as_file({"counts": counts * 0}, "npy"), "one or more per image"),
+        "many": ("counts", "npy", as_file({"counts": counts * 100}, "npy"), "expected 0 to 255 votes per class"),
+        "other images": ("counts", "npy", as_file({"counts": np.roll(counts, 1, 1)}, "npy"), "0.0% of the test images"),
+        "list": ("aggre_label", "pt", torch_file([1, 2], "zip"), "a list and no dictionary of arrays"),
+        "page": ("aggre_label", "pt", b"<html>not found</html>", "cannot be read as a file of labels"),
+        "no zip": ("aggre_label", "npz", b"<html>not found</html>", "cannot be read as a file of labels"),
+    }
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["another order", "no truth", "no such labels", "another class", "too few", "fractions", "nobody", "many",
+     "other images", "list", "page", "no zip"],
+)  # fmt: skip
+def test_labels_of_other_images_are_refused(tmp_path, case):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10")
+    arrays = labels_file(put["train"][1], 10)
+    cases = changed_labels(arrays, votes_file(put["test"][1]))
+    choice, suffix, data, message = cases[case]
+    files = with_labels(tmp_path / "raw", archive, f"human.{suffix}", data)
+    text = refused(tmp_path / "out", {"kind": "cifar10", "votes": choice}, tmp_path / "raw", files=files)
+    assert text.startswith(f"{tmp_path / 'raw'}/human.{suffix}: ") and message in text, text
+    assert text.endswith("put the authors' file in its place")
+
+
+@pytest.mark.parametrize(("right", "taken"), [(0.92, True), (0.9, False), (0.5, False)])
+def test_most_majorities_must_be_the_label(tmp_path, right, taken):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10", per_file=50)
+    counts = votes_file(put["test"][1], right)
+    assert (counts.argmax(1) == put["test"][1]).mean() == right
+    files = with_labels(tmp_path / "raw", archive, "counts.npy", as_file({"counts": counts}, "npy"))
+    source = {"kind": "cifar10", "votes": "counts"}
+    if taken:
+        prepared(tmp_path / "out", source, tmp_path / "raw", files=files)
+    else:
+        text = refused(tmp_path / "out", source, tmp_path / "raw", files=files)
+        assert f"its majority is the label of {right:.1%} of the test images, expected more than 90%" in text
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "npy", "npz"])
+def test_a_file_of_labels_that_runs_code_is_refused(tmp_path, kind):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10")
+    evil = {"clean_label": Evil(tmp_path / "harm"), "aggre_label": put["train"][1]}
+    if kind in ("npy", "npz"):
+        holder = np.array([evil["clean_label"]], dtype=object)
+        data = as_file({"counts": holder} if kind == "npy" else {"clean_label": holder, "aggre_label": holder}, kind)
+    else:
+        data = torch_file(evil, kind)
+    choice = "counts" if kind == "npy" else "aggre_label"
+    name = f"human.{kind if kind in ('npy', 'npz') else 'pt'}"
+    files = with_labels(tmp_path / "raw", archive, name, data)
+    text = refused(tmp_path / "out", {"kind": "cifar10", "votes": choice}, tmp_path / "raw", files=files)
+    assert f"{name}: cannot be read as a file of labels (" in text
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("extra", [0, 2])
+def test_votes_need_one_file_of_labels(tmp_path, extra):
+    archive, put = cifar_folder(tmp_path / "raw", "cifar10")
+    data = as_file(labels_file(put["train"][1], 10), "npz")
+    files = [archive]
+    for number in range(extra):
+        files += with_labels(tmp_path / "raw", archive, f"human{number}.npz", data)[1:]
+    text = refused(tmp_path / "out", {"kind": "cifar10", "votes": "aggre_label"}, tmp_path / "raw", files=files)
+    assert (
+        f"source.votes: aggre_label is read from one file that ends in .pt, .npy, .npz, and files names {extra}" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "copy", "split", "agreement"),
+    [
+        ("cifar10n", {}, "train", 0.9099),
+        ("cifar10n", {"votes": "worse_label"}, "train", 0.5979),
+        ("cifar100n", {}, "train", 0.5980),
+        ("cifar10h", {}, "test", 0.9921),
+    ],
+)
+def test_real_labels_agree_as_often_as_published(tmp_path, name, copy, split, agreement):
+    entry = DATASETS[name]
+    root = real("cifar-100-python" if name == "cifar100n" else "cifar-10-batches-py")
+    original = entry["files"][1]
+    if not any((root / one).is_file() for one in (original["name"], *original["instead"])):
+        pytest.skip(f"put {original['name']} or {' or '.join(original['instead'])} into {root} to run this")
+    source = {**entry["source"], **copy}
+    arrays = prepared(tmp_path / name, source, root, files=entry["files"], splits=entry["splits"])
+    votes, labels = arrays.votes(split), arrays.labels(split)
+    assert votes.shape == (len(labels), entry["classes"])
+    assert round(float((votes.argmax(1) == labels).float().mean()), 4) == agreement
+    total = votes.sum(1)
+    assert (int(total.min()), int(total.max())) == ((47, 63) if name == "cifar10h" else (1, 1))
+
+
+@pytest.mark.parametrize(("name", "counts"), [("cifar10", (5000, 130)), ("cifar100", (500, 18))])
+def test_the_real_long_tails(tmp_path, name, counts):
+    root = real("cifar-100-python" if name == "cifar100" else "cifar-10-batches-py")
+    entry = DATASETS[f"{name}_unbalanced"]
+    arrays = prepared(tmp_path / name, entry["source"], root, files=entry["files"], splits=entry["splits"])
+    found = np.bincount(arrays.labels("train").numpy())
+    assert (found[0], found[-1]) == counts and found.sum() == entry["splits"]["train"]
 
 
 def real(folder: str) -> Path:

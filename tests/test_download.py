@@ -427,9 +427,43 @@ def test_optional_files_may_be_absent(tmp_path):
     assert get(tmp_path, declared(optional=True)) == {}
 
 
+COPY = b"the same in another format"
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+@pytest.mark.parametrize("folder", ["", "sub"])
+def test_a_copy_in_another_format_stands_in_for_the_file(server, tmp_path, algorithm, folder):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "set.npz").write_bytes(COPY)
+    sums = {"set.npz": hashlib.new(algorithm, COPY).hexdigest(), "set.csv": md5(b"nowhere")}
+    file = declared(server, folder=folder, instead=sums)
+    assert get(tmp_path / "dl", file, raw_dir=tmp_path) == {"set.bin": tmp_path / folder / "set.npz"}
+    assert server.asked == []
+    (tmp_path / "set.bin").write_bytes(BODY)  # the file itself comes first
+    assert get(tmp_path / "dl", declared(server, instead=sums), raw_dir=tmp_path) == {"set.bin": tmp_path / "set.bin"}
+
+
+def test_a_damaged_copy_is_never_passed_over(server, tmp_path):
+    (tmp_path / "set.npz").write_bytes(COPY + b"?")
+    text = refused(tmp_path / "dl", declared(server, instead={"set.npz": md5(COPY)}), raw_dir=tmp_path)
+    assert f"{tmp_path / 'set.npz'} has md5 {md5(COPY + b'?')}, expected {md5(COPY)}" in text
+    assert server.asked == []
+
+
+def test_what_is_nowhere_is_downloaded_as_its_authors_publish_it(server, tmp_path):
+    file = declared(server, instead={"set.npz": md5(COPY)})
+    assert get(tmp_path, file) == {"set.bin": tmp_path / "set.bin"}
+    (tmp_path / "empty").mkdir()
+    file = declared(folder="sub", instead={"set.npz": md5(COPY)})
+    text = refused(tmp_path / "dl", file, raw_dir=tmp_path / "empty")
+    assert "put it at FOLDER/sub/set.bin or FOLDER/sub/set.npz, and type" in text
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"instead": {"set.npz": "123"}}, "instead: set.npz: expected an md5 or a sha256, found '123'"),
+        ({"instead": {"../set.npz": "0" * 32}}, "expected a file name, found '../set.npz'"),
         ({"md5": None}, "expected md5, sha256 or, if none is known, checksum: unpublished"),
         ({"md5": "123"}, "md5: expected 32 hexadecimal digits"),
         ({"folder": "../elsewhere"}, "expected a path below the raw folder"),

@@ -99,6 +99,24 @@ class Arrays:
         with self._opened() as file:
             return {n.removeprefix(prefix): file.get_tensor(n) for n in sorted(file.keys()) if n.startswith(prefix)}
 
+    def votes(self, split: str) -> Tensor:
+        """What was said about the images of a split: votes per class, int64 of shape (N, classes).
+
+        Raises:
+            UserError: Nobody voted on these images.
+        """
+        import torch
+
+        self._parts(split)
+        name = f"{split}_votes"
+        with self._opened() as file:
+            if name not in file.keys():  # noqa: SIM118 - a file, and no mapping
+                raise UserError(
+                    f"split: {self.name} holds no votes on the images of split {split}; use a data set that does: "
+                    "cifar10n or cifar100n (training images), cifar10h (test images), committee (both)"
+                )
+            return file.get_tensor(name).to(torch.int64)
+
     def _parts(self, split: str) -> list[str]:
         counts = self.meta["counts"]
         parts = split.split("+")

@@ -70,4 +70,6 @@ def _complete(
         found = counts.get(split, 0)
         if found != expected:
             more = remedy.format("splits")
+            if spec["source"].get("imbalance", 1) != 1:
+                more += f" (source.imbalance: {spec['source']['imbalance']} asks for an entry with counts of its own)"
             raise UserError(f"{spec['name']}: {found:,} {split} images, expected {expected:,}: {more}")

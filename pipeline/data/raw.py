@@ -11,6 +11,7 @@ A data set declares its files (``params/datasets.yaml``, key ``files``), each wi
                published checksum. Accepted in place of the archive.
     unpack     false for an archive that is read as it is (default: true if there are contents)
     optional   true for a file that only some layouts need
+    instead    name: md5 or sha256 of copies in another format, accepted in its place and never downloaded
     page       where a person gets it or reads its terms
     layout     how the contents must look, in words
 """
@@ -42,6 +43,7 @@ _KEYS = {
     "contents",
     "unpack",
     "optional",
+    "instead",
     "page",
     "layout",
 }
@@ -63,6 +65,7 @@ class RawFile:
     contents: Mapping[str, str | None]
     unpack: bool
     optional: bool
+    copies: tuple[RawFile, ...]
     page: str | None
     layout: str | None
 
@@ -94,6 +97,12 @@ class RawFile:
         for path in (*folders, *contents):
             if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
                 raise UserError(f"{where}: {path!r}: expected a path below the raw folder")
+        copies = []
+        for other, value in dict(declared.get("instead") or {}).items():
+            kind = next((kind for kind, length in _LENGTH.items() if len(str(value)) == length), None)
+            if kind is None:
+                raise UserError(f"{where}: instead: {other}: expected an md5 or a sha256, found {value!r}")
+            copies.append(cls.parse(dataset, {"name": other, kind: value, "folder": declared.get("folder")}))
         return cls(
             dataset=dataset,
             name=name,
@@ -105,6 +114,7 @@ class RawFile:
             contents=contents,
             unpack=bool(declared.get("unpack", bool(contents))),
             optional=bool(declared.get("optional", False)),
+            copies=tuple(copies),
             page=declared.get("page"),
             layout=declared.get("layout"),
         )
@@ -118,7 +128,7 @@ class RawFile:
     def place(self) -> str:
         """What to put where, for messages: ``it at FOLDER/sub/name (or, unpacked, FOLDER/sub/contents/)``."""
         below = f"FOLDER/{self.folders[0]}/" if self.folders[0] else "FOLDER/"
-        text = f"it at {below}{self.name}"
+        text = " or ".join([f"it at {below}{self.name}", *(below + copy.name for copy in self.copies)])
         if not self.contents:
             return text
         tops = sorted({path.split("/")[0] + "/" if "/" in path else path for path in self.contents})
@@ -152,8 +162,9 @@ def fetch(
         pause: See there.
 
     Returns:
-        By declared name, the file; for one with contents that is unpacked, or found unpacked, the folder that
-        the paths of its contents start from. Optional files that are nowhere are left out.
+        By declared name, the file or the copy that stands in its place; for one with contents that is unpacked, or
+        found unpacked, the folder that the paths of its contents start from. Optional files that are nowhere are left
+        out.
 
     Raises:
         UserError: A file is missing, damaged or cannot be downloaded; says which, and where to put it.
@@ -188,9 +199,10 @@ def _have(file: RawFile, raw_dir: Path | None, download_dir: Path, **network: fl
                 return base
     for folder in folders:
         for base in _bases(file, folder):
-            if (base / file.name).is_file():
-                _verify(file, base / file.name)
-                return _opened(file, base / file.name, download_dir)
+            for one in (file, *file.copies):
+                if (base / one.name).is_file():
+                    _verify(one, base / one.name, file.place)
+                    return _opened(one, base / one.name, download_dir)
     if file.optional:
         return None
     if raw_dir is not None:
@@ -249,7 +261,7 @@ def _refuse_incomplete(file: RawFile, raw_dir: Path) -> None:
             )
 
 
-def _verify(file: RawFile, path: Path) -> None:
+def _verify(file: RawFile, path: Path, place: str) -> None:
     size = path.stat().st_size
     if file.bytes is not None and size != file.bytes:
         what = "incomplete" if size < file.bytes else "another version"
@@ -258,15 +270,13 @@ def _verify(file: RawFile, path: Path) -> None:
         problem = f"has {file.algorithm} {actual}, expected {file.checksum}: it is damaged or another version"
     else:
         return
-    raise UserError(
-        f"{file.dataset}: {path} {problem}; remove it, then put {file.place}, and {_HOW}, or download again"
-    )
+    raise UserError(f"{file.dataset}: {path} {problem}; remove it, then put {place}, and {_HOW}, or download again")
 
 
 def _download(file: RawFile, folder: Path, looked: str, **network: Any) -> Path:
     path, part = folder / file.name, folder / f"{file.name}.part"
     if path.is_file():  # another process was faster
-        _verify(file, path)
+        _verify(file, path, file.place)
         return path
     assert file.url is not None
     try:

@@ -74,7 +74,7 @@ class Writer:
             classes: Names of the classes, in the order of the labels.
             arrays: dtype (uint8, int64, float32) and shape by name: ``train_images`` (N, C, H, W),
                 ``train_labels`` (N,), the same for ``test``, ``unlabeled_images`` if there are any, and
-                ``train_factors/<name>`` (N,).
+                ``train_factors/<name>`` (N,), and ``train_votes`` (N, classes) where people or others voted.
             whole: By split, how many images were found of which a limit leaves some; None where there is no limit.
 
         Raises:

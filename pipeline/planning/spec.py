@@ -58,6 +58,7 @@ class RawFile(Strict):
     contents: dict[str, str | None] | None = None
     unpack: bool | None = None
     optional: bool | None = None
+    instead: dict[str, str] | None = None
     page: str | None = None
     layout: str | None = None
 

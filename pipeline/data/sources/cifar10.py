@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.data import cifar
-from pipeline.ranges import Count
+from pipeline.ranges import Count, Imbalance
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
+
+DEFAULT_BEFORE = {"imbalance": 1.0, "votes": "none"}
 
 
 def build(
@@ -19,16 +21,28 @@ def build(
     *,
     limit_train: Count | None = None,
     limit_test: Count | None = None,
+    imbalance: Imbalance = 1.0,
+    votes: Literal[
+        "none", "aggre_label", "worse_label", "random_label1", "random_label2", "random_label3", "counts"
+    ] = "none",
 ) -> None:
     """Write the images in the authors' order.
 
     Args:
-        files: The archive's unpacked place, the only entry.
+        files: The archive's unpacked place, and a file of human labels where ``votes`` asks for it.
         writer: Where the arrays go.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the test images.
+        imbalance: Ratio r of a long tail: of the n_0 training images of the largest class, class i (from 0) keeps its
+            first n_0 / r^i (after a limit).
+        votes: What people said: ``counts``, about 50 votes for each test image (CIFAR-10H, Peterson 2019), or labels of
+            the training images, one vote each (CIFAR-10N, Wei 2022): the three answers, ``random_label1`` to
+            ``random_label3``; ``aggre_label``, their majority; ``worse_label``, a wrong one among them if there is one.
+
+    Raises:
+        UserError: A file that is no CIFAR batch, no file of human labels or one of other images; a class that would
+            keep no image.
     """
     from torchvision.datasets import CIFAR10
 
-    (root,) = files.values()
-    cifar.write(CIFAR10, root, writer, limit_train, limit_test)
+    cifar.write(CIFAR10, files, writer, limit_train, limit_test, imbalance, votes)

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.splits import long_tailed
 from pipeline.errors import UserError
-from pipeline.ranges import Count, Seed, Side
+from pipeline.ranges import Count, Imbalance, Seed, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
+
+DEFAULT_BEFORE = {"imbalance": 1.0}
 
 _SIDE = 8
 _LEVELS = 16  # intensities are 0 to 16
@@ -30,6 +33,7 @@ def build(
     train: Count = 1297,
     test: Count = 500,
     seed: Seed = 0,
+    imbalance: Imbalance = 1.0,
 ) -> None:
     """Write the digits, grey repeated to three channels so that colour policies apply.
 
@@ -37,12 +41,15 @@ def build(
         files: None are needed.
         writer: Where the arrays go.
         size: Side in pixels, a multiple of 8; each original pixel becomes a block.
-        train: Number of training images, as many of each class as the stratified order gives.
+        train: Number of training images, as many of each class as the stratified order gives; a long tail is cut
+            afterwards.
         test: Number of test images; the two splits are disjoint.
         seed: Seed of the order from which the splits are taken.
+        imbalance: Ratio r of a long tail: of the n_0 training images of the largest class, class i (from 0) keeps its
+            first n_0 / r^i.
 
     Raises:
-        UserError: More images asked for than there are, or another size.
+        UserError: More images asked for than there are, another size, or a class that would keep no image.
     """
     images, labels = load()
     if size < _SIDE or size % _SIDE:
@@ -55,6 +62,7 @@ def build(
     order = stratified(labels, seed)
     # From the two ends, so that each split is the same whatever the other one's count is.
     chosen = {"train": np.sort(order[len(order) - train :]), "test": np.sort(order[:test])}
+    chosen["train"] = chosen["train"][long_tailed(labels[chosen["train"]], imbalance)]
     arrays: dict[str, tuple[str, tuple[int, ...]]] = {}
     for split, rows in chosen.items():
         arrays[f"{split}_images"] = ("uint8", (len(rows), 3, size, size))

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.splits import long_tailed
 from pipeline.errors import UserError
-from pipeline.ranges import Count, Fraction, Interval, PositiveFraction, Seed, Side
+from pipeline.ranges import Count, Fraction, Imbalance, Interval, PositiveFraction, Seed, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
 RELATIONS = (("smallest", "<=", "largest"),)
+DEFAULT_BEFORE = {"imbalance": 1.0}
 
 Array = NDArray[np.float64]
 FACTORS = (
@@ -53,6 +55,7 @@ def build(
     contrast: Fraction = 0.25,
     texture: Fraction = 0.06,
     noise: Fraction = 0.03,
+    imbalance: Imbalance = 1.0,
 ) -> None:
     """Draw the images and write them with their factors.
 
@@ -62,7 +65,7 @@ def build(
         files: None are needed.
         writer: Where the arrays go.
         size: Side of the image in pixels.
-        train: Number of training images.
+        train: Number of training images, before a long tail is cut.
         test: Number of test images.
         classes: How many of the shapes to use, from the first.
         seed: Seed of all factors and of the noise.
@@ -73,15 +76,19 @@ def build(
         contrast: Least difference in luma between figure and ground (reached by 19 of 20 images).
         texture: Largest amplitude of the grating, in units of the full intensity range.
         noise: Standard deviation of the pixel noise, in the same units.
+        imbalance: Ratio r of a long tail: of the n_0 training images of the largest class, class i (from 0) keeps its
+            first n_0 / r^i; the images are those of the whole set.
 
     Raises:
-        UserError: A param out of its range.
+        UserError: A param out of its range, or a class that would keep no image.
     """
     _check(size, train, test, classes, smallest, largest)
     counts = {"train": train, "test": test}
-    declare(writer, list(SHAPES)[:classes], counts, size, FACTORS)
+    labelled = {split: draw_labels(n, classes, (seed, split)) for split, n in counts.items()}
+    kept = {"train": long_tailed(labelled["train"], imbalance), "test": np.arange(test)}
+    declare(writer, list(SHAPES)[:classes], {split: len(rows) for split, rows in kept.items()}, size, FACTORS)
     for split, n in counts.items():
-        labels = draw_labels(n, classes, (seed, split))
+        labels = labelled[split]
         factors = draw_factors(
             n,
             (seed, split),
@@ -92,12 +99,12 @@ def build(
             contrast=contrast,
             texture=texture,
         )
-        annotate(writer, split, labels, factors)
+        annotate(writer, split, labels, factors, kept[split])
 
         def draw(rows: slice, labels: NDArray[np.int64] = labels, factors: dict[str, NDArray] = factors) -> Array:
             return render(labels[rows], {name: values[rows] for name, values in factors.items()}, size)
 
-        for images in develop(draw, n, size, noise, (seed, split)):
+        for images in develop(draw, n, size, noise, (seed, split), kept[split]):
             writer.append(f"{split}_images", images)
 
 
@@ -119,11 +126,17 @@ def declare(writer: Writer, classes: list[str], counts: Mapping[str, int], size:
     writer.declare(classes, arrays)
 
 
-def annotate(writer: Writer, split: str, labels: NDArray[np.int64], factors: Mapping[str, NDArray]) -> None:
-    """Write labels and factors of a split's scenes."""
-    writer.append(f"{split}_labels", labels)
+def annotate(
+    writer: Writer,
+    split: str,
+    labels: NDArray[np.int64],
+    factors: Mapping[str, NDArray],
+    kept: NDArray[np.int64],
+) -> None:
+    """Write labels and factors of those of a split's scenes that are kept."""
+    writer.append(f"{split}_labels", labels[kept])
     for name, values in factors.items():
-        writer.append(f"{split}_factors/{name}", values)
+        writer.append(f"{split}_factors/{name}", values[kept])
 
 
 def draw_labels(n: int, classes: int, stream: tuple[int, str]) -> NDArray[np.int64]:
@@ -242,9 +255,16 @@ def _bits(stream: tuple[int, str], purpose: str) -> np.random.PCG64:
 
 
 def develop(
-    draw: Callable[[slice], Array], n: int, size: int, noise: float, stream: tuple[int, str]
+    draw: Callable[[slice], Array],
+    n: int,
+    size: int,
+    noise: float,
+    stream: tuple[int, str],
+    kept: NDArray[np.int64],
 ) -> Iterator[NDArray[np.uint8]]:
     """Images as they are stored, piece by piece, uint8 of shape (some, 3, size, size).
+
+    All are drawn: noise comes from one stream, and so an image is the same whatever else is kept.
 
     Args:
         draw: Gives the images of some rows without noise, float64, shape (some, 3, size, size).
@@ -252,14 +272,17 @@ def develop(
         size: Side in pixels.
         noise: Standard deviation of the pixel noise, in units of the full intensity range.
         stream: Seed and name of the random numbers.
+        kept: Which images come back, increasing indices of shape (some or all of n,).
     """
     bits = _bits(stream, "noise")
     step = max(1, 2**20 // size**2)
     for begin in range(0, n, step):
-        image = draw(slice(begin, min(begin + step, n)))
+        end = min(begin + step, n)
+        image = draw(slice(begin, end))
         if noise:
             image += noise * _gaussian(bits, image.size).reshape(image.shape)
-        yield np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
+        rows = kept[np.searchsorted(kept, begin) : np.searchsorted(kept, end)] - begin
+        yield np.rint(np.clip(image[rows], 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def _gaussian(bits: np.random.PCG64, n: int) -> Array:

@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.sources import digits, shapes
+from pipeline.data.splits import long_tailed
 from pipeline.errors import UserError
-from pipeline.ranges import Count, Fraction, Interval, PositiveFraction, Seed, Side
+from pipeline.ranges import Count, Fraction, Imbalance, Interval, PositiveFraction, Seed, Side
 
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
 RELATIONS = (("smallest", "<=", "largest"),)
+DEFAULT_BEFORE = {"imbalance": 1.0}
 
 _TEST = 500  # of the 1,797 digits, as for the plain ones
 _WHITE = 255
@@ -46,6 +48,7 @@ def build(
     contrast: Fraction = 0.4,
     texture: Fraction = 0.06,
     noise: Fraction = 0.03,
+    imbalance: Imbalance = 1.0,
 ) -> None:
     """Draw the images and write them with their factors.
 
@@ -56,7 +59,7 @@ def build(
         files: None are needed.
         writer: Where the arrays go.
         size: Side of the image in pixels.
-        train: Number of training images.
+        train: Number of training images, before a long tail is cut.
         test: Number of test images.
         seed: Seed of the order of the digits, of all factors and of the noise.
         position: Largest shift of the centre along each axis, in half image widths.
@@ -67,19 +70,24 @@ def build(
             largest of the eight.
         texture: Largest amplitude of the grating, in units of the full intensity range.
         noise: Standard deviation of the pixel noise, in the same units.
+        imbalance: Ratio r of a long tail: of the n_0 training images of the largest class, class i (from 0) keeps its
+            first n_0 / r^i; the images are those of the whole set.
 
     Raises:
-        UserError: A param out of its range.
+        UserError: A param out of its range, or a class that would keep no image.
     """
     _check(size, train, test, smallest, largest)
     originals, of_original = digits.load()
     order = digits.stratified(of_original, seed)
     members = {"train": order[_TEST:], "test": order[:_TEST]}
     counts = {"train": train, "test": test}
-    shapes.declare(writer, [str(digit) for digit in range(10)], counts, size, (*shapes.FACTORS, "digit"))
+    labelled = {split: shapes.draw_labels(n, 10, (seed, f"digits/{split}")) for split, n in counts.items()}
+    kept = {"train": long_tailed(labelled["train"], imbalance), "test": np.arange(test)}
+    left = {split: len(rows) for split, rows in kept.items()}
+    shapes.declare(writer, [str(digit) for digit in range(10)], left, size, (*shapes.FACTORS, "digit"))
     for split, n in counts.items():
         stream = (seed, f"digits/{split}")
-        labels = shapes.draw_labels(n, 10, stream)
+        labels = labelled[split]
         chosen = _in_turns(labels, members[split], of_original)
         factors = shapes.draw_factors(
             n,
@@ -91,13 +99,13 @@ def build(
             contrast=contrast,
             texture=texture,
         )
-        shapes.annotate(writer, split, labels, factors | {"digit": chosen.astype(np.float32)})
+        shapes.annotate(writer, split, labels, factors | {"digit": chosen.astype(np.float32)}, kept[split])
 
         def draw(rows: slice, chosen: NDArray[np.int64] = chosen, factors: Mapping[str, NDArray] = factors) -> Array:
             part = {name: values[rows] for name, values in factors.items()}
             return shapes.paint(cover(originals[chosen[rows]], part, size), part)
 
-        for images in shapes.develop(draw, n, size, noise, stream):
+        for images in shapes.develop(draw, n, size, noise, stream, kept[split]):
             writer.append(f"{split}_images", images)
 
 
