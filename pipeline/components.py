@@ -42,6 +42,7 @@ class Category:
         folder: Of the library; the last part of it is its name in a paper's folder and in one of the user's.
         entry: Name of the function that is called.
         common: Params that every kind but ``none`` accepts: name, type, default.
+        common_before: What the absence of those that came later has meant.
         owned: Whether a paper's folder holds such components under the paper's name (True) or for all (False); papers
             have none of a category where it is None.
     """
@@ -49,6 +50,7 @@ class Category:
     folder: str
     entry: str = "build"
     common: tuple[tuple[str, str, Any], ...] = ()
+    common_before: tuple[tuple[str, Any], ...] = ()
     owned: bool | None = None
 
 
@@ -57,7 +59,13 @@ CATEGORIES: dict[str, Category] = {
     "encoder": Category("nets/encoders"),
     "projector": Category("nets/projectors"),
     "predictor": Category(
-        "nets/predictors", common=(("lr_multiplier", "NonNegative", 1.0), ("weight_decay", "NonNegative | None", None))
+        "nets/predictors",
+        common=(
+            ("lr_multiplier", "NonNegative", 1.0),
+            ("weight_decay", "NonNegative | None", None),
+            ("scheduled", "bool", True),
+        ),
+        common_before=(("scheduled", True),),
     ),
     "target": Category("nets/targets"),
     "objective": Category("objectives", entry="loss"),
@@ -183,9 +191,10 @@ def _constant(path: Path, mtime_ns: int, name: str) -> Any:
 
 
 def default_before(category: str, kind: str, extend: Path | None = None) -> dict[str, Any]:
-    """Read what the absence of a component's later params has meant: its module constant ``DEFAULT_BEFORE``."""
+    """Read what the absence of later params has meant: a component's ``DEFAULT_BEFORE``, and the category's own."""
     path = find(category, kind, extend)
-    return _constant(path, path.stat().st_mtime_ns, "DEFAULT_BEFORE") or {}
+    common = dict(CATEGORIES[category].common_before) if kind != "none" else {}
+    return common | (_constant(path, path.stat().st_mtime_ns, "DEFAULT_BEFORE") or {})
 
 
 def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import io
 import json
@@ -142,8 +143,13 @@ def test_sgd_two_steps_by_hand() -> None:
     assert p.item() == pytest.approx(0.38, abs=1e-15)
 
 
-@pytest.mark.parametrize(("momentum", "weight_decay"), [(0.9, 4e-4), (0.0, 0.1), (0.9, 0.0)])
-def test_sgd_equals_that_of_torch(momentum: float, weight_decay: float) -> None:
+@pytest.mark.parametrize(
+    ("momentum", "weight_decay", "nesterov"),
+    [(0.9, 4e-4, False), (0.0, 0.1, False), (0.9, 0.0, False), (0.9, 0.1, True)],
+)
+def test_sgd_equals_that_of_torch(momentum: float, weight_decay: float, nesterov: bool) -> None:
+    build = functools.partial(sgd.build, lr=0.05, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
     def parameters() -> list[nn.Parameter]:
         return [
             nn.Parameter(draw(3, 2, seed=1)),
@@ -152,8 +158,8 @@ def test_sgd_equals_that_of_torch(momentum: float, weight_decay: float) -> None:
         ]
 
     ours, theirs = parameters(), parameters()
-    mine = sgd.build([{"params": ours, "lr_multiplier": 1.0}], lr=0.05, momentum=momentum, weight_decay=weight_decay)
-    reference = torch.optim.SGD(theirs, lr=0.05, momentum=momentum, weight_decay=weight_decay)
+    mine = build([{"params": ours, "lr_multiplier": 1.0}])
+    reference = torch.optim.SGD(theirs, lr=0.05, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
     for step in range(6):
         for optimizer, (a, b, c) in ((mine, ours), (reference, theirs)):
             optimizer.zero_grad()
@@ -164,12 +170,7 @@ def test_sgd_equals_that_of_torch(momentum: float, weight_decay: float) -> None:
             torch.testing.assert_close(x, y, rtol=0, atol=1e-15)
         if step == 3:  # a fresh optimiser goes on from the state
             saved = {name: tensor.clone() for name, tensor in checkpoint.optimizer_tensors(mine).items()}
-            mine = sgd.build(
-                [{"params": ours, "lr_multiplier": 1.0}],
-                lr=0.05,
-                momentum=momentum,
-                weight_decay=weight_decay,
-            )
+            mine = build([{"params": ours, "lr_multiplier": 1.0}])
             checkpoint.load_optimizer(mine, saved)
     assert len(saved) == (3 if momentum else 0)
 
@@ -225,10 +226,11 @@ def linear_network(w: Tensor, predictor: nn.Module, stop_gradient: bool = True) 
 def test_the_predictor_is_a_group_of_its_own() -> None:
     network = linear_network(draw(3, 4), linear.build(3))
     first, second = parameter_groups(network, {"lr_multiplier": 5.0, "weight_decay": 0.0})
-    assert first == {"params": [network.encoder.weight], "lr_multiplier": 1.0}
-    assert second == {"params": [network.predictor.weight], "lr_multiplier": 5.0, "weight_decay": 0.0}
+    assert first == {"params": [network.encoder.weight], "lr_multiplier": 1.0, "scheduled": True}
+    own = {"params": [network.predictor.weight], "scheduled": True}
+    assert second == {**own, "lr_multiplier": 5.0, "weight_decay": 0.0}
     (_, plain) = parameter_groups(network, {"weight_decay": None})
-    assert plain == {"params": [network.predictor.weight], "lr_multiplier": 1.0}
+    assert plain == {**own, "lr_multiplier": 1.0}
     optimizer = sgd.build(parameter_groups(network, {"lr_multiplier": 5.0}), lr=0.1, weight_decay=0.2)
     assert [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups] == [
         (0.1, 0.2),

@@ -17,6 +17,7 @@ REQUIRED = object()
 
 COMMON = {
     "lr_multiplier": "Factor on the learning rate of its weights. (All kinds but `none` have it.)",
+    "scheduled": "Whether its learning rate follows the schedule, or stays what it is. (All kinds but `none` have it.)",
     "weight_decay": "Weight decay of its weights; that of the optimizer where null. (All kinds but `none` have it.)",
 }
 """What the parameters mean that a whole category has."""

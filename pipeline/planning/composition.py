@@ -41,6 +41,7 @@ class Run(Strict):
     split: Literal["train", "train+unlabeled"] = _param(str, "train")
     fraction: PositiveFraction = _param(float, 1.0, default_before=1.0)
     batch_size: Count = _param(int, 128)
+    accumulation: Annotated[int, Interval(ge=1, le=4_096)] = _param(int, 1, default_before=1)
     precision: Literal["fp32", "tf32", "bf16"] = _param(str, "fp32")
     threads: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1)
     deterministic: bool = _param(bool, False, default_before=False)
@@ -117,7 +118,7 @@ def _contradictions(run: Params, where: str) -> None:
     if target["kind"] == "ema" and target.get("stop_gradient") is False:
         raise UserError(f"{where}: target.stop_gradient: an EMA target gets no gradient; use target: {{kind: same}}")
     if predictor["kind"] == "none":
-        for param in ("lr_multiplier", "weight_decay"):
+        for param in ("lr_multiplier", "weight_decay", "scheduled"):
             if param in predictor:
                 raise UserError(f"{where}: predictor.{param}: there is no predictor; remove {param}")
     if run["projector"]["kind"] == "none" and run["encoder"]["kind"] == "pixels" and run["objective"] is None:

@@ -17,18 +17,22 @@ def parameter_groups(network: Network, predictor: Mapping[str, Any]) -> list[dic
 
     Args:
         network: The network; parameters that need no gradient are left out.
-        predictor: Params of the predictor: ``lr_multiplier`` and ``weight_decay``, both optional.
+        predictor: Params of the predictor: ``lr_multiplier``, ``weight_decay`` and ``scheduled``, all optional.
 
     Returns:
-        Dicts with ``params`` and ``lr_multiplier``, and ``weight_decay`` where it is set. Groups without
-        parameters are left out.
+        Dicts with ``params``, ``lr_multiplier`` and ``scheduled`` (whether the learning rate follows the schedule;
+        that of SimSiam's predictor does not), and ``weight_decay`` where it is set. Groups without parameters are left
+        out.
     """
     assert network.predictor is not None
-    own: dict[str, Any] = {"lr_multiplier": float(predictor.get("lr_multiplier", 1.0))}
+    own: dict[str, Any] = {
+        "lr_multiplier": float(predictor.get("lr_multiplier", 1.0)),
+        "scheduled": bool(predictor.get("scheduled", True)),
+    }
     if predictor.get("weight_decay") is not None:
         own["weight_decay"] = float(predictor["weight_decay"])
     groups = [
-        {"params": network.online_parameters(), "lr_multiplier": 1.0},
+        {"params": network.online_parameters(), "lr_multiplier": 1.0, "scheduled": True},
         {"params": list(network.predictor.parameters()), **own},
     ]
     for group in groups:

@@ -85,7 +85,9 @@ class Run:
         params = {name: value for name, value in spec["objective"].items() if name != "kind"}
         objective = functools.partial(components.load(files["objective"]).loss, **params)
         forward = functools.partial(forward_context, spec["precision"], self.device)
-        step = TrainingStep(self.network, objective, self.optimizer, forward, self.batches.steps)
+        step = TrainingStep(
+            self.network, objective, self.optimizer, forward, self.batches.steps, spec.get("accumulation", 1)
+        )
         fuse = fuser(self.device, bool(spec.get("deterministic")), (epochs or work.epoch) * self.batches.steps)
         self.steps = StepRunner(step, policy, self.seed, self.device, self.batches.batch_size, fuse)
         if not self.batches.full:
@@ -101,10 +103,11 @@ class Run:
     def _learning_rate(self) -> None:
         factor = self.schedule(self.position / self.batches.steps)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            now = rate * factor if group["scheduled"] else rate
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * factor)
+                group["lr"].fill_(now)
             else:
-                group["lr"] = rate * factor
+                group["lr"] = now
 
     def step(self, epoch: int, step: int) -> list[Tensor]:
         """Take one step; returns the online embeddings of its views, each (batch, dim).

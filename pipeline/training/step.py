@@ -44,6 +44,7 @@ class TrainingStep:
             :func:`pipeline.numerics.arithmetic.forward_context`).
         steps_per_epoch: In which unit targets are told the time.
         steps_done: int64 scalar for objectives that read it.
+        accumulation: In how many parts a minibatch passes, each with statistics and a loss of its own.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TrainingStep:
         optimizer: Any,
         forward_context: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
         steps_per_epoch: int = 1,
+        accumulation: int = 1,
     ) -> None:
         """Look at what the objective reads.
 
@@ -62,7 +64,7 @@ class TrainingStep:
         self.network = network
         self.objective = objective
         self.reads = _names(objective)
-        self.steps_per_epoch = steps_per_epoch
+        self.steps_per_epoch, self.accumulation = steps_per_epoch, accumulation
         self.steps_done = torch.zeros((), dtype=torch.int64)
         self.optimizer = optimizer
         self.forward_context = forward_context
@@ -119,19 +121,41 @@ class TrainingStep:
         Returns:
             The loss before the step, a scalar without gradient, and the online embeddings of the views.
         """
-        network = self.network
-        with self.forward_context():
-            outputs = network(views, embed_views)
-        embeddings, predictions, targets = upcast(*outputs)
-        loss = self.loss(embeddings, predictions, targets)
         self.optimizer.zero_grad()
-        if loss.requires_grad:
-            loss.backward()
+        loss, embeddings, targets = self._descend(views, embed_views)
         self.optimizer.step()
-        embeddings = [embedding.detach() for embedding in embeddings]
         with torch.no_grad():
-            self.predictor.observe(embeddings, [target.detach() for target in targets])
+            self.predictor.observe(embeddings, targets)
             if due:
                 self.predictor.after_step()
             self.strategy.after_step(self._target, self._online)
-        return loss.detach(), embeddings
+        return loss, embeddings
+
+    def _descend(self, views: list[Tensor], embed_views: EmbedViews) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Leave the gradient of a minibatch's loss in the parameters; returns loss, embeddings and targets.
+
+        In several parts the loss is the mean of theirs, each weighed by its images: BatchNorm and a contrastive loss
+        see one part at a time.
+        """
+        images = len(views[0])
+        parts = max(1, min(self.accumulation, images // 2))  # BatchNorm has no variance of one image
+        if parts == 1:
+            return self._descend_part(views, embed_views, 1.0)
+        pieces = zip(*(view.tensor_split(parts) for view in views), strict=True)
+        done = [self._descend_part(list(piece), embed_views, len(piece[0]) / images) for piece in pieces]
+        losses, embeddings, targets = zip(*done, strict=True)
+        joined = [[torch.cat(of_view) for of_view in zip(*found, strict=True)] for found in (embeddings, targets)]
+        return torch.stack(losses).sum(), joined[0], joined[1]
+
+    def _descend_part(
+        self, views: list[Tensor], embed_views: EmbedViews, share: float
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        with self.forward_context():
+            outputs = self.network(views, embed_views)
+        embeddings, predictions, targets = upcast(*outputs)
+        loss = self.loss(embeddings, predictions, targets)
+        if share != 1:
+            loss = loss * share
+        if loss.requires_grad:
+            loss.backward()
+        return loss.detach(), [each.detach() for each in embeddings], [each.detach() for each in targets]

@@ -10,19 +10,24 @@ from torch import Tensor
 from pipeline.ranges import Momentum, NonNegative, Positive
 from pipeline.training.optimizers.sgd import Sgd, Tensors
 
+DEFAULT_BEFORE = {"clip": False}
+
 
 class Lars(Sgd):
     """Layer-wise adaptive rate scaling, on top of SGD with momentum.
 
     Attributes:
-        param_groups: As of :class:`Sgd`, each with ``trust``: None where the update is not rescaled.
+        param_groups: As of :class:`Sgd`, each with ``trust``: None where the update is not rescaled; and ``clip``.
     """
 
     def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: Tensors) -> Tensors:
         """``u = q (g + wd w)``; then ``v <- m v + u``, ``w <- w - lr v`` as in SGD."""
         if group["trust"] is None:
             return update
-        return torch._foreach_mul(update, _trust_ratios(parameters, update, group["trust"]))
+        ratios = _trust_ratios(parameters, update, group["trust"])
+        if group["clip"]:
+            ratios = [(ratio / group["lr"]).clamp(max=1.0) for ratio in ratios]
+        return torch._foreach_mul(update, ratios)
 
 
 def _trust_ratios(parameters: list[Tensor], update: Tensors, trust: float) -> list[Tensor]:
@@ -41,6 +46,7 @@ def build(
     weight_decay: NonNegative = 1e-6,
     trust: Positive = 0.001,
     bias_lr: NonNegative | None = None,
+    clip: bool = False,
 ) -> Lars:
     """LARS (You 2017) in the form of the released code of Barlow Twins and VICReg.
 
@@ -56,10 +62,12 @@ def build(
         trust: How long an update is in units of the weights' norm.
         bias_lr: Learning rate of parameters with one dimension; None is ``lr``. (Barlow Twins has 0.0048
             beside 0.2, VICReg one rate for all.)
+        clip: Whether a layer's rate ``lr q`` is the smaller of ``q`` and ``lr`` (LARC; the released code of Halvagal
+            2023), so that the learning rate is its upper end and no factor.
     """
     split: list[dict[str, Any]] = []
     for group in groups:
-        common = {"momentum": momentum, "weight_decay": weight_decay, **group}
+        common = {"momentum": momentum, "weight_decay": weight_decay, "clip": clip, **group}
         layers = [parameter for parameter in group["params"] if parameter.dim() > 1]
         vectors = [parameter for parameter in group["params"] if parameter.dim() <= 1]
         rates = {"layers": lr, "vectors": lr if bias_lr is None else bias_lr}

@@ -11,6 +11,8 @@ from pipeline.ranges import Momentum, NonNegative
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
 
+DEFAULT_BEFORE = {"nesterov": False}
+
 
 def descend(parameters: list[Tensor], update: Tensors, rate: float | Tensor) -> None:
     """``w <- w - rate update``, in place.
@@ -35,7 +37,7 @@ class Sgd:
 
     Attributes:
         param_groups: As in ``torch.optim``: dicts with ``params``, ``lr`` (a number or a scalar tensor), ``momentum``,
-            ``weight_decay``.
+            ``weight_decay``, and ``nesterov`` where it is on.
     """
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
@@ -52,7 +54,7 @@ class Sgd:
 
     @torch.no_grad()
     def step(self) -> None:
-        """``v <- m v + g + wd w``, ``w <- w - lr v``; the first ``v`` is ``g + wd w``."""
+        """``v <- m v + u``, ``w <- w - lr v`` with ``u = g + wd w``, the first ``v``; Nesterov: ``lr (u + m v)``."""
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if not parameters:
@@ -62,7 +64,9 @@ class Sgd:
                 update = torch._foreach_add(update, parameters, alpha=group["weight_decay"])
             update = self._rescale(group, parameters, update)
             if group["momentum"]:
-                update = self._accelerate(parameters, update, group["momentum"])
+                velocity = self._accelerate(parameters, update, group["momentum"])
+                ahead = group.get("nesterov", False)
+                update = torch._foreach_add(update, velocity, alpha=group["momentum"]) if ahead else velocity
             descend(parameters, update, group["lr"])
 
     def _rescale(self, group: dict[str, Any], parameters: list[Tensor], update: Tensors) -> Tensors:
@@ -97,7 +101,12 @@ class Sgd:
 
 
 def build(
-    groups: list[dict[str, Any]], *, lr: NonNegative = 0.03, momentum: Momentum = 0.9, weight_decay: NonNegative = 4e-4
+    groups: list[dict[str, Any]],
+    *,
+    lr: NonNegative = 0.03,
+    momentum: Momentum = 0.9,
+    weight_decay: NonNegative = 4e-4,
+    nesterov: bool = False,
 ) -> Sgd:
     """SGD (Tian 2021, Sec. 5: learning rate 0.03, momentum 0.9, weight decay 4e-4).
 
@@ -109,10 +118,7 @@ def build(
         lr: Learning rate, multiplied by the group's ``lr_multiplier``.
         momentum: Weight of the past update.
         weight_decay: Coefficient of the decay.
+        nesterov: Step by ``u + m v`` in place of ``v`` (Sutskever 2013, as in ``torch.optim``).
     """
-    return Sgd(
-        [
-            {"momentum": momentum, "weight_decay": weight_decay, **group, "lr": lr * group["lr_multiplier"]}
-            for group in groups
-        ]
-    )
+    common = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
+    return Sgd([{**common, **group, "lr": lr * group["lr_multiplier"]} for group in groups])
