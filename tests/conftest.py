@@ -245,6 +245,15 @@ def add_mini(project: Project) -> Project:
     return project
 
 
+def withdraw(params: Path, paper: str, name: str) -> Path:
+    """Take an artifact out of a paper's declarations: registered, and not declared."""
+    path = params / f"papers/{paper}.yaml"
+    declared = json.loads(json.dumps(yaml.safe_load(path.read_text())))
+    declared["artifacts"].pop(name)
+    path.write_text(yaml.safe_dump(declared, sort_keys=False))
+    return params
+
+
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory) -> Project:
     """The mini paper's table, built; copied by every test that starts from it."""

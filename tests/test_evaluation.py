@@ -420,6 +420,9 @@ class Site:
             "encoder": {"kind": "tiny_conv", "channels": [4, 6], "strides": [1, 2]},
             "projector": {"kind": "mlp", "hidden": 8, "out": 5},
             "predictor": {"kind": "linear"},
+            "target": {"kind": "same"},
+            "optimizer": {"kind": "sgd"},
+            "schedule": {"kind": "constant"},
         } | changes
         resolved = {name: components.resolve(name, params, "test") for name, params in given.items()}
         return resolved | {"normalize": NORMALIZE, "batch_size": 16, "split": "train"}

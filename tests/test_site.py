@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from conftest import DUEL, ROOT, Project
+from conftest import DUEL, ROOT, Project, withdraw
 
 from pipeline import files
 from pipeline.durations import rough
@@ -47,6 +47,7 @@ def shown(drawn_once: Project, tmp_path_factory) -> Project:
     project = drawn_once.copy(tmp_path_factory.mktemp("shown") / "project")
     (project.root / "params/published/mini_duel.csv").write_text(PUBLISHED)
     project.edit("params/papers/mini.yaml", "    baselines: false\n  early:", CLAIMED)
+    withdraw(project.root / "params", "embnorms", "figS6")
     project.edit("params/papers/mini.yaml", "title: One against the other", "title: One <b>against</b> the other")
     assert project.build(DUEL) == {"table": 1}
     project.pipeline("site", "--config", "scale=mini")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pipeline.artifacts import style
+from pipeline.data.arrays import ARRAYS, Arrays
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
-
-ARRAYS = "arrays.safetensors"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Images:
         with self._opened() as file:
             return int(file.get_slice(self._name("labels"))[index : index + 1][0])
 
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; a label is an index into them."""
+        return Arrays.open(self.folder).classes
+
     def credit(self) -> str:
         """Whose images they are, and on what terms they are shown: the last sentences of a caption."""
         cited = f" {self.about['citation']}." if self.about.get("citation") else ""
@@ -70,28 +75,32 @@ class Images:
 
 
 def grid(
-    figure: Figure | SubFigure, images: Images, indices: Sequence[Sequence[int]], names: Sequence[str]
+    figure: Figure | SubFigure, images: Images, indices: Sequence[Sequence[int | None]], names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Draw rows of images without gaps, each row with its name at the left; returns a record for each.
 
     Args:
         figure: To be filled.
         images: Where they are taken from.
-        indices: One sequence per row, all as long as the longest or shorter.
+        indices: One sequence per row, all as long as the longest or shorter; None leaves a place empty.
         names: Of the rows.
 
     Returns:
         Records with ``row``, ``place`` (from 1), ``index``, and as ``value`` the label.
     """
     wide = max(map(len, indices))
-    axes = figure.subplots(len(indices), wide, squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04})
+    layout = figure.get_layout_engine()
+    if isinstance(layout, ConstrainedLayoutEngine):
+        layout.set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)  # its own would be half as wide as an image
+    axes = figure.subplots(len(indices), wide, squeeze=False)
     records: list[dict[str, Any]] = []
     for line, row, name in zip(axes, indices, names, strict=True):
         for place, one in enumerate(line):
             one.set_axis_off()
-            if place >= len(row):
+            found = row[place] if place < len(row) else None
+            if found is None:
                 continue
-            index = int(row[place])
+            index = int(found)
             one.imshow(images.picture(index), interpolation="nearest")
             at = {"row": name, "place": place + 1, "index": index}
             records.append({**at, "quantity": "label", "value": images.label(index)})

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
+from pipeline.artifacts.epochs_axis import log_epochs
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 
 _CAPTION = (
@@ -101,11 +102,11 @@ def draw_tracks(
                 for x, y in points
             ]
         grid[0, column].set_title(head)
-        grid[-1, column].set_xlabel("step" if time == "steps" else "epoch")
         if time == "steps":
             grid[-1, column].set_xscale("log")
-        else:  # from epoch 0 on
-            grid[-1, column].set_xscale("symlog", linthresh=1, linscale=0.4)
+            grid[-1, column].set_xlabel("step")
+        else:
+            log_epochs(grid[-1, column], max((row.trained_epochs for row in cells), default=1))
     for line, (group, name) in enumerate(lines):
         grid[line, 0].set_ylabel(f"{group}\n{words[name]}" if group else words[name])
     drawing.remark(figure, params, rows)

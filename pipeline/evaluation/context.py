@@ -139,10 +139,22 @@ class EvaluationContext:
         """int64, (N,), on ``device``."""
         return self._of(split).labels(split).to(self.device)
 
-    def features(self, split: str) -> Tensor:
+    def votes(self, split: str) -> Tensor:
+        """How often people gave an image each label: int64, (N, classes), on ``device``.
+
+        Raises:
+            UserError: The data set has none.
+        """
+        return self._of(split).votes(split).to(self.device)
+
+    def features(self, split: str, own: bool = False) -> Tensor:
         """Output of the encoder on the normalised, un-augmented images of a split.
 
         Computed once per checkpoint and split, so it must not be written to.
+
+        Args:
+            split: ``train`` or ``test``.
+            own: Whether it is that of the run's own data, whatever the roles say.
 
         Returns:
             (N, d) float32, on ``device``.
@@ -150,8 +162,10 @@ class EvaluationContext:
         Raises:
             NotFinite: A feature is infinite or NaN.
         """
-        self.looked_at.add(split)
-        key = f"{split} of {self._of(split).path}"
+        arrays = self.arrays if own else self._of(split)
+        if arrays is self._of(split):
+            self.looked_at.add(split)
+        key = f"{split} of {arrays.path}"
         if key not in self.known:
 
             def tick(done: int, total: int) -> None:
@@ -159,7 +173,7 @@ class EvaluationContext:
 
             found = extract(
                 self.network.encoder,
-                self.images(split),
+                arrays.images(split),
                 self.spec["normalize"],
                 device=self.device,
                 tick=tick,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -35,6 +36,7 @@ def votes(
     *,
     k: int,
     temperature: float,
+    leave_out: bool = False,
     entries: int = ENTRIES,
     tick: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -48,19 +50,22 @@ def votes(
         queries: (M, d).
         n_classes: K.
         k: Number of neighbours; all of the bank if it has fewer.
-        temperature: See above, > 0; however small, the nearest neighbour keeps its vote.
+        temperature: See above, > 0; however small, the nearest neighbour keeps its vote. Infinite: all votes are equal.
+        leave_out: Whether queries are the bank, and none is a neighbour of itself.
         entries: Bound on the number of similarities held at a time; has no effect on the result but rounding.
         tick: Called with the number of queries done and that of all.
 
     Returns:
         (M, K) float64, weights relative to that of the query's nearest neighbour, which is one.
     """
-    k = min(k, len(bank))
+    k = min(k, len(bank) - leave_out)
     bank, queries = directions(bank), directions(queries)
     found = queries.new_zeros(len(queries), n_classes, dtype=torch.float64)
     rows = max(1, entries // len(bank))
     for start in range(0, len(queries), rows):
         similarities = queries[start : start + rows] @ bank.T
+        if leave_out:
+            similarities.diagonal(start).fill_(-math.inf)
         nearest, index = similarities.topk(k, dim=1)
         # From the nearest one down, in float64: no temperature overflows, or leaves a query without a vote.
         weights = ((nearest.double() - nearest[:, :1].double()) / temperature).exp_()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mutations.harness import Mutation, Table, changed, given, replaced
+from mutations.worlds import Measured, Other, World, everywhere, exchanged, where
 from pipeline.papers.embnorms import classes, gradients, network, opposite, pairs, plane, steps
 from pipeline.papers.embnorms.gradients import unit
 
@@ -184,4 +187,173 @@ TABLES = {
         },
         {"replications": 12, "epochs": 25, "members": 300},
     ),
+}
+
+
+# -- networks
+
+_QUANTILES = [0.5 + 0.01 * k for k in range(101)]
+_BUCKETS = {"norm": [0.25, 0.75], "count": [60, 60], "value": [1.0, 2.0]}
+
+
+def _along(axes: Any) -> float:
+    """Norms fall with decay and with c; accuracy is best in the middle, and rises sooner after a cut."""
+    decay, c, epoch = float(axes.get("weight_decay", 0)), float(axes.get("cut", 1)), float(axes["epochs"])
+    norm = (4 + math.log1p(epoch)) / (1 + 50 * decay) / c
+    if axes["measure"] == "mean norm":
+        return norm
+    if axes["measure"] == "effective learning rate":
+        return 0.1 / norm
+    if str(axes["dataset"]).endswith("unbalanced"):
+        return 40 + 100 * decay
+    return 20 + 50 * (1 - math.exp(-epoch * c / 30)) - 10 * (decay == 0) - 20 * (decay > 0.01)
+
+
+def _trained(axes: Any) -> Any:
+    """A world in which the paper is right."""
+    measure = str(axes["measure"])
+    if measure.startswith("quantiles"):
+        return _QUANTILES
+    if "by norm" in measure:
+        return _BUCKETS
+    if measure in ("largest norms", "smallest norms"):
+        return [[0, 1]]
+    if measure.startswith("accuracy of the"):
+        return 90.0 if "largest" in measure else 60.0
+    if measure.startswith("trend of") or "image by image" in measure:
+        return -0.95 if "entropy" in measure else 0.95
+    if measure.startswith("CIFAR"):
+        own = {"cifar10": "CIFAR-10 ", "cifar100": "CIFAR-100 "}[str(axes["dataset"])]
+        return {True: 1.0, False: 0.97}[measure.endswith("train")] if measure.startswith(own) else 0.8
+    return _along(axes)
+
+
+def _turned(world: Any) -> Any:
+    """Numbers have the other sign, or are read from above."""
+    return lambda axes: -found if isinstance(found := world(axes), float) else found
+
+
+def _foreign_is_home(world: Any) -> Any:
+    """Images of the other data set have the larger norms."""
+
+    def other(axes: Any) -> Any:
+        found = world(axes)
+        return 2 - 2 * found if isinstance(found, float) else found
+
+    return other
+
+
+def _constant(world: Any) -> Any:
+    """Nothing depends on decay, cut, or time."""
+    return lambda axes: 1.0 if isinstance(world(axes), float) else world(axes)
+
+
+def _of(method: str, variant: str) -> Callable[[World], World]:
+    """A variant of one method, and its default, stand for each other."""
+    turn = exchanged("variant", variant, "default")
+    return lambda world: lambda axes: turn(world)(axes) if axes.get("method", "SimSiam") == method else world(axes)
+
+
+_SPLITS = {
+    "Trained on CIFAR-10: its test images have norms hardly smaller": "test images are far",
+    "Trained on CIFAR-10: images of CIFAR-100 have smaller norms than its test images": "foreign images are at home",
+    "Trained on CIFAR-100: its test images have norms hardly smaller": "test images are far",
+    "Trained on CIFAR-100: images of CIFAR-10 have smaller norms than its test images": "foreign images are at home",
+}
+_VARIANTS = {
+    "Cut-initialisation helps SimCLR": "cut c=3 and default",
+    "Cut-initialisation helps SimSiam": "cut c=9 and default",
+    "GradScale helps SimCLR": "GradScale and default",
+}
+MEASURED = {
+    "table1": Measured(
+        {
+            "SimCLR: c = 2 is better than no cut, with the usual decay": "c = 1 and 2",
+            "SimCLR: with the largest decay too": "c = 1 and 2",
+            "SimCLR: c = 8 is worse than no cut": "c = 1 and 8",
+            "SimSiam: c = 8 is better than no cut, with the usual decay": "c = 1 and 8",
+            "SimSiam: with the largest decay too": "c = 1 and 8",
+        }
+    ),
+    "table2": Measured(_VARIANTS),
+    "table3": Measured(_VARIANTS),
+    "tableS1": Measured(
+        {
+            "By epoch 16 hardly any pair lies in opposite halves (SimCLR)": "at random",
+            "By epoch 16 hardly any pair lies in opposite halves (SimSiam)": "at random",
+            "By epoch 16 hardly any pair lies in opposite halves (BYOL)": "at random",
+            "At epoch 1 SimCLR has fewer than SimSiam": "SimCLR and SimSiam",
+            "At epoch 1 SimCLR has fewer than BYOL": "SimCLR and BYOL",
+        }
+    ),
+    "tableS2": Measured(
+        {
+            "Early on large batches are worse without a cut": "small and large batches",
+            "The cut makes up for that": "cut c=9 and default",
+            "In the end both are within a point or two": "a cut costs ten points",
+        }
+    ),
+    "fig3": Measured(_SPLITS, _trained),
+    "figS5": Measured(_SPLITS, _trained),
+    "fig4": Measured(
+        {
+            "Accuracy rises with the norm": "signs turned",
+            "So it does image by image, if weakly": "signs turned",
+            "Labels that people give are more often right where the norm is large (CIFAR-10)": "signs turned",
+            "Labels that people give are more often right where the norm is large (CIFAR-100)": "signs turned",
+            "People disagree less where the norm is large": "signs turned",
+        },
+        _trained,
+    ),
+    "fig5": Measured(
+        {
+            "SimCLR: without decay norms grow": "all is one",
+            "SimCLR: strong decay brings norms down": "all is one",
+            "SimSiam: strong decay brings norms down": "all is one",
+            "SimCLR: strong decay costs accuracy": "all is one",
+            "SimSiam: strong decay costs accuracy": "all is one",
+            "SimSiam: tuned decay is better than none": "all is one",
+        },
+        _trained,
+    ),
+    "figS3": Measured(
+        {
+            "SimSiam: strong decay is the best of the three": "all is one",
+            "Decay raises the effective learning rate (SimCLR)": "all is one",
+            "Decay raises the effective learning rate (SimSiam)": "all is one",
+        },
+        _trained,
+    ),
+    "figS4": Measured(
+        {
+            "A larger c begins with smaller norms (3 against 1)": "all is one",
+            "A larger c begins with smaller norms (9 against 3)": "all is one",
+            "c below 1 is slower": "all is one",
+            "A cut makes accuracy rise earlier (SimSiam)": "all is one",
+            "A cut makes accuracy rise earlier (BYOL)": "all is one",
+        },
+        _trained,
+    ),
+    "figS6": Measured(
+        {"Nearest embeddings tell the class of images with large norms more often": "all is one"}, _trained
+    ),
+}
+WORLDS = {
+    "c = 1 and 2": Other("cut constants exchanged", exchanged("cut", 1, 2)),
+    "c = 1 and 8": Other("cut constants exchanged", exchanged("cut", 1, 8)),
+    "cut c=3 and default": Other("SimCLR's variants exchanged", _of("SimCLR", "cut c=3")),
+    "cut c=9 and default": Other("SimSiam's variants exchanged", _of("SimSiam", "cut c=9")),
+    "GradScale and default": Other("SimCLR's variants exchanged", _of("SimCLR", "GradScale p=1")),
+    "a cut costs ten points": Other("a cut costs ten points", where("variant", "cut c=9", 40.0)),
+    "at random": Other("pairs lie at random", everywhere(50.0)),
+    "SimCLR and SimSiam": Other("methods exchanged", exchanged("method", "SimCLR", "SimSiam")),
+    "SimCLR and BYOL": Other("methods exchanged", exchanged("method", "SimCLR", "BYOL")),
+    "small and large batches": Other("batch sizes exchanged", exchanged("batch", 256, 1024)),
+    "test images are far": Other(
+        "test images are as far as others",
+        lambda world: lambda axes: 0.5 if axes["measure"] in ("CIFAR-10 test", "CIFAR-100 test") else world(axes),
+    ),
+    "foreign images are at home": Other("norms are turned round", _foreign_is_home),
+    "signs turned": Other("rank correlations have the other sign", _turned),
+    "all is one": Other("nothing depends on decay, cut or time", _constant),
 }
