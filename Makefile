@@ -92,6 +92,7 @@ bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/views.py
 	@$(RUN) python bench/ntk.py
 	@$(RUN) python bench/pretrain.py
+	@$(RUN) python bench/many_views.py
 	@$(RUN) python bench/probe.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation

@@ -212,6 +212,7 @@ def test_it_trains() -> None:
 def test_params_are_found() -> None:
     assert components.resolve("optimizer", {"kind": "lars"}, "test") == {
         "kind": "lars", "lr": 0.2, "momentum": 0.9, "weight_decay": 1e-6, "trust": 0.001, "bias_lr": None,
+        "clip": False,
     }  # fmt: skip
     assert components.resolve("schedule", {"kind": "cosine"}, "test") == {
         "kind": "cosine", "epochs": None, "warmup": 10.0, "final": 0.001, "start": 0.0,

@@ -155,7 +155,8 @@ def test_objectives_of_predictions_and_targets_have_the_bytes_they_had(
 @pytest.mark.parametrize("kind", ["cosine", "euclidean", "barlow", "infonce", "vicreg"])
 def test_objectives_and_their_companions_keep_their_names(kind: str) -> None:
     kept, quiet = prune(composed(objective=kind))
-    assert quiet["predictor"] == {"alpha": 0.5, "cap": None, "start": "first", "average": "pooled"}
+    later = {"alpha": 0.5, "cap": None, "start": "first", "average": "pooled", "scheduled": True}
+    assert quiet["predictor"] == later
     assert quiet["target"] == {"schedule": "constant", "final": 1.0, "epochs": None}
     assert set(kept["predictor"]) == {
         "kind", "epsilon", "rho", "freq", "epsilon_mode", "offset", "floor", "partitions", "lr_multiplier",

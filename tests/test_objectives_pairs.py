@@ -331,5 +331,8 @@ def test_the_plan_finds_params_and_no_helper() -> None:
     assert not any(kind.startswith("_") for kind in components.kinds("objective"))
     resolved = components.resolve("objective", {"kind": "barlow", "weight": 1}, "test")
     assert resolved == {"kind": "barlow", "weight": 1.0, "standardize": True, "symmetrize": False}
-    assert components.resolve("objective", {"kind": "infonce"}, "test") == {"kind": "infonce", "temperature": 0.2}
+    nt_xent = {"orders": "both", "negatives": "both", "positive": "in", "gradscale": 0.0}
+    resolved = components.resolve("objective", {"kind": "infonce"}, "test")
+    assert resolved == {"kind": "infonce", "temperature": 0.2, **nt_xent}
+    assert components.default_before("objective", "infonce") == nt_xent, "runs keep their names"
     assert components.resolve("objective", {"kind": "vicreg"}, "test")["invariance"] == 25.0

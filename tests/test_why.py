@@ -36,7 +36,7 @@ def edit_step(project: Project) -> None:
     path.write_text(path.read_text() + "\n\nLIMIT = 3\n\n\ndef unused():\n    return LIMIT\n")
 
 
-WORDS = "function TrainingStep.__call__ changed; function unused is new; module level changed"
+WORDS = "function TrainingStep._descend_part changed; function unused is new; module level changed"
 
 
 def test_the_functions_that_changed_are_named_from_the_store(built):
