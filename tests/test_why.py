@@ -50,7 +50,7 @@ def test_the_functions_that_changed_are_named_from_the_store(built):
         (reason,) = entry["reasons"]
         assert (reason["type"], reason["name"], reason["change"]) == ("module", STEP, "changed")
         assert reason["functions"] == [
-            {"name": "function TrainingStep.__call__", "change": "changed"},
+            {"name": "function TrainingStep._descend_part", "change": "changed"},
             {"name": "function unused", "change": "is new"},
             {"name": "module level", "change": "changed"},
         ]
