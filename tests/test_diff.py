@@ -92,7 +92,7 @@ def test_changed_code_is_named_by_function_and_an_uncommitted_side_is_the_workin
     early = found["results/mini/mini/early"]
     assert early["b"] == "working tree"
     assert [c["text"] for c in early["causes"]] == [
-        "module: pipeline/training/step.py: function TrainingStep.__call__ changed"
+        "module: pipeline/training/step.py: function TrainingStep._descend_part changed"
     ]
     assert len(early["causes"][0]["cells"]) + early["causes"][0]["identical_cells"] == 2
     curve = found["results/mini/mini/curve"]

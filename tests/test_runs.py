@@ -176,7 +176,7 @@ def test_a_wrong_name_is_one_line(built, arguments, words):
 def test_a_failure_is_told_with_its_line_until_it_is_mended(built):
     built.edit("pipeline/training/step.py", "loss = self", "loss = 1 / 0 + self")
     assert set(states(built).values()) == {"stale"}
-    assert "function TrainingStep.__call__ changed" in runs(built)["linear"]["detail"]
+    assert "function TrainingStep._descend_part changed" in runs(built)["linear"]["detail"]
     assert built.snakemake(DUEL, *CONFIG, "-k", check=False).returncode != 0
     found = runs(built)
     assert {run["state"] for run in found.values()} == {"failed"}
