@@ -165,6 +165,7 @@ def test_stages_of_dvc_have_the_edges_of_the_plan():
         ("checkpoints", "measurements"),
         ("measurements", "results"),
         ("simulations", "results"),
+        ("datasets", "results"),  # figures of images
     }
     for stage in stages.values():
         assert all(path in makes or (ROOT / path).exists() for path in stage["deps"])
