@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,14 +24,14 @@ from pipeline.planning.plan import Plan
 from pipeline.work import Work
 
 
-def build(root: Path, known: Catalogue) -> Plan:
-    """Bring everything that is declared into place below ``root``, through the executor.
+def build(root: Path, known: Catalogue, stems: Container[str] | None = None) -> Plan:
+    """Bring everything that is declared into place below ``root``, or the artifacts named, through the executor.
 
     Real: plan, key files, fingerprints, receipts, store, journal; every table and drawing, every figure's JSON and rows.
     Synthetic: what ``execute`` of a stage would compute. Data sets and networks are a few bytes, scores and records of
     simulations are numbers that follow from their place, pictures are a line of text.
     """
-    plan = Plan(known, known.built())
+    plan = Plan(known, [one for one in known.built() if stems is None or one.stem in stems])
     states = States(plan, Workspace(root))
     sync_key_files(states, jobs_of(states).values())
     families = {state.key_file.module: state.node.family.name for state in states}

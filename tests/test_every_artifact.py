@@ -140,6 +140,10 @@ def _checkout(folder: Path) -> Terminal:
     return Terminal(folder, folder / "params")
 
 
+def _params(item: pytest.Item) -> dict:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory) -> Terminal:
     """A checkout in which nothing is built."""
@@ -147,11 +151,15 @@ def fresh(tmp_path_factory) -> Terminal:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Terminal:
-    """A checkout in which everything is in place, and committed."""
+def house(tmp_path_factory, request) -> Terminal:
+    """A checkout in which everything that is asked about is in place, and committed."""
     terminal = _checkout(tmp_path_factory.mktemp("house") / "project")
+    readers = [item for item in request.session.items if "house" in getattr(item, "fixturenames", ())]
+    asked = {_params(item).get("stem") for item in readers}
     with contextlib.chdir(terminal.root):
-        synthetic.build(terminal.root, Catalogue(Options(scale="tiny"), terminal.params))
+        synthetic.build(
+            terminal.root, Catalogue(Options(scale="tiny"), terminal.params), None if None in asked else asked
+        )
     _commit(terminal.root, "results", "receipts")
     return terminal
 

@@ -99,7 +99,9 @@ def dumped(value: Any) -> str:
 
 
 def _changes(old: Any, new: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
-    if type(old) is type(new) and type(old) in _EXACT and old == new:
+    if type(old) is type(new) and type(old) in _EXACT:
+        if old != new:
+            yield name, old, new
         return
     if _of_files(old) and _of_files(new) and old != new:
         yield name, old, new
@@ -182,6 +184,27 @@ def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: Histo
     changed = [] if equal else code(found["code"], wanted["code"], history)
     own = [_by_file(reason, wanted, history) for reason in params(_own(found["params"]), _own(wanted["params"]))]
     return [*own, *changed]
+
+
+def comparable(params: Mapping[str, Any]) -> Any:
+    """Params as :func:`distance` wants them, so that what is compared often is prepared once."""
+    return _plain(_own(params))
+
+
+def distance(found: Mapping[str, Any], of_found: Any, wanted: Mapping[str, Any], of_wanted: Any) -> int:
+    """How many differences :func:`declared` would find, without telling them.
+
+    Args:
+        found: ``params`` and ``code``.
+        of_found: Its params, :func:`comparable`.
+        wanted: As of :func:`declared`.
+        of_wanted: Its params, likewise.
+    """
+    count = sum(1 for _ in _changes(of_found, of_wanted, ""))
+    if found["code"] in wanted.get("accepted", ()):
+        return count
+    old, new = found["code"], wanted["code"]
+    return count + sum(old.get(module) != new.get(module) for module in old.keys() | new.keys())
 
 
 def _by_file(reason: Reason, wanted: Mapping[str, Any], history: History | None) -> Reason:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from pipeline.ledger import machine
 from pipeline.ledger.families import ARTIFACT, MEASURE, SIMULATE
 from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
 from pipeline.ledger.workspace import Node
-from pipeline.provenance.differences import Reason, declared, dumped
+from pipeline.provenance.differences import Reason, comparable, declared, distance, dumped
 
 if TYPE_CHECKING:
     from pipeline.engine.state import State, States
 
 WAITING = ("is to be executed", "are to be executed")
 """What happens to an input that is stale itself: no reason of its own."""
+
+_COMPARABLE: WeakKeyDictionary[States, dict[str, Any]] = WeakKeyDictionary()
+"""Params of receipts by their node, prepared once: every node that is asked about is compared with hundreds."""
 
 NOTHING = Reason("receipt", "there is none yet")
 
@@ -92,10 +96,16 @@ def _inputs(found: Mapping[str, Any], state: State) -> Iterator[Reason]:
 
 def nearest(states: States, state: State) -> list[Reason]:
     """Differences from the receipt of the same kind that differs least, from the latest of these."""
+    asked = wanted(state)
+    own = comparable(asked["params"])
+    known = _COMPARABLE.setdefault(states, {})
     others = []
     for found in _like(states, state):
+        if found["node"] not in known:
+            known[found["node"]] = comparable(found["params"])
+        away = distance(found, known[found["node"]], asked, own) + _other_data(found, state)
         record = machine.read(states.workspace.path(Node(found["node"]).execution))
-        others.append((-len(_from(found, state)), record.get("finished") or "", found["node"], found))
+        others.append((-away, record.get("finished") or "", found["node"], found))
     if not others:
         return [NOTHING]
     found = max(others, key=_order)[3]
@@ -109,9 +119,14 @@ def _order(other: tuple[int, str, str, Any]) -> tuple[int, str, str]:
 
 def _from(found: Mapping[str, Any], state: State, history: History | None = None) -> list[Reason]:
     reasons = declared(found, wanted(state), history)
-    was = found["inputs"].get("data", {}).get("node")
-    now = state.key_file.inputs.get("data")
-    return reasons + ([Reason("input", "data", dumped(was), dumped(now))] if was != now else [])
+    if not _other_data(found, state):
+        return reasons
+    was, now = found["inputs"].get("data", {}).get("node"), state.key_file.inputs.get("data")
+    return [*reasons, Reason("input", "data", dumped(was), dumped(now))]
+
+
+def _other_data(found: Mapping[str, Any], state: State) -> bool:
+    return found["inputs"].get("data", {}).get("node") != state.key_file.inputs.get("data")
 
 
 def _like(states: States, state: State) -> Iterator[dict[str, Any]]:
