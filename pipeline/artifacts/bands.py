@@ -16,7 +16,7 @@ Point = tuple[float, float, float | None]
 def by_epoch(rows: Iterable[Row]) -> list[Point]:
     """Points of a line along training, in the order of the trained epochs; rows without a number have none."""
     found = {row.trained_epochs: (row.mean, row.std) for row in rows if row.mean is not None}
-    return [(float(epoch), mean, std) for epoch, (mean, std) in sorted(found.items()) if mean is not None]
+    return [(epoch, mean, std) for epoch, (mean, std) in sorted(found.items()) if mean is not None]
 
 
 def draw_band(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pipeline.artifacts import style
 from pipeline.data.arrays import ARRAYS, Arrays
@@ -17,6 +17,9 @@ from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
+
+_GAP = 0.06
+"""Between two images of a grid, of the side of one."""
 
 
 @dataclass(frozen=True)
@@ -75,34 +78,34 @@ class Images:
 
 
 def grid(
-    figure: Figure | SubFigure, images: Images, indices: Sequence[Sequence[int | None]], names: Sequence[str]
+    figure: Figure | SubFigure | Axes, images: Images, indices: Sequence[Sequence[int]], names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Draw rows of images without gaps, each row with its name at the left; returns a record for each.
+    """Draw rows of images with hardly a gap, each row with its name at the left; returns a record for each.
 
     Args:
-        figure: To be filled.
+        figure: To be filled, or one panel of it.
         images: Where they are taken from.
-        indices: One sequence per row, all as long as the longest or shorter; None leaves a place empty.
+        indices: One sequence per row, all as long as the longest or shorter.
         names: Of the rows.
 
     Returns:
         Records with ``row``, ``place`` (from 1), ``index``, and as ``value`` the label.
     """
-    wide = max(map(len, indices))
-    layout = figure.get_layout_engine()
-    if isinstance(layout, ConstrainedLayoutEngine):
-        layout.set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)  # its own would be half as wide as an image
-    axes = figure.subplots(len(indices), wide, squeeze=False)
+    axes = figure if isinstance(figure, Axes) else figure.subplots()
+    axes.set_axis_off()
     records: list[dict[str, Any]] = []
-    for line, row, name in zip(axes, indices, names, strict=True):
-        for place, one in enumerate(line):
-            one.set_axis_off()
-            found = row[place] if place < len(row) else None
-            if found is None:
-                continue
-            index = int(found)
-            one.imshow(images.picture(index), interpolation="nearest")
+    wide = 1.0
+    for line, (row, name) in enumerate(zip(indices, names, strict=True)):
+        for place, number in enumerate(row):
+            index = int(number)
+            picture = images.picture(index)
+            wide = picture.shape[1] / picture.shape[0]
+            left, right = place * wide, (place + 1 - _GAP) * wide
+            axes.imshow(picture, interpolation="nearest", extent=(left, right, line + 1 - _GAP, line))
             at = {"row": name, "place": place + 1, "index": index}
             records.append({**at, "quantity": "label", "value": images.label(index)})
-        line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=style.SMALL)
+        axes.text(-2 * _GAP * wide, line + 0.5, name, ha="right", va="center", fontsize=style.SMALL)
+    axes.set_xlim(0, max(max(map(len, indices), default=1), 1) * wide)
+    axes.set_ylim(max(len(indices), 1), 0)
+    axes.set_aspect("equal")
     return records

@@ -14,12 +14,16 @@ from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.epochs_axis import log_epochs
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.papers.embnorms.figures import _marks
-from pipeline.ranges import Inches
+from pipeline.ranges import Count, Inches
 
 _CAPTION = (
     "One column of panels per method, one line per {line}, against the trained epoch on a logarithmic axis on which 0 "
     "(before training) stands at the left. Lines: means over seeds. Bands: one standard deviation. A line ends where a "
     "network did not stay finite."
+)
+_LOGARITHMIC = (
+    " On a logarithmic vertical axis zero has no place, and what lies below the axis is more than {decades} decades "
+    "below its upper end."
 )
 
 
@@ -32,6 +36,7 @@ def draw(
     labels: list[str],
     log: list[str],
     legend: str = "",
+    decades: Count = 6,
     width: Inches = 3.3,
     panel: Inches = 1.1,
 ) -> Drawing:
@@ -47,6 +52,7 @@ def draw(
         labels: What they are, one for each.
         log: Those with a logarithmic vertical axis.
         legend: What the values of ``line`` are; empty: the axis's name.
+        decades: That a logarithmic vertical axis has at most: a norm that collapses leaves it.
         width: Inches.
         panel: Height of one panel, inches.
     """
@@ -78,7 +84,8 @@ def draw(
             if not drawn:
                 _marks.empty(axes)
         if name in log and positive:  # bands that reach down to zero do not stretch the axis
-            low, high = min(positive) / 1.3, max(positive) * 1.3
+            high = 1.3 * max(positive)
+            low = max(min(positive) / 1.3, high / 10**decades)
             for axes in grid[place]:
                 axes.set_yscale("log")
                 axes.set_ylim(low, high)
@@ -94,10 +101,11 @@ def draw(
     words = legend or line.replace("_", " ")
     handles = [Line2D([], [], color=colour, marker="o", markersize=1.8) for colour in colours]
     names = [power(value) for value in values]
-    figure.legend(handles, names, title=words, loc="outside lower center", ncols=max(len(values), 1))
+    figure.legend(handles, names, title=words, loc="outside lower center", ncols=max(len(values), 1), borderpad=0.2)
     figure.align_ylabels(list(grid[:, 0]))
     drawing.remark(figure, params, rows)
-    return Drawing(figure, ["method", line, "measure", "epochs"], records, _CAPTION.format(line=words))
+    caption = _CAPTION.format(line=words) + (_LOGARITHMIC.format(decades=decades) if log else "")
+    return Drawing(figure, ["method", line, "measure", "epochs"], records, caption)
 
 
 def power(value: Any) -> str:

@@ -16,7 +16,6 @@ from pipeline.ranges import Inches
 
 SIDES = ("largest norms", "smallest norms")
 """The measures that are drawn, from left to right: for each class, indices of its images."""
-_COLUMNS = ["side", "seed", "row", "place", "index"]
 _CAPTION = (
     "Images of each class with the largest (left) and with the smallest embedding norms (right), the most extreme "
     "first, of the first seed."
@@ -24,7 +23,7 @@ _CAPTION = (
 
 
 def draw(
-    rows: Sequence[Row], params: Mapping[str, Any], images: Images, *, width: Inches = 3.3, height: Inches = 1.5
+    rows: Sequence[Row], params: Mapping[str, Any], images: Images, *, width: Inches = 3.3, height: Inches = 1.75
 ) -> Drawing:
     """Two grids of images side by side, one row per class in each.
 
@@ -36,32 +35,22 @@ def draw(
         height: Inches.
     """
     figure = Figure(figsize=(width, height))
-    sides = [_indices(rows, measure) for measure in SIDES]
-    wide = max((len(line) for _, indices in sides for line in indices), default=0)
-    if not wide:
-        axes = figure.subplots()
-        axes.set_axis_off()
-        _marks.empty(axes)
-        return Drawing(figure, _COLUMNS, [], _CAPTION)
-    names = images.classes[: max(len(indices) for _, indices in sides)]
-    lines: list[list[int | None]] = [[] for _ in names]
-    for number, (_, indices) in enumerate(sides):
-        for k, line in enumerate(lines):
-            own = indices[k] if k < len(indices) else []
-            line += [*([None] if number else []), *own, *[None] * (wide - len(own))]
-    shown = grid(figure, images, lines, names)
     records: list[dict[str, Any]] = []
-    for record in shown:
-        number, place = divmod(record["place"] - 1, wide + 1)
-        records.append({**record, "place": place + 1, "side": SIDES[number], "seed": sides[number][0]})
-    for number, (measure, (_, indices)) in enumerate(zip(SIDES, sides, strict=True)):
-        axes = figure.axes[number * (wide + 1) + wide // 2]
-        axes.set_title(measure if indices else f"{measure}: not measured", x=0.0 if wide % 2 == 0 else 0.5)
+    for number, (axes, measure) in enumerate(zip(figure.subplots(1, 2), SIDES, strict=True)):
+        axes.set_title(measure)
+        cells = [row for row in rows if row.role == CELL and same(row.axes["measure"], measure)]
+        found = next((one for row in cells if (one := _marks.first(row, list))), None)
+        if found is None or not any(found[1]):
+            axes.set_axis_off()
+            _marks.empty(axes)
+            continue
+        seed, indices = found
+        names = images.classes[: len(indices)]
+        shown = grid(axes, images, indices, names if number == 0 else [""] * len(indices))
+        lengths = [len(line) for line in indices]
+        of_row = [name for name, length in zip(names, lengths, strict=True) for _ in range(length)]
+        records += [
+            {**record, "side": measure, "seed": seed, "row": name} for record, name in zip(shown, of_row, strict=True)
+        ]
     drawing.remark(figure, params, rows)
-    return Drawing(figure, _COLUMNS, records, _CAPTION)
-
-
-def _indices(rows: Sequence[Row], measure: str) -> tuple[int, list[list[int]]]:
-    """The first seed that has them, and the indices of each class; of none, none."""
-    cells = [row for row in rows if row.role == CELL and same(row.axes["measure"], measure)]
-    return next((found for row in cells if (found := _marks.first(row, list))), (0, []))
+    return Drawing(figure, ["side", "seed", "row", "place", "index"], records, _CAPTION)

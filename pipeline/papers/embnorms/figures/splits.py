@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -113,7 +114,9 @@ def _panel(
         if name in violins:
             norms, heights = violins[name]
             half = _HALF * heights / widest
-            axes.fill_betweenx(norms, place - half, place + half, color=colour, alpha=0.45, linewidth=0)
+            axes.fill_betweenx(
+                norms, place - half, place + half, facecolor=_light(colour), edgecolor=colour, linewidth=0.4
+            )
             highest = float(norms[-1])
         elif shape == "bars" and name in quantiles:
             low, highest = (float(np.interp(percent, *_levels(quantiles[name][1]))) for percent in (10, 90))
@@ -122,7 +125,7 @@ def _panel(
         if mean is None or highest is None:
             continue
         if shape == "bars":
-            axes.bar(place, mean, 2 * _HALF, color=colour, alpha=0.45, linewidth=0)
+            axes.bar(place, mean, 2 * _HALF, color=_light(colour), linewidth=0)
         axes.plot([place - _HALF, place + _HALF], [mean, mean], color="black", linewidth=1.0, solid_capstyle="butt")
         axes.annotate(
             f"{mean:.2f}", (place, max(mean, highest)), xytext=(0, 1.5), textcoords="offset points",
@@ -137,6 +140,11 @@ def _panel(
     return reached
 
 
+def _light(colour: str) -> tuple[float, ...]:
+    """The colour as an area behind black marks."""
+    return tuple(0.45 * part + 0.55 for part in to_rgb(colour))
+
+
 def _levels(quantiles: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.linspace(0.0, 100.0, len(quantiles)), np.asarray(quantiles)
 
@@ -145,7 +153,8 @@ def density(quantiles: NDArray[np.float64], points: int = 200) -> tuple[NDArray[
     """Values from the smallest to the largest quantile, and the density there.
 
     The distribution function is straight between quantiles; its slope is smoothed with a Gaussian of half the width
-    of Silverman's rule for as many numbers as there are quantiles.
+    of Silverman's rule for as many numbers as there are quantiles, and what that would bring beyond an end is reflected
+    there: the area is 1.
 
     Args:
         quantiles: At equal steps from 0 to 100 %.
@@ -157,8 +166,9 @@ def density(quantiles: NDArray[np.float64], points: int = 200) -> tuple[NDArray[
     values = np.linspace(quantiles[0], quantiles[-1], points)
     if width <= 0:  # all the same: a line
         return values, np.ones(points)
-    apart = (values[:, None] - sample) / width
-    return values, np.exp(-(apart**2) / 2).mean(axis=1) / (width * np.sqrt(2 * np.pi))
+    reflected = np.concatenate([sample, 2 * quantiles[0] - sample, 2 * quantiles[-1] - sample])
+    apart = (values[:, None] - reflected) / width
+    return values, np.exp(-(apart**2) / 2).sum(axis=1) / (len(sample) * width * np.sqrt(2 * np.pi))
 
 
 def _records(

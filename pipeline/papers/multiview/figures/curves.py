@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
-from pipeline.artifacts import drawing, style
+from pipeline.artifacts import bands, drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.ranges import Inches
@@ -55,19 +55,12 @@ def draw(
                 if cost is None:
                     continue
                 shown = [r for r in own if measure is None or same(r.axes["measure"], measure)]
-                points = sorted({r.trained_epochs: (r.mean, r.std or 0.0) for r in shown if r.mean is not None}.items())
-                x = [epoch * cost for epoch, _ in points]
-                mean, error = [m for _, (m, _) in points], [e for _, (_, e) in points]
+                points = [(epoch * cost, mean, std or 0.0) for epoch, mean, std in bands.by_epoch(shown)]
                 colour = style.COLOURS[plain.index(str(setting).removeprefix("VICReg, ")) % len(style.COLOURS)]
                 dashed = "--" if str(setting).startswith("VICReg") else "-"
-                axes.plot(x, mean, color=colour, linestyle=dashed, label=str(setting))
-                low = [m - e for m, e in zip(mean, error, strict=True)]
-                high = [m + e for m, e in zip(mean, error, strict=True)]
-                axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
                 at = {"dataset": dataset, "measure": measure or params["measure"]["title"], "setting": setting}
-                for place, m, e in zip(x, mean, error, strict=True):
-                    records.append({**at, against: place, "quantity": "mean", "value": m})
-                    records.append({**at, against: place, "quantity": "std", "value": e})
+                look = {"linestyle": dashed, "label": str(setting)}
+                records += bands.draw_band(axes, points, at, against, colour, **look)
             axes.set_title(f"{dataset}" if measure is None or len(measures) == 1 else f"{dataset}, probe {measure}")
             axes.set_xlabel("epoch" if against == "epochs" else "minutes of training")
         grid[line, 0].set_ylabel("top-1 in %")

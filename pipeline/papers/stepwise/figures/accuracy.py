@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.artifacts import drawing, style
+from pipeline.artifacts import bands, drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.ranges import Inches
@@ -34,17 +34,9 @@ def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3,
     for axes, (loss, methods) in zip(grid, panels.items(), strict=True):
         for number, method in enumerate(methods):
             own = [row for row in rows if row.role == CELL and same(row.axes["method"], method)]
-            points = {row.trained_epochs: (row.mean, row.std or 0.0) for row in own if row.mean is not None}
-            x = sorted(points)
-            mean, error = ([points[at][k] for at in x] for k in (0, 1))
-            colour = style.COLOURS[number]
-            axes.plot(x, mean, color=colour, marker="o", markersize=2.5, label=method.partition(", ")[2] or method)
-            low = [m - e for m, e in zip(mean, error, strict=True)]
-            high = [m + e for m, e in zip(mean, error, strict=True)]
-            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-            for place, m, e in zip(x, mean, error, strict=True):
-                records.append({"method": method, "epochs": place, "quantity": "mean", "value": m})
-                records.append({"method": method, "epochs": place, "quantity": "std", "value": e})
+            points = [(epoch, mean, std or 0.0) for epoch, mean, std in bands.by_epoch(own)]
+            look = {"marker": "o", "markersize": 2.5, "label": method.partition(", ")[2] or method}
+            records += bands.draw_band(axes, points, {"method": method}, "epochs", style.COLOURS[number], **look)
         axes.set_title(loss)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
