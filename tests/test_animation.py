@@ -102,7 +102,7 @@ COMPONENTS = {
 }
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+@pytest.mark.parametrize("name", [pytest.param("directpred/fig3", marks=pytest.mark.slow), *list(COMPONENTS)[1:]])
 def test_animations_of_the_papers_are_small_and_go_somewhere(tmp_path, name):
     component, options = COMPONENTS[name]
     module = components.load(components.find("simulation", name))

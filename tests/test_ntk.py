@@ -492,7 +492,7 @@ def test_memory_stays_within_the_budget(precision, count, factors):
     assert precision == "bf16" or peaks[1] > 0.25, peaks
 
 
-@pytest.mark.parametrize("kernel", [full_kernel, diagonal_kernel])
+@pytest.mark.parametrize("kernel", [full_kernel, pytest.param(diagonal_kernel, marks=pytest.mark.slow)])
 def test_memory_of_kernels_of_all_outputs(kernel):
     model, x = case("residual", count=6)
     with pytest.raises(UserError, match="at least") as raised:
