@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +15,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import spearmanr
 from sklearn.neighbors import KNeighborsClassifier
+from test_evaluation import NORMALIZE, site  # noqa: F401 - a fixture
 from torch import Tensor, nn
 from torch.autograd.gradcheck import GradcheckError
 
 from pipeline import components
+from pipeline.data.arrays import Arrays
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.monitor.progress import Progress
 from pipeline.nets.initializations import cut
@@ -27,8 +33,9 @@ from pipeline.nets.network import Network
 from pipeline.nets.predictors import mlp as mlp_predictor
 from pipeline.nets.predictors import none as no_predictor
 from pipeline.nets.targets import same
+from pipeline.numerics.randomness import generator
 from pipeline.objectives import _gradscale, cosine, infonce
-from pipeline.papers.embnorms.measures import _ranks, norm_buckets, norm_extremes, norms, opposite_halves
+from pipeline.papers.embnorms.measures import _ranks, embedding_knn, norm_buckets, norm_extremes, norms, opposite_halves
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimizers import lars, sgd
 from pipeline.training.step import TrainingStep
@@ -327,7 +334,7 @@ def test_ranks_against_scipy(pairs: list[tuple[int, int]]) -> None:
     x, y = [a for a, _ in pairs], [b for _, b in pairs]
     found = _ranks.correlation(torch.tensor(x), torch.tensor(y))
     if len(set(x)) == 1 or len(set(y)) == 1:
-        assert found == 0
+        assert found is None
     else:
         assert found == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
 
@@ -357,12 +364,93 @@ def test_norms_are_those_of_the_split_beside_those_of_training_images() -> None:
 def test_extremes_are_the_most_extreme_of_each_class_in_order() -> None:
     given = _given(120)
     found = norm_extremes.measure(given, images=5, k=3)
+    unit = nn.functional.normalize(given.splits["train"]).numpy()
+    right = []
+    for i, label in enumerate(given._labels.numpy()):
+        others = np.delete(np.arange(120), i)
+        near = KNeighborsClassifier(3, algorithm="brute").fit(unit[others], given._labels.numpy()[others])
+        right.append(near.predict(unit[i : i + 1])[0] == label)
+    for side in ("largest", "smallest"):
+        expected = 100 * np.mean([right[index] for group in found[side] for index in group])
+        assert found[f"accuracy_{side}"] == pytest.approx(expected), side
     lengths = np.linalg.norm(given.splits["train"].numpy(), axis=1)
     for label in range(4):
         members = np.flatnonzero(given._labels.numpy() == label)
         order = members[np.argsort(lengths[members])]
         assert found["smallest"][label] == order[:5].tolist() and found["largest"][label] == order[::-1][:5].tolist()
-    assert found["n"] == 20 and 0 <= found["accuracy_smallest"] <= 100
+    assert found["n"] == 20 and 0 < found["accuracy_smallest"] < 100
+
+
+VIEWS = {"kind": "simclr", "size": 8, "scale_min": 0.5, "blur_probability": 0.0}
+
+
+@pytest.fixture
+def looked_at(site, tmp_path) -> tuple[EvaluationContext, Callable[[Tensor], tuple[Tensor, Tensor]], Path]:  # noqa: F811
+    """A checkpoint with projector and predictor, its features and embeddings by hand, and the folder of other data."""
+    heads = {"predictor": {"kind": "mlp", "hidden": 6}, "projector": {"kind": "mlp", "hidden": 8, "out": 5}}
+    spec = site.spec(views=VIEWS, **heads)
+    subject = site.subject(site.work("norms", site.train("norms", spec, epoch=1), spec))
+    network = subject.network
+    assert network.projector is not None and network.predictor is not None
+    for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)):
+        norm.running_mean.uniform_(-0.2, 0.2, generator=torch.Generator().manual_seed(0))
+        norm.running_var.uniform_(0.5, 2.0, generator=torch.Generator().manual_seed(1))
+
+    def by_hand(images: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            features = network.encoder(images)
+            return features, network.predictor(network.projector(features))
+
+    other = tmp_path / "other"
+    shutil.copytree(site.root / "data", other)
+    tensors = load_file(other / "arrays.safetensors")
+    tensors["train_images"] = 255 - tensors["train_images"]
+    save_file(tensors, other / "arrays.safetensors")
+    return subject, by_hand, other
+
+
+def _seen(images: Tensor) -> Tensor:
+    mean, std = (torch.tensor(NORMALIZE[name]).view(3, 1, 1) for name in ("mean", "std"))
+    return (images / 255 - mean) / std
+
+
+def test_norms_are_of_predictions_of_the_split_that_is_named_beside_the_runs_own(looked_at) -> None:
+    subject, by_hand, other = looked_at
+    own = by_hand(_seen(subject.arrays.images("train")))[1].double().norm(dim=1)
+    test = by_hand(_seen(subject.arrays.images("test")))[1].double().norm(dim=1)
+    assert norms.measure(subject, split="test")["mean"] == pytest.approx(test.mean().item(), rel=1e-5)
+    subject.roles, subject.__dict__["_evaluated"] = {"fit": other}, {"fit": Arrays.open(other)}
+    foreign = by_hand(_seen(Arrays.open(other).images("train")))[1].double().norm(dim=1)
+    found = norms.measure(subject, split="train")
+    assert found["mean"] == pytest.approx(foreign.mean().item(), rel=1e-5)
+    assert found["relative_mean"] == pytest.approx((foreign.mean() / own.mean()).item(), rel=1e-5)
+    assert abs(found["relative_mean"] - 1) > 1e-3
+    policy = components.make(subject.components["views"], subject.spec["views"], (3, 8, 8), NORMALIZE)
+    augmented = []
+    for arrays in (Arrays.open(other), subject.arrays):
+        view = policy(arrays.images("train"), generator(subject.seed, "norms", "train", 0))[0]
+        augmented.append(by_hand(view)[1].double().norm(dim=1).mean().item())
+    found = norms.measure(subject, split="train", augment=True)
+    assert found["mean"] == pytest.approx(augmented[0], rel=1e-5)
+    assert found["relative_mean"] == pytest.approx(augmented[0] / augmented[1], rel=1e-5)
+    assert abs(augmented[0] / foreign.mean().item() - 1) > 1e-4
+
+
+def test_neighbours_are_looked_for_in_both_spaces(looked_at) -> None:
+    subject, by_hand, _ = looked_at
+    found = embedding_knn.measure(subject, k=5, temperature=0.1)
+    spaces = [by_hand(_seen(subject.arrays.images(split))) for split in ("train", "test")]
+    for number, name in enumerate(("encoder", "embedding")):
+        train, test = (nn.functional.normalize(space[number].double()) for space in spaces)
+        right = 0
+        for query, label in zip(test, subject.arrays.labels("test").tolist(), strict=True):
+            cosines = (train @ query).numpy()
+            votes = np.zeros(3)
+            for index in np.argsort(-cosines)[:5]:
+                votes[subject.arrays.labels("train")[index]] += math.exp(cosines[index] / 0.1)
+            right += int(votes.argmax() == label)
+        assert found[name] == pytest.approx(100 * right / 40), name
+    assert found["embedding"] != found["encoder"]
 
 
 def test_halves_are_counted_where_the_loss_acts(monkeypatch) -> None:
@@ -371,8 +459,10 @@ def test_halves_are_counted_where_the_loss_acts(monkeypatch) -> None:
     def network(views: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         return [], [view[:, :3] for view in p], z
 
+    subject = Given(draw(1, 1), torch.zeros(1))
+    subject.spec = {"accumulation": 1}
     monkeypatch.setattr(opposite_halves.as_trained, "batches", lambda *_: (40, iter([(network, p)])))
-    found = opposite_halves.measure(Given(draw(1, 1), torch.zeros(1)))
+    found = opposite_halves.measure(subject)
     angles = []
     for i, j in ((0, 1), (1, 0)):
         for a, b in zip(p[i], z[j], strict=True):
@@ -382,4 +472,13 @@ def test_halves_are_counted_where_the_loss_acts(monkeypatch) -> None:
     assert found["mean_cosine"] == pytest.approx(np.cos(angles).mean())
     aligned = [draw(40, 3)] * 2
     monkeypatch.setattr(opposite_halves.as_trained, "batches", lambda *_: (40, iter([(lambda v: ([], v, v), aligned)])))
-    assert opposite_halves.measure(Given(draw(1, 1), torch.zeros(1)))["rate"] == 0
+    assert opposite_halves.measure(subject)["rate"] == 0
+    subject.spec = {"accumulation": 3}  # each part passes by itself
+    passed: list[int] = []
+
+    def counted(views: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        passed.append(len(views[0]))
+        return [], views, views
+
+    monkeypatch.setattr(opposite_halves.as_trained, "batches", lambda *_: (40, iter([(counted, p)])))
+    assert opposite_halves.measure(subject)["pairs"] == 80 and passed == [14, 13, 13]

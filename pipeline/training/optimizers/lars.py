@@ -24,18 +24,21 @@ class Lars(Sgd):
         """``u = q (g + wd w)``; then ``v <- m v + u``, ``w <- w - lr v`` as in SGD."""
         if group["trust"] is None:
             return update
-        ratios = _trust_ratios(parameters, update, group["trust"])
-        if group["clip"]:
-            ratios = [(ratio / group["lr"]).clamp(max=1.0) for ratio in ratios]
-        return torch._foreach_mul(update, ratios)
+        most = group["lr"] if group["clip"] else 0.0
+        return torch._foreach_mul(update, _trust_ratios(parameters, update, group["trust"], most))
 
 
-def _trust_ratios(parameters: list[Tensor], update: Tensors, trust: float) -> list[Tensor]:
-    """``q = trust |w| / |u|`` of each parameter, 1 where one of the norms is 0; scalars, left on the device."""
+def _trust_ratios(parameters: list[Tensor], update: Tensors, trust: float, most: float | Tensor) -> list[Tensor]:
+    """``q = trust |w| / |u|`` of each parameter, 1 where one of the norms is 0; scalars, left on the device.
+
+    Where ``most`` is not 0 it is the learning rate, and ``q / most`` is at most 1.
+    """
     weights = torch.stack(torch._foreach_norm(parameters))
     updates = torch.stack(torch._foreach_norm(update))
-    ratios = torch.where((weights > 0) & (updates > 0), trust * weights / updates, 1.0)
-    return list(ratios.unbind())
+    ratios = trust * weights / updates
+    if isinstance(most, Tensor) or most:
+        ratios = (ratios / most).clamp(max=1.0)
+    return list(torch.where((weights > 0) & (updates > 0), ratios, 1.0).unbind())
 
 
 def build(

@@ -1,4 +1,4 @@
-"""Rank correlation, without scipy: a kit's machine has none."""
+"""Rank correlation of tensors, where they are."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from jaxtyping import Num
 
 
-def correlation(x: Num[Tensor, " n"], y: Num[Tensor, " n"]) -> float:
-    """Spearman's rank correlation, ties at their mean rank; 0 of fewer than three, and where a side is constant.
+def correlation(x: Num[Tensor, " n"], y: Num[Tensor, " n"]) -> float | None:
+    """Spearman's rank correlation, ties at their mean rank; None of fewer than three, and where a side is constant.
 
     Args:
         x: Numbers.
         y: As many.
     """
     if len(x) < 3:
-        return 0.0
+        return None
     ranks = [_ranks(values) for values in (x, y)]
     centred = [rank - rank.mean() for rank in ranks]
     lengths = centred[0].norm() * centred[1].norm()
-    return (centred[0] @ centred[1] / lengths).item() if lengths > 0 else 0.0
+    return (centred[0] @ centred[1] / lengths).item() if lengths > 0 else None
 
 
 def _ranks(values: Tensor) -> Tensor:

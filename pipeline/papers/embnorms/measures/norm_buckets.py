@@ -41,7 +41,7 @@ def measure(
     Returns:
         ``buckets``: ``norm`` (the middle, as a share of the largest norm), ``count`` and ``value`` (None where there
         are too few images); ``trend``: Spearman's rank correlation of norm and value over those that are told of,
-        0 with fewer than three; ``correlation``: the same over images; ``kept``: buckets that are told of; ``mean``:
+        None with fewer than three; ``correlation``: the same over images; ``kept``: buckets that are told of; ``mean``:
         over all images; ``n``.
 
     Raises:

@@ -12,7 +12,7 @@ from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.finite import NotFinite
 from pipeline.ranges import Count
 
-READS = ("encoder", "projector", "predictor", "target", "views", "normalize", "split", "batch_size")
+READS = ("encoder", "projector", "predictor", "target", "views", "normalize", "split", "batch_size", "accumulation")
 VALUES = ("rate", "mean_cosine", "pairs")
 
 
@@ -21,7 +21,8 @@ def measure(subject: EvaluationContext, *, samples: Count = 50_000) -> dict[str,
     """Share of positive pairs with more than a right angle between them, where the loss acts (Draganov 2025, Table S1).
 
     A pair is a prediction and a target of two different views of one image, in both orders; without a predictor two
-    embeddings. Networks are as in training, with the statistics of each minibatch. Random directions would give 50 %.
+    embeddings. Networks are as in training, with the statistics of each part of a minibatch that passes at once. Random
+    directions would give 50 %.
 
     Args:
         subject: The checkpoint.
@@ -36,11 +37,12 @@ def measure(subject: EvaluationContext, *, samples: Count = 50_000) -> dict[str,
     _, batches = as_trained.batches(subject, samples, "opposite halves")
     cosines = []
     for network, views in batches:
-        _, predictions, targets = network(views)
-        for i, prediction in enumerate(predictions):
-            for j, target in enumerate(targets):
-                if i != j:
-                    cosines.append(functional.cosine_similarity(prediction.double(), target.double()))
+        for part in as_trained.parts(subject, views):
+            _, predictions, targets = network(part)
+            for i, prediction in enumerate(predictions):
+                for j, target in enumerate(targets):
+                    if i != j:
+                        cosines.append(functional.cosine_similarity(prediction.double(), target.double()))
     found = torch.cat(cosines)
     if not torch.isfinite(found).all():
         raise NotFinite("embeddings")
