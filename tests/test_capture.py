@@ -65,6 +65,12 @@ METHODS: dict[str, dict[str, Any]] = {
         "objective": {"kind": "isoloss_euclidean"},
         "target": {"kind": "same"},
     },
+    "simsiam in parts": {
+        "predictor": {"kind": "mlp", "hidden": 12, "scheduled": False},
+        "target": {"kind": "same"},
+        "objective": {"kind": "cosine"},
+        "accumulation": 2,
+    },
 }
 OPTIMIZERS = {"sgd": sgd, "adam": adam, "lars": lars}
 
@@ -754,7 +760,9 @@ def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_loss_curves_of_bf16_and_fp32_agree(method: str, coloured: Path, tmp_path: Path) -> None:
     curves = {}
     for precision in ("fp32", "bf16"):
-        rate = {"barlow": 1e-4, "vicreg": 1e-4, "simclr": 2e-3, "optimal": 5e-4}.get(method, 5e-3)
+        rate = {"barlow": 1e-4, "vicreg": 1e-4, "simclr": 2e-3, "optimal": 5e-4, "simsiam in parts": 1e-3}.get(
+            method, 5e-3
+        )
         rate = 1e-3 if method.startswith("isoloss") else rate  # its steps grow as the predictor's matrix shrinks
         spec = run_spec(**METHODS[method], precision=precision, optimizer={"kind": "sgd", "lr": rate})
         execute(spec, [4], tmp_path / precision, coloured)

@@ -462,7 +462,38 @@ SPECS = {
     "adam": run_spec(optimizer={"kind": "adam"}, predictor={"kind": "mlp", "symmetric": True}, target={"kind": "same"}),
     "partitions": run_spec(predictor={"kind": "directpred", "partitions": 2}, objective={"kind": "euclidean"}),
     "optimal": run_spec(predictor={"kind": "optimal"}, batch_size=64),
+    "in parts": run_spec(
+        predictor={"kind": "mlp", "hidden": 12, "scheduled": False},
+        optimizer={"kind": "sgd", "lr": 0.05, "nesterov": True},
+        schedule={"kind": "cosine", "epochs": 4, "warmup": 1.0},
+        accumulation=3,
+    ),
 }
+
+
+def test_a_step_in_parts_is_one_step_of_rates_target_and_predictor(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pretrain.Run(make_works(SPECS["in parts"], [1], tmp_path, data)[0])
+    strategy, passed, followed = run.network.strategy, [], []
+    monkeypatch.setattr(strategy, "after_step", lambda target, online: followed.append(len(passed)))
+    forward = run.network.forward
+
+    def counted(views: list[torch.Tensor], *more: Any) -> Any:
+        passed.append(len(views[0]))
+        return forward(views, *more)
+
+    monkeypatch.setattr(run.network, "forward", counted)
+    rates = []
+    for step in range(3):
+        before = {name: value.clone() for name, value in run.network.named_parameters()}
+        run.step(0, step)
+        rates.append([float(group["lr"]) for group in run.optimizer.param_groups])
+        still = [name for name, value in run.network.named_parameters() if torch.equal(value, before[name])]
+        assert all(name.startswith("target.") for name in still) or step == 0, "the first rate of the encoder is 0"
+    assert passed == [6, 5, 5] * 3 and followed == [3, 6, 9]
+    steps = run.batches.steps
+    assert rates == [[pytest.approx(0.05 * step / steps), 0.05] for step in range(3)]
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -81,7 +81,7 @@ def run_spec(**changes: Any) -> dict[str, Any]:
         "initialization": {"kind": "standard"},
     }
     plain = {"normalize": None, "split": "train", "batch_size": 16, "threads": 1, "precision": "fp32"}
-    plain |= {name: changes.pop(name) for name in list(changes) if name in plain}
+    plain |= {name: changes.pop(name) for name in list(changes) if name in plain or name == "accumulation"}
     chosen |= changes
     return {name: components.resolve(name, params, "test") for name, params in chosen.items()} | plain
 
