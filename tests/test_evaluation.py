@@ -425,7 +425,7 @@ class Site:
             "schedule": {"kind": "constant"},
         } | changes
         resolved = {name: components.resolve(name, params, "test") for name, params in given.items()}
-        return resolved | {"normalize": NORMALIZE, "batch_size": 16, "split": "train"}
+        return resolved | {"normalize": NORMALIZE, "batch_size": 16, "accumulation": 1, "split": "train"}
 
     def files(self, spec: dict) -> dict[str, Path]:
         """Source files of a run's components."""
