@@ -173,6 +173,7 @@ def test_what_stands_in_keeps_its_own_statistics():
         assert {run.run["normalize"]["mean"][0] for run in plan.runs.values()} == {mean}
 
 
+@pytest.mark.slow
 def test_measures_say_which_values_they_have(compared_once):
     for path in sorted((compared_once.root / "measurements").glob("*/seed0/epoch0002/*/scores.json")):
         kind = path.parent.name.rpartition("-")[0]
@@ -244,6 +245,7 @@ def rows(project: Project, path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_tables_have_all_cells_beside_the_published_ones(compared_once):
     first, second = (rows(compared_once, path) for path in TABLES)
     assert len(first) == 8 and len(second) == 4
@@ -256,6 +258,7 @@ def test_the_tables_have_all_cells_beside_the_published_ones(compared_once):
     assert len(chance) == 3 and all(abs(value - 8 / 60) < 0.03 for value in chance)
 
 
+@pytest.mark.slow
 def test_at_the_last_milestone_the_kernel_is_the_final_one(compared_once):
     last = [row for row in rows(compared_once, EVOLUTION) if row["epochs"] == "2"]
     of = {(row["method"], row["quantity"]): float(row["value"]) for row in last}
@@ -277,6 +280,7 @@ def test_a_change_of_one_method_reaches_what_compares_with_it_and_no_more(compar
     assert compared.build(*TABLES) == Counter()
 
 
+@pytest.mark.slow
 def test_every_measurement_goes_on_in_a_folder_of_its_own(compared_once, monkeypatch):
     """Whichever of a job's measurements are done, what a kill left of another one is found again."""
     monkeypatch.chdir(compared_once.root)
@@ -286,6 +290,7 @@ def test_every_measurement_goes_on_in_a_folder_of_its_own(compared_once, monkeyp
     assert len(folders) == len(receipts) == 30
 
 
+@pytest.mark.slow
 def test_audit_names_a_tampered_reference(compared):
     done = compared.pipeline("audit", TABLES[1])
     assert done.returncode == 0, done.stdout
@@ -305,6 +310,7 @@ def test_audit_names_a_tampered_reference(compared):
     assert done.returncode != 0 and receipt["inputs"]["reference"]["node"] in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_bundle_is_verified_and_run_again(compared_once, tmp_path):
     bundle = tmp_path / "table2.zip"
     compared_once.pipeline("bundle", TABLES[1], "--output", str(bundle))
@@ -355,6 +361,7 @@ def _subject(project: Project, key: dict, seed: int, checkpoint: str = "none") -
     )
 
 
+@pytest.mark.slow
 def test_methods_with_the_same_seed_see_the_same_pairs(compared_once):
     """What a measure draws depends on the seed, the data and the views alone."""
     from pipeline.evaluation import pairs
@@ -375,6 +382,7 @@ def test_methods_with_the_same_seed_see_the_same_pairs(compared_once):
     assert not torch.equal(found[0][0], found[1][0])
 
 
+@pytest.mark.slow
 def test_the_second_half_are_the_partners_of_the_first(compared_once, monkeypatch):
     """Also where images are augmented in several parts; without augmentation both views are the image itself."""
     from pipeline.evaluation import pairs
@@ -413,6 +421,7 @@ def _printed(k: np.ndarray, d: int) -> np.ndarray:
     return _rows(b[:, leading].T @ root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_the_measures_agree_with_plain_gradients_and_the_printed_formulas(compared_once, epoch):
     """Kernels one input at a time by autograd; predictions by the form with blocks and inverses."""

@@ -194,6 +194,7 @@ def test_an_older_table_that_is_checked_out_is_restored(built):
         assert now == good
 
 
+@pytest.mark.slow
 def test_an_older_receipt_that_is_checked_out_is_replaced(built):
     folder = built.root / "receipts/measurements"
     path = next(folder.rglob("epoch0001/linear_probe-*[0-9a-f].json"))
@@ -216,6 +217,7 @@ def test_lost_payload_comes_back_when_it_is_read(built):
     assert not (built.root / "checkpoints").exists(), "a table fetches measurements and no weights"
 
 
+@pytest.mark.slow
 def test_payload_that_is_nowhere_is_an_error_with_the_fix(built):
     shutil.rmtree(built.root / "checkpoints")
     shutil.rmtree(built.root / ".dvc/cache/files")

@@ -69,6 +69,7 @@ def revisions(tmp_path_factory) -> tuple[Project, dict[str, str]]:
     return project, found
 
 
+@pytest.mark.slow
 def test_a_changed_param_is_named_with_the_cells_that_it_changed(revisions):
     project, at = revisions
     found = diff(project, at["built"], at["rho"], "mini/early")["artifacts"][0]
@@ -85,6 +86,7 @@ def test_a_changed_param_is_named_with_the_cells_that_it_changed(revisions):
     assert "1 identical" in text
 
 
+@pytest.mark.slow
 def test_changed_code_is_named_by_function_and_an_uncommitted_side_is_the_working_tree(revisions):
     project, at = revisions
     found = {one["artifact"]: one for one in diff(project, at["rho"])["artifacts"]}
@@ -100,6 +102,7 @@ def test_changed_code_is_named_by_function_and_an_uncommitted_side_is_the_workin
     assert sum(q["changed"] for q in curve["quantities"]) > 0
 
 
+@pytest.mark.slow
 def test_both_at_once_and_the_standard_error_is_welchs(revisions):
     project, at = revisions
     found = diff(project, at["built"], "mini/early")["artifacts"][0]
@@ -114,6 +117,7 @@ def test_both_at_once_and_the_standard_error_is_welchs(revisions):
         assert (cell["verdict"] == "beyond seed noise") == (abs(cell["difference"]) > 2 * error)
 
 
+@pytest.mark.slow
 def test_the_page_shows_both_figures_and_needs_nothing_else(revisions, tmp_path):
     project, at = revisions
     path = tmp_path / "page.html"
@@ -137,6 +141,7 @@ def test_the_page_shows_both_figures_and_needs_nothing_else(revisions, tmp_path)
     assert "What differs in what they were made from" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_stale_working_tree_says_so(revisions, tmp_path):
     project, at = revisions
     copy = project.copy(tmp_path / "project")
@@ -167,6 +172,7 @@ def test_what_is_not_in_git_is_found_in_the_store_by_its_commit(built):
     assert diff(built, at[2])["artifacts"][0]["identical"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -27,6 +27,7 @@ def receipts(project: Project) -> dict[str, str]:
     return {path.relative_to(project.root).as_posix(): path.read_text() for path in found}
 
 
+@pytest.mark.slow
 def test_the_graph_of_rules_reads_like_the_mission(project: Project) -> None:
     boxes, arrows = rulegraph(project, "results/table8.csv")
     assert boxes == {"prepare", "pretrain", "probe", "table", "short_name"}

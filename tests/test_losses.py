@@ -210,10 +210,7 @@ def test_what_cannot_be_renamed_is_copied_beside_and_renamed(tmp_path, monkeypat
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system")
 @pytest.mark.parametrize(
     "name",
-    [
-        ".scratch",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("results", "data", "checkpoints", "measurements")),
-    ],
+    [pytest.param(n, marks=pytest.mark.slow) for n in (".scratch", "results", "data", "checkpoints", "measurements")],
 )
 def test_a_folder_on_another_disk(built: Project, tmp_path, name):
     """A link to a folder of another file system: every stage ends as it does elsewhere."""

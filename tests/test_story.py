@@ -318,6 +318,7 @@ def test_an_accepted_refactoring_runs_nothing_and_is_undone_by_revoke(built):
     assert built.build(DUEL)["pretrain"] == 4
 
 
+@pytest.mark.slow
 def test_payload_that_is_gone_is_restored_under_an_accepted_receipt(built):
     path = built.root / "pipeline/evaluation/softmax.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")

@@ -150,6 +150,7 @@ def test_a_receipt_that_lacks_a_file_of_its_stage_is_found(packed: Path, tmp_pat
             assert told, (name, output)
 
 
+@pytest.mark.slow
 def test_inputs_that_were_emptied_are_found(packed: Path, tmp_path):
     members = forging.read(packed)
     for name in forging.receipts(members, "receipts/measurements/"):

@@ -73,6 +73,7 @@ def test_the_functions_are_found_in_git_where_the_store_has_none(built):
     assert f"    module: {STEP} changed\n" in why(built)
 
 
+@pytest.mark.slow
 def test_a_changed_param_is_at_the_bottom_of_a_stale_table(built):
     built.edit("params/papers/mini.yaml", "rho: 0.3}", "rho: 0.5}")
     text = why(built)
