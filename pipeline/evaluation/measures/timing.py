@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READS = (
     "views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule", "initialization",
-    "normalize", "split", "batch_size", "precision", "deterministic",
+    "normalize", "split", "fraction", "batch_size", "accumulation", "precision", "deterministic",
 )  # fmt: skip
 UNTRAINED = True
 """It looks at no weights: whatever milestone is asked for, the run is timed once."""
