@@ -259,7 +259,7 @@ class Given(EvaluationContext):
 
     def __init__(self, train: Tensor, labels: Tensor, test: Tensor | None = None, votes: Tensor | None = None) -> None:
         self.splits, self._labels, self._votes = {"train": train, "test": test}, labels, votes
-        self.looked_at, self.seed = set(), 0
+        self.looked_at, self.known, self.seed = set(), {}, 0
         self.progress = Progress("test")
         self.network = SimpleNamespace(projector=None, predictor=None)
 

@@ -14,17 +14,6 @@ from pipeline.nets.network import Network
 from pipeline.numerics.randomness import generator
 
 
-def parts(subject: EvaluationContext, views: list[Tensor]) -> list[list[Tensor]]:
-    """Views of a batch in the parts in which training passes them, each with statistics of its own.
-
-    Args:
-        subject: The checkpoint; its spec has ``accumulation``.
-        views: Of one batch.
-    """
-    count = max(1, min(subject.spec["accumulation"], len(views[0]) // 2))
-    return [list(part) for part in zip(*(view.tensor_split(count) for view in views), strict=True)]
-
-
 def batches(subject: EvaluationContext, samples: int, name: str) -> tuple[int, Iterator[tuple[Network, list[Tensor]]]]:
     """Draw views of training images, from the run's seed, for a network whose running statistics nobody keeps.
 

@@ -24,6 +24,17 @@ def fraction_of(images: Tensor, fraction: float, seed: int) -> Tensor:
     return images[chosen.to(images.device)]
 
 
+def parts_of(views: list[Tensor], accumulation: int) -> list[list[Tensor]]:
+    """Views of a minibatch in the parts in which they pass, nearly equal and of two images or more.
+
+    Args:
+        views: One tensor of shape (batch, ...) per view.
+        accumulation: How many parts, if there are images enough: BatchNorm has no variance of one.
+    """
+    count = max(1, min(accumulation, len(views[0]) // 2))
+    return [list(part) for part in zip(*(view.tensor_split(count) for view in views), strict=True)]
+
+
 def steps_of(images: int, batch_size: int) -> int:
     """Minibatches of an epoch: a single left-over image sits out."""
     full, rest = divmod(images, batch_size)

@@ -16,6 +16,7 @@ from pipeline.nets.network import Network
 from pipeline.nets.per_view import EmbedViews
 from pipeline.nets.target import embed_each
 from pipeline.numerics.arithmetic import upcast
+from pipeline.training.batches import parts_of
 
 Objective = Callable[..., Tensor]
 """What it reads, by name, to a scalar; see :meth:`TrainingStep.loss`."""
@@ -137,12 +138,10 @@ class TrainingStep:
         In several parts the loss is the mean of theirs, each weighed by its images: BatchNorm and a contrastive loss
         see one part at a time.
         """
-        images = len(views[0])
-        parts = max(1, min(self.accumulation, images // 2))  # BatchNorm has no variance of one image
-        if parts == 1:
+        parts = parts_of(views, self.accumulation)
+        if len(parts) == 1:
             return self._descend_part(views, embed_views, 1.0)
-        pieces = zip(*(view.tensor_split(parts) for view in views), strict=True)
-        done = [self._descend_part(list(piece), embed_views, len(piece[0]) / images) for piece in pieces]
+        done = [self._descend_part(part, embed_views, len(part[0]) / len(views[0])) for part in parts]
         losses, embeddings, targets = zip(*done, strict=True)
         joined = [[torch.cat(of_view) for of_view in zip(*found, strict=True)] for found in (embeddings, targets)]
         return torch.stack(losses).sum(), joined[0], joined[1]

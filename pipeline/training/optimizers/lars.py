@@ -24,19 +24,19 @@ class Lars(Sgd):
         """``u = q (g + wd w)``; then ``v <- m v + u``, ``w <- w - lr v`` as in SGD."""
         if group["trust"] is None:
             return update
-        most = group["lr"] if group["clip"] else 0.0
+        most = group["lr"] if group["clip"] else None
         return torch._foreach_mul(update, _trust_ratios(parameters, update, group["trust"], most))
 
 
-def _trust_ratios(parameters: list[Tensor], update: Tensors, trust: float, most: float | Tensor) -> list[Tensor]:
+def _trust_ratios(parameters: list[Tensor], update: Tensors, trust: float, most: float | Tensor | None) -> list[Tensor]:
     """``q = trust |w| / |u|`` of each parameter, 1 where one of the norms is 0; scalars, left on the device.
 
-    Where ``most`` is not 0 it is the learning rate, and ``q / most`` is at most 1.
+    Where ``most`` is given, it is the learning rate, and what comes back is ``q / most``, at most 1.
     """
     weights = torch.stack(torch._foreach_norm(parameters))
     updates = torch.stack(torch._foreach_norm(update))
     ratios = trust * weights / updates
-    if isinstance(most, Tensor) or most:
+    if most is not None:
         ratios = (ratios / most).clamp(max=1.0)
     return list(torch.where((weights > 0) & (updates > 0), ratios, 1.0).unbind())
 

@@ -1,9 +1,10 @@
-"""Rank correlation of tensors, where they are."""
+"""Rank correlation where there may be none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scipy.stats import spearmanr
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -17,16 +18,6 @@ def correlation(x: Num[Tensor, " n"], y: Num[Tensor, " n"]) -> float | None:
         x: Numbers.
         y: As many.
     """
-    if len(x) < 3:
+    if len(x) < 3 or len(x.unique()) == 1 or len(y.unique()) == 1:
         return None
-    ranks = [_ranks(values) for values in (x, y)]
-    centred = [rank - rank.mean() for rank in ranks]
-    lengths = centred[0].norm() * centred[1].norm()
-    return (centred[0] @ centred[1] / lengths).item() if lengths > 0 else None
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Mean ranks from 1, float64 (n,)."""
-    _, place, count = values.double().unique(return_inverse=True, return_counts=True)
-    last = count.cumsum(0).double()
-    return (last - (count.double() - 1) / 2)[place]
+    return float(spearmanr(x.cpu().numpy(), y.cpu().numpy()).statistic)

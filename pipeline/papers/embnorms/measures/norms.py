@@ -39,7 +39,10 @@ def measure(
         NotFinite: An embedding is infinite or NaN.
     """
     norms = _norms(subject, split, False, augment)
-    own = _norms(subject, "train", True, augment).mean().item()
+    known = f"mean norm of the run's training images, views: {augment}"  # of all splits that are measured
+    if known not in subject.known:
+        subject.known[known] = _norms(subject, "train", True, augment).mean().item()
+    own = subject.known[known]
     points = torch.linspace(0, 1, _POINTS, dtype=torch.float64, device=norms.device)
     mean, std = norms.mean().item(), norms.std(correction=0).item()
     rate = _rate(subject)

@@ -11,6 +11,7 @@ from pipeline.evaluation import as_trained
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.evaluation.finite import NotFinite
 from pipeline.ranges import Count
+from pipeline.training.batches import parts_of
 
 READS = ("encoder", "projector", "predictor", "target", "views", "normalize", "split", "batch_size", "accumulation")
 VALUES = ("rate", "mean_cosine", "pairs")
@@ -37,7 +38,7 @@ def measure(subject: EvaluationContext, *, samples: Count = 50_000) -> dict[str,
     _, batches = as_trained.batches(subject, samples, "opposite halves")
     cosines = []
     for network, views in batches:
-        for part in as_trained.parts(subject, views):
+        for part in parts_of(views, subject.spec["accumulation"]):
             _, predictions, targets = network(part)
             for i, prediction in enumerate(predictions):
                 for j, target in enumerate(targets):
