@@ -15,7 +15,7 @@ from pipeline.artifacts import claims, formats, table
 from pipeline.artifacts.report import identity, report
 from pipeline.artifacts.rows import read, values_read
 from pipeline.engine import executor
-from pipeline.engine.jobs import jobs_of
+from pipeline.engine.grouping import jobs_of
 from pipeline.engine.state import States
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.ledger.workspace import Node, Workspace

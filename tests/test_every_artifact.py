@@ -27,7 +27,7 @@ from conftest import ROOT, copy_project, withdraw
 from pipeline import __main__, components
 from pipeline.commands import _targets
 from pipeline.engine.executor import Executor
-from pipeline.engine.jobs import jobs_of
+from pipeline.engine.grouping import jobs_of
 from pipeline.engine.state import States
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError

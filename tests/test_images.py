@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from pipeline.artifacts.images import Images
 from pipeline.engine.executor import Executor
-from pipeline.engine.jobs import jobs_of
+from pipeline.engine.grouping import jobs_of
 from pipeline.engine.state import States
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError

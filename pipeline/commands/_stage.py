@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 HELP = "what snakemake calls: the {stage} stages of a job"
 
@@ -33,16 +34,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from pipeline.engine import jobs
+    from pipeline.engine import forkserver, jobs
     from pipeline.engine.executor import Executor
     from pipeline.ledger.workspace import Node, Workspace
 
+    def hand_over(nodes: Sequence[Node]) -> bool:
+        status = forkserver.run([arguments.command, *(node.receipt for node in nodes)])
+        if status:
+            raise SystemExit(status if status > 0 else 128 - status)
+        return status == 0
+
     workspace = Workspace()
+    executor = Executor(workspace, hand_over if forkserver.wanted() else None)
     for path in arguments.paths:
         if path.startswith(f"{jobs.FOLDER}/"):
             job = jobs.of_index(workspace, path)
-            Executor(workspace).run([Node(name) for name in job.nodes])
+            executor.run([Node(name) for name in job.nodes])
             jobs.finish(workspace, job)
     nodes = [Node.of_receipt(path) for path in arguments.paths if not path.startswith(f"{jobs.FOLDER}/")]
     if nodes:
-        Executor(workspace).run(nodes)
+        executor.run(nodes)

@@ -131,7 +131,7 @@ def _say(nodes: list[str], outcome: Any, before: int, out: Any) -> None:
 def _enter(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from pipeline.engine.jobs import jobs_of
+    from pipeline.engine.grouping import jobs_of
     from pipeline.engine.sync_key_files import sync_key_files
     from pipeline.kit import returned
     from pipeline.kit.enter import enter

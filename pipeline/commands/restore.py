@@ -55,7 +55,7 @@ def _collect(workspace: Any, target: str, known: Any, receipts: dict[str, dict[s
     """
     from pathlib import Path
 
-    from pipeline.engine.jobs import jobs_of
+    from pipeline.engine.grouping import jobs_of
     from pipeline.engine.sync_key_files import sync_key_files
     from pipeline.ledger.sources import Folder
     from pipeline.ledger.workspace import Node

@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,13 @@ class Executor:
 
     Args:
         workspace: The checkout.
+        hand_over: Has nodes executed by a process that has torch loaded; False if there is none. None: all is done
+            here.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, hand_over: Callable[[Sequence[Node]], bool] | None = None) -> None:
         self.workspace = workspace
+        self._hand_over = hand_over
         self.store = Store(workspace.root)
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
@@ -76,10 +79,14 @@ class Executor:
             for name in sorted(set(map(_exclusive, nodes))):
                 stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
-            for batch in _batches(waiting):
-                self._execute(batch)
+            left = [task.node for task in waiting if task.node.family in (PRETRAIN, MEASURE)]
+            if self._hand_over is None or not left:
+                for batch in _batches(waiting):
+                    self._execute(batch)
             for node in {folder_of(node): node for node in nodes}.values():
                 self._track(node)
+        if self._hand_over is not None and left and not self._hand_over(left):
+            Executor(self.workspace).run(left)
 
     def install(self, node: Node, found: dict[str, Any]) -> bool:
         """Bring the files of a receipt into place from the store, whatever is there now; False if it lacks one.
@@ -212,13 +219,14 @@ class Executor:
         """
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
-        self._check_code(key_files)
+        fingerprints = Fingerprints()  # without its memory: what is executed is what was read
+        self._check_code(key_files, fingerprints)
         self._check_files(key_files)
         Finder.anew = True  # from here on code is compiled from the source that was looked at
         module = importlib.import_module(_dotted(components.PACKAGE.parent / first.key_file.module))
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
-        self._check_code(key_files)
+        self._check_code(key_files, fingerprints.again())
         for folder in {self.workspace.payload(task.node) for task in tasks}:
             files.writable(folder if first.node.family is ARTIFACT else folder.parent)
         outlines.keep(self.store, key_files)
@@ -370,9 +378,8 @@ class Executor:
         known = {_epoch_of(place.parent): files.read_object(place).get("steps_per_epoch", math.inf) for place in places}
         return sorted((epoch for epoch, steps in known.items() if 0 < epoch * steps <= node.step), reverse=True)
 
-    def _check_code(self, key_files: Iterable[KeyFile]) -> None:
+    def _check_code(self, key_files: Iterable[KeyFile], fingerprints: Fingerprints) -> None:
         """The key file names the code that was read with the Snakefile; it must be the code that runs."""
-        fingerprints = Fingerprints()  # without its memory: what is executed is what was read
         for file in key_files:
             roots = [components.PACKAGE.parent / file.module, *map(_component_path, file.components.values())]
             now = fingerprints.code(roots)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine import aside, jobs
+from pipeline.engine.grouping import jobs_of
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import IN_PLACE, States
 from pipeline.engine.sync_key_files import sync_key_files
@@ -80,7 +81,7 @@ class Workflow:
         self.requests = self._requests(command.targets)
         self._take_turn(command.builds)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
-        self.jobs = jobs.jobs_of(states)
+        self.jobs = jobs_of(states)
         self.remarks += sync_key_files(states, self.jobs.values())
         if not self.workspace.lock:
             self.remarks += states.repair_tracked()
@@ -165,6 +166,11 @@ class Workflow:
             and result.is_file()
             and filecmp.cmp(short, result, shallow=False)
         )
+
+    @property
+    def gpu(self) -> bool:
+        """Whether a job of it may use a GPU."""
+        return any(job.gpus for job in self.jobs.values())
 
     # -- files of jobs
 

@@ -256,6 +256,12 @@ class Fingerprints:
                 found = json.loads(memory.read_text(encoding="utf-8"))
                 self._known = found if isinstance(found, dict) else {}
 
+    def again(self) -> Fingerprints:
+        """Read every file again; a source that this process has parsed is known by its contents."""
+        later = Fingerprints()
+        later._known = self._known if self._memory is None else {}
+        return later
+
     def _recall(self, content: str) -> list | None:
         """What is remembered of a source, by its hash; None where nothing is, or it was not written by this code."""
         found = self._known.get(content)
