@@ -85,6 +85,7 @@ lock: $(READY)  ## compile requirements.txt and requirements-docs.txt from pypro
 
 bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/spine.py
+	@$(RUN) python bench/jobs.py
 	@$(RUN) python bench/provenance.py
 	@$(RUN) python bench/tracking.py
 	@$(RUN) python bench/site.py

@@ -36,10 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     from pipeline.engine import forkserver, jobs
     from pipeline.engine.executor import Executor
+    from pipeline.errors import UserError
     from pipeline.ledger.workspace import Node, Workspace
 
     def hand_over(nodes: Sequence[Node]) -> bool:
-        status = forkserver.run([arguments.command, *(node.receipt for node in nodes)])
+        try:
+            status = forkserver.run([arguments.command, *(node.receipt for node in nodes)])
+        except forkserver.Ended:
+            raise UserError(
+                "the process that this job was forked from was killed, and the job with it; for want of memory? "
+                "Type the same command again, with fewer --cores if it was"
+            ) from None
         if status:
             raise SystemExit(status if status > 0 else 128 - status)
         return status == 0

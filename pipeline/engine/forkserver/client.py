@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 SWITCH = "SSL_FORKSERVER"
 """``1`` where jobs may fork from a server: the Snakefile says so; ``0``, set by the user, keeps every job to itself."""
@@ -97,16 +97,24 @@ def _asked(server: socket.socket, text: bytes, child: list[int], waiting: list[i
     except OSError:
         return None  # the server was about to end
     answers = server.makefile("rb")
-    answer = answers.readline()
+    answer = _line(answers)
     if not answer:
         return None
     child.append(json.loads(answer)["pid"])
     for number in waiting:
         forward(number)
-    answer = answers.readline()
+    answer = _line(answers)
     if not answer:
         raise Ended
     return os.waitstatus_to_exitcode(json.loads(answer)["status"])
+
+
+def _line(answers: BinaryIO) -> bytes:
+    """Read an answer; empty where the server has ended."""
+    try:
+        return answers.readline()
+    except ConnectionResetError:
+        return b""
 
 
 def request(arguments: Sequence[str]) -> bytes:

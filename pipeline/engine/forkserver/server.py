@@ -37,15 +37,19 @@ class Request:
     Attributes:
         streams: Standard input, output and error of who asks.
         says: What its client has sent; see :func:`pipeline.engine.forkserver.client.request`.
+        server: The server's process.
     """
 
     streams: list[int]
     says: dict[str, Any]
+    server: int
 
     def run(self) -> None:
         """Become the job: take over all that a process inherits from who starts it, and run the package."""
         says = self.says
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self.server:  # it ended before this could be said
+            os._exit(1)
         for place, stream in enumerate(self.streams):
             os.dup2(stream, place)
         for stream in self.streams:
@@ -163,7 +167,7 @@ class Server:
                 if not part:
                     raise EOFError
                 text += part
-            return Request(streams, json.loads(text)), client
+            return Request(streams, json.loads(text), os.getpid()), client
         except (OSError, ValueError, EOFError):
             for stream in streams:
                 os.close(stream)
