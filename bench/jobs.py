@@ -1,4 +1,4 @@
-"""What a build of many small stages costs, with jobs that fork from a process with torch loaded and with those that do not.
+"""What a build of many small stages costs where jobs fork from a process with torch loaded, and where they do not.
 
     python bench/jobs.py [--target results/tiny/directpred/table8.csv] [--rounds 3] [--json FILE]
 

@@ -209,7 +209,7 @@ every_run:
   encoder: {kind: tiny_conv, channels: [4, 8], strides: [1, 2]}
   batch_size: 32
 measures: {linear_probe: {epochs: 2}}
-estimate: {epoch: 0.1, measurement: 0.1, basis: a guess}
+estimate: {measurement: 0.1}
 """
 
 PICTURE = '''

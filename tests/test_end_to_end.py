@@ -75,7 +75,7 @@ artifacts:
 REAL_SCALE = """
 title: two epochs of 2,000 real images
 datasets: {cifar10: {name: cifar10, limit_train: 2000, limit_test: 1000}}
-estimate: {epoch: 60, measurement: 20, basis: a guess}
+estimate: {measurement: 20}
 """
 
 

@@ -50,7 +50,6 @@ def loss(predictions, targets, *, strength: float = 1.0) -> torch.Tensor:
 
 SCALE = """
 title: theirs
-estimate: {epoch: 1, measurement: 1, basis: a guess}
 """
 
 

@@ -250,7 +250,7 @@ SCALES = [
     (("seeds",), 100000000, "seeds: expected a whole number from 1 to 1000 or null, found 100000000"),
     (("epochs",), {100: "x"}, "epochs.100: expected a whole number from 0 to 100,000, found 'x'"),
     (("max_epochs",), -1, "max_epochs: expected a whole number from 0"),
-    (("estimate", "epoch"), -1, "estimate.epoch: expected a number from 0"),
+    (("estimate", "speed"), -1, "estimate.speed: expected a number above 0"),
     (("every_run", "optimizer"), {"lr": -1}, "every_run: optimizer.lr: expected a number from 0"),
     (("every_run", "views"), True, "every_run: views: expected the name of one"),
     (("every_run", "batch_size"), 0, "every_run: batch_size: expected a whole number from 1"),

@@ -15,7 +15,7 @@ from pipeline.engine.estimate import Estimate
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Milestone, Workspace
-from pipeline.planning import composition, idle_views, params, spec, yaml_files
+from pipeline.planning import composition, costs, idle_views, params, spec, yaml_files
 from pipeline.planning.catalogue import PARAMS, Catalogue, Request
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
@@ -207,7 +207,7 @@ def test_a_scale_may_leave_cells_out_and_says_so():
     ],
 )
 def test_epochs_of_a_scale_are_between_its_points(points, epochs, trained):
-    scale = spec.Scale(title="", epochs=points, estimate=spec.Estimate(epoch=1, measurement=1, basis=""))
+    scale = spec.Scale(title="", epochs=points)
     assert scale.trained(epochs) == trained
 
 
@@ -476,8 +476,9 @@ def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_p
         (folder / "epoch0001.execution.json").write_text(json.dumps(record))
     states = States(plan, Workspace(root))
     found = Estimate(states, plan.catalogue.scale(scale))
-    rate = found._rate("checkpoints", like)
-    assert rate == (72.0 if scale == "gpu" else 36.0)
+    run = plan.runs[like].run
+    epoch = costs.epoch_images(plan, like) * costs.step_image(run, costs.side(plan, like))
+    assert found._training(like) == pytest.approx((72.0 if scale == "gpu" else 36.0) / epoch)
     assert "receipts of like runs" in found.seconds()[1]
     project = copy_project(tmp_path / "q")
     assert words in project.pipeline("plan", f"results/{scale}/stepwise/table2.csv").stdout

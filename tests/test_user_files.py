@@ -77,7 +77,7 @@ def theirs(tmp_path: Path) -> Path:
     for name, text in {
         "papers/theirs.yaml": PAPER.replace("repel, strength: 0.5", "cosine").replace("repel, strength: 2.0", "infonce")
         .replace("    published: {file: theirs_ablation.csv}\n", ""),
-        "scales/theirs.yaml": "title: theirs\nestimate: {epoch: 1, measurement: 1, basis: a guess}\n",
+        "scales/theirs.yaml": "title: theirs\n",
         "datasets.yaml": DATASETS,
         "sources/album.py": SOURCE,
         "photos/a.txt": "1",

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _targets
 from pipeline.durations import rough
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
+    from pipeline.planning.catalogue import Catalogue
     from pipeline.planning.needs import RunPlan
+    from pipeline.planning.overview import Row
 
 HELP = "what targets need: runs, stages, what is in place, time"
 
@@ -19,6 +23,7 @@ HELP = "what targets need: runs, stages, what is in place, time"
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``plan``."""
     parser.add_argument("targets", nargs="*", metavar="TARGET")
+    parser.add_argument("--all", action="store_true", help="every artifact at every scale, from nothing")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--specs", action="store_true", help="also print the resolved spec of every run")
     _targets.add_config(parser)
@@ -29,6 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.engine.estimate import Estimate
     from pipeline.planning import overridden
 
+    if arguments.all:
+        if arguments.targets or arguments.specs:
+            raise UserError("--all: lists every target at every scale; leave the targets and --specs out")
+        _all(_targets.catalogue(arguments.config), as_json=arguments.json)
+        return
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
     plan, states = found.plan, found.states
     stages: dict[str, Counter] = {}
@@ -71,6 +81,48 @@ def run(arguments: argparse.Namespace) -> None:
                 "  "
                 + yaml.safe_dump(run.run, sort_keys=False, default_flow_style=None, width=110).replace("\n", "\n  ")
             )
+
+
+def _all(catalogue: Catalogue, *, as_json: bool) -> None:
+    """Print what every artifact needs at every scale."""
+    from pipeline.planning.overview import overview
+
+    known = [(scale, overview(catalogue, scale)) for scale in catalogue.scales]
+    found = dict(sorted(known, key=lambda one: (one[1].gpu, one[1].seconds)))
+    if as_json:
+        print(json.dumps({scale: asdict(one) for scale, one in found.items()}, indent=1))
+        return
+    rows = {scale: {row.name: row for row in one.rows} for scale, one in found.items()}
+    names = list(dict.fromkeys(row.name for one in found.values() for row in one.rows))
+    printed = {row.name for one in found.values() for row in one.rows if row.printed}
+    width = max(map(len, names)) + 2
+    print(" " * width + "".join(f"{scale:>24}" for scale in found))
+    columns = "".join(f"{'runs':>8}{'shared':>8}{'GPU-h' if one.gpu else 'time':>8}" for one in found.values())
+    print(f"{'target':<{width}}{columns}")
+    for name in names:
+        cells = "".join(_cells(rows[scale].get(name), gpu=one.gpu) for scale, one in found.items())
+        print(f"{name if name in printed else name + ' *':<{width}}{cells}")
+    ends = "".join(f"{one.runs:>8}{one.shared:>8}{_time(one.seconds, gpu=one.gpu):>8}" for one in found.values())
+    print(f"{'all of them':<{width}}{ends}")
+    targets = [name for name, row in catalogue.registry.items() if row.get("needs")]
+    print(f"\n{len(printed)} of {len(targets)} targets of the papers, and {len(names) - len(printed)} of ours (*)")
+    print("shared: runs that other targets need too; in the last line, trainings that are saved by it")
+    for scale, one in found.items():
+        print(f"{scale}: one worker, from nothing; {one.basis}")
+
+
+def _cells(row: Row | None, *, gpu: bool) -> str:
+    if row is None:
+        return f"{'':>8}{'':>8}{'-':>8}"
+    shown = (row.runs or "", row.shared or "", _time(row.seconds, gpu=gpu))
+    return "".join(f"{cell:>8}" for cell in shown)
+
+
+def _time(seconds: float, *, gpu: bool) -> str:
+    if not gpu:
+        return rough(seconds)
+    hours = seconds / 3600
+    return f"{hours:.1f}" if hours < 100 else f"{hours:,.0f}"
 
 
 def _milestones(run: RunPlan) -> list[list[Any]]:

@@ -1,75 +1,111 @@
-"""How long what is to be executed will take: from receipts of like runs, else from the scale's guess."""
+"""How long what is to be executed will take: from records of like runs, else from the scale's guess."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline import files
-from pipeline.engine.state import EXECUTE, States
+from pipeline.engine.state import EXECUTE, State, States
+from pipeline.ledger import receipt
 from pipeline.ledger.families import MEASURE, PRETRAIN
+from pipeline.planning import costs
+from pipeline.planning.spec import Scale
+
+MOST = 200
+"""Records of like runs that are looked at."""
+
+_VIEWS = {"count": 2}
+"""What a receipt that does not say it was trained with."""
 
 
 class Estimate:
-    """How long what is to be executed will take, and what that guess rests on."""
+    """How long what is to be executed will take, and what that guess rests on.
 
-    def __init__(self, states: States, scale: Any) -> None:
+    Args:
+        states: Of the nodes.
+        scale: Theirs.
+    """
+
+    def __init__(self, states: States, scale: Scale) -> None:
         self.states = states
         self.scale = scale
+        self._rates: dict[tuple[str, str], float | None] = {}
 
-    def seconds(self) -> tuple[float, str]:
-        """Seconds on one worker, and the basis of the guess."""
-        measured = 0
-        guessed = 0
+    def seconds(self, states: Iterable[State] | None = None) -> tuple[float, str]:
+        """Seconds on one worker, and the basis of the guess.
+
+        Args:
+            states: Of the nodes that are asked about; all if None.
+        """
+        count = {"measured": 0, "guessed": 0}
         total = 0.0
         done: dict[tuple[str, int | None], int] = {}
         jobs = set()
-        for state in self.states:
+        for state in self.states if states is None else states:
             node = state.node
+            if node.family not in (PRETRAIN, MEASURE):
+                if state.status == EXECUTE:
+                    jobs.add((node.family, node.config))
+                continue
             place = (node.config, node.seed)
-            if node.family is PRETRAIN and state.status != EXECUTE:
-                done[place] = max(done.get(place, 0), node.epoch or 0)
+            plan = self.states.plan.runs[node.config]
+            if node.family is PRETRAIN:
+                seen = costs.seen(node.at, plan.run["batch_size"], costs.epoch_images(self.states.plan, node.config))
+                new = max(seen - done.get(place, 0), 0)
+                if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
+                    done[place] = max(done.get(place, 0), seen)
             if state.status != EXECUTE:
                 continue
             jobs.add((node.family, node.config))
             if node.family is PRETRAIN:
-                epochs = max((node.epoch or 0) - done.get(place, 0), 0)
-                done[place] = max(done.get(place, 0), node.epoch or 0)
-                rate = self._rate("checkpoints", node.config)
-                total += epochs * (rate if rate is not None else self.scale.estimate.epoch)
-            elif node.family is MEASURE:
-                rate = self._rate("measurements", node.config)
-                total += rate if rate is not None else self.scale.estimate.measurement
+                cost = new * costs.step_image(plan.run, costs.side(self.states.plan, node.config))
+                rate = self._training(node.config)
+                total += cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
             else:
-                continue
-            measured += rate is not None
-            guessed += rate is None
+                rate = self._measuring(node.config)
+                total += rate if rate is not None else self.scale.estimate.measurement
+            count["guessed" if rate is None else "measured"] += 1
         total += self.scale.estimate.start * len(jobs)
         basis = []
-        if measured:
-            basis.append(f"{measured} stages from receipts of like runs")
-        if guessed:
-            basis.append(f"{guessed} from the scale's guess ({self.scale.estimate.basis})")
+        if count["measured"]:
+            basis.append(f"{count['measured']} stages from receipts of like runs")
+        if count["guessed"]:
+            basis.append(f"{count['guessed']} from the scale's guess ({self.scale.estimate.basis})")
         return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
 
-    def _rate(self, family: str, config: str) -> float | None:
-        """Return the median seconds per epoch, or per measurement, of like runs.
+    def _training(self, config: str) -> float | None:
+        """Return the median seconds per multiply-add of like trainings; None where there is none."""
+        run = self.states.plan.runs[config].run
 
-        These have the same data set and encoder, and had a GPU if these will.
-        """
-        if not hasattr(self, "_rates"):
-            self._rates: dict[tuple[str, str], float | None] = {}
+        def rate(record: dict[str, Any], params: dict[str, Any]) -> float | None:
+            views = {**_VIEWS, **params.get("views", {})}
+            image = costs.step_image({"encoder": run["encoder"], "views": views}, costs.side(self.states.plan, config))
+            cost = costs.epoch_images(self.states.plan, config) * image
+            return record["seconds"] / (record["epochs"] * cost) if record.get("epochs") and cost else None
+
+        return self._median("checkpoints", config, rate)
+
+    def _measuring(self, config: str) -> float | None:
+        """Return the median seconds of a measurement of like runs; None where there is none."""
+        return self._median("measurements", config, lambda record, _: record["seconds"])
+
+    def _median(self, family: str, config: str, rate: Any) -> float | None:
+        """Return the median of a number of runs of the same data set and encoder, with a GPU if these have one."""
         like = "-".join(config.removeprefix("local-").split("-")[:2])
         if (family, like) not in self._rates:
             folder = self.states.workspace.path(f"receipts/{family}")
+            deep = "*" if family == "checkpoints" else "*/*"
+            paths = sorted(folder.glob(f"*{like}-*/seed*/{deep}.execution.json"))[:MOST]
             found = []
-            for path in (
-                list(folder.glob(f"*{like}-*/seed*/epoch*.execution.json"))[:200]
-                + list(folder.glob(f"*{like}-*/seed*/epoch*/*.execution.json"))[:200]
-            ):
+            for path in paths:
                 record = files.read_object(path)
-                epochs = record.get("epochs", 0 if family == "checkpoints" else 1)
-                if epochs and "seconds" in record and bool(record.get("gpu")) == self.scale.gpu:
-                    found.append(record["seconds"] / epochs)
+                if "seconds" not in record or bool(record.get("gpu")) != self.scale.gpu:
+                    continue
+                made = receipt.read(path.with_name(path.name.replace(".execution.json", ".json")))
+                value = rate(record, made["params"] if made is not None else {})
+                if value is not None:
+                    found.append(value)
             self._rates[family, like] = statistics.median(found) if found else None
         return self._rates[family, like]

@@ -398,12 +398,16 @@ class Paper(Strict):
 
 
 class Estimate(Strict):
-    """Guess at durations for a machine that has no receipts yet (seconds)."""
+    """Guess at durations (seconds) for a machine that has no receipts yet.
 
-    epoch: NonNegative
-    measurement: NonNegative
+    ``speed`` counts the billions of multiply-adds of forward passes that a training gets through in a second, the rest
+    of its steps included (``pipeline/planning/costs.py``).
+    """
+
+    speed: Positive = 1.0
+    measurement: NonNegative = 5.0
     start: NonNegative = 5.0
-    basis: str
+    basis: str = "one core of a CPU"
 
 
 def _named(used: Params) -> Params:
@@ -449,7 +453,6 @@ class PaperScale(Strict):
     every_run: Layer = {}
     values: Values = {}
     artifacts: dict[Name, ArtifactScale] = {}
-    estimate: Estimate | None = None
 
 
 class Scale(Strict):
@@ -468,7 +471,7 @@ class Scale(Strict):
     papers: dict[str, PaperScale] = {}
     measures: dict[str, Params] = {}
     replications: Replications | None = None
-    estimate: Estimate
+    estimate: Estimate = Estimate()
     values: Values = {}
     only: dict[str, Annotated[list[str | int | float | bool], Len(1, 10_000)]] = {}
 
@@ -485,7 +488,6 @@ class Scale(Strict):
                 "seeds": this.seeds or self.seeds,
                 "only": {**self.only, **this.only},
                 "values": own.values,
-                "estimate": own.estimate or self.estimate,
             }
         )
 

@@ -1,0 +1,106 @@
+"""What a training costs before one like it has been run: multiply-adds of its encoder's forward passes.
+
+Nothing is imported for it and nothing decides by it: only how long things may take is said from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.ledger.workspace import Milestone
+
+if TYPE_CHECKING:
+    from pipeline.planning.needs import Needs
+
+_PER_PIXEL = {"resnet18": 36_200, "resnet50": 81_500}
+"""Multiply-adds per pixel with the stock stem, which leaves a sixteenth of the pixels to the first block."""
+
+_STEMS = {"stock": 1, "tinyimagenet": 4, "cifar": 16, "cifar_padded": 16}
+"""How many times as many pixels other stems leave."""
+
+_UNKNOWN = 36_200
+"""Of encoders that are not the project's own, per pixel."""
+
+
+def forward(encoder: Mapping[str, Any], side: int) -> float:
+    """Count the multiply-adds of one forward pass.
+
+    Args:
+        encoder: Params of the encoder.
+        side: Side of a square image, in pixels.
+    """
+    kind = encoder["kind"]
+    if kind == "pixels":
+        return 0.0
+    if kind == "tiny_conv":
+        total, before, pixels = 0.0, 3, float(side)
+        for channels, stride in zip(encoder["channels"], encoder["strides"], strict=True):
+            pixels = -(-pixels // stride)
+            total += 9 * before * channels * pixels**2
+            before = channels
+        return total
+    return _PER_PIXEL.get(kind, _UNKNOWN) * _STEMS.get(encoder.get("stem", "stock"), 1) * side**2
+
+
+def images(data: Mapping[str, Any], also: Mapping[str, Any], split: str, fraction: float = 1.0) -> int:
+    """Count the images that a training sees in an epoch.
+
+    Args:
+        data: Params of the data set.
+        also: What else is declared of it: ``splits``, and the params of its source that have their defaults.
+        split: Name of the split, or names joined by ``+``.
+        fraction: Share of them.
+    """
+    source = {**also.get("source", {}), **data["source"]}
+    total = 0.0
+    for name in split.split("+"):
+        drawn = source.get(name)  # of what is drawn: how many; files may be named so
+        counted = isinstance(drawn, int)
+        count: float = drawn if isinstance(drawn, int) else (also.get("splits") or {}).get(name) or 0
+        limit = source.get(f"limit_{name}")
+        count = min(count, limit) if limit else count
+        ratio = source.get("imbalance") or 1.0
+        if ratio > 1 and counted and name == "train":  # what is declared of files is what is left of them
+            classes = data["classes"]
+            count = count / classes * sum(ratio**-number for number in range(classes))
+        total += count
+    return round(total * fraction)
+
+
+def step_image(run: Mapping[str, Any], side: int) -> float:
+    """Count the multiply-adds of the forward passes that one image takes in a training: one per view.
+
+    Args:
+        run: Params of the run.
+        side: Side of the data set's images.
+    """
+    views = run["views"]
+    counts, sizes = views.get("count", 1), views.get("size") or side
+    counts = counts if isinstance(counts, list) else [counts]
+    sizes = sizes if isinstance(sizes, list) else [sizes] * len(counts)
+    return sum(count * forward(run["encoder"], size) for count, size in zip(counts, sizes, strict=True))
+
+
+def seen(at: Milestone, batch: int, epoch: int) -> int:
+    """Count the images that a training has seen at a milestone.
+
+    Args:
+        at: The milestone.
+        batch: Images per step.
+        epoch: Images per epoch.
+    """
+    return at.step * batch if at.step else at.epoch * epoch
+
+
+def epoch_images(needs: Needs, config: str) -> int:
+    """Count the images of an epoch of a planned run."""
+    run = needs.runs[config]
+    data = needs.data[run.data]
+    return images(data.params, data.omitted_defaults, run.run["split"], run.run["fraction"])
+
+
+def side(needs: Needs, config: str) -> int:
+    """Look up the side of the images of a planned run."""
+    data = needs.data[needs.runs[config].data]
+    return data.params["source"].get("size") or data.omitted_defaults["image_size"] or 32

@@ -1,0 +1,106 @@
+"""What every artifact needs at a scale, from nothing: runs, those that others need too, and time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pipeline.ledger.families import MEASURE, PRETRAIN
+from pipeline.planning import costs
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.plan import Plan
+
+Run = tuple[str, int]
+"""A run's config and seed."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one artifact needs by itself.
+
+    Attributes:
+        name: ``PAPER/ARTIFACT``.
+        printed: Whether it is one of the papers' tables and figures, or one of ours.
+        runs: Trainings, seeds counted.
+        shared: Those of them that other artifacts need too.
+        seconds: On one worker, from nothing.
+    """
+
+    name: str
+    printed: bool
+    runs: int
+    shared: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What all artifacts of a scale need.
+
+    Attributes:
+        rows: One per artifact.
+        runs: Trainings of all; shared ones count once.
+        seconds: On one worker, from nothing.
+        gpu: Whether the worker is a GPU.
+        basis: What the time rests on.
+    """
+
+    rows: list[Row]
+    runs: int
+    seconds: float
+    gpu: bool
+    basis: str
+
+    @property
+    def shared(self) -> int:
+        """How many trainings are saved because artifacts share them."""
+        return sum(row.runs for row in self.rows) - self.runs
+
+
+def overview(catalogue: Catalogue, scale: str) -> Overview:
+    """Plan every artifact of a scale, and say what each needs.
+
+    Raises:
+        UserError: A declaration is wrong.
+    """
+    declared = catalogue.scale(scale)
+    estimate = declared.estimate
+
+    def seconds(work: dict[Run, float], jobs: set[str], measurements: set[str]) -> float:
+        return (
+            sum(work.values()) / (1e9 * estimate.speed)
+            + estimate.measurement * len(measurements)
+            + estimate.start * len(jobs)
+        )
+
+    needs = {request.stem.split("/", 2)[2]: _needs(Plan(catalogue, [request])) for request in catalogue.built(scale)}
+    wanted = Counter(run for work, _, _ in needs.values() for run in work)
+    whole: dict[Run, float] = {}
+    for work, _, _ in needs.values():
+        for run, cost in work.items():
+            whole[run] = max(whole.get(run, 0.0), cost)
+    jobs = set().union(*(jobs for _, jobs, _ in needs.values()))
+    measurements = set().union(*(measurements for _, _, measurements in needs.values()))
+    registered = {f"{paper}/{name}" for (paper, name), row in catalogue.registry.items() if row.get("needs")}
+    rows = [
+        Row(name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), seconds(*need))
+        for name, need in needs.items()
+    ]
+    return Overview(rows, len(whole), seconds(whole, jobs, measurements), declared.gpu, estimate.basis)
+
+
+def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:
+    """Multiply-adds of every training, names of jobs, and names of measurements."""
+    work: dict[Run, float] = {}
+    jobs: set[str] = set()
+    measurements: set[str] = set()
+    for node in plan.nodes():
+        jobs.add(f"{node.family} {node.config}")
+        if node.family is MEASURE:
+            measurements.add(node.name)
+        elif node.family is PRETRAIN:
+            run = plan.runs[node.config].run
+            seen = costs.seen(node.at, run["batch_size"], costs.epoch_images(plan, node.config))
+            place = (node.config, node.seed or 0)
+            work[place] = max(work.get(place, 0.0), seen * costs.step_image(run, costs.side(plan, node.config)))
+    return work, jobs, measurements
