@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from pipeline.kernels.memory import readable  # noqa: E402
-from pipeline.kernels.tangent import Work, tangent_kernel  # noqa: E402
+from pipeline.kernels.tangent import KernelCall, tangent_kernel  # noqa: E402
 from pipeline.nets.encoders.resnet18 import build as resnet18  # noqa: E402
 from pipeline.nets.projectors.mlp import build as mlp  # noqa: E402
 
@@ -157,7 +157,7 @@ def forms(count: int) -> list[dict]:
         direction = torch.full((1, OUTPUTS), OUTPUTS**-0.5)
         spent, kernels = {}, {}
         for form in ("gradient", "factor", "best"):
-            work = Work(model, x, None, 4 << 30, "fp32", None, None, form=form)
+            work = KernelCall(model, x, None, 4 << 30, "fp32", None, None, form=form)
             _, plan = work.plan(direction, "scalar")
             started = time.process_time()
             kernels[form] = work.kernel(direction, "scalar")

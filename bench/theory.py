@@ -251,14 +251,14 @@ def isoloss() -> Iterator[Case]:
             )  # fmt: skip
     weights = toy.initial([0.2, 1.0], 10, np.random.default_rng(0))
 
-    def train(settings: list[toy.Setting]) -> Array:
+    def train(settings: list[toy.ToySetting]) -> Array:
         tracks = toy.train(
             weights, settings, steps=50, every=50, samples=1000, sigma=0.1, relu=False, rng=np.random.default_rng(1)
         )
         return np.stack([track.eigenvalues for track in tracks])
 
     for size in (1, 2, 4):
-        settings = [toy.Setting("cosine", "plain", 0.01 * (k + 1)) for k in range(size)]
+        settings = [toy.ToySetting("cosine", "plain", 0.01 * (k + 1)) for k in range(size)]
         yield Case(
             "isoloss", "training of toy networks", "networks", "50 steps, 1,000 samples", size,
             lambda settings=settings: train(settings),

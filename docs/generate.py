@@ -24,14 +24,14 @@ from generator import api, dvc, graphs, reference, schemas, verdicts
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.planning.composition import Run
+from pipeline.planning.composition import RunSpec
 from pipeline.planning.options import Options
 
 
 def undescribed() -> list[str]:
     """Keys of models that ``fields.yaml`` does not describe, and what it describes that is no key."""
     known = {of.__name__: set(of.model_fields) for of in schemas.MODELS}
-    known["Run"] = set(Run.model_fields)
+    known["Run"] = set(RunSpec.model_fields)
     known["Options"] = {field.name for field in dataclasses.fields(Options)}
     found = []
     for name, keys in known.items():

@@ -30,7 +30,7 @@ from pipeline.monitor.progress import Progress
 from pipeline.nets import checkpoint
 from pipeline.nets.network import build_network
 from pipeline.numerics.randomness import generator
-from pipeline.planning.composition import Run
+from pipeline.planning.composition import RunSpec
 from pipeline.work import Work
 
 NORMALIZE = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
@@ -566,7 +566,7 @@ WITHOUT_WEIGHTS = {"losses", "timing"}
 
 
 def test_what_is_timed_is_trained_with_all_that_the_run_says():
-    assert {*Run.model_fields} - {"threads"} == {*components.reads("measure", "timing")}
+    assert {*RunSpec.model_fields} - {"threads"} == {*components.reads("measure", "timing")}
 
 
 READING = [

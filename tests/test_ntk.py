@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.errors import UserError
 from pipeline.kernels import gram
-from pipeline.kernels.tangent import Work, diagonal_kernel, full_kernel, tangent_kernel
+from pipeline.kernels.tangent import KernelCall, diagonal_kernel, full_kernel, tangent_kernel
 from pipeline.nets.encoders.tiny_conv import build as tiny_conv
 from pipeline.nets.projectors.mlp import build as mlp
 from pipeline.papers.stepwise import wide
@@ -217,7 +217,7 @@ def test_kernels_are_products_of_the_jacobian(name, form):
     expected = torch.einsum("nkp,mlp->nkml", j, j)
 
     def work(queries=None, inputs=x):
-        return Work(model, inputs, queries, 1 << 28, "fp64", None, None, form=form)
+        return KernelCall(model, inputs, queries, 1 << 28, "fp64", None, None, form=form)
 
     eye = torch.eye(d, dtype=torch.float64)
     close(work().kernel(eye, "full").permute(1, 0, 3, 2), expected)
@@ -244,7 +244,7 @@ def test_known_layers_do_not_take_the_general_way():
         ("peculiar", {"scale", "norm.weight", "norm.bias", "read.weight"}),
     ):
         model, x = case(name)
-        anatomy, _ = Work(model, x, None, 1 << 28, "fp64", None, None).plan(
+        anatomy, _ = KernelCall(model, x, None, 1 << 28, "fp64", None, None).plan(
             torch.ones(1, len(model(x[:1])[0])).double(), "scalar"
         )
         assert {unit.name for unit in anatomy.units if unit.kind == "general"} == general
@@ -283,7 +283,7 @@ def test_random_networks(drawn, d, count, form, seed):
     x = images(count, 2, 6, 6, seed=seed)
     j = jacobian(model, x)
     close(
-        Work(model, x, None, 1 << 28, "fp64", None, None, form=form).kernel(torch.eye(d).double(), "full"),
+        KernelCall(model, x, None, 1 << 28, "fp64", None, None, form=form).kernel(torch.eye(d).double(), "full"),
         torch.einsum("nkp,mlp->knlm", j, j),
     )
 
@@ -331,7 +331,7 @@ def test_wide_network_of_the_theory():
     rng = np.random.default_rng(3)
     x, w, b = rng.standard_normal((8, 5)), rng.standard_normal((20, 5)), rng.standard_normal(20)
     v, c = rng.standard_normal((4, 20)), rng.standard_normal(4)
-    theory = wide.Network(x @ w.T + b, x @ x.T + 1, v, c)
+    theory = wide.WideNetwork(x @ w.T + b, x @ x.T + 1, v, c)
     model = nn.Sequential(nn.Linear(5, 20), nn.ReLU(inplace=True), nn.Linear(20, 4)).double().eval()
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), (w, b, v, c), strict=True):
@@ -409,7 +409,7 @@ def test_cost_is_linear_in_parameters_and_quadratic_in_inputs_only_in_the_produc
     for form in ("gradient", "best"):
         for count in (16, 32, 48, 64):
             with FlopCounterMode(display=False) as counter:
-                work = Work(model, images(count, 3, 8, 8), None, 1 << 30, "fp64", None, None, form)
+                work = KernelCall(model, images(count, 3, 8, 8), None, 1 << 30, "fp64", None, None, form)
                 work.kernel(torch.ones(1, 5, dtype=torch.float64), "scalar")
             counted[form, count] = counter.get_total_flops()
     found = [counted["gradient", count] for count in (16, 32, 48, 64)]
@@ -455,7 +455,7 @@ def test_every_budget_gives_the_same(name):
     smallest = least(model, x, precision="fp64")
     passes = set()
     for memory in sorted({smallest, *(int(smallest * factor) for factor in (1.05, 1.3, 2, 5, 30))}):
-        plan = Work(model, x, None, memory, "fp64", None, None).plan(
+        plan = KernelCall(model, x, None, memory, "fp64", None, None).plan(
             torch.ones(1, len(model(x[:1])[0])).double(), "scalar"
         )[1]
         passes.add(len(plan.passes))
@@ -571,7 +571,7 @@ def test_interrupted_and_resumed(tmp_path, kernel):
     total = seen[-1][1]
     assert [done for done, _ in seen] == list(range(1, total + 1))
     passes = len(
-        Work(model, x, None, memory, "fp64", None, tmp_path)
+        KernelCall(model, x, None, memory, "fp64", None, tmp_path)
         .plan(
             torch.eye(3).double() if kernel is full_kernel else torch.ones(1, 3).double(),
             "full" if kernel is full_kernel else "scalar",

@@ -27,7 +27,7 @@ from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
 MODELS = [value for value in vars(spec).values() if isinstance(value, type) and issubclass(value, spec.Strict)] + [
-    composition.Run
+    composition.RunSpec
 ]
 
 

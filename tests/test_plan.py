@@ -11,7 +11,7 @@ import yaml
 from conftest import copy_project, withdraw
 
 from pipeline import components
-from pipeline.engine.estimate import Estimate
+from pipeline.engine.estimate import Forecast
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger.workspace import Milestone, Workspace
@@ -475,7 +475,7 @@ def test_the_plan_says_how_long_in_the_unit_that_is_paid_for(scale, words, tmp_p
         record = {"seconds": seconds, "epochs": 1, "gpu": gpu}
         (folder / "epoch0001.execution.json").write_text(json.dumps(record))
     states = States(plan, Workspace(root))
-    found = Estimate(states, plan.catalogue.scale(scale))
+    found = Forecast(states, plan.catalogue.scale(scale))
     run = plan.runs[like].run
     epoch = costs.epoch_images(plan, like) * costs.step_image(run, costs.side(plan, like))
     assert found._training(like) == pytest.approx((72.0 if scale == "gpu" else 36.0) / epoch)

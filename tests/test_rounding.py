@@ -47,8 +47,10 @@ def _isoloss(rng: np.random.Generator) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def _stepwise(rng: np.random.Generator) -> Callable[[pytest.MonkeyPatch], None]:
-    def change(found: wide.Network, *_: Any, **__: Any) -> wide.Network:
-        return wide.Network(_moved(found.hidden, rng), found.gram, _moved(found.readout, rng), _moved(found.bias, rng))
+    def change(found: wide.WideNetwork, *_: Any, **__: Any) -> wide.WideNetwork:
+        return wide.WideNetwork(
+            _moved(found.hidden, rng), found.gram, _moved(found.readout, rng), _moved(found.bias, rng)
+        )
 
     return harness.changed(wide.draw, change)
 

@@ -23,7 +23,7 @@ from pipeline.monitor.report import STATUS, Report
 from pipeline.provenance import runs as listed
 from pipeline.provenance.listing import Listing
 from pipeline.provenance.live import Live
-from pipeline.provenance.runs import Run
+from pipeline.provenance.runs import KnownRun
 from pipeline.site import runs as site_runs
 from pipeline.training.history import History
 
@@ -233,7 +233,7 @@ def test_a_run_that_collapsed_is_told_from_one_that_is_done(tmp_path: Path, spre
         (workspace.payload(node) / name).write_text(text)
     state_of = SimpleNamespace(status="in place", node=scores)
     states = SimpleNamespace(workspace=workspace, by_name={scores.name: state_of})
-    run = Run("c", 0, "", "", [2], [2], {})
+    run = KnownRun("c", 0, "", "", [2], [2], {})
     run.state, run.detail = listed._finished(run, [SimpleNamespace(node=weights)], states)
     listed._measure(run, "m", [Milestone(2)], {"m": "probe"}, {}, states, SimpleNamespace(failure=lambda *_: None))
     assert run.state == state and ("next to one point" in run.detail) == (state == "collapsed")
@@ -302,7 +302,7 @@ def test_a_name_that_is_meant():
 
 
 def test_sorting_puts_what_has_no_value_last():
-    made = [Run(f"x-{i}", i, "done", "", [1], [1], {}, {"m.v": v} if v is not None else {}) for i, v in enumerate((1.0, None, 3.0))]  # fmt: skip
+    made = [KnownRun(f"x-{i}", i, "done", "", [1], [1], {}, {"m.v": v} if v is not None else {}) for i, v in enumerate((1.0, None, 3.0))]  # fmt: skip
     listing = Listing(made)
     for column, order in (("m.v", [2, 0, 1]), ("-v", [0, 2, 1]), ("seed", [0, 1, 2]), ("-seed", [2, 1, 0])):
         listing.sort(column)

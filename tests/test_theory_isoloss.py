@@ -286,7 +286,7 @@ def _distance(metric: str, lr: float) -> float:
     x = np.linalg.cholesky(np.linalg.inv(x @ x.T / 2000)).T @ x  # E x x^T = 1 exactly
     now = weights
     for _ in range(round(4 / lr)):
-        now = toy.step(now, toy.Setting(metric, "plain", lr), x, x, relu=False)
+        now = toy.step(now, toy.ToySetting(metric, "plain", lr), x, x, relu=False)
     if metric == "euclidean":
         wanted = spectra.euclidean_exact(np.linalg.eigvalsh(weights @ weights.T), "plain", np.array([4.0]))[0]
         return float(np.abs(np.linalg.eigvalsh(now @ now.T) - np.sort(wanted)).max())
@@ -321,7 +321,7 @@ def test_a_step_is_that_of_autograd_with_relu_too():
             else:
                 loss = -((p * target).sum(0) / ((p.norm(dim=0) + 1e-8) * (target.norm(dim=0) + 1e-8))).mean()
             (gradient,) = torch.autograd.grad(loss, w, retain_graph=True)
-            found = weights - toy.step(weights, toy.Setting(metric, variant, 1.0), x1, x2, relu)
+            found = weights - toy.step(weights, toy.ToySetting(metric, variant, 1.0), x1, x2, relu)
             np.testing.assert_allclose(found, gradient.numpy(), atol=1e-7)
 
 
@@ -338,7 +338,7 @@ def test_with_relu_and_without_predictor_weights_grow():
 def test_networks_that_run_away_are_held():
     weights = toy.initial([0.5, 2.0], 3, np.random.default_rng(0))
     ((track,),) = toy.train(
-        weights[None], [toy.Setting("euclidean", "plain", 50.0)], steps=40, every=10, samples=20, sigma=0.1, relu=False,
+        weights[None], [toy.ToySetting("euclidean", "plain", 50.0)], steps=40, every=10, samples=20, sigma=0.1, relu=False,
         rngs=[np.random.default_rng(1)],
     )  # fmt: skip
     assert 0 < track.stopped < 40 and np.isfinite(track.weights).all() and track.eigenvalues.shape == (5, 2)

@@ -491,7 +491,7 @@ def test_every_seed_is_seen_as_running(data: Path, tmp_path: Path) -> None:
                 SimpleNamespace(node=Node(f"checkpoints/local-c/seed{seed}/epoch{epoch:04d}"), status="to execute")
                 for epoch in (1, 3)
             ]
-            run = runs.Run("local-c", seed, "", "", [1, 3], [], {})
+            run = runs.KnownRun("local-c", seed, "", "", [1, 3], [], {})
             state, detail = runs._state(run, nodes, live, worker, False, SimpleNamespace())
             assert state == "running" and detail.startswith("epoch 1 of 3")
             assert run.live["name"].endswith(f"seed{seed}")

@@ -13,7 +13,7 @@ import pytest
 from pipeline import files
 from pipeline.errors import UserError
 from pipeline.ledger import accepted, receipt, staging
-from pipeline.ledger.accepted import Entry
+from pipeline.ledger.accepted import Acceptance
 from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint, measurement
@@ -249,8 +249,8 @@ def test_a_dvc_file_that_cannot_be_staged_is_named_and_written(repository, monke
     assert len(listed(repository, "checkpoints/b/seed0")) == 2
 
 
-def entry(name: str) -> Entry:
-    return Entry("pretrain", f"because of {name}", {"pipeline/a.py": f"{name}0"}, {"pipeline/a.py": f"{name}1"})
+def entry(name: str) -> Acceptance:
+    return Acceptance("pretrain", f"because of {name}", {"pipeline/a.py": f"{name}0"}, {"pipeline/a.py": f"{name}1"})
 
 
 @pytest.mark.parametrize("attributes", [True, False], ids=["merge=union", "keep both by hand"])
@@ -293,7 +293,7 @@ def test_acceptances_are_read_as_they_were_written_before(tmp_path):
     import yaml
 
     path = tmp_path / "accepted.yaml"
-    odd = Entry("s", 'a "quote", ümlaut: # no comment', {}, {"m": "1"})
+    odd = Acceptance("s", 'a "quote", ümlaut: # no comment', {}, {"m": "1"})
     path.write_text(yaml.safe_dump([{"stage": "s", "reason": odd.reason, "was": {}, "now": {"m": "1"}}], width=110))
     (old,) = accepted.load(path)
     accepted.save(path, [odd])

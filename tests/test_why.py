@@ -10,7 +10,7 @@ import pytest
 from conftest import DUEL, Project
 
 from pipeline.ledger import fingerprint
-from pipeline.ledger.outlines import History, compare
+from pipeline.ledger.outlines import Outlines, compare
 from pipeline.ledger.store import Store
 from pipeline.provenance import differences
 
@@ -244,7 +244,7 @@ def test_the_order_of_functions_is_told_too():
 
 def test_a_version_that_is_nowhere_is_not_made_up(tmp_path: Path):
     (tmp_path / "m.py").write_text("x = 1\n")
-    history = History(Store(tmp_path), tmp_path)
+    history = Outlines(Store(tmp_path), tmp_path)
     digest = fingerprint.digest("x = 1")
     assert history.outline("m.py", digest) == fingerprint.outline("x = 1")
     assert history.functions("m.py", "0" * 16, digest) == []

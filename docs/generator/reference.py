@@ -89,11 +89,11 @@ def papers() -> str:
     """The grammar of a paper."""
     aside = table(["key", "meaning"], [[f"`{key}`", text] for key, text in schemas.FIELDS["Method"].items()])
     run = []
-    for key, field in composition.Run.model_fields.items():
+    for key, field in composition.RunSpec.model_fields.items():
         if key in components.CATEGORIES:
             what = f"[{key}](components/{key}.md), or its name"
         else:
-            what = _told(composition.Run, key)
+            what = _told(composition.RunSpec, key)
         default = "needed" if field.is_required() else _json(_default(field))
         run.append([f"`{key}`", schemas.FIELDS["Run"][key], what, default])
     body = [
@@ -104,7 +104,7 @@ def papers() -> str:
         signatures.markdown(inspect.cleandoc(spec.__doc__ or "")) + "\n",
         model(spec.Paper),
         "## Parameters of a run\n",
-        signatures.markdown(inspect.cleandoc(composition.Run.__doc__ or "")) + "\n",
+        signatures.markdown(inspect.cleandoc(composition.RunSpec.__doc__ or "")) + "\n",
         "A *layer* (`defaults`, a data set, a method, a value of an axis, `every_run` of a scale) sets some of them. A "
         "component given by another kind replaces the one below; parameters without a kind change it.\n",
         table(["key", "meaning", "what it takes", "default"], run),
@@ -148,7 +148,7 @@ def datasets() -> str:
         "One entry per data set in `params/datasets.yaml`, or in `datasets.yaml` of a folder given with `--config "
         "extend=FOLDER`. Sources are [components](components/source.md).\n",
         _modeline("datasets.schema.json", "../"),
-        *(model(of) for of in (spec.Dataset, spec.Normalize, spec.RawFile)),
+        *(model(of) for of in (spec.Dataset, spec.Normalize, spec.DeclaredFile)),
     ]
     return NOTE + "\n".join(body)
 

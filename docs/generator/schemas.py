@@ -42,7 +42,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     spec.Estimate,
     spec.Dataset,
     spec.Normalize,
-    spec.RawFile,
+    spec.DeclaredFile,
 )
 
 LAYER = "a layer of a run's parameters"
@@ -139,9 +139,9 @@ def _by_kind(category: str, extend: Path | None) -> Schema:
 
 
 def _layer(extend: Path | None, more: Schema | None = None) -> Schema:
-    run = composition.Run.model_json_schema()
+    run = composition.RunSpec.model_json_schema()
     properties: Schema = {}
-    for name in composition.Run.model_fields:
+    for name in composition.RunSpec.model_fields:
         text = FIELDS["Run"][name]
         if name in components.CATEGORIES:
             properties[name] = {"description": text, "allOf": [{"$ref": f"#/$defs/{name}"}]}
@@ -159,7 +159,7 @@ def _inner(extend: Path | None) -> Schema:
         name: {"type": "string", "description": text} for name, text in FIELDS["Method"].items()
     }  # like, reads, reference
     asides["derive"] = {**_dressed(spec.Derive), "description": FIELDS["Method"]["derive"]}
-    parts = [name for name in composition.Run.model_fields if name in components.CATEGORIES]
+    parts = [name for name in composition.RunSpec.model_fields if name in components.CATEGORIES]
     used = {
         "type": "object",
         "properties": {

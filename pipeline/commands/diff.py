@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline import files
     from pipeline.comparing import artifacts, text_report
     from pipeline.comparing.sides import AtRevision, WorkingTree
-    from pipeline.ledger.outlines import History
+    from pipeline.ledger.outlines import Outlines
     from pipeline.ledger.sources import git
     from pipeline.ledger.store import Store
     from pipeline.site import diff_page
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{first.title} and {second.title}: no result of {edition} at either; type: snakemake, "
                 "or name another scale with --config scale=NAME"
             )
-    history = History(store)
+    history = Outlines(store)
     found, missing = [], []
     for stem in stems:
         sides = [(side, side.result(stem)) for side in (first, second)]

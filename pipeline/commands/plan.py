@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     from pipeline.planning.catalogue import Catalogue
     from pipeline.planning.needs import RunPlan
-    from pipeline.planning.overview import Row
+    from pipeline.planning.overview import Demand
 
 HELP = "what targets need: runs, stages, what is in place, time"
 
@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Say what the targets need, how much of it is there, and how long the rest will take."""
-    from pipeline.engine.estimate import Estimate
+    from pipeline.engine.estimate import Forecast
     from pipeline.planning import overridden
 
     if arguments.all:
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     stages: dict[str, Counter] = {}
     for state in states:
         stages.setdefault(state.key_file.stage, Counter())[state.status] += 1
-    seconds, basis = Estimate(states, found.scale).seconds()
+    seconds, basis = Forecast(states, found.scale).seconds()
     runs = {(config, seed) for config, run in plan.runs.items() for seed, _ in run.milestones}
     if arguments.json:
         shown = {
@@ -111,7 +111,7 @@ def _all(catalogue: Catalogue, *, as_json: bool) -> None:
         print(f"{scale}: one worker, from nothing; {one.basis}")
 
 
-def _cells(row: Row | None, *, gpu: bool) -> str:
+def _cells(row: Demand | None, *, gpu: bool) -> str:
     if row is None:
         return f"{'':>8}{'':>8}{'-':>8}"
     shown = (row.runs or "", row.shared or "", _time(row.seconds, gpu=gpu))

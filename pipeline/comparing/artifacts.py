@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.comparing import cells, series
-from pipeline.comparing.cells import Cell
+from pipeline.comparing.cells import ComparedCell
 from pipeline.comparing.series import Quantity
-from pipeline.comparing.sides import Result
-from pipeline.ledger.outlines import History
+from pipeline.comparing.sides import Side
+from pipeline.ledger.outlines import Outlines
 from pipeline.provenance.causes import BuildRecord, Lookup, NodeDiff
 from pipeline.provenance.chain import Chain
 from pipeline.provenance.differences import Reason, declared, dumped
@@ -55,9 +55,9 @@ class Comparison:
     """
 
     stem: str
-    old: Result
-    new: Result
-    cells: list[Cell]
+    old: Side
+    new: Side
+    cells: list[ComparedCell]
     quantities: list[Quantity]
     causes: list[Cause]
     notes: list[str]
@@ -87,7 +87,7 @@ class Comparison:
         }
 
 
-def compare(stem: str, old: Result, new: Result, history: History) -> Comparison:
+def compare(stem: str, old: Side, new: Side, history: Outlines) -> Comparison:
     """Compare an artifact of two sides."""
     found = cells.compare(old.report, new.report)
     figure = "figure" in (old.report.get("kind"), new.report.get("kind"))
@@ -102,7 +102,7 @@ def compare(stem: str, old: Result, new: Result, history: History) -> Comparison
     return Comparison(stem, old, new, found, quantities, causes, notes)
 
 
-def _causes(old: Result, new: Result, found: Iterable[Cell], history: History) -> list[Cause]:
+def _causes(old: Side, new: Side, found: Iterable[ComparedCell], history: Outlines) -> list[Cause]:
     """Differences between the closures of both sides, each with the cells that were made with it."""
     pairs = NodeDiff(_lookup(old.chain), _lookup(new.chain), history)
     before, after = old.link.receipt, new.link.receipt

@@ -27,7 +27,7 @@ ERRORS = 2.0
 
 
 @dataclass
-class Cell:
+class ComparedCell:
     """One cell on both sides.
 
     Attributes:
@@ -65,7 +65,7 @@ def _numbers(row: Row) -> dict[str, Any]:
     return {"mean": row.mean, "std": row.std, "n": row.n, "seeds": seeds, "missing": row.missing}
 
 
-def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Cell]:
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ComparedCell]:
     """All cells and baselines of two reports, in the order of the second.
 
     Args:
@@ -106,23 +106,23 @@ def _setting(found: Mapping[str, Any] | None) -> settings.Shown | None:
     return None if found is None else settings.Shown(*(found[name] for name in names))
 
 
-def _compare(old: Row | None, new: Row | None, told: Sequence[str]) -> Cell:
+def _compare(old: Row | None, new: Row | None, told: Sequence[str]) -> ComparedCell:
     row = new or old
     assert row is not None
     axes = ", ".join(f"{name} {value}" for name, value in row.axes.items() if name in told)
     title = axes if row.role == CELL else f"{row.role} ({axes})"
     if old is None or (old.missing and new is not None and not new.missing):
-        return Cell(title, old, new, SECOND)
+        return ComparedCell(title, old, new, SECOND)
     if new is None or (new.missing and not old.missing):
-        return Cell(title, old, new, FIRST)
+        return ComparedCell(title, old, new, FIRST)
     if old.setting and new.setting:
-        return Cell(title, old, new, IDENTICAL if old.setting == new.setting else OTHER)
+        return ComparedCell(title, old, new, IDENTICAL if old.setting == new.setting else OTHER)
     if old.seeds == new.seeds:
-        return Cell(title, old, new, IDENTICAL, 0.0 if old.n else None)
+        return ComparedCell(title, old, new, IDENTICAL, 0.0 if old.n else None)
     found = welch(new, old)
     if found.value is None:
-        return Cell(title, old, new, NONE)
-    return Cell(title, old, new, judge(found.value, found.error), found.value, found.error)
+        return ComparedCell(title, old, new, NONE)
+    return ComparedCell(title, old, new, judge(found.value, found.error), found.value, found.error)
 
 
 def judge(value: float, error: float | None) -> str:

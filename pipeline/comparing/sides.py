@@ -20,7 +20,7 @@ from pipeline.provenance.chain import Chain, Link, walk
 
 
 @dataclass
-class Result:
+class Side:
     """One artifact at one side.
 
     Attributes:
@@ -44,13 +44,13 @@ class Result:
         return found if isinstance(found, dict) else {}
 
 
-def load(ledger: Ledger, stem: str, title: str) -> Result | None:
+def load(ledger: Ledger, stem: str, title: str) -> Side | None:
     """The artifact ``stem`` as a ledger has it; None where there is no valid receipt of it."""
     chain = walk(ledger, [stem])
     link = chain.links.get(stem)
     if link is None:
         return None
-    result = Result(title, link, chain, {})
+    result = Side(title, link, chain, {})
     for name, entry in link.receipt["outputs"].items():
         content = ledger.read(str(PurePosixPath(stem).parent / name))
         if content is None:
@@ -76,7 +76,7 @@ class WorkingTree:
         found = self.root.glob(f"results/{edition}/*/*.receipt.json")
         return {Node.of_receipt(path.relative_to(self.root)).name for path in found}
 
-    def result(self, stem: str) -> Result | None:
+    def result(self, stem: str) -> Side | None:
         """One artifact."""
         return load(Folder(self.root), stem, self.title)
 
@@ -109,7 +109,7 @@ class AtRevision:
         found = {Node.of_receipt(path).name for path in paths if path.endswith(".receipt.json")}
         return found | {s for s in self._shelf.executed(self.revision.commit) if s.startswith(f"results/{edition}/")}
 
-    def result(self, stem: str) -> Result | None:
+    def result(self, stem: str) -> Side | None:
         """One artifact."""
         found = load(self.revision, stem, self.title)
         return found or self._shelf.result(stem, self.revision.commit, self.title)
@@ -155,7 +155,7 @@ class Shelf:
             if name.startswith("results/") and any(_at(kept, commit) for kept in entries):
                 yield name
 
-    def result(self, stem: str, commit: str, title: str) -> Result | None:
+    def result(self, stem: str, commit: str, title: str) -> Side | None:
         """The latest result of an artifact that was executed at a commit, one without other edits if there is one."""
         entries = [kept for kept in self._nodes().get(stem, []) if _at(kept, commit)]
         if not entries:

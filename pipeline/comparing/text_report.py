@@ -7,7 +7,7 @@ from collections import Counter
 from pipeline.artifacts import formats
 from pipeline.artifacts.rows import Row
 from pipeline.comparing.artifacts import Comparison
-from pipeline.comparing.cells import IDENTICAL, VERDICTS, Cell
+from pipeline.comparing.cells import IDENTICAL, VERDICTS, ComparedCell
 
 
 def text(found: Comparison) -> str:
@@ -32,7 +32,7 @@ def text(found: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def summary(cells: list[Cell]) -> str:
+def summary(cells: list[ComparedCell]) -> str:
     """``8 cells: 2 beyond seed noise, 6 identical``."""
     counts = Counter(cell.verdict for cell in cells)
     if set(counts) == {IDENTICAL}:
@@ -41,7 +41,7 @@ def summary(cells: list[Cell]) -> str:
     return f"{len(cells)} cell{'s' * (len(cells) != 1)}: {told}"
 
 
-def numbers(cell: Cell, unit: str) -> list[str]:
+def numbers(cell: ComparedCell, unit: str) -> list[str]:
     """A, B and their difference with its standard error."""
     change = ""
     if cell.value is not None and cell.changed:

@@ -20,7 +20,7 @@ _VIEWS = {"count": 2}
 """What a receipt that does not say it was trained with."""
 
 
-class Estimate:
+class Forecast:
     """How long what is to be executed will take, and what that guess rests on.
 
     Args:

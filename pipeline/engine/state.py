@@ -12,7 +12,7 @@ from pipeline.ledger import receipt
 from pipeline.ledger.families import ARTIFACT
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.keys import KeyFile
-from pipeline.ledger.outlines import History
+from pipeline.ledger.outlines import Outlines
 from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace
@@ -138,6 +138,6 @@ class States:
         return Tracking(self.workspace, self.store).repair(folders)
 
     @functools.cached_property
-    def history(self) -> History:
+    def history(self) -> Outlines:
         """Where earlier versions of modules are looked up."""
-        return History(self.store)
+        return Outlines(self.store)

@@ -65,7 +65,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PassPlan:
     """How a kernel is computed.
 
     Attributes:
@@ -119,7 +119,7 @@ def factors_are_better(unit: Unit, size: Size) -> bool:
     return factors < gradients
 
 
-def make(units: Sequence[Unit], size: Size, memory: int, precision: Precision, form: str = "best") -> Plan:
+def make(units: Sequence[Unit], size: Size, memory: int, precision: Precision, form: str = "best") -> PassPlan:
     """Cut the parameters into passes whose gradients fit the budget.
 
     Later layers come first, and a pass takes neighbours: then its backward pass is short.
@@ -188,7 +188,7 @@ def make(units: Sequence[Unit], size: Size, memory: int, precision: Precision, f
             passes[-1].append(Piece(unit, first, first + count, "gradient", tile))
             first += count
             left -= count * row
-    return Plan(tuple(tuple(one) for one in passes if one), samples, tile)
+    return PassPlan(tuple(tuple(one) for one in passes if one), samples, tile)
 
 
 def _largest(most: int, least: int, size: Callable[[int], int], room: int) -> int:

@@ -21,7 +21,7 @@ from pipeline.kernels import demands, gram, kept_sums, layers
 from pipeline.kernels.capture import deltas
 from pipeline.kernels.memory import Peak
 from pipeline.kernels.parameter_inventory import Anatomy, examine, gradients
-from pipeline.kernels.passes import Piece, Plan, Size, make
+from pipeline.kernels.passes import PassPlan, Piece, Size, make
 from pipeline.kernels.precision import PRECISIONS, Precision, named, switches
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def tangent_kernel(
         UserError: A network in training mode, with weights or outputs that are not finite or that mixes samples; inputs
             or a direction that do not fit; a budget that does not suffice.
     """
-    work = Work(model, inputs, queries, memory, precision, tick, scratch)
+    work = KernelCall(model, inputs, queries, memory, precision, tick, scratch)
     if direction is None:
         direction = torch.full((work.outputs,), work.outputs**-0.5, dtype=torch.float64)
     if direction.shape != (work.outputs,):
@@ -86,7 +86,7 @@ def full_kernel(model: nn.Module, inputs: Float[Tensor, "N ..."], **limits: Any)
     Returns:
         (N, d, N, d), float64 on the CPU.
     """
-    work = Work(model, inputs, None, **limits)
+    work = KernelCall(model, inputs, None, **limits)
     return work.kernel(torch.eye(work.outputs, dtype=torch.float64), "full").permute(1, 0, 3, 2)
 
 
@@ -96,11 +96,11 @@ def diagonal_kernel(model: nn.Module, inputs: Float[Tensor, "N ..."], **limits: 
     Returns:
         (d, N, N), float64 on the CPU.
     """
-    work = Work(model, inputs, None, **limits)
+    work = KernelCall(model, inputs, None, **limits)
     return work.kernel(torch.eye(work.outputs, dtype=torch.float64), "diagonal")
 
 
-class Work:
+class KernelCall:
     """One call: the network, the samples and the limits."""
 
     def __init__(
@@ -165,7 +165,7 @@ class Work:
         with switches(self.precision):
             return self._kernel(directions, shape)
 
-    def plan(self, directions: Tensor, shape: str) -> tuple[Anatomy, Plan]:
+    def plan(self, directions: Tensor, shape: str) -> tuple[Anatomy, PassPlan]:
         """Take the network apart and decide what is held when."""
         with switches(PRECISIONS["fp32"]), Peak(self.few_known) as peak:
             anatomy = examine(self.model, self.few, directions, self.precision)
@@ -223,7 +223,7 @@ class Work:
         progress.clear()
         return found
 
-    def _identity(self, directions: Tensor, shape: str, plan: Plan) -> str:
+    def _identity(self, directions: Tensor, shape: str, plan: PassPlan) -> str:
         tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
         tensors += [("inputs", self.inputs), ("directions", directions)]
         if self.queries is not None:
@@ -242,7 +242,7 @@ def _blocks(kernel: Tensor, number: int, shape: str) -> list[gram.Block]:
 class _Pass:
     """One pass over the samples: gradients of some parameters for all of them, then their Gram matrix."""
 
-    def __init__(self, work: Work, anatomy: Anatomy, plan: Plan, directions: Tensor, index: int) -> None:
+    def __init__(self, work: KernelCall, anatomy: Anatomy, plan: PassPlan, directions: Tensor, index: int) -> None:
         self.work, self.anatomy, self.plan, self.directions, self.index = work, anatomy, plan, directions, index
         self.pieces = plan.passes[index]
         self.by_layer: dict[str, list[int]] = {}

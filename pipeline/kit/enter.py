@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.engine.executor import Executor, is_as_written
 from pipeline.engine.state import States
-from pipeline.kit.returned import Entry, Returned
+from pipeline.kit.returned import Returned, ReturnedNode
 from pipeline.ledger import receipt
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node
@@ -77,7 +77,7 @@ def enter(states: States, returned: Returned) -> Entered:
     return result
 
 
-def _enter(executor: Executor, node: Node, entry: Entry, known: bool, result: Entered) -> None:
+def _enter(executor: Executor, node: Node, entry: ReturnedNode, known: bool, result: Entered) -> None:
     outputs = entry.receipt["outputs"]
     folder = executor.workspace.payload(node)
     lacking = {
@@ -102,7 +102,7 @@ def _enter(executor: Executor, node: Node, entry: Entry, known: bool, result: En
     result.absent += sum(not (folder / name).is_file() for name in outputs)
 
 
-def _fault(states: States, node: Node, entry: Entry, valid: Mapping[str, Any]) -> str | None:
+def _fault(states: States, node: Node, entry: ReturnedNode, valid: Mapping[str, Any]) -> str | None:
     """Why a receipt is not the one that is asked for here; None if it is."""
     key_file, found = states.keys[node.key], entry.receipt
     why = _declared(key_file, found)

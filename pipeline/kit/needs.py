@@ -20,7 +20,7 @@ FAMILIES = (PRETRAIN, MEASURE)
 
 
 @dataclass
-class Needs:
+class Packing:
     """What goes into a kit.
 
     Attributes:
@@ -36,7 +36,7 @@ class Needs:
     files: dict[tuple[str, str], Path] = field(default_factory=dict)
 
 
-def needs(states: States, config: list[str]) -> Needs:
+def needs(states: States, config: list[str]) -> Packing:
     """Find what has to be executed for the planned artifacts.
 
     Args:
@@ -46,7 +46,7 @@ def needs(states: States, config: list[str]) -> Needs:
     Raises:
         UserError: Something that is read is neither here nor to be executed, or a component lies outside.
     """
-    found = Needs()
+    found = Packing()
     there = [state for state in states if state.status == EXECUTE and state.node.family in FAMILIES]
     names = {state.node.name for state in there}
     for state in there:
@@ -80,7 +80,7 @@ def _carried(state: State) -> KeyFile:
 
 
 def _take(
-    states: States, state: State, names: list[str] | None, reader: State | None, found: Needs, config: list[str]
+    states: States, state: State, names: list[str] | None, reader: State | None, found: Packing, config: list[str]
 ) -> None:
     """Note a receipt, and the files of its node that are read: all where ``names`` is None."""
     node = state.node

@@ -22,7 +22,7 @@ from pipeline.kit import pieces
 from pipeline.ledger import machine
 
 if TYPE_CHECKING:  # the machine that executes a kit reads no declarations, and may lack what reads them
-    from pipeline.kit.needs import Needs
+    from pipeline.kit.needs import Packing
 
 VERSION = 1
 ABOUT, WHEELS = "kit.json", "wheels"
@@ -96,7 +96,7 @@ def load(path: Path) -> Kit:
 
 
 def write(
-    folder: Path, needs: Needs, targets: list[str], config: dict[str, Any], limit: int, wheels: Sequence[Path] = ()
+    folder: Path, needs: Packing, targets: list[str], config: dict[str, Any], limit: int, wheels: Sequence[Path] = ()
 ) -> tuple[Kit, list[int]]:
     """Write the parts of a kit.
 

@@ -39,7 +39,7 @@ _CONFIG = ("scale", "flavour", "datasets", "seeds", "interleave", "device", "mem
 
 
 @dataclass
-class Entry:
+class ReturnedNode:
     """One node that came back.
 
     Attributes:
@@ -67,7 +67,7 @@ class Returned:
     targets: list[str]
     config: dict[str, Any]
     nodes: list[str]
-    entries: dict[str, Entry]
+    entries: dict[str, ReturnedNode]
 
 
 def read(paths: Iterable[Path]) -> Returned:
@@ -168,13 +168,13 @@ def _about(path: Path, found: Any) -> dict[str, Any]:
     return found
 
 
-def _entries(members: dict[str, tuple[Path, bytes]]) -> dict[str, Entry]:
+def _entries(members: dict[str, tuple[Path, bytes]]) -> dict[str, ReturnedNode]:
     """The nodes whose receipts are there; every other member must belong to one of them."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ReturnedNode] = {}
     rest: list[str] = []
     for name, (path, data) in members.items():
         if name.startswith("receipts/") and not name.endswith(".execution.json"):
-            entries[Node.of_receipt(name).name] = Entry(_receipt(path, name, data))
+            entries[Node.of_receipt(name).name] = ReturnedNode(_receipt(path, name, data))
         else:
             rest.append(name)
     for name in rest:

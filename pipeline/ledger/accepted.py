@@ -38,7 +38,7 @@ _HEAD = "# Refactorings declared equivalent; written by `python -m pipeline acce
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class Acceptance:
     """One declaration.
 
     Attributes:
@@ -63,7 +63,7 @@ class Entry:
         return dict(sorted({**kept, **self.was}.items()))
 
 
-def load(path: Path) -> list[Entry]:
+def load(path: Path) -> list[Acceptance]:
     """All declarations.
 
     Raises:
@@ -82,7 +82,7 @@ def load(path: Path) -> list[Entry]:
             f"line of either side each); correct it, or type: git checkout {FILE}"
         ) from None
     try:
-        entries = [Entry(**entry) for entry in found]
+        entries = [Acceptance(**entry) for entry in found]
         whole = all(isinstance(e.reason, str) and e.reason and isinstance(e.stage, str) and e.now for e in entries)
         whole = whole and all(isinstance(d, str) for e in entries for d in (*e.was.values(), *e.now.values()))
     except (TypeError, AttributeError):
@@ -94,7 +94,7 @@ def load(path: Path) -> list[Entry]:
     return entries
 
 
-def save(path: Path, entries: Iterable[Entry]) -> None:
+def save(path: Path, entries: Iterable[Acceptance]) -> None:
     """Write all declarations; without any there is no file."""
     entries = list(entries)
     if entries:
@@ -105,7 +105,7 @@ def save(path: Path, entries: Iterable[Entry]) -> None:
         path.unlink(missing_ok=True)
 
 
-def earlier(stage: str, code: Mapping[str, str], entries: Iterable[Entry]) -> list[dict[str, Any]]:
+def earlier(stage: str, code: Mapping[str, str], entries: Iterable[Acceptance]) -> list[dict[str, Any]]:
     """Code that counts as equal to ``code``, the latest first, each with the reasons that led there."""
     found: list[dict[str, Any]] = []
     seen = [dict(code)]

@@ -45,7 +45,7 @@ def keep_listings(store: Store, key_files: Iterable[KeyFile]) -> None:
                     store.write(kept, files.dumps(user_files.listing(Path(path))))
 
 
-class History:
+class Outlines:
     """Outlines of modules by fingerprint.
 
     Args:

@@ -234,7 +234,7 @@ class Catalogue:
             components.check(category, kind, param, value, where, self.extend)
 
     @cached_property
-    def accepted(self) -> list[accepted.Entry]:
+    def accepted(self) -> list[accepted.Acceptance]:
         """Refactorings that were declared equivalent."""
         return accepted.load(self.folders[0].parent / accepted.FILE)
 

@@ -22,7 +22,7 @@ def _param(type_: Any, default: Any, **more: Any) -> Any:
     return Field(default, json_schema_extra=extra, **more)
 
 
-class Run(Strict):
+class RunSpec(Strict):
     """The params of a run: a composition of components, and how it is trained.
 
     Its seed and its milestones are not params: they are in the name of a node.
@@ -50,7 +50,7 @@ class Run(Strict):
 _PLAIN = create_model(
     "Plain",
     __base__=Strict,
-    **{name: (param_types.field(Run, name), None) for name in Run.model_fields if name not in PARTS},
+    **{name: (param_types.field(RunSpec, name), None) for name in RunSpec.model_fields if name not in PARTS},
 )  # type: ignore[call-overload]  # pydantic's stub knows no fields by dictionary
 """The params of a run that are no components, none of which a layer has to have."""
 
@@ -96,8 +96,8 @@ def only_known(params: Mapping[str, Any], run: Mapping[str, Any], where: str, ex
     """The params of a scale's layer that the components of this run have; unknown to all kinds is an error."""
     kept: Params = {}
     for name, value in params.items():
-        if name not in Run.model_fields:
-            hint = nearest(name, Run.model_fields, "the keys here are")
+        if name not in RunSpec.model_fields:
+            hint = nearest(name, RunSpec.model_fields, "the keys here are")
             raise UserError(f"{where}.{name}: unknown key; {hint}")
         if name not in PARTS or not isinstance(value, Mapping) or "kind" in value:
             kept[name] = value
@@ -174,7 +174,7 @@ def compose(params: Params, where: str, extend: Path | None = None) -> Params:
                 hint = _HINTS.get((part, str(given.get("kind")), str(param)))
                 if hint:
                     raise UserError(f"{where}: {part}.{param}: {hint}")
-    run = parse(Run, params, where).model_dump()
+    run = parse(RunSpec, params, where).model_dump()
     for part in PARTS:
         run[part] = components.resolve(part, run[part], where, extend)
     _contradictions(run, where)
@@ -185,13 +185,13 @@ def prune(run: Params, extend: Path | None = None) -> tuple[Params, Params]:
     """Split a spec into the params that are in its key and those that equal what their absence meant.
 
     A component says the latter in a module constant, ``DEFAULT_BEFORE = {"nesterov": False}``, a field of
-    :class:`Run` in its ``default_before``; so a field added later renames no run, and a changed default does. Where the
-    user's files lie is in neither (:func:`pipeline.user_files.places`).
+    :class:`RunSpec` in its ``default_before``; so a field added later renames no run, and a changed default does. Where
+    the user's files lie is in neither (:func:`pipeline.user_files.places`).
     """
     kept: Params = {}
     omitted_defaults: Params = {}
     for name, value in run.items():
-        extra = Run.model_fields[name].json_schema_extra if name in Run.model_fields else None
+        extra = RunSpec.model_fields[name].json_schema_extra if name in RunSpec.model_fields else None
         if isinstance(extra, dict) and "default_before" in extra and extra["default_before"] == value:
             omitted_defaults[name] = value
             continue

@@ -12,7 +12,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.ledger.workspace import Milestone
 from pipeline.planning.catalogue import Request
 from pipeline.planning.cells import Cell, CellExpander, Directives
-from pipeline.planning.composition import Run
+from pipeline.planning.composition import RunSpec
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import PARTS
 from pipeline.planning.spec import Artifact, Paper, Setting
@@ -137,7 +137,7 @@ class _Resolved:
         part, _, param = path.partition(".")
         if part in PARTS and param:
             return _of(run[part], param, part, self.resolver.needs, where)
-        plain = [name for name in Run.model_fields if name not in PARTS]
+        plain = [name for name in RunSpec.model_fields if name not in PARTS]
         if path not in plain:
             known = ["epochs", "resolution", *plain, *(f"{name}.kind" for name in PARTS)]
             raise UserError(f"{where}: no run has such a parameter; {nearest(path, known)}")

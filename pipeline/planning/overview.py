@@ -15,7 +15,7 @@ Run = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Row:
+class Demand:
     """What one artifact needs by itself.
 
     Attributes:
@@ -45,7 +45,7 @@ class Overview:
         basis: What the time rests on.
     """
 
-    rows: list[Row]
+    rows: list[Demand]
     runs: int
     seconds: float
     gpu: bool
@@ -83,7 +83,7 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     measurements = set().union(*(measurements for _, _, measurements in needs.values()))
     registered = {f"{paper}/{name}" for (paper, name), row in catalogue.registry.items() if row.get("needs")}
     rows = [
-        Row(name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), seconds(*need))
+        Demand(name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), seconds(*need))
         for name, need in needs.items()
     ]
     return Overview(rows, len(whole), seconds(whole, jobs, measurements), declared.gpu, estimate.basis)

@@ -45,7 +45,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class RawFile(Strict):
+class DeclaredFile(Strict):
     """A file as its authors publish it; pipeline/data/raw.py says what the keys mean."""
 
     name: str
@@ -92,7 +92,7 @@ class Dataset(Strict):
 
     title: str
     source: Params
-    files: list[RawFile] = []
+    files: list[DeclaredFile] = []
     licence: str | None = None
     citation: str | None = None
     homepage: str | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.engine.state import IN_PLACE
 from pipeline.ledger import receipt
 from pipeline.ledger.families import FAMILIES, PRETRAIN, Family
-from pipeline.ledger.outlines import History
+from pipeline.ledger.outlines import Outlines
 from pipeline.ledger.workspace import Node
 from pipeline.provenance import why
 from pipeline.provenance.differences import Reason, declared, dumped
@@ -65,7 +65,7 @@ class NodeDiff:
         history: Where earlier versions of modules are looked up.
     """
 
-    def __init__(self, old: Lookup, new: Lookup, history: History | None) -> None:
+    def __init__(self, old: Lookup, new: Lookup, history: Outlines | None) -> None:
         self._old, self._new, self._history = old, new, history
         self._known: dict[tuple[str, str], Causes] = {}
 

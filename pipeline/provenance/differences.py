@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
+from pipeline.ledger.outlines import CHANGED, GONE, NEW, Outlines
 
 ABSENT: Any = object()
 """Stands for a param that one side does not have."""
@@ -160,7 +160,7 @@ def shortened(old: str, new: str) -> tuple[str, str]:
 # -- nodes
 
 
-def code(old: Mapping[str, str], new: Mapping[str, str], history: History | None = None) -> Iterator[Reason]:
+def code(old: Mapping[str, str], new: Mapping[str, str], history: Outlines | None = None) -> Iterator[Reason]:
     """The modules in which two fingerprints differ, with their functions where both versions can be found."""
     for module in sorted(old.keys() | new.keys()):
         before, after = old.get(module), new.get(module)
@@ -172,7 +172,7 @@ def code(old: Mapping[str, str], new: Mapping[str, str], history: History | None
         yield Reason("module", module, was, now, change=how, functions=tuple(functions))
 
 
-def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: History | None = None) -> list[Reason]:
+def declared(found: Mapping[str, Any], wanted: Mapping[str, Any], history: Outlines | None = None) -> list[Reason]:
     """Params and modules in which a receipt differs from another, or from what is wanted now.
 
     Args:
@@ -207,7 +207,7 @@ def distance(found: Mapping[str, Any], of_found: Any, wanted: Mapping[str, Any],
     return count + sum(old.get(module) != new.get(module) for module in old.keys() | new.keys())
 
 
-def _by_file(reason: Reason, wanted: Mapping[str, Any], history: History | None) -> Reason:
+def _by_file(reason: Reason, wanted: Mapping[str, Any], history: Outlines | None) -> Reason:
     """A param of the user's files with the names of those that differ."""
     if reason.old is None or reason.new is None:
         return reason

@@ -15,7 +15,7 @@ from pipeline.artifacts import formats
 from pipeline.artifacts.rows import same
 from pipeline.errors import UserError, nearest
 from pipeline.provenance.differences import dumped
-from pipeline.provenance.runs import Run
+from pipeline.provenance.runs import KnownRun
 
 OWN = ("state", "config", "seed", "epochs")
 """Columns that every list has."""
@@ -28,7 +28,7 @@ class Listing:
         runs: All runs that were asked for.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[KnownRun]) -> None:
         self.runs = list(runs)
         nothing = "no runs: nothing is trained for this; type: python -m pipeline plan"
         self.empty = "no run fits" if self.runs else nothing
@@ -61,7 +61,7 @@ class Listing:
         known = [run for run in self.runs if self.value(run, column) is not None]
         numbers = all(isinstance(self.value(run, column), int | float) for run in known)
 
-        def place(run: Run) -> Any:
+        def place(run: KnownRun) -> Any:
             value = self.value(run, column)
             return value if numbers else str(value)
 
@@ -81,7 +81,7 @@ class Listing:
             return ending[0]
         raise UserError(f"{option} {name}: no run has such a param or measurement; {nearest(name, names)}")
 
-    def value(self, run: Run, column: str) -> Any:
+    def value(self, run: KnownRun, column: str) -> Any:
         """What a run has in a column; None where it has nothing."""
         if column == "epochs":
             return run.present[-1] if run.present else 0
@@ -167,7 +167,7 @@ def _fits(found: Any, value: Any) -> bool:
     return found is not None and same(found, value) if value is not None else found is None
 
 
-def _epochs(run: Run) -> str:
+def _epochs(run: KnownRun) -> str:
     present = run.present[-1] if run.present else 0
     if run.state == "running" and run.live and "epoch" in run.live:
         present = max(present, int(run.live["epoch"]) - 1)
@@ -180,7 +180,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else dumped(value)
 
 
-def _cell(run: Run, name: str, value: Any) -> str:
+def _cell(run: KnownRun, name: str, value: Any) -> str:
     if name in run.scores and isinstance(value, float):
         label = name.rpartition(".")[0]
         mark = "" if run.measured.get(label) == run.wanted[-1] else f" @{run.measured.get(label)}"

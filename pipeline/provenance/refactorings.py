@@ -6,10 +6,10 @@ from pipeline import files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
 from pipeline.ledger import receipt
-from pipeline.ledger.accepted import Entry
+from pipeline.ledger.accepted import Acceptance
 
 
-def refactorings(states: States, stage: str, reason: str) -> dict[Entry, int]:
+def refactorings(states: States, stage: str, reason: str) -> dict[Acceptance, int]:
     """Declarations that make receipts of a stage valid that are stale by code alone, and how many each serves.
 
     Args:
@@ -23,7 +23,7 @@ def refactorings(states: States, stage: str, reason: str) -> dict[Entry, int]:
     known = sorted({state.key_file.stage for state in states})
     if stage not in known:
         raise UserError(f"accept {stage}: no such stage here; there are: {', '.join(known)}")
-    found: dict[tuple, tuple[Entry, int]] = {}
+    found: dict[tuple, tuple[Acceptance, int]] = {}
     others = 0
     for state in states:
         key_file = state.key_file
@@ -38,7 +38,7 @@ def refactorings(states: States, stage: str, reason: str) -> dict[Entry, int]:
         was = {module: digest for module, digest in made["code"].items() if key_file.code.get(module) != digest}
         now = {module: digest for module, digest in key_file.code.items() if made["code"].get(module) != digest}
         place = (tuple(was.items()), tuple(now.items()))
-        found[place] = (Entry(stage, reason, was, now), found.get(place, (None, 0))[1] + 1)
+        found[place] = (Acceptance(stage, reason, was, now), found.get(place, (None, 0))[1] + 1)
     if not found:
         more = f" ({others} are stale by their params too)" if others else ""
         raise UserError(

@@ -32,7 +32,7 @@ next to one point or line. The rest is what it says.
 
 
 @dataclass
-class Run:
+class KnownRun:
     """One training with one seed.
 
     Attributes:
@@ -74,7 +74,7 @@ class Run:
         return {**{name: getattr(self, name) for name in kept}, "scores": self.scores}
 
 
-def collect(plan: Plan, states: States) -> list[Run]:
+def collect(plan: Plan, states: States) -> list[KnownRun]:
     """All runs of a plan with all their seeds."""
     live = Live(states.workspace)
     labels = _labels(plan)
@@ -89,7 +89,7 @@ def collect(plan: Plan, states: States) -> list[Run]:
             nodes = [
                 states.by_name[checkpoint(config, s, at).name] for s, at in sorted(planned.milestones) if s == seed
             ]
-            run = Run(config, seed, "", "", [node.node.at.epoch for node in nodes], [], dict(params))
+            run = KnownRun(config, seed, "", "", [node.node.at.epoch for node in nodes], [], dict(params))
             run.present = [node.node.at.epoch for node in nodes if node.status == IN_PLACE]
             starts = worker is not None and not busy and len(run.present) < len(nodes)
             run.state, run.detail = _state(run, nodes, live, worker, starts, states)
@@ -138,7 +138,7 @@ def _users(plan: Plan) -> dict[tuple[str, int | None], set[str]]:
 
 
 def _state(
-    run: Run, nodes: list[State], live: Live, worker: int | None, starts: bool, states: States
+    run: KnownRun, nodes: list[State], live: Live, worker: int | None, starts: bool, states: States
 ) -> tuple[str, str]:
     if len(run.present) == len(nodes):
         return _finished(run, nodes, states)
@@ -166,7 +166,7 @@ def _state(
     return "declared", ""
 
 
-def _finished(run: Run, nodes: list[State], states: States) -> tuple[str, str]:
+def _finished(run: KnownRun, nodes: list[State], states: States) -> tuple[str, str]:
     summary = _payload(nodes[-1].node, "summary.json", states) or {}
     if summary.get("outcome") == "diverged":
         return "diverged", f"in epoch {summary.get('diverged_in_epoch')}"
@@ -204,7 +204,7 @@ def _interrupted(status: Status, nodes: list[State]) -> str:
 
 
 def _measure(
-    run: Run,
+    run: KnownRun,
     measure: str,
     places: list[Milestone],
     labels: Mapping[str, str],

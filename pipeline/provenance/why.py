@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from pipeline.ledger import machine
 from pipeline.ledger.families import ARTIFACT, MEASURE, SIMULATE
-from pipeline.ledger.outlines import CHANGED, GONE, NEW, History
+from pipeline.ledger.outlines import CHANGED, GONE, NEW, Outlines
 from pipeline.ledger.workspace import Node
 from pipeline.provenance.differences import Reason, comparable, declared, distance, dumped
 
@@ -117,7 +117,7 @@ def _order(other: tuple[int, str, str, Any]) -> tuple[int, str, str]:
     return other[:3]
 
 
-def _from(found: Mapping[str, Any], state: State, history: History | None = None) -> list[Reason]:
+def _from(found: Mapping[str, Any], state: State, history: Outlines | None = None) -> list[Reason]:
     reasons = declared(found, wanted(state), history)
     if not _other_data(found, state):
         return reasons

@@ -103,7 +103,7 @@ def _grid(report: Mapping[str, Any]) -> str:
     return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
 
 
-def _shown(cell: tables.Cell | None) -> str:
+def _shown(cell: tables.ShownCell | None) -> str:
     if cell is None:
         return "<td></td>"
     count = f" ({cell.n})" if cell.n > 1 else ""

@@ -21,7 +21,7 @@ from pipeline.durations import rough
 from pipeline.planning.catalogue import Catalogue
 from pipeline.site import graph, output_dir, runs, tables, views
 from pipeline.site.cost import cost
-from pipeline.site.project import Project, Result, natural, users
+from pipeline.site.project import Project, ResultPage, natural, users
 
 HERE = Path(__file__).parent
 
@@ -42,7 +42,7 @@ class Section:
     edition: str
     paper: str
     about: dict[str, Any]
-    results: list[Result]
+    results: list[ResultPage]
     waiting: list[dict[str, str]]
 
 
@@ -93,7 +93,7 @@ class Site:
         return found
 
     def _sections(self, edition: str) -> list[Section]:
-        built: dict[str, list[Result]] = {}
+        built: dict[str, list[ResultPage]] = {}
         for result in self.project.results:
             if result.edition == edition:
                 built.setdefault(result.paper, []).append(result)
@@ -108,7 +108,7 @@ class Site:
                 found.append(Section(edition, paper, self._about(paper, results), results, waiting))
         return found
 
-    def _about(self, paper: str, results: list[Result]) -> dict[str, Any]:
+    def _about(self, paper: str, results: list[ResultPage]) -> dict[str, Any]:
         declared = self.known.papers.get(paper)
         if declared is not None:
             return {"title": declared.title, "authors": declared.authors, "year": declared.year}
@@ -174,7 +174,7 @@ class Site:
             hidden=[r for section in sections for r in section.results if not r.report],
         )
 
-    def _artifact(self, out: Path, result: Result, section: Section) -> None:
+    def _artifact(self, out: Path, result: ResultPage, section: Section) -> None:
         place = out / result.edition / result.paper
         place.mkdir(parents=True, exist_ok=True)
         for suffix, path in result.files.items():

@@ -9,8 +9,8 @@ from html import escape
 from pipeline.artifacts import page
 from pipeline.comparing import text_report
 from pipeline.comparing.artifacts import Comparison
-from pipeline.comparing.cells import BEYOND, IDENTICAL, UNKNOWN, Cell
-from pipeline.comparing.sides import Result
+from pipeline.comparing.cells import BEYOND, IDENTICAL, UNKNOWN, ComparedCell
+from pipeline.comparing.sides import Side
 
 _STYLE = """
 :root{color-scheme:light dark}
@@ -95,13 +95,13 @@ def _section(found: Comparison) -> str:
     return "\n".join(parts)
 
 
-def _mark(cell: Cell) -> str:
+def _mark(cell: ComparedCell) -> str:
     if cell.verdict == IDENTICAL:
         return "same"
     return "beyond" if cell.verdict in (BEYOND, UNKNOWN) else "moved"
 
 
-def _picture(letter: str, side: Result, content: bytes) -> str:
+def _picture(letter: str, side: Side, content: bytes) -> str:
     data = base64.b64encode(content).decode()
     text = f"{letter}: {side.title}"
     return (

@@ -44,7 +44,7 @@ class Cached(Folder):
 
 
 @dataclass
-class Result:
+class ResultPage:
     """One built artifact in one edition.
 
     Attributes:
@@ -95,7 +95,7 @@ class Project:
         self._payload: dict[str, bytes | None] = {}
 
     @cached_property
-    def results(self) -> list[Result]:
+    def results(self) -> list[ResultPage]:
         """Every result that lies below results/, by name."""
         folder = self.workspace.path("results")
         found = set()
@@ -132,10 +132,10 @@ class Project:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _result(self, name: str, whole: Chain) -> Result:
+    def _result(self, name: str, whole: Chain) -> ResultPage:
         # Findings name a file and not who reaches it: where there are any, every result is walked on its own.
         chain = walk(self.ledger, [name]) if whole.findings else _part(whole, name)
-        result = Result(name, chain, findings=list(chain.findings))
+        result = ResultPage(name, chain, findings=list(chain.findings))
         if result.link is None:
             return result
         folder = self.workspace.payload(result.link.node)
@@ -162,9 +162,9 @@ class Project:
         return result
 
 
-def users(results: Iterable[Result]) -> dict[str, list[Result]]:
+def users(results: Iterable[ResultPage]) -> dict[str, list[ResultPage]]:
     """Name of a node -> the results whose chains have it."""
-    found: dict[str, list[Result]] = {}
+    found: dict[str, list[ResultPage]] = {}
     for result in results:
         for name in result.chain.links:
             found.setdefault(name, []).append(result)

@@ -16,7 +16,7 @@ from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
 from pipeline.site import sparkline
 from pipeline.site.graph_boxes import count, title_of
-from pipeline.site.project import Project, Result, natural
+from pipeline.site.project import Project, ResultPage, natural
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Measured:
 
 
 @dataclass
-class Run:
+class RunPage:
     """One page: all seeds and milestones of a run.
 
     Attributes:
@@ -63,7 +63,7 @@ class Run:
     groups: list[tuple[str, list[tuple[str, str]]]]
     measured: list[Measured]
     curves: list[tuple[str, str, str, str]]
-    users: list[Result]
+    users: list[ResultPage]
     collapsed: list[int]
 
     @property
@@ -92,8 +92,8 @@ class Data:
     files: list[dict[str, Any]]
     params: list[tuple[str, str]]
     meta: list[tuple[str, str]]
-    runs: list[Run] = field(default_factory=list)
-    users: list[Result] = field(default_factory=list)
+    runs: list[RunPage] = field(default_factory=list)
+    users: list[ResultPage] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -106,7 +106,7 @@ class Data:
         return self.name.removeprefix(LOCAL).rpartition("-")[0]
 
 
-def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
+def runs(project: Project, users: dict[str, list[ResultPage]]) -> list[RunPage]:
     """Every run behind a result, sorted by name."""
     milestones, measurements = _by_config(project.chain, PRETRAIN), _by_config(project.chain, MEASURE)
     found = []
@@ -116,7 +116,7 @@ def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
         epochs = {link.node.epoch for link in links}
         own = measurements.get(config, [])
         found.append(
-            Run(
+            RunPage(
                 config,
                 title_of(params, epochs),
                 links[0].receipt["inputs"]["data"]["node"].removeprefix("data/"),
@@ -131,7 +131,7 @@ def runs(project: Project, users: dict[str, list[Result]]) -> list[Run]:
     return found
 
 
-def data(project: Project, users: dict[str, list[Result]], found: list[Run]) -> list[Data]:
+def data(project: Project, users: dict[str, list[ResultPage]], found: list[RunPage]) -> list[Data]:
     """Every data set and every simulation behind a result, sorted by name."""
     made = []
     for link in sorted([*project.chain.family(PREPARE), *project.chain.family(SIMULATE)], key=_name):
@@ -243,10 +243,10 @@ def _curves(project: Project, links: list[Link]) -> list[tuple[str, str, str, st
     return [(name, sparkline.svg(name, lines), *sparkline.ends(lines)) for name, lines in columns.items()]
 
 
-def _union(groups: Iterable[list[Result]]) -> list[Result]:
+def _union(groups: Iterable[list[ResultPage]]) -> list[ResultPage]:
     found = {result.name: result for group in groups for result in group}
     return sorted(found.values(), key=_result)
 
 
-def _result(result: Result) -> list:
+def _result(result: ResultPage) -> list:
     return natural(result.name)

@@ -12,7 +12,7 @@ from pipeline.artifacts.rows import CELL, HIGHER, same
 
 
 @dataclass
-class Cell:
+class ShownCell:
     """One cell, ready to be written.
 
     Attributes:
@@ -64,8 +64,8 @@ class Grid:
 
     corner: list[str]
     heads: list[list[Head]]
-    lines: list[tuple[list[str], list[Cell | None]]]
-    baselines: list[tuple[list[str], list[Cell | None]]] = field(default_factory=list)
+    lines: list[tuple[list[str], list[ShownCell | None]]]
+    baselines: list[tuple[list[str], list[ShownCell | None]]] = field(default_factory=list)
 
 
 def grid(report: Mapping[str, Any]) -> Grid | None:
@@ -87,10 +87,10 @@ def grid(report: Mapping[str, Any]) -> Grid | None:
     return found
 
 
-def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
+def cell(number: int, found: Mapping[str, Any], unit: str) -> ShownCell:
     """One cell of an artifact's JSON file."""
     unit = found.get("unit", unit)
-    made = Cell(f"cell-{number}", "", found["n"], note=found["note"])
+    made = ShownCell(f"cell-{number}", "", found["n"], note=found["note"])
     if found.get("setting"):
         return _setting(made, found)
     if found["mean"] is None:
@@ -112,7 +112,7 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> Cell:
     return made
 
 
-def _setting(made: Cell, found: Mapping[str, Any]) -> Cell:
+def _setting(made: ShownCell, found: Mapping[str, Any]) -> ShownCell:
     """A cell that shows a setting: text, beside what is printed."""
     setting, standing = found["setting"], scorecard.stand(found)
     made.text, made.measured = setting["value"] or "–", setting["value"] is not None
@@ -191,7 +191,7 @@ def _product(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Sequence[str]
     return list(itertools.product(*(_values(cells, axis) for axis in axes)))
 
 
-def _find(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Mapping[str, Any], unit: str) -> Cell | None:
+def _find(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Mapping[str, Any], unit: str) -> ShownCell | None:
     for number, entry in cells:
         if all(same(entry["axes"].get(axis), value) for axis, value in axes.items()):
             return cell(number, entry, unit)
@@ -240,7 +240,7 @@ def _baselines(
     columns: Sequence[str],
     places: Sequence[tuple[Any, ...]],
     unit: str,
-) -> Iterator[tuple[list[str], list[Cell | None]]]:
+) -> Iterator[tuple[list[str], list[ShownCell | None]]]:
     """Lines of baselines: one has only a data set, so it stands in every column of that."""
     others = [(number, entry) for number, entry in enumerate(cells) if entry["role"] != CELL]
     datasets = dict.fromkeys(entry["paper_dataset"] for _, entry in others)

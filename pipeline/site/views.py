@@ -15,7 +15,7 @@ from pipeline.ledger.workspace import Node
 from pipeline.site import runs as run_pages
 from pipeline.site import tables
 from pipeline.site.graph_boxes import Box
-from pipeline.site.project import Result, natural
+from pipeline.site.project import ResultPage, natural
 
 MARKS = {
     claims.SHOWN: "shown",
@@ -45,7 +45,7 @@ class Links:
         data: Data sets that have one.
     """
 
-    def __init__(self, result: Result, runs: Collection[str], data: Collection[str]) -> None:
+    def __init__(self, result: ResultPage, runs: Collection[str], data: Collection[str]) -> None:
         self.result, self.runs, self.data = result, runs, data
 
     def href(self, box: Box) -> str | None:
@@ -65,12 +65,12 @@ def heading(name: str) -> str:
     return f"{'Table' if found[1] == 'table' else 'Figure'} {found[2]}" if found else name
 
 
-def thumbnail(result: Result) -> bool:
+def thumbnail(result: ResultPage) -> bool:
     """Say whether there is a picture to show."""
     return ".png" in result.files
 
 
-def tally(*results: Result) -> list[tuple[str, int]]:
+def tally(*results: ResultPage) -> list[tuple[str, int]]:
     """Verdicts on the claims of results with their numbers, in the order of the verdicts."""
     found = Counter(claim["verdict"] for result in results if result.report for claim in result.report["claims"])
     return [(verdict, found[verdict]) for verdict in claims.VERDICTS if found[verdict]]
@@ -81,12 +81,12 @@ def brief(verdict: str) -> str:
     return SHORT.get(verdict, verdict)
 
 
-def place(result: Result) -> tuple:
+def place(result: ResultPage) -> tuple:
     """Tables before figures, table2 before table10."""
     return not result.artifact.startswith("table"), natural(result.artifact)
 
 
-def caption(result: Result) -> str:
+def caption(result: ResultPage) -> str:
     """A figure's caption: the paragraph below the picture on its page in Markdown."""
     if ".png" not in result.files or ".md" not in result.files:
         return ""
@@ -95,7 +95,7 @@ def caption(result: Result) -> str:
     return " ".join(below[0].split()) if below else ""
 
 
-def seeds(result: Result) -> list[dict[str, Any]]:
+def seeds(result: ResultPage) -> list[dict[str, Any]]:
     """Per cell what was measured, seed by seed, and where that stands."""
     report = result.report
     assert report is not None

@@ -21,40 +21,40 @@ def _stepped(step: Any) -> Any:
     """A step of the wide network is followed by ``step(network, rate)``."""
 
     def apply(patch: Any) -> None:
-        original = wide.Network.step
+        original = wide.WideNetwork.step
 
-        def mutant(self: wide.Network, rate: float) -> Any:
+        def mutant(self: wide.WideNetwork, rate: float) -> Any:
             found = original(self, rate)
             step(self, rate)
             return found
 
-        patch.setattr(wide.Network, "step", mutant)
+        patch.setattr(wide.WideNetwork, "step", mutant)
 
     return apply
 
 
 def _slower(factor: float) -> Any:
     def apply(patch: Any) -> None:
-        original = wide.Network.step
-        patch.setattr(wide.Network, "step", lambda self, rate: original(self, factor * rate))
+        original = wide.WideNetwork.step
+        patch.setattr(wide.WideNetwork, "step", lambda self, rate: original(self, factor * rate))
 
     return apply
 
 
 def _turned(outputs: Any) -> Any:
-    def mutant(self: wide.Network) -> Any:
+    def mutant(self: wide.WideNetwork) -> Any:
         found = outputs(self)
         return found * (-1.0) ** np.arange(len(found))[:, None]
 
     return mutant
 
 
-def _decay(network: wide.Network, rate: float) -> None:
+def _decay(network: wide.WideNetwork, rate: float) -> None:
     network.readout *= 1 - 2 * rate
     network.bias *= 1 - 2 * rate
 
 
-def _grow(network: wide.Network, rate: float) -> None:
+def _grow(network: wide.WideNetwork, rate: float) -> None:
     network.readout *= 1 + 2 * rate
     network.bias *= 1 + 2 * rate
 
@@ -114,7 +114,7 @@ MUTATIONS = {
     ),
     "outputs of other signs": Mutation(
         "the network learns functions that turn from sample to sample",
-        lambda patch: patch.setattr(wide.Network, "outputs", _turned(wide.Network.outputs)),
+        lambda patch: patch.setattr(wide.WideNetwork, "outputs", _turned(wide.WideNetwork.outputs)),
     ),
     "modes of small gamma": Mutation(
         "the last of the modes in place of the leading ones",

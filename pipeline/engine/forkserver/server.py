@@ -31,7 +31,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass
-class Request:
+class Handover:
     """What a job is to do, and how it is to look to the job.
 
     Attributes:
@@ -89,7 +89,7 @@ class Server:
     idle: float
     jobs: dict[int, socket.socket] = field(default_factory=dict)
 
-    def serve(self) -> Request | None:
+    def serve(self) -> Handover | None:
         """Serve until nobody asks any more.
 
         Returns:
@@ -148,7 +148,7 @@ class Server:
             _tell(client, {"status": status})
             client.close()
 
-    def _accept(self) -> tuple[Request | None, socket.socket | None]:
+    def _accept(self) -> tuple[Handover | None, socket.socket | None]:
         """Read a request; None where its client is somebody else, or gave up."""
         client, _ = self.listener.accept()
         client.settimeout(10)
@@ -167,7 +167,7 @@ class Server:
                 if not part:
                     raise EOFError
                 text += part
-            return Request(streams, json.loads(text), os.getpid()), client
+            return Handover(streams, json.loads(text), os.getpid()), client
         except (OSError, ValueError, EOFError):
             for stream in streams:
                 os.close(stream)

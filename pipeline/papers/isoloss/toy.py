@@ -26,7 +26,7 @@ _AT_ONCE = 12_000
 
 
 @dataclass(frozen=True)
-class Setting:
+class ToySetting:
     """One panel: what is minimised, and how far a step goes."""
 
     metric: str
@@ -73,7 +73,7 @@ def initial(eigenvalues: Sequence[float], inputs: int, rng: np.random.Generator)
 
 def step(
     weights: Float64[Array, "*networks M N"],
-    setting: Setting,
+    setting: ToySetting,
     x1: Float64[Array, "*networks N B"],
     x2: Float64[Array, "*views N B"],
     relu: bool,
@@ -97,7 +97,7 @@ def step(
     return weights - setting.lr / (views * x1.shape[-1]) * change
 
 
-def _gradient(weights: Array, predictor: Array, setting: Setting, x1: Array, x2: Array, relu: bool) -> Array:
+def _gradient(weights: Array, predictor: Array, setting: ToySetting, x1: Array, x2: Array, relu: bool) -> Array:
     """Gradient of the sum of the losses of some pairs with respect to the weights."""
     y1, y2 = weights @ x1, weights @ x2
     z1, z2 = (np.maximum(y1, 0.0), np.maximum(y2, 0.0)) if relu else (y1, y2)
@@ -116,7 +116,7 @@ def _gradient(weights: Array, predictor: Array, setting: Setting, x1: Array, x2:
 
 def train(
     weights: Float64[Array, "R M N"],
-    settings: Sequence[Setting],
+    settings: Sequence[ToySetting],
     *,
     steps: int,
     every: int,

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass
-class Network:
+class WideNetwork:
     """f = V relu(h) + c on a fixed batch, h = W x + b.
 
     Attributes:
@@ -75,7 +75,7 @@ class Network:
         return active @ active.T + 1 + (moved @ moved.T) * self.gram
 
 
-def draw(inputs: ArrayLike, width: int, outputs: int, alpha: float, seed: int | list[int]) -> Network:
+def draw(inputs: ArrayLike, width: int, outputs: int, alpha: float, seed: int | list[int]) -> WideNetwork:
     """A network with uniform weights and biases within 1 / sqrt(fan-in), those of the readout times alpha.
 
     The text scales all weights by alpha. With both layers scaled nothing moves in the time it gives, for the tangent
@@ -102,10 +102,10 @@ def draw(inputs: ArrayLike, width: int, outputs: int, alpha: float, seed: int | 
     weights = rng.uniform(-first, first, (width, x.shape[1]))
     hidden = x @ weights.T + rng.uniform(-first, first, width)
     readout = alpha * rng.uniform(-second, second, (outputs, width))
-    return Network(hidden, x @ x.T + 1, readout, alpha * rng.uniform(-second, second, outputs))
+    return WideNetwork(hidden, x @ x.T + 1, readout, alpha * rng.uniform(-second, second, outputs))
 
 
-def train(network: Network, rate: float, steps: int, every: int) -> Float64[Array, "times d d"]:
+def train(network: WideNetwork, rate: float, steps: int, every: int) -> Float64[Array, "times d d"]:
     """C at step 0, every, 2 every, ... of descent, (1 + steps // every, d, d).
 
     Raises:

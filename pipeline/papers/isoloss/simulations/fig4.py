@@ -38,7 +38,7 @@ def simulate(
     numbers = range(1, len(starts) + 1)
     rngs = [np.random.default_rng([seed + place, number]) for place in range(replications) for number in numbers]
     weights = np.stack([toy.initial(starts[place % len(starts)], inputs, own) for place, own in enumerate(rngs)])
-    settings = [toy.Setting(metric, "plain", lr) for metric in metrics]
+    settings = [toy.ToySetting(metric, "plain", lr) for metric in metrics]
     tracks = toy.train(weights, settings, steps=steps, every=every, samples=samples, sigma=sigma, relu=False, rngs=rngs)
     step = np.arange(0, steps + 1, every, dtype=np.int64)
     theories = {

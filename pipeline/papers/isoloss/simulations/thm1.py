@@ -116,7 +116,7 @@ def _network(weights: np.ndarray, rate: float, time: np.ndarray, exact: np.ndarr
     """Largest distance of a trained network's eigenvalues from the closed form; its inputs have E x x^T = 1 exactly."""
     inputs = weights.shape[1]
     x = np.sqrt(inputs) * np.eye(inputs)
-    setting = toy.Setting("euclidean", "plain", rate)
+    setting = toy.ToySetting("euclidean", "plain", rate)
     worst, taken = 0.0, 0
     for moment, wanted in zip(time, exact, strict=True):
         while taken < round(moment / rate):

@@ -69,8 +69,8 @@ def simulate(
     rngs = [np.random.default_rng(seed + place) for place in range(replications)]
     weights = np.stack([scale * rng.standard_normal((modes, inputs)) for rng in rngs])
     common: dict[str, Any] = {"sigma": sigma, "relu": relu}
-    short = {name: toy.Setting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
-    long = {name: toy.Setting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
+    short = {name: toy.ToySetting(*of) for name, of in _SETTINGS.items() if of[1] != "nopred"}
+    long = {name: toy.ToySetting(of[0], of[1], of[2] * stretch) for name, of in _SETTINGS.items() if of[1] == "nopred"}
     few = steps_without_predictor // stretch
     beat = max(few // 200, 1)
     found = toy.train(weights, [*short.values()], steps=steps, every=10, samples=samples, rngs=rngs, **common)
@@ -140,7 +140,7 @@ def _paths(
         weights.append(toy.initial(start, inputs, rng))
         x = rng.standard_normal((inputs, drawn))
         chosen.append(x[:, np.argsort(-np.linalg.norm(weights[-1] @ x, axis=0), kind="stable")[:shown]])
-    settings = [toy.Setting(metric, variant, lr) for metric, variant, _ in _SETTINGS.values()]
+    settings = [toy.ToySetting(metric, variant, lr) for metric, variant, _ in _SETTINGS.values()]
     tracks = toy.train(np.stack(weights), settings, steps=steps, every=10, samples=samples, rngs=rngs, **common)
     time = np.float64(lr) * 10 * np.arange(steps // 10 + 1)
     s0 = np.sort(np.array(start, dtype=np.float64))  # of all: they differ in their directions
