@@ -40,7 +40,7 @@ def build(root: Path, known: Catalogue, stems: Container[str] | None = None) -> 
     with pytest.MonkeyPatch.context() as patch:
         # The science is neither imported nor executed, so whether its code has changed meanwhile need not be asked.
         patch.setattr(executor, "importlib", SimpleNamespace(import_module=stages.__getitem__))
-        patch.setattr(executor.Executor, "_check_code", lambda self, key_files: None)
+        patch.setattr(executor.Executor, "_check_code", lambda self, *_: None)
         patch.setattr(executor, "components", SimpleNamespace(PACKAGE=components.PACKAGE, load=lambda path: None))
         patch.setattr(executor.machine, "record", lambda seconds: RECORD)
         jobs: dict[str, list[Node]] = {}

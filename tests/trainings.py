@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from pipeline import components
 from pipeline.training import pretrain
@@ -131,3 +133,41 @@ def content(folder: Path) -> dict[str, str]:
 def execute(*args: Any, **kwargs: Any) -> dict[int, dict[str, str]]:
     """Train, given the arguments of :func:`make_works`; hashes of the payloads by epoch."""
     return {work.epoch: content(work.out) for work in pretrain.execute(make_works(*args, **kwargs))}
+
+
+class Notes:
+    """A recorder for the CPU: a replay does the work again and puts its results where the recorded ones are."""
+
+    log: list[str]
+
+    def __init__(self, source: torch.Generator) -> None:
+        self.source = source
+        type(self).log.append("made")
+
+    def warm_up(self, work: Callable[[], Any], times: int) -> None:
+        for _ in range(times):
+            work()
+
+    def record(self, work: Callable[[], Any]) -> Any:
+        self.work, self.outcome = work, work()  # (a capture executes nothing: restoring has more to do here)
+        type(self).log.append("recorded")
+        return self.outcome
+
+    def replay(self) -> None:
+        type(self).log.append("replayed")
+        loss, embeddings = self.work()
+        self.outcome[0].copy_(loss)
+        for place, embedding in zip(self.outcome[1], embeddings, strict=True):
+            place.copy_(embedding)
+
+
+class LinearEncoder(nn.Module):
+    """Rows of given weights times images."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.features = len(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight.T

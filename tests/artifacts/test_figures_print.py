@@ -91,6 +91,22 @@ def smallest(drawing: Drawing) -> tuple[float, str]:
     )
 
 
+def cut(drawing: Drawing) -> list[str]:
+    """Texts that reach over the edge of the figure, where nothing prints them."""
+    figure = drawing.figure
+    figure.draw_without_rendering()
+    texts = figure.findobj(lambda part: isinstance(part, Text) and part.get_visible() and part.get_text().strip())
+    found = []
+    for text in texts:
+        if text.get_clip_on() or any(not parent.get_visible() for parent in (text.axes,) if parent is not None):
+            continue
+        box = text.get_window_extent()
+        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+        if box.width and not inside:
+            found.append(text.get_text())
+    return found
+
+
 MARKED = [
     pytest.param(stem, marks=() if stem.removeprefix("results/tiny/") in CHEAP else pytest.mark.slow)
     for stem in FIGURES
@@ -100,8 +116,10 @@ MARKED = [
 @pytest.mark.parametrize("stem", MARKED)
 def test_a_figure_is_legible_in_one_column(stem: str, tmp_path: Path) -> None:
     work = _made(stem, tmp_path)
-    size, text = smallest(_drawn(work))
+    drawing = _drawn(work)
+    size, text = smallest(drawing)
     assert size >= LEAST, f"{text!r}: {size:.1f} pt"
+    assert not cut(drawing)
     list(figure.execute([work]))
     data = next(work.out.glob("*.pdf")).read_bytes()
     assert b"/Type3" not in data and b"/FontFile2" in data

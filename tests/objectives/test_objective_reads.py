@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_capture import Notes
-from test_training import LinearEncoder
 from torch import Tensor
-from trainings import content, execute, make_works, run_spec, write_noise
+from trainings import LinearEncoder, Notes, content, execute, make_works, run_spec, write_noise
 
 from pipeline import components
 from pipeline.errors import UserError

@@ -15,7 +15,7 @@ from pipeline.data.sources import shapes
 from pipeline.data.writer import Writer
 from pipeline.errors import UserError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SYMMETRIC = ("disk", "ring", "square", "cross", "hourglass", "bars")  # their centroid is their centre
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_training import LinearEncoder
 from torch import Tensor
+from trainings import LinearEncoder
 
 from pipeline.errors import UserError
 from pipeline.nets.network import Network

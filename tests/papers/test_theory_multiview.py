@@ -19,7 +19,7 @@ from pipeline.papers.multiview import centroid, contrastive, crops, flow, four, 
 from pipeline.papers.multiview.information import class_information
 from pipeline.planning import spec, yaml_files
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROBABILITIES = (0.5, 0.25, 0.2, 0.05)
 
 cheap = settings(max_examples=15, deadline=None, derandomize=True)

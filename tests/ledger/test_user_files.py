@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from test_extension import PAPER
+from theirs import PAPER
 
 from pipeline import components, user_files
 from pipeline.engine import opened

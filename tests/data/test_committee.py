@@ -14,7 +14,7 @@ from pipeline.data.sources import committee, digits, shapes, textured_digits
 from pipeline.data.writer import Writer
 from pipeline.errors import UserError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {"digits": digits, "shapes": shapes, "textured_digits": textured_digits}
 SMALL = {"size": 8, "train": 192, "test": 96}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import DUEL, Project, add_mini
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("prepare", "pretrain", "probe", "spectrum", "ntk", "timing", "measure", "simulate", "table", "figure")
 
 

@@ -18,7 +18,7 @@ from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint, measurement
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUN = "checkpoints/a/seed0"
 
 

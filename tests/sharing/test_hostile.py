@@ -575,7 +575,7 @@ def test_the_command_line_refuses_in_one_line(small: Path, tmp_path):
     path = zipped(tmp_path / "bad.zip", small, ("../evil.json", b"{}"))
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "verify", str(path)],
-        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
+        cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and not done.stdout and done.stderr.count("\n") == 1 and "refused" in done.stderr
     assert not (tmp_path.parent / "evil.json").exists() and not list(tmp_path.glob("evil*"))

@@ -21,7 +21,7 @@ from pipeline.artifacts.rows import DIVERGED as LOST
 from pipeline.errors import UserError
 from pipeline.planning import spec
 
-PARAMS = Path(__file__).parent.parent / "params"
+PARAMS = Path(__file__).resolve().parents[2] / "params"
 WHERE = "results/quick/directpred/table8"
 
 

@@ -220,3 +220,9 @@ def test_what_people_see_is_in_no_key(arrows: dict[str, set[str]], keys: dict[st
     assert codes and not [name for code in codes for name in code if "monitor" in name or "durations" in name]
     library = {name: others for name, others in arrows.items() if storey(name) in ("library", "papers")}
     assert not [name for name, others in library.items() if any(one.startswith("pipeline.monitor") for one in others)]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.parent.glob("params/**/*.yaml")), ids=lambda path: path.name)
+def test_declarations_are_read_without_scrolling(path):
+    long = [number for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 140]
+    assert not long, f"{path}: lines {long}: break them after a comma"

@@ -18,7 +18,7 @@ from pipeline.simulation import draws, stage
 from pipeline.simulation.records import Simulation
 from pipeline.work import Work
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # -- the watch
 

@@ -31,7 +31,7 @@ print(json.dumps({
     "argv": sys.argv[1:], "cwd": os.getcwd(), "umask": os.umask(0), "nice": os.nice(0), "stdin": sys.stdin.read(),
     "environ": {name: value for name, value in os.environ.items() if name not in ("SSL_FORKSERVER", "LC_CTYPE", "_")},
     "limit": resource.getrlimit(resource.RLIMIT_FSIZE), "affinity": sorted(os.sched_getaffinity(0)),
-    "hup": signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, "int": signal.getsignal(signal.SIGINT).__name__,
+    "hup": signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, "int": str(signal.getsignal(signal.SIGINT))[:24],
     "term": signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "path": sys.path[0], "main": __name__, "file": __file__,
     "zone": time.tzname, "buffered": sys.stdout.line_buffering,
 }))
@@ -92,6 +92,7 @@ class Caller:
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            preexec_fn=_listening,
         )
         assert client.stdout is not None
         job, server = map(int, client.stdout.readline().split())
@@ -127,6 +128,11 @@ def _gone(pid: int, within: float = 10) -> bool:
     while _lives(pid) and time.monotonic() < until:
         time.sleep(0.02)
     return not _lives(pid)
+
+
+def _listening() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would what these tests start if one runs them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _limited() -> None:

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,8 @@ def test_a_failed_test_is_told_with_its_traceback(card: ModuleType, tmp_path: Pa
 
 def test_the_files_with_tests_of_a_gpu_are_found(card: ModuleType) -> None:
     found = card.testing_files()
-    assert "tests/test_capture.py" in found and "tests/test_dvc.py" not in found
-    assert "tests/test_card.py" not in found
+    assert "tests/training/test_capture.py" in found and "tests/engine/test_dvc.py" not in found
+    assert "tests/house/test_card.py" not in found
 
 
 @pytest.mark.slow

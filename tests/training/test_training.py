@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from trainings import SlowDisk, content, execute, files_of, make_works, run_spec, write_noise
+from trainings import LinearEncoder, SlowDisk, content, execute, files_of, make_works, run_spec, write_noise
 
 from pipeline.errors import UserError
 from pipeline.monitor.report import Report
@@ -47,7 +47,7 @@ from pipeline.training.optimizers import adam, sgd
 from pipeline.training.schedules import constant
 from pipeline.training.step import TrainingStep
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 torch.set_num_threads(1)  # tensors are tiny: more threads would only wait for each other
 
 WHOLE = {"history.csv", "losses.safetensors", "summary.json"}
@@ -207,16 +207,6 @@ def test_adam_first_step_and_state() -> None:
     checkpoint.load_optimizer(again, saved)
     assert all(torch.equal(tensor, saved[name]) for name, tensor in checkpoint.optimizer_tensors(again).items())
     assert len(saved) == 6
-
-
-class LinearEncoder(nn.Module):
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.features = len(weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.weight.T
 
 
 def linear_network(w: Tensor, predictor: nn.Module, stop_gradient: bool = True) -> Network:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from trainings import content, execute, files_of, make_works, run_spec, write_noise
+from trainings import Notes, content, execute, files_of, make_works, run_spec, write_noise
 from waiting import NoWaiting, Waits, imagined_gpu
 
 from pipeline import components
@@ -213,32 +213,6 @@ def test_the_descent_of_a_gpu_rounds_twice() -> None:
 
 
 # capture, with a recorder that records by taking notes
-
-
-class Notes:
-    """A recorder for the CPU: a replay does the work again and puts its results where the recorded ones are."""
-
-    log: list[str]
-
-    def __init__(self, source: torch.Generator) -> None:
-        self.source = source
-        type(self).log.append("made")
-
-    def warm_up(self, work: Callable[[], Any], times: int) -> None:
-        for _ in range(times):
-            work()
-
-    def record(self, work: Callable[[], Any]) -> Any:
-        self.work, self.outcome = work, work()  # (a capture executes nothing: restoring has more to do here)
-        type(self).log.append("recorded")
-        return self.outcome
-
-    def replay(self) -> None:
-        type(self).log.append("replayed")
-        loss, embeddings = self.work()
-        self.outcome[0].copy_(loss)
-        for place, embedding in zip(self.outcome[1], embeddings, strict=True):
-            place.copy_(embedding)
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import DUEL, Project, add_mini, copy_project
-from test_capture import Notes
-from trainings import SlowDisk, content, make_works, run_spec, write_noise
+from trainings import Notes, SlowDisk, content, make_works, run_spec, write_noise
 
 from pipeline.engine.executor import Executor, _Clock
 from pipeline.errors import UserError

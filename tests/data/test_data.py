@@ -34,7 +34,7 @@ from pipeline.data.writer import Writer
 from pipeline.errors import UserError
 from pipeline.work import Work
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DATASETS = yaml.safe_load((ROOT / "params/datasets.yaml").read_text(encoding="utf-8"))
 
 
