@@ -62,7 +62,11 @@ def test_independent_runs_are_compared_by_welch(first: list[float], second: list
     if found.error and found.error > 1e-6:
         expected = stats.ttest_ind(first, second, equal_var=False)
         assert found.value / found.error == pytest.approx(expected.statistic, rel=1e-6, abs=1e-9)
-        assert found.freedom == math.floor(expected.df + 1e-9)
+        whole = {
+            math.floor(expected.df - 1e-6),
+            math.floor(expected.df + 1e-6),
+        }  # one, but within rounding of a whole number
+        assert found.freedom in whole
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=8))

@@ -98,6 +98,8 @@ def cut(drawing: Drawing) -> list[str]:
     texts = figure.findobj(lambda part: isinstance(part, Text) and part.get_visible() and part.get_text().strip())
     found = []
     for text in texts:
+        if hasattr(text, "get_position_3d"):  # where it stands is known when it is projected
+            continue
         if text.get_clip_on() or any(not parent.get_visible() for parent in (text.axes,) if parent is not None):
             continue
         box = text.get_window_extent()
