@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -127,18 +129,31 @@ def copy_project(root: Path) -> Project:
     return Project(root, environ)
 
 
+def load_yaml(text: str) -> Any:
+    """Plain data of YAML, read by libyaml: ten times as fast as in Python."""
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
+def dump_yaml(data: Any) -> str:
+    """Plain data as YAML, in its own order."""
+    return yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+
+
+@functools.cache
+def _theirs() -> dict[str, str]:
+    """A paper that is right, and a scale: name -> text."""
+    paper = load_yaml((ROOT / "params/papers/directpred.yaml").read_text().replace("paper: directpred", "paper: mine"))
+    paper["artifacts"] = {"t": paper["artifacts"]["table8"]}
+    scale = load_yaml((ROOT / "params/scales/tiny.yaml").read_text())
+    return {"papers/mine.yaml": dump_yaml(paper), "scales/small.yaml": dump_yaml(scale)}
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A user's own folder with a paper that is right."""
-    (tmp_path / "papers").mkdir()
-    (tmp_path / "scales").mkdir()
-    paper = yaml.safe_load(
-        (ROOT / "params" / "papers/directpred.yaml").read_text().replace("paper: directpred", "paper: mine")
-    )
-    paper["artifacts"] = {"t": paper["artifacts"]["table8"]}
-    (tmp_path / "papers/mine.yaml").write_text(yaml.safe_dump(paper, sort_keys=False))
-    scale = yaml.safe_load((ROOT / "params" / "scales/tiny.yaml").read_text())
-    (tmp_path / "scales/small.yaml").write_text(yaml.safe_dump(scale))
+    for name, text in _theirs().items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
     return tmp_path
 
 
@@ -248,9 +263,9 @@ def add_mini(project: Project) -> Project:
 def withdraw(params: Path, paper: str, name: str) -> Path:
     """Take an artifact out of a paper's declarations: registered, and not declared."""
     path = params / f"papers/{paper}.yaml"
-    declared = json.loads(json.dumps(yaml.safe_load(path.read_text())))
+    declared = json.loads(json.dumps(load_yaml(path.read_text())))
     declared["artifacts"].pop(name)
-    path.write_text(yaml.safe_dump(declared, sort_keys=False))
+    path.write_text(dump_yaml(declared))
     return params
 
 

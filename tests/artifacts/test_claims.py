@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from conftest import load_yaml
 from handmade import DIVERGED, cell, filled, grid, params, work
 
 from pipeline.artifacts import claims, scorecard, table
@@ -309,7 +309,7 @@ def declared() -> list[tuple[str, str]]:
     return [
         (path.stem, name)
         for path in sorted((PARAMS / "papers").glob("*.yaml"))
-        for name, entry in yaml.safe_load(path.read_text(encoding="utf-8"))["artifacts"].items()
+        for name, entry in load_yaml(path.read_text(encoding="utf-8"))["artifacts"].items()
         if "configuration" not in entry
     ]
 
@@ -317,7 +317,7 @@ def declared() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("paper", "name"), declared())
 def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path, paper: str, name: str) -> None:
     """Every selection picks a cell, every printed number finds one, and these numbers bear the claim out."""
-    entry = yaml.safe_load((PARAMS / f"papers/{paper}.yaml").read_text(encoding="utf-8"))["artifacts"][name]
+    entry = load_yaml((PARAMS / f"papers/{paper}.yaml").read_text(encoding="utf-8"))["artifacts"][name]
     parsed = spec.parse(spec.Artifact, entry, name)
     axes = {"rows": parsed.rows, "columns": parsed.columns, "fixed": parsed.fixed}
     cells = grid(**axes["rows"], **axes["columns"], **{axis: [value] for axis, value in axes["fixed"].items()})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import copy_project, withdraw
+from conftest import copy_project, dump_yaml, load_yaml, withdraw
 
 from pipeline import components
 from pipeline.engine.estimate import Forecast
@@ -338,7 +338,7 @@ def test_the_raw_folder_may_come_from_the_environment(tmp_path):
 
 def change(path: Path, *keys, value) -> None:
     """Set a param of a YAML file; a value of None removes it."""
-    data = yaml.safe_load(path.read_text())
+    data = load_yaml(path.read_text())
     place = data
     for key in keys[:-1]:
         place = place[key]
@@ -346,7 +346,7 @@ def change(path: Path, *keys, value) -> None:
         del place[keys[-1]]
     else:
         place[keys[-1]] = value
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    path.write_text(dump_yaml(data))
 
 
 MISTAKES = [
