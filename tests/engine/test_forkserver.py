@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,7 +83,7 @@ class Caller:
         """Run the job through a server."""
         return self.call(*self.command(*arguments), **more)
 
-    def begin(self, *arguments: str, **more) -> tuple[subprocess.Popen, int, int]:
+    def begin(self, *arguments: str, before: Callable[[], None] | None = None, **more):
         """Begin a job that waits; the client, the job's process and its parent's."""
         client = subprocess.Popen(
             self.command("wait", *arguments),
@@ -92,7 +92,7 @@ class Caller:
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            preexec_fn=_listening,
+            preexec_fn=before or _listening,
         )
         assert client.stdout is not None
         job, server = map(int, client.stdout.readline().split())
@@ -216,6 +216,29 @@ def test_what_a_library_may_have_read_makes_another_server(caller, name):
     begun = [caller.begin(**{name: value}) for value in ("1", "2")]
     assert len({server for _, _, server in begun}) == 2
     for client, *_ in begun:
+        client.terminate()
+        client.wait(20)
+
+
+def _nicer() -> None:
+    _listening()
+    os.nice(2)
+
+
+def _confined() -> None:
+    _listening()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@pytest.mark.parametrize("before", [_nicer, _confined])
+def test_what_a_process_cannot_take_back_makes_another_server(caller, before):
+    """A server that was started with less could not give a later job what its caller has."""
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 and before is _confined:
+        pytest.skip("confined already")
+    first, _, one = caller.begin(before=before)
+    second, _, other = caller.begin()
+    assert one != other
+    for client in (first, second):
         client.terminate()
         client.wait(20)
 

@@ -119,7 +119,6 @@ def _line(answers: BinaryIO) -> bytes:
 
 def request(arguments: Sequence[str]) -> bytes:
     """Say all that a child would have inherited from this process, but for its streams."""
-    limits = [getattr(resource, f"RLIMIT_{name}") for name in _LIMITS]
     numbers = (*_FORWARDED, signal.SIGTSTP, signal.SIGPIPE, signal.SIGXFSZ)
     says = {
         "argv": [sys.argv[0], *arguments],
@@ -129,10 +128,14 @@ def request(arguments: Sequence[str]) -> bytes:
         "umask": _umask(),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "affinity": sorted(os.sched_getaffinity(0)),
-        "limits": [[limit, resource.getrlimit(limit)] for limit in limits],
+        "limits": [[limit, resource.getrlimit(limit)] for limit in _limits()],
         "ignored": [int(number) for number in numbers if signal.getsignal(number) is signal.SIG_IGN],
     }
     return json.dumps(says).encode()
+
+
+def _limits() -> list[int]:
+    return [getattr(resource, f"RLIMIT_{name}") for name in _LIMITS]
 
 
 def _umask() -> int:
@@ -184,6 +187,8 @@ def _key() -> str:
         sorted(environ.items()),
         [str(space.readlink()) for space in spaces if space.is_symlink()],
         Path("/proc/self/cgroup").read_text(encoding="utf-8"),
+        [resource.getrlimit(limit)[1] for limit in _limits()],  # what has been given up is not had back
+        os.getpriority(os.PRIO_PROCESS, 0),
         os.getuid(),
         os.getgid(),
         sorted(os.getgroups()),
@@ -199,7 +204,7 @@ def _script() -> Path:
 
 def _connect(path: Path) -> socket.socket | None:
     """Return a connection to the server, which is started where there is none; None if it can't be."""
-    with path.with_suffix(".lock").open("a") as turn:
+    with path.with_name("start.lock").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # of several jobs that begin together, one starts it
         server = _connected(path)
         if server is not None:
