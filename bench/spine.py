@@ -146,6 +146,7 @@ def main() -> None:
             "dry_run_paper_ratio": dry / base,
         }
         found |= restored(folder)
+        found["plan_everything_paper_s"] = statistics.median(planned() for _ in range(3))
     limits = {
         "build_s": 360,
         "build_peak_gb": 4,
@@ -153,6 +154,7 @@ def main() -> None:
         "noop_ratio": 2,
         "dry_run_paper_ratio": 4,
         "restored_stage_s": 0.5,
+        "plan_everything_paper_s": 3,
     }
     for name, value in found.items():
         limit = limits.get(name)
@@ -160,6 +162,18 @@ def main() -> None:
         print(f"{name:<24}{value:>10.3f}{verdict}")
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def planned() -> float:
+    """Seconds to plan every artifact of all papers at scale paper, once Python has started."""
+    text = (
+        "import time; from pipeline.planning.catalogue import Catalogue; "
+        "from pipeline.planning.options import Options; "
+        "from pipeline.planning.plan import Plan; started = time.perf_counter(); known = Catalogue(Options()); "
+        "Plan(known, known.built('paper')); print(time.perf_counter() - started)"
+    )
+    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
 
 def _artifacts() -> list[str]:

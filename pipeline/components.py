@@ -79,6 +79,9 @@ CATEGORIES: dict[str, Category] = {
 }
 
 
+_SHIPPED = f"{PACKAGE}/"
+
+
 @functools.cache
 def papers() -> list[str]:
     """Keys of the papers that have a folder in the package."""
@@ -137,6 +140,16 @@ def find_from(where: str, category: str, kind: str, extend: Path | None = None) 
 
 
 @functools.cache
+def _when_first_asked(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def _changed(path: Path) -> int:
+    """When a component was last written; of those that ship as it was first asked: a plan asks 100,000 times."""
+    return _when_first_asked(path) if str(path).startswith(_SHIPPED) else path.stat().st_mtime_ns
+
+
+@functools.cache
 def _body(path: Path, mtime_ns: int) -> list[ast.stmt]:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body
 
@@ -170,7 +183,7 @@ def _entry(path: Path, mtime_ns: int, entry: str) -> tuple[tuple[str, str, Any, 
 def params(category: str, kind: str, extend: Path | None = None) -> dict[str, tuple[str, Any, bool]]:
     """Params of a component: name -> (type, default, required), read from its source without importing it."""
     path = find(category, kind, extend)
-    own = _entry(path, path.stat().st_mtime_ns, CATEGORIES[category].entry)
+    own = _entry(path, _changed(path), CATEGORIES[category].entry)
     found = {name: (annotation, default, required) for name, annotation, default, required in own}
     if kind != "none":
         for name, annotation, default in CATEGORIES[category].common:
@@ -194,25 +207,25 @@ def default_before(category: str, kind: str, extend: Path | None = None) -> dict
     """Read what the absence of later params has meant: a component's ``DEFAULT_BEFORE``, and the category's own."""
     path = find(category, kind, extend)
     common = dict(CATEGORIES[category].common_before) if kind != "none" else {}
-    return common | (_constant(path, path.stat().st_mtime_ns, "DEFAULT_BEFORE") or {})
+    return common | (_constant(path, _changed(path), "DEFAULT_BEFORE") or {})
 
 
 def reads(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:
     """Which params of the run a measure reads: its module constant ``READS``."""
     path = find(category, kind, extend)
-    return tuple(_constant(path, path.stat().st_mtime_ns, "READS") or ())
+    return tuple(_constant(path, _changed(path), "READS") or ())
 
 
 def records_read(kind: str, extend: Path | None = None) -> tuple[str, ...]:
     """Which records of the training a measure reads beside its weights: its module constant ``RECORDS``."""
     path = find("measure", kind, extend)
-    return tuple(_constant(path, path.stat().st_mtime_ns, "RECORDS") or ())
+    return tuple(_constant(path, _changed(path), "RECORDS") or ())
 
 
 def untrained(kind: str, extend: Path | None = None) -> bool:
     """Whether a measure is one of the run and not of its weights: its module constant ``UNTRAINED``."""
     path = find("measure", kind, extend)
-    return bool(_constant(path, path.stat().st_mtime_ns, "UNTRAINED"))
+    return bool(_constant(path, _changed(path), "UNTRAINED"))
 
 
 def relations(category: str, kind: str, extend: Path | None = None) -> tuple[tuple[str, str, str], ...]:
@@ -221,7 +234,7 @@ def relations(category: str, kind: str, extend: Path | None = None) -> tuple[tup
     The word between them is one of :data:`HOLDS`. Of lists with a value per view every pair is compared.
     """
     path = find(category, kind, extend)
-    return tuple(_constant(path, path.stat().st_mtime_ns, "RELATIONS") or ())
+    return tuple(_constant(path, _changed(path), "RELATIONS") or ())
 
 
 def applies(category: str, spec: Mapping[str, Any], param: str, extend: Path | None = None) -> bool:
@@ -237,7 +250,7 @@ def applies(category: str, spec: Mapping[str, Any], param: str, extend: Path | N
         extend: Folder of the user's own components.
     """
     path = find(category, spec["kind"], extend)
-    company = (_constant(path, path.stat().st_mtime_ns, "APPLIES") or {}).get(param, {})
+    company = (_constant(path, _changed(path), "APPLIES") or {}).get(param, {})
     return all(spec[other] == value for other, value in company.items())
 
 
@@ -258,7 +271,7 @@ def _check_idle(category: str, spec: Mapping[str, Any], where: str, extend: Path
         if required or spec[name] == default or applies(category, spec, name, extend):
             continue
         path = find(category, spec["kind"], extend)
-        company = _constant(path, path.stat().st_mtime_ns, "APPLIES")[name]
+        company = _constant(path, _changed(path), "APPLIES")[name]
         words = [f"{other}: {json.dumps(value)}" for other, value in company.items()]
         found = [f"{other}: {brief(spec[other], json.dumps)}" for other in company]
         raise UserError(
@@ -314,7 +327,7 @@ def _each(value: Any, count: int) -> list[Any]:
 def values(category: str, kind: str, extend: Path | None = None) -> tuple[str, ...]:
     """Names of the values that a measure returns: its module constant ``VALUES``; empty where it does not say."""
     path = find(category, kind, extend)
-    return tuple(_constant(path, path.stat().st_mtime_ns, "VALUES") or ())
+    return tuple(_constant(path, _changed(path), "VALUES") or ())
 
 
 def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | None = None) -> dict[str, Any]:
@@ -418,7 +431,7 @@ def objective_reads(kind: str, extend: Path | None = None) -> tuple[str, ...]:
         UserError: One of the names is unknown, or there is an argument that has none (``*args``).
     """
     path = find("objective", kind, extend)
-    arguments = _function(path, path.stat().st_mtime_ns, CATEGORIES["objective"].entry).args
+    arguments = _function(path, _changed(path), CATEGORIES["objective"].entry).args
     if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
         raise UserError(
             f"{path}: loss: expected arguments that are read by their names, found *, ** or /; choose from "
@@ -437,7 +450,7 @@ def objective_reads(kind: str, extend: Path | None = None) -> tuple[str, ...]:
 def _has(predictor: Mapping[str, Any], what: str, extend: Path | None) -> dict[str, Any] | None:
     """Params with which a predictor has something, by its module constant ``HAS``; None where it never does."""
     path = find("predictor", predictor["kind"], extend)
-    return (_constant(path, path.stat().st_mtime_ns, "HAS") or {}).get(what)
+    return (_constant(path, _changed(path), "HAS") or {}).get(what)
 
 
 def check_objective(run: Mapping[str, Any], where: str, extend: Path | None = None) -> None:
@@ -473,14 +486,14 @@ def check_objective(run: Mapping[str, Any], where: str, extend: Path | None = No
                 )
     if "predictions" not in read and predictor["kind"] != "none":
         path = find("predictor", predictor["kind"], extend)
-        if not _constant(path, path.stat().st_mtime_ns, "OWN_RULE"):
+        if not _constant(path, _changed(path), "OWN_RULE"):
             raise UserError(
                 f"{where}: predictor.kind: expected a predictor that is set by a rule of its own, since the objective "
                 f"{objective} does not read predictions and gives it no gradient, found {predictor['kind']}; choose "
                 f"directpred, or an objective that reads predictions"
             )
     path = find("objective", objective, extend)
-    if run["target"].get("stop_gradient") is False and _constant(path, path.stat().st_mtime_ns, "STOPS_GRADIENT"):
+    if run["target"].get("stop_gradient") is False and _constant(path, _changed(path), "STOPS_GRADIENT"):
         raise UserError(
             f"{where}: target.stop_gradient: expected true, since the objective {objective} has a stop-gradient of its "
             "own, found false; remove stop_gradient"
@@ -532,7 +545,7 @@ def _with_paths(module: ModuleType, path: Path) -> ModuleType:
         function = getattr(module, entry, None)
         if not isinstance(function, FunctionType) or function.__module__ != module.__name__:
             continue
-        names = [n for n, a, *_ in _entry(path, path.stat().st_mtime_ns, entry) if re.search(r"\bPath\b", a)]
+        names = [n for n, a, *_ in _entry(path, _changed(path), entry) if re.search(r"\bPath\b", a)]
         if names and not hasattr(function, "__wrapped__"):
             setattr(module, entry, _given_paths(function, names))
     return module
@@ -566,7 +579,7 @@ def _theirs(path: Path) -> ModuleType:
 
 def make(path: Path, spec: Mapping[str, Any], *args: Any, **context: Any) -> Any:
     """Call the ``build`` function of a component with the params of ``spec`` (``kind`` and common params aside)."""
-    known = {name for name, *_ in _entry(path, path.stat().st_mtime_ns, "build")}
+    known = {name for name, *_ in _entry(path, _changed(path), "build")}
     chosen = {name: value for name, value in spec.items() if name in known}
     builder: Callable[..., Any] = load(path).build
     return builder(*args, **context, **chosen)

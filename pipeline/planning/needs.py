@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,10 @@ class SimulationPlan:
     tracked: bool
 
 
+def _text(*parts: object) -> str:
+    return json.dumps(parts, sort_keys=True, default=repr)
+
+
 class Needs:
     """What has been asked for so far.
 
@@ -62,6 +67,7 @@ class Needs:
         self.measures: dict[str, Params] = {}
         self.simulations: dict[str, SimulationPlan] = {}
         self.overridden: set[Override] = set()
+        self._known: dict[str, str] = {}  # what was asked for before, as text -> its identity: thousands of cells ask
 
     def add_data(self, name: str, given: Params, tracked: bool, where: str, said: str) -> str:
         """Plan a data set; returns its identity, the name of its folder.
@@ -73,6 +79,9 @@ class Needs:
             where: Entry that asks for it, for messages.
             said: Entry that says what is ``given``, for messages.
         """
+        asked = _text("data", name, given, tracked)
+        if asked in self._known:
+            return self._known[asked]
         declared = self.catalogue.dataset(name, where)
         source = {**declared.source, **given}
         resolved = components.resolve("source", source, said if given else f"params/datasets.yaml: {name}", self.extend)
@@ -86,6 +95,7 @@ class Needs:
             path = components.find("source", resolved["kind"], self.extend)
             places = user_files.places({"source": resolved})
             self.data[identity] = DataPlan(content, {**omitted_defaults, **also}, path, tracked, places)
+        self._known[asked] = identity
         return identity
 
     def add_run(self, run: Params, data: str, name: str, scale: Scale) -> str:
@@ -103,12 +113,16 @@ class Needs:
             where: Entry that asks for it, for messages.
             data: Role -> identity of the data set that it reads in place of the run's own.
         """
+        asked = _text("measure", params, dict(data or {}))
+        if asked in self._known:
+            return self._known[asked]
         resolved = components.resolve("measure", params, where, self.extend)
         if data:
             resolved["data"] = {role: f"data/{identity}" for role, identity in sorted(data.items())}
         kept, _ = composition.prune({"measure": resolved}, self.extend)
         identity = naming.measure(kept["measure"])
         self.measures[identity] = resolved
+        self._known[asked] = identity
         return identity
 
     def add_simulation(self, params: Params, tracked: bool) -> str:

@@ -645,3 +645,24 @@ def test_a_scale_whose_name_looks_like_an_edition_is_that_scale(tmp_path) -> Non
     (tmp_path / "scales/tiny-released.yaml").write_text((PARAMS / "scales/tiny.yaml").read_text())
     options = Catalogue(Options(scale="tiny-released", extend=str(tmp_path))).options
     assert (options.scale, options.flavour) == ("tiny-released", "paper")
+
+
+# -- what is asked for again
+
+
+def test_what_only_looks_like_what_was_asked_before_is_looked_at() -> None:
+    plan = Plan(Catalogue(Options()), [])
+    asked = {"kind": "linear_probe", "standardize": True, "epochs": 20}
+    first = plan.add_measure(asked, "here")
+    assert plan.add_measure(dict(asked), "there") == first
+    for name, value in (("standardize", 1), ("epochs", 20.5), ("epochs", "20")):
+        with pytest.raises(UserError, match=f"there.*{name}"):
+            plan.add_measure({**asked, name: value}, "there")
+    assert plan.add_measure({**asked, "epochs": 21}, "here") != first
+    assert plan.add_measure(asked, "here", {"fit": "data-a"}) != plan.add_measure(asked, "here", {"fit": "data-b"})
+    small = plan.add_data("shapes", {"train": 96}, False, "here", "here")
+    assert plan.add_data("shapes", {"train": 96}, False, "here", "here") == small
+    assert plan.add_data("shapes", {"train": 96}, True, "here", "here") != small
+    assert plan.add_data("shapes", {"train": 97}, False, "here", "here") != small
+    with pytest.raises(UserError, match="there"):
+        plan.add_data("shapes", {"train": 96.5}, False, "there", "there")
