@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 from typing import Any
 
 from pipeline import files
-from pipeline.engine.state import EXECUTE, State, States
+from pipeline.engine.state import EXECUTE, States
 from pipeline.ledger import receipt
 from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.planning import costs
@@ -33,34 +32,28 @@ class Forecast:
         self.scale = scale
         self._rates: dict[tuple[str, str], float | None] = {}
 
-    def seconds(self, states: Iterable[State] | None = None) -> tuple[float, str]:
-        """Seconds on one worker, and the basis of the guess.
-
-        Args:
-            states: Of the nodes that are asked about; all if None.
-        """
+    def seconds(self) -> tuple[float, str]:
+        """Seconds on one worker, and the basis of the guess."""
         count = {"measured": 0, "guessed": 0}
         total = 0.0
-        done: dict[tuple[str, int | None], int] = {}
+        done: dict[tuple[str, int | None], float] = {}
         jobs = set()
-        for state in self.states if states is None else states:
+        for state in self.states:
             node = state.node
             if node.family not in (PRETRAIN, MEASURE):
                 if state.status == EXECUTE:
                     jobs.add((node.family, node.config))
                 continue
             place = (node.config, node.seed)
-            plan = self.states.plan.runs[node.config]
             if node.family is PRETRAIN:
-                seen = costs.seen(node.at, plan.run["batch_size"], costs.epoch_images(self.states.plan, node.config))
-                new = max(seen - done.get(place, 0), 0)
+                spent = costs.spent(self.states.plan, node.config, node.at)
+                cost = max(spent - done.get(place, 0.0), 0.0)
                 if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
-                    done[place] = max(done.get(place, 0), seen)
+                    done[place] = max(done.get(place, 0.0), spent)
             if state.status != EXECUTE:
                 continue
             jobs.add((node.family, node.config))
             if node.family is PRETRAIN:
-                cost = new * costs.step_image(plan.run, costs.side(self.states.plan, node.config))
                 rate = self._training(node.config)
                 total += cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
             else:

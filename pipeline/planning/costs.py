@@ -104,3 +104,9 @@ def side(needs: Needs, config: str) -> int:
     """Look up the side of the images of a planned run."""
     data = needs.data[needs.runs[config].data]
     return data.params["source"].get("size") or data.omitted_defaults["image_size"] or 32
+
+
+def spent(needs: Needs, config: str, at: Milestone) -> float:
+    """Count the multiply-adds of a planned run's forward passes up to a milestone."""
+    run = needs.runs[config].run
+    return seen(at, run["batch_size"], epoch_images(needs, config)) * step_image(run, side(needs, config))

@@ -99,8 +99,6 @@ def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:
         if node.family is MEASURE:
             measurements.add(node.name)
         elif node.family is PRETRAIN:
-            run = plan.runs[node.config].run
-            seen = costs.seen(node.at, run["batch_size"], costs.epoch_images(plan, node.config))
             place = (node.config, node.seed or 0)
-            work[place] = max(work.get(place, 0.0), seen * costs.step_image(run, costs.side(plan, node.config)))
+            work[place] = max(work.get(place, 0.0), costs.spent(plan, node.config, node.at))
     return work, jobs, measurements
