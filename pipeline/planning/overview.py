@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.planning import costs
-from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.plan import Plan
+from pipeline.planning.spec import Estimate
 
 Run = tuple[str, int]
 """A run's config and seed."""
@@ -65,14 +66,6 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     """
     declared = catalogue.scale(scale)
     estimate = declared.estimate
-
-    def seconds(work: dict[Run, float], jobs: set[str], measurements: set[str]) -> float:
-        return (
-            sum(work.values()) / (1e9 * estimate.speed)
-            + estimate.measurement * len(measurements)
-            + estimate.start * len(jobs)
-        )
-
     needs = {request.stem.split("/", 2)[2]: _needs(Plan(catalogue, [request])) for request in catalogue.built(scale)}
     wanted = Counter(run for work, _, _ in needs.values() for run in work)
     whole: dict[Run, float] = {}
@@ -83,10 +76,25 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     measurements = set().union(*(measurements for _, _, measurements in needs.values()))
     registered = {f"{paper}/{name}" for (paper, name), row in catalogue.registry.items() if row.get("needs")}
     rows = [
-        Demand(name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), seconds(*need))
+        Demand(
+            name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), _seconds(estimate, *need)
+        )
         for name, need in needs.items()
     ]
-    return Overview(rows, len(whole), seconds(whole, jobs, measurements), declared.gpu, estimate.basis)
+    return Overview(rows, len(whole), _seconds(estimate, whole, jobs, measurements), declared.gpu, estimate.basis)
+
+
+def alone(catalogue: Catalogue, request: Request) -> float:
+    """Seconds that one artifact takes on one worker, from nothing."""
+    return _seconds(catalogue.scale(request.scale).estimate, *_needs(Plan(catalogue, [request])))
+
+
+def _seconds(estimate: Estimate, work: dict[Run, float], jobs: set[str], measurements: set[str]) -> float:
+    return (
+        sum(work.values()) / (1e9 * estimate.speed)
+        + estimate.measurement * len(measurements)
+        + estimate.start * len(jobs)
+    )
 
 
 def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:

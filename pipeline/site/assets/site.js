@@ -1,3 +1,16 @@
+// Buttons that copy what stands below them. Without this file it can be marked by hand.
+(function () {
+  "use strict";
+  if (!navigator.clipboard) return;
+  document.querySelectorAll("[data-copies]").forEach(function (button) {
+    button.hidden = false;
+    button.addEventListener("click", function () {
+      navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent).then(function () {
+        button.textContent = "Copied";
+      });
+    });
+  });
+})();
 // Filters the cards of the start page. Without this file everything is there, unfiltered.
 (function () {
   "use strict";
