@@ -84,6 +84,36 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     return Overview(rows, len(whole), _seconds(estimate, whole, jobs, measurements), declared.gpu, estimate.basis)
 
 
+@dataclass(frozen=True)
+class Total:
+    """What all artifacts of a scale need together.
+
+    Attributes:
+        runs: Trainings, seeds counted.
+        seconds: On one worker, from nothing.
+        gpu: Whether the worker is a GPU.
+        files: Raw files that data sets are made of: name -> bytes; None where nobody says how many.
+    """
+
+    runs: int
+    seconds: float
+    gpu: bool
+    files: dict[str, int | None]
+
+
+def total(catalogue: Catalogue, scale: str) -> Total:
+    """Plan all artifacts of a scale at once.
+
+    Raises:
+        UserError: A declaration is wrong.
+    """
+    plan = Plan(catalogue, catalogue.built(scale))
+    declared = catalogue.scale(scale)
+    work, jobs, measurements = _needs(plan)
+    raw = {file["name"]: file.get("bytes") for data in plan.data.values() for file in data.params["files"]}
+    return Total(len(work), _seconds(declared.estimate, work, jobs, measurements), declared.gpu, raw)
+
+
 def alone(catalogue: Catalogue, request: Request) -> float:
     """Seconds that one artifact takes on one worker, from nothing."""
     return _seconds(catalogue.scale(request.scale).estimate, *_needs(Plan(catalogue, [request])))

@@ -22,7 +22,7 @@ from pipeline.planning.plan import Plan
 
 SHARED = (
     *("errors", "files", "user_files", "locks", "work", "annotations", "bytecode", "components"),
-    *("durations", "hardware", "ranges", "sizes", "monitor"),
+    *("durations", "hardware", "ranges", "sizes", "monitor", "entry", "install"),
 )
 LIBRARY = (
     *(
