@@ -53,6 +53,11 @@ def what_of(rule):
     return BUILD.of_job(rule, "what")
 
 
+# What a person calls a run; its folder where no plan has named it.
+def called_of(rule):
+    return lambda wildcards: BUILD.of_job(rule, "called")(wildcards) or wildcards.config
+
+
 def link_of(wildcards):
     return BUILD.link(f"{wildcards.name}.{wildcards.suffix}")
 

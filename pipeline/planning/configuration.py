@@ -81,7 +81,7 @@ class _Resolver(CellExpander):
             cell.trained_epochs = self.scale.trained(cell.epochs)
             cell.missing = self._left_out(cell)
             params, directives = self._layers(chosen)
-            config = self._run(cell, params, swept=directives.swept)
+            config = self._run(cell, params, directives)
             self._known[key] = _Resolved(self, cell, config, directives)
         return self._known[key]
 
