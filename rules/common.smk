@@ -53,9 +53,9 @@ def what_of(rule):
     return BUILD.of_job(rule, "what")
 
 
-# What a person calls a run; its folder where no plan has named it.
+# What a person calls a run.
 def called_of(rule):
-    return lambda wildcards: BUILD.of_job(rule, "called")(wildcards) or wildcards.config
+    return BUILD.of_job(rule, "called")
 
 
 def link_of(wildcards):

@@ -36,7 +36,7 @@ def jobs_of(states: States) -> dict[tuple[str, str], Job]:
             run.run["threads"] if run is not None else 1,
             int(run.gpu) if run is not None else 0,
             _what(states, nodes),
-            called.get(name, ""),
+            called.get(name, name),
         )
     return found
 

@@ -49,7 +49,7 @@ class Job:
         threads: Threads that it takes.
         gpus: GPUs that it holds.
         what: What it will do, in words.
-        called: What a person calls its run; empty for jobs of none.
+        called: What a person calls its run; the same as its name for jobs of none.
     """
 
     rule: str
