@@ -121,6 +121,7 @@ def request(arguments: Sequence[str]) -> bytes:
     """Say all that a child would have inherited from this process, but for its streams."""
     numbers = (*_FORWARDED, signal.SIGTSTP, signal.SIGPIPE, signal.SIGXFSZ)
     says = {
+        "module": "pipeline",
         "argv": [sys.argv[0], *arguments],
         "path": sys.path,
         "cwd": str(Path.cwd()),
