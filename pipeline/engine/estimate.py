@@ -10,6 +10,7 @@ from pipeline.engine.state import EXECUTE, States
 from pipeline.ledger import receipt
 from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.planning import costs
+from pipeline.planning.costs import Cost
 from pipeline.planning.spec import Scale
 
 MOST = 200
@@ -36,7 +37,7 @@ class Forecast:
         """Seconds on one worker, and the basis of the guess."""
         count = {"measured": 0, "guessed": 0}
         total = 0.0
-        done: dict[tuple[str, int | None], float] = {}
+        done: dict[tuple[str, int | None], Cost] = {}
         jobs = set()
         for state in self.states:
             node = state.node
@@ -47,15 +48,15 @@ class Forecast:
             place = (node.config, node.seed)
             if node.family is PRETRAIN:
                 spent = costs.spent(self.states.plan, node.config, node.at)
-                cost = max(spent - done.get(place, 0.0), 0.0)
+                cost = spent.since(done.get(place, Cost()))
                 if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
-                    done[place] = max(done.get(place, 0.0), spent)
+                    done[place] = max(done.get(place, Cost()), spent)
             if state.status != EXECUTE:
                 continue
             jobs.add((node.family, node.config))
             if node.family is PRETRAIN:
                 rate = self._training(node.config)
-                total += cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
+                total += cost.operations * rate if rate is not None else cost.seconds(self.scale.estimate)
             else:
                 rate = self._measuring(node.config)
                 total += rate if rate is not None else self.scale.estimate.measurement

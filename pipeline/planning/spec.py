@@ -401,10 +401,12 @@ class Estimate(Strict):
     """Guess at durations (seconds) for a machine that has no receipts yet.
 
     ``speed`` counts the billions of multiply-adds of forward passes that a training gets through in a second, the rest
-    of its steps included (``pipeline/planning/costs.py``).
+    of its steps included (``pipeline/planning/costs.py``); ``step`` is what each view adds to a step, however small its
+    batch is.
     """
 
     speed: Positive = 1.0
+    step: NonNegative = 0.0
     measurement: NonNegative = 5.0
     start: NonNegative = 5.0
     basis: str = "one core of a CPU"
