@@ -126,7 +126,7 @@ def test_the_overview_is_what_plans_of_single_artifacts_add_up_to():
 
 def test_all_targets_at_all_scales_are_listed(project: Project):
     for path in (project.root / "params/papers").glob("*.yaml"):
-        if path.stem != "isoloss":
+        if path.stem not in ("isoloss", "zoo"):
             path.unlink()
     said = project.pipeline("plan", "--all").stdout
     assert "14 of 92 targets of the papers, and" in said
