@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pipeline.engine.estimate import Forecast
 from pipeline.ledger.families import PRETRAIN
+from pipeline.planning import costs
 from pipeline.planning.catalogue import Request
-from pipeline.planning.plan import Plan
+from pipeline.planning.plan import ArtifactPlan, Plan
 
 
 @dataclass(frozen=True)
@@ -17,25 +18,36 @@ class Addition:
 
     Attributes:
         request: The artifact.
-        seconds: On one worker.
+        adds: Seconds on one worker.
         until: The same with all before it.
         claims: How many claims it has.
+        kind: ``table`` or ``figure``.
     """
 
     request: Request
-    seconds: float
+    adds: float
     until: float
     claims: int
+    kind: str
+
+    @property
+    def suffix(self) -> str:
+        """Of the file to ask for."""
+        return "png" if self.kind == "figure" else "csv"
 
 
 def additions(forecast: Forecast) -> list[Addition]:
-    """All artifacts of a plan in the order in which each next one adds least.
+    """Artifacts of a plan in the order in which each next one adds least; those that show nothing at its scale are none.
 
     Args:
         forecast: Of the plan's nodes.
     """
     plan, parts = forecast.states.plan, forecast.parts()
-    left = {stem: _parts_of(Plan(plan.catalogue, [found.request]), forecast, parts) for stem, found in plan.artifacts.items()}
+    left = {
+        stem: _parts_of(Plan(plan.catalogue, [artifact.request]), forecast, parts)
+        for stem, artifact in plan.artifacts.items()
+        if _shows(artifact)
+    }
     found: list[Addition] = []
     done: set[str] = set()
     until = 0.0
@@ -45,10 +57,17 @@ def additions(forecast: Forecast) -> list[Addition]:
         done = left.pop(stem)
         until += cost[stem]
         artifact = plan.artifacts[stem]
-        found.append(Addition(artifact.request, cost[stem], until, len(artifact.declaration.claims)))
+        declared = artifact.declaration
+        found.append(Addition(artifact.request, cost[stem], until, len(declared.claims), declared.kind))
         for names in left.values():
             names -= done
     return found
+
+
+def _shows(artifact: ArtifactPlan) -> bool:
+    """Whether the scale has what at least one cell needs."""
+    cells = artifact.params["cells"]
+    return not cells or any(not cell["missing"] for cell in cells)
 
 
 def _parts_of(own: Plan, forecast: Forecast, parts: Mapping[str, float]) -> set[str]:
@@ -57,16 +76,15 @@ def _parts_of(own: Plan, forecast: Forecast, parts: Mapping[str, float]) -> set[
     A training passes through the milestones that others want of it, so what it takes to come to them is its own too.
     """
     needed: set[str] = set()
-    furthest: dict[tuple[str, int | None], float] = {}
+    spent: dict[tuple[str, int | None], float] = {}
     for node in own.nodes():
-        needed.add(node.name)
-        if parts.get(node.name) is not None or forecast.job(node) in parts:
-            needed.add(forecast.job(node))
+        needed |= {node.name, forecast.job(node)}
         if node.family is PRETRAIN:
             place = (node.config, node.seed)
-            furthest[place] = max(furthest.get(place, 0.0), _position(forecast, node))
+            spent[place] = max(spent.get(place, 0.0), costs.spent(own, node.config, node.at))
     for state in forecast.states:
         node = state.node
-        if node.family is PRETRAIN and _position(forecast, node) <= furthest.get((node.config, node.seed), -1.0):
-            needed.add(node.name)
+        if node.family is PRETRAIN and (most := spent.get((node.config, node.seed))) is not None:
+            if costs.spent(own, node.config, node.at) <= most:
+                needed.add(node.name)
     return needed & parts.keys()
