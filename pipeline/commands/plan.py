@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands import _targets
 from pipeline import durations
+from pipeline.commands import _targets
 from pipeline.durations import rough
 from pipeline.errors import UserError
 

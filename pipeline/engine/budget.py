@@ -37,7 +37,7 @@ class Addition:
 
 
 def additions(forecast: Forecast) -> list[Addition]:
-    """Artifacts of a plan in the order in which each next one adds least; those that show nothing at its scale are none.
+    """Artifacts of a plan in the order in which each next one adds least, without those that show nothing at its scale.
 
     Args:
         forecast: Of the plan's nodes.
@@ -84,7 +84,8 @@ def _parts_of(own: Plan, forecast: Forecast, parts: Mapping[str, float]) -> set[
             spent[place] = max(spent.get(place, 0.0), costs.spent(own, node.config, node.at))
     for state in forecast.states:
         node = state.node
-        if node.family is PRETRAIN and (most := spent.get((node.config, node.seed))) is not None:
-            if costs.spent(own, node.config, node.at) <= most:
-                needed.add(node.name)
+        if node.family is not PRETRAIN or (node.config, node.seed) not in spent:
+            continue
+        if costs.spent(own, node.config, node.at) <= spent[node.config, node.seed]:
+            needed.add(node.name)
     return needed & parts.keys()

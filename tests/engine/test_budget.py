@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import durations
-from pipeline.commands import _targets, plan as command
+from pipeline.commands import _targets
+from pipeline.commands import plan as command
 from pipeline.engine.budget import additions
 from pipeline.engine.estimate import Forecast
 from pipeline.engine.state import States
