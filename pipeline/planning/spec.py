@@ -420,7 +420,7 @@ def _named(used: Params) -> Params:
 
 
 Used = str | Annotated[Params, AfterValidator(_named)]
-"""What stands for a data set: its name, or that and params of its source."""
+"""What stands for a data set: its name, or that and params of its source. None: the scale has none."""
 Points = dict[Annotated[int, Interval(ge=1, le=100_000)], Epochs]
 """Epochs of the paper and those that are trained for them."""
 StepPoints = dict[Annotated[int, Interval(ge=2, le=10**9)], Annotated[int, Interval(ge=2, le=10**9)]]
@@ -449,7 +449,7 @@ class PaperScale(Strict):
     fewer seeds than the scale has for all.
     """
 
-    datasets: dict[str, Used] = {}
+    datasets: dict[str, Used | None] = {}
     epochs: Points = {}
     steps: StepPoints = {}
     every_run: Layer = {}
@@ -463,7 +463,7 @@ class Scale(Strict):
     title: str
     tracked: bool = False
     gpu: bool = False
-    datasets: dict[str, Used] = {}
+    datasets: dict[str, Used | None] = {}
     epochs: Points = {}
     steps: StepPoints = {}
     max_epochs: Epochs | None = None
