@@ -11,8 +11,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PY
 for name, megabytes in (("MMAP_THRESHOLD", 32), ("TRIM_THRESHOLD", 1024), ("TOP_PAD", 64)):
     os.environ.setdefault(f"MALLOC_{name}_", str(megabytes << 20))
 
-from pipeline.engine import summary
-from pipeline.engine.workflow import read
+from pipeline.errors import lacking
+
+try:
+    from pipeline.engine import summary
+    from pipeline.engine.workflow import read
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {lacking(error) or error}")
 
 BUILD = read(config)
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from pipeline import files
 from pipeline.artifacts import claims, formats, page, scorecard, settings
 from pipeline.durations import rough
+from pipeline.latex import written
 from pipeline.planning.catalogue import Catalogue
 from pipeline.site import graph, output_dir, runs, tables, views
 from pipeline.site.cost import cost
@@ -210,6 +211,7 @@ class Site:
             report=report,
             caption=views.caption(result),
             grid=tables.grid(report) if report else None,
+            latex=written.table_of(report) if report else "",
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
             fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],

@@ -1,4 +1,5 @@
-// Filters cards and rows, and sorts tables. Without this file everything is there, unfiltered and in its own order.
+// Filters cards and rows, sorts tables, copies what is to be copied. Without this file everything is there, unfiltered, in its
+// own order, and can be marked by hand.
 (function () {
   "use strict";
 
@@ -62,6 +63,16 @@
     });
   }
 
+  function copies(button) {
+    button.hidden = false;
+    button.addEventListener("click", function () {
+      navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent).then(function () {
+        button.textContent = "Copied";
+      });
+    });
+  }
+
   document.querySelectorAll(".filter").forEach(filter);
   document.querySelectorAll("table[data-sortable]").forEach(sortable);
+  if (navigator.clipboard) document.querySelectorAll("[data-copies]").forEach(copies);
 })();
