@@ -40,8 +40,8 @@ CLAIMED = """    baselines: false
       - {text: "Direct beats plain & <script>alert(1)</script>", greater: [direct, plain], for_each: [epochs]}
   early:"""
 
-SCRIPTED = ("index.html", "runs/index.html", "mini/scorecard.html")
-"""Pages with something to filter or to sort: of all others no byte is executed."""
+SCRIPTED = ("index.html", "runs/index.html", "mini/scorecard.html", "mini/mini/duel.html", "mini/mini/bars.html")
+"""Pages with something to filter, to sort or to copy: of all others no byte is executed."""
 
 
 @pytest.fixture(scope="session")
