@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
 
 BUILD = read(config)
 
-# Jobs on this machine's processors fork from a process that has torch loaded; on a GPU, or sent elsewhere, they do not.
+# Jobs on this machine's processors fork from a process that has torch and its like loaded; on a GPU, or sent elsewhere, they do not.
 if workflow.is_main_process and workflow.local_exec and not BUILD.gpu:
     os.environ.setdefault("SSL_FORKSERVER", "1")
 

@@ -172,7 +172,8 @@ class Catalogue:
         ]:
             for paper_dataset, used in group.datasets.items():
                 self.dataset(paper_dataset, f"{where}: {place}")
-                self.dataset(used if isinstance(used, str) else used["name"], f"{where}: {place}.{paper_dataset}")
+                if used is not None:
+                    self.dataset(used if isinstance(used, str) else used["name"], f"{where}: {place}.{paper_dataset}")
         for place, layer in [
             ("every_run", found.every_run),
             *((f"papers.{key}.every_run", own.every_run) for key, own in found.papers.items()),

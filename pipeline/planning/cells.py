@@ -196,9 +196,9 @@ class CellExpander:
             if together and not any(one.items() <= chosen.items() for one in together):
                 continue
             cell = self._cell(chosen)
-            params, directives = self._layers(chosen)
             cell.missing = self._left_out(cell)
             if cell.missing is None:
+                params, directives = self._layers(chosen)
                 first.setdefault(cell.paper_dataset, params)
                 if directives.derive is not None:
                     self._derive(cell, directives.derive)
@@ -278,6 +278,9 @@ class CellExpander:
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
+        for name in read:
+            if self.scale.datasets.get(name, name) is None:
+                return f"{name}: scale {self.request.scale} has none"
         for axis, built in self.scale.only.items():
             if axis in cell.axes and not any(str(cell.axes[axis]) == str(value) for value in built):
                 return f"{axis} {cell.axes[axis]}: not built at scale {self.request.scale}"
@@ -314,8 +317,17 @@ class CellExpander:
             cell.nodes.append(self.needs.want(config, seed, at, protocol))
 
     def _used(self, dataset: str) -> tuple[str, Params]:
-        """What the scale uses for a data set of the paper, and the params that it sets there."""
+        """What the scale uses for a data set of the paper, and the params that it sets there.
+
+        Raises:
+            UserError: The scale has none, and what asks for it can't be left out.
+        """
         given = self.scale.datasets.get(dataset, dataset)
+        if given is None:
+            raise UserError(
+                f"{self._scale_file()}: datasets.{dataset}: expected a data set, which {self.where} needs, found null; "
+                "name one, or type another scale"
+            )
         given = {"name": given} if isinstance(given, str) else dict(given)
         return given.pop("name"), given
 

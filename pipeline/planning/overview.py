@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.planning import costs
 from pipeline.planning.catalogue import Catalogue, Request
+from pipeline.planning.costs import Cost
 from pipeline.planning.plan import Plan
 from pipeline.planning.spec import Estimate
 
@@ -68,10 +69,10 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     estimate = declared.estimate
     needs = {request.stem.split("/", 2)[2]: _needs(Plan(catalogue, [request])) for request in catalogue.built(scale)}
     wanted = Counter(run for work, _, _ in needs.values() for run in work)
-    whole: dict[Run, float] = {}
+    whole: dict[Run, Cost] = {}
     for work, _, _ in needs.values():
         for run, cost in work.items():
-            whole[run] = max(whole.get(run, 0.0), cost)
+            whole[run] = max(whole.get(run, Cost()), cost)
     jobs = set().union(*(jobs for _, jobs, _ in needs.values()))
     measurements = set().union(*(measurements for _, _, measurements in needs.values()))
     registered = {f"{paper}/{name}" for (paper, name), row in catalogue.registry.items() if row.get("needs")}
@@ -119,17 +120,17 @@ def alone(catalogue: Catalogue, request: Request) -> float:
     return _seconds(catalogue.scale(request.scale).estimate, *_needs(Plan(catalogue, [request])))
 
 
-def _seconds(estimate: Estimate, work: dict[Run, float], jobs: set[str], measurements: set[str]) -> float:
+def _seconds(estimate: Estimate, work: dict[Run, Cost], jobs: set[str], measurements: set[str]) -> float:
     return (
-        sum(work.values()) / (1e9 * estimate.speed)
+        sum(cost.seconds(estimate) for cost in work.values())
         + estimate.measurement * len(measurements)
         + estimate.start * len(jobs)
     )
 
 
-def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:
-    """Multiply-adds of every training, names of jobs, and names of measurements."""
-    work: dict[Run, float] = {}
+def _needs(plan: Plan) -> tuple[dict[Run, Cost], set[str], set[str]]:
+    """Costs of all trainings, names of jobs, and names of measurements."""
+    work: dict[Run, Cost] = {}
     jobs: set[str] = set()
     measurements: set[str] = set()
     for node in plan.nodes():
@@ -138,5 +139,5 @@ def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:
             measurements.add(node.name)
         elif node.family is PRETRAIN:
             place = (node.config, node.seed or 0)
-            work[place] = max(work.get(place, 0.0), costs.spent(plan, node.config, node.at))
+            work[place] = max(work.get(place, Cost()), costs.spent(plan, node.config, node.at))
     return work, jobs, measurements

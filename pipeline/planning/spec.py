@@ -420,10 +420,12 @@ class Estimate(Strict):
     """Guess at durations (seconds) for a machine that has no receipts yet.
 
     ``speed`` counts the billions of multiply-adds of forward passes that a training gets through in a second, the rest
-    of its steps included (``pipeline/planning/costs.py``).
+    of its steps included (``pipeline/planning/costs.py``); ``step`` is what each view adds to a step, however small its
+    batch is.
     """
 
     speed: Positive = 1.0
+    step: NonNegative = 0.0
     measurement: NonNegative = 5.0
     start: NonNegative = 5.0
     basis: str = "one core of a CPU"
@@ -437,7 +439,7 @@ def _named(used: Params) -> Params:
 
 
 Used = str | Annotated[Params, AfterValidator(_named)]
-"""What stands for a data set: its name, or that and params of its source."""
+"""What stands for a data set: its name, or that and params of its source. None: the scale has none."""
 Points = dict[Annotated[int, Interval(ge=1, le=100_000)], Epochs]
 """Epochs of the paper and those that are trained for them."""
 StepPoints = dict[Annotated[int, Interval(ge=2, le=10**9)], Annotated[int, Interval(ge=2, le=10**9)]]
@@ -466,7 +468,7 @@ class PaperScale(Strict):
     fewer seeds than the scale has for all.
     """
 
-    datasets: dict[str, Used] = {}
+    datasets: dict[str, Used | None] = {}
     epochs: Points = {}
     steps: StepPoints = {}
     every_run: Layer = {}
@@ -491,7 +493,7 @@ class Scale(Strict):
     title: str
     tracked: bool = False
     gpu: bool = False
-    datasets: dict[str, Used] = {}
+    datasets: dict[str, Used | None] = {}
     epochs: Points = {}
     steps: StepPoints = {}
     max_epochs: Epochs | None = None

@@ -136,7 +136,17 @@ class Site:
                 shutil.copyfile(path, out / path.name)
             self._count = 0
             built = bool(self.project.results)
-            self._page(out, "index.html", "index.html", editions=self.editions, titles=self.titles, built=built)
+            self._page(
+                out,
+                "index.html",
+                "index.html",
+                editions=self.editions,
+                titles=self.titles,
+                totals={edition: self._totals(sections) for edition, sections in self.editions.items()},
+                verdicts=claims.VERDICTS,
+                within=scorecard.WITHIN,
+                built=built,
+            )
             self._page(out, "runs/index.html", "runs.html", runs=self.runs, data=self.data)
             for run in self.runs:
                 self._page(out, f"runs/{run.config}.html", "run.html", run=run)
@@ -155,9 +165,15 @@ class Site:
         files.write(out / path, self.environment.get_template(template).render(root=root, **content))
         self._count += 1
 
+    def _totals(self, sections: list[Section]) -> dict[str, dict[str, Any]]:
+        """Paper -> its verdicts and cells, and how many of these have a band to be within."""
+        found = {total["paper"]: total for total in scorecard.summary(_rows(sections))}
+        for total in found.values():
+            total["compared"] = total["cells"][scorecard.WITHIN] + total["cells"][scorecard.OUTSIDE]
+        return found
+
     def _scorecard(self, out: Path, edition: str, sections: list[Section]) -> None:
-        reports = [r.files[".json"] for section in sections for r in section.results if r.report]
-        rows = scorecard.collect(reports)
+        rows = _rows(sections)
         if rows:
             (out / edition).mkdir(exist_ok=True)
             formats.write_csv(out / edition / "scorecard.csv", scorecard.COLUMNS, rows)
@@ -208,3 +224,8 @@ class Site:
             cost=cost(result.chain),
             drawn=Markup(drawn),
         )
+
+
+def _rows(sections: list[Section]) -> list[dict[str, Any]]:
+    """The scorecard of an edition."""
+    return scorecard.collect([r.files[".json"] for section in sections for r in section.results if r.report])

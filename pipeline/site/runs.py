@@ -77,6 +77,12 @@ class RunPage:
         seeds, epochs = {link.node.seed for link in self.links}, {link.node.epoch for link in self.links}
         return f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}"
 
+    @property
+    def words(self) -> str:
+        """What it is found by, beside what its row shows: its params and the results that need it."""
+        params = [f"{name}.{key} {value}" for name, own in self.groups for key, value in own]
+        return " ".join([self.data, *params, *(result.name for result in self.users)])
+
 
 @dataclass
 class Data:
@@ -110,17 +116,21 @@ class Data:
         """Name without what says whether it is tracked."""
         return self.name.removeprefix(LOCAL).rpartition("-")[0]
 
+    @property
+    def words(self) -> str:
+        """What it is found by, beside what its row shows: its params and the results that need it."""
+        return " ".join([*(f"{key} {value}" for key, value in self.params), *(result.name for result in self.users)])
+
 
 def called(known: Catalogue, stems: Iterable[str]) -> dict[str, str]:
     """What a person calls the runs of results, as they are declared now; those that are not declared have no name."""
-    requests = []
+    plan = Plan(known, [])
     for stem in stems:
         with contextlib.suppress(UserError):
-            requests.append(known.request(f"{stem}.csv"))
-    try:
-        return Plan(known, [request for request in requests if request is not None]).called()
-    except UserError:
-        return {}
+            request = known.request(f"{stem}.csv")
+            if request is not None:
+                plan.add(request)
+    return plan.called()
 
 
 def runs(project: Project, users: dict[str, list[ResultPage]], called: Mapping[str, str]) -> list[RunPage]:
