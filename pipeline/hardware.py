@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+import resource
 import sys
 from pathlib import Path
 
@@ -18,6 +19,11 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def most_memory() -> int:
+    """Megabytes of memory that this process has held at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
 
 
 def card() -> str | None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline import files
-from pipeline.engine.state import EXECUTE, States
+from pipeline.engine.state import EXECUTE, State, States
 from pipeline.ledger import receipt
-from pipeline.ledger.families import MEASURE, PRETRAIN
+from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, Family
 from pipeline.planning import costs
 from pipeline.planning.spec import Scale
 
 MOST = 200
 """Records of like runs that are looked at."""
+
+MEASURED, GUESSED = "measured", "guessed"
+"""What the seconds of a stage rest on: receipts of like runs, or what the scale says."""
+
+SPLITS = ("train", "test", "unlabeled")
 
 _VIEWS = {"count": 2}
 """What a receipt that does not say it was trained with."""
@@ -30,43 +37,79 @@ class Forecast:
     def __init__(self, states: States, scale: Scale) -> None:
         self.states = states
         self.scale = scale
-        self._rates: dict[tuple[str, str], float | None] = {}
+        self._rates: dict[tuple[Family, str], float | None] = {}
+        self._records: dict[tuple[Family, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
 
     def seconds(self) -> tuple[float, str]:
         """Seconds on one worker, and the basis of the guess."""
-        count = {"measured": 0, "guessed": 0}
-        total = 0.0
+        costs = list(self._costs(self.states))
+        jobs = {(state.node.family, state.node.config) for state, _, _ in costs}
+        total = sum(seconds for _, seconds, _ in costs) + self.scale.estimate.start * len(jobs)
+        count = Counter(basis for state, _, basis in costs if state.node.family in (PRETRAIN, MEASURE))
+        basis = []
+        if count[MEASURED]:
+            basis.append(f"{count[MEASURED]} stages from receipts of like runs")
+        if count[GUESSED]:
+            basis.append(f"{count[GUESSED]} from the scale's guess ({self.scale.estimate.basis})")
+        return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
+
+    def of_job(self, names: Iterable[str]) -> tuple[float, bool]:
+        """Seconds that one job is at work, and whether receipts say so of all of it.
+
+        Args:
+            names: Its nodes: all seeds and milestones of a run, all measurements of one rule, ...
+        """
+        found = list(self._costs(self.states.by_name[name] for name in names))
+        return sum(seconds for _, seconds, _ in found), all(basis == MEASURED for _, _, basis in found)
+
+    def memory(self, config: str, family: Family) -> tuple[float, bool]:
+        """Megabytes that a job of a run, data set or simulation holds, and whether receipts say so.
+
+        Args:
+            config: The run, data set or simulation.
+            family: Of the job's nodes.
+        """
+        known = [record["memory_mb"] for record, _ in self._like(family, config) if record.get("memory_mb")]
+        if known:
+            return float(max(known)), True
+        run = self.states.plan.runs.get(config)
+        data = run.data if run is not None else config if family is PREPARE else None
+        images = 0.0
+        if data is not None:
+            declared = self.states.plan.data[data]
+            splits = {**declared.params["source"], **(declared.omitted_defaults.get("splits") or {})}
+            names = [name for name in SPLITS if name in splits]
+            count = sum(costs.images(declared.params, declared.omitted_defaults, name) for name in names)
+            side = declared.params["source"].get("size") or declared.omitted_defaults["image_size"] or 32
+            images = count * 3 * side**2 / 2**20
+        return self.scale.estimate.memory + images, False
+
+    def _costs(self, states: Iterable[State]) -> Iterator[tuple[State, float, str]]:
+        """What is to be executed, its seconds, and what that guess rests on.
+
+        Of a run its milestones come in their order: each goes on from the one before.
+        """
         done: dict[tuple[str, int | None], float] = {}
-        jobs = set()
-        for state in self.states:
-            node = state.node
-            if node.family not in (PRETRAIN, MEASURE):
-                if state.status == EXECUTE:
-                    jobs.add((node.family, node.config))
-                continue
-            place = (node.config, node.seed)
+        for state in states:
+            node, seconds, rate = state.node, 0.0, None
             if node.family is PRETRAIN:
+                place = (node.config, node.seed)
                 spent = costs.spent(self.states.plan, node.config, node.at)
                 cost = max(spent - done.get(place, 0.0), 0.0)
                 if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
                     done[place] = max(done.get(place, 0.0), spent)
             if state.status != EXECUTE:
                 continue
-            jobs.add((node.family, node.config))
             if node.family is PRETRAIN:
                 rate = self._training(node.config)
-                total += cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
-            else:
+                seconds = cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
+            elif node.family is MEASURE:
                 rate = self._measuring(node.config)
-                total += rate if rate is not None else self.scale.estimate.measurement
-            count["guessed" if rate is None else "measured"] += 1
-        total += self.scale.estimate.start * len(jobs)
-        basis = []
-        if count["measured"]:
-            basis.append(f"{count['measured']} stages from receipts of like runs")
-        if count["guessed"]:
-            basis.append(f"{count['guessed']} from the scale's guess ({self.scale.estimate.basis})")
-        return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
+                seconds = rate if rate is not None else self.scale.estimate.measurement
+            else:
+                rate = self._median(node.family, node.config, lambda record, _: record["seconds"])
+                seconds = rate or 0.0
+            yield state, seconds, GUESSED if rate is None else MEASURED
 
     def _training(self, config: str) -> float | None:
         """Return the median seconds per multiply-add of like trainings; None where there is none."""
@@ -78,27 +121,41 @@ class Forecast:
             cost = costs.epoch_images(self.states.plan, config) * image
             return record["seconds"] / (record["epochs"] * cost) if record.get("epochs") and cost else None
 
-        return self._median("checkpoints", config, rate)
+        return self._median(PRETRAIN, config, rate)
 
     def _measuring(self, config: str) -> float | None:
         """Return the median seconds of a measurement of like runs; None where there is none."""
-        return self._median("measurements", config, lambda record, _: record["seconds"])
+        return self._median(MEASURE, config, lambda record, _: record["seconds"])
 
-    def _median(self, family: str, config: str, rate: Any) -> float | None:
+    def _median(self, family: Family, config: str, rate: Any) -> float | None:
         """Return the median of a number of runs of the same data set and encoder, with a GPU if these have one."""
-        like = "-".join(config.removeprefix("local-").split("-")[:2])
-        if (family, like) not in self._rates:
-            folder = self.states.workspace.path(f"receipts/{family}")
-            deep = "*" if family == "checkpoints" else "*/*"
-            paths = sorted(folder.glob(f"*{like}-*/seed*/{deep}.execution.json"))[:MOST]
+        place = (family, like_of(family, config))
+        if place not in self._rates:
+            found = [value for one in self._like(family, config) if (value := rate(*one)) is not None]
+            self._rates[place] = statistics.median(found) if found else None
+        return self._rates[place]
+
+    def _like(self, family: Family, config: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Records, and params, of nodes of the same data set and encoder, with a GPU if these have one."""
+        like = like_of(family, config)
+        if (family, like) not in self._records:
+            folder = self.states.workspace.path(f"receipts/{family.folder}")
+            deep = {PRETRAIN: f"*{like}-*/seed*/*", MEASURE: f"*{like}-*/seed*/*/*"}.get(family, f"*{like}*")
             found = []
-            for path in paths:
+            for path in sorted(folder.glob(f"{deep}.execution.json"))[:MOST]:
                 record = files.read_object(path)
-                if "seconds" not in record or bool(record.get("gpu")) != self.scale.gpu:
+                if "seconds" not in record or (
+                    family in (PRETRAIN, MEASURE) and bool(record.get("gpu")) != self.scale.gpu
+                ):
                     continue
                 made = receipt.read(path.with_name(path.name.replace(".execution.json", ".json")))
-                value = rate(record, made["params"] if made is not None else {})
-                if value is not None:
-                    found.append(value)
-            self._rates[family, like] = statistics.median(found) if found else None
-        return self._rates[family, like]
+                found.append((record, made["params"] if made is not None else {}))
+            self._records[family, like] = found
+        return self._records[family, like]
+
+
+def like_of(family: Family, config: str) -> str:
+    """What names of like runs have in common: data set and encoder; those of others all but the hash."""
+    if family in (PRETRAIN, MEASURE):
+        return "-".join(config.removeprefix("local-").split("-")[:2])
+    return config.removeprefix("local-").rpartition("-")[0] or config

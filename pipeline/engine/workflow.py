@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine import aside, jobs
+from pipeline.engine.demands import Demands
 from pipeline.engine.grouping import jobs_of
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import IN_PLACE, States
@@ -52,11 +53,13 @@ class Command:
         targets: What the user asked for; empty for the default target.
         submitted: Whether another Snakemake has called this one, for jobs of its own.
         builds: Whether it will run jobs, and locks the folder for that: no dry run, no report, no graph.
+        local: Whether it runs them on this machine.
     """
 
     targets: tuple[str, ...] = ()
     submitted: bool = False
     builds: bool = False
+    local: bool = True
 
 
 class Workflow:
@@ -73,15 +76,20 @@ class Workflow:
         self.workspace = Workspace(root)
         self.catalogue = Catalogue(Options.parse(config, dict(os.environ)))
         self.submitted = command.submitted
+        self.local = command.local and not command.submitted
         self.requests: list[Request] = []
         self.remarks: list[str] = []
         self.jobs: dict[tuple[str, str], Job] = {}
+        self._demands: Demands | None = None
         if self.submitted:
             return
         self.requests = self._requests(command.targets)
         self._take_turn(command.builds)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
         self.jobs = jobs_of(states)
+        if not command.local:
+            scales = sorted({request.scale for request in self.requests})
+            self._demands = Demands(states, list(map(self.catalogue.scale, scales)))
         self.remarks += sync_key_files(states, self.jobs.values())
         if not self.workspace.lock:
             self.remarks += states.repair_tracked()
@@ -222,6 +230,23 @@ class Workflow:
 
         return find
 
+    def demands(self, rule: str) -> dict[str, Callable[..., int]]:
+        """What a rule's jobs state to a cluster, as functions of the rule's only wildcard: ``mem_mb``, ``runtime``.
+
+        Empty where nobody asks: on this machine, and where another Snakemake has submitted the job.
+        """
+        found = self._demands
+        if found is None:
+            return {}
+
+        def memory(wildcards: Any) -> int:
+            return found.memory(self.job(rule, wildcards[0]))
+
+        def minutes(wildcards: Any) -> int:
+            return found.minutes(self.job(rule, wildcards[0]))
+
+        return {"mem_mb": memory, "runtime": minutes}
+
 
 def _aside(path: Path) -> Path:
     """Move a file to a name beside it that nothing has."""
@@ -244,7 +269,8 @@ def typed() -> Command:
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything
     builds = not arguments.nolock and not any(getattr(arguments, name, None) for name in _LOOKS)
-    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds)
+    local = arguments.executor in (None, "local", "dryrun", "touch")
+    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds, local)
 
 
 def read(config: dict[str, Any]) -> Workflow:

@@ -13,6 +13,7 @@ from typing import TextIO
 from pipeline.monitor.progress import Progress
 from pipeline.monitor.report import Report, Screen
 from pipeline.monitor.saver import Saver
+from pipeline.monitor.stop import Stop
 
 
 class Monitor:
@@ -20,10 +21,12 @@ class Monitor:
 
     Args:
         stream: Where lines go; stderr if None.
+        stop: Whether the process was told to stop; None: it never is.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, stop: Stop | None = None) -> None:
         self.stream = stream
+        self.stop = stop or Stop()
         self.screen = Screen(stream)
 
     def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
@@ -39,7 +42,7 @@ class Monitor:
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
-        return Saver(save, among)
+        return Saver(save, among, self.stop)
 
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""
