@@ -146,7 +146,9 @@ def main() -> None:
                 _, _, said = called(command, project)
                 found = json.loads(said)
                 parts = ", ".join(f"{part} {found[part]:.2f} s" for part in ("plan", "states", "jobs", "key files"))
-                print(f"{found['nodes']} nodes, {found['count']} jobs, {turn}: {parts}; {found['memory']} MB", flush=True)
+                print(
+                    f"{found['nodes']} nodes, {found['count']} jobs, {turn}: {parts}; {found['memory']} MB", flush=True
+                )
             if nodes in arguments.dry_run:
                 config = ["--config", "scale=many", f"extend={mine}"]
                 target = "results/many/many/sweep.csv"

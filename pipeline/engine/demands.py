@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pipeline.engine.estimate import Forecast
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import States
+from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.ledger.workspace import Node
 from pipeline.planning.spec import Scale
 
@@ -44,7 +45,8 @@ class Demands:
 
     def minutes(self, job: Job) -> int:
         """Whole minutes after which a job may be ended."""
-        return max(_minutes(*one.of_job(job.nodes), one.scale.estimate.start) for one in self._forecasts)
+        guessable = Node(job.nodes[0]).family in (PRETRAIN, MEASURE)
+        return max(_minutes(forecast, job, guessable) for forecast in self._forecasts)
 
     def memory(self, job: Job) -> int:
         """Megabytes of a job, those of a GPU not included."""
@@ -53,7 +55,8 @@ class Demands:
         return max(STEP * math.ceil(megabytes * MEMORY[measured] / STEP) for megabytes, measured in found)
 
 
-def _minutes(seconds: float, measured: bool, start: float) -> int:
-    if not seconds and not measured:
+def _minutes(forecast: Forecast, job: Job, guessable: bool) -> int:
+    seconds, measured = forecast.of_job(job.nodes)
+    if not measured and not guessable:
         return UNTOLD
-    return max(LEAST, math.ceil((start + seconds) * TIMES[measured] / 60))
+    return max(LEAST, math.ceil((forecast.scale.estimate.start + seconds) * TIMES[measured] / 60))

@@ -103,6 +103,12 @@ def test_of_what_is_in_place_a_job_states_little(planned: Planned, monkeypatch: 
     assert planned.demands().minutes(train) == LEAST
 
 
+def test_what_is_not_trained_states_little(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder as it was initialised costs nothing, and that is known."""
+    monkeypatch.setattr(costs, "spent", lambda *_: 0.0)
+    assert planned.demands().minutes(planned.jobs["pretrain"]) == LEAST
+
+
 def stopped(number: signal.Signals, *, goes_on: bool) -> Stopped:
     error = Stopped(number)
     error.goes_on = goes_on
