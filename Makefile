@@ -96,7 +96,7 @@ lock: $(READY)  ## compile requirements.txt, requirements-docs.txt and requireme
 	$(call EXTRA,docs) | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
 	$(call EXTRA,slurm) | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-slurm.txt
 
-bench: $(READY)  ## measure what docs/speed.md claims
+bench: $(READY)  ## measure what docs/speed.md and docs/scale.md claim
 	@$(RUN) python bench/spine.py
 	@$(RUN) python bench/jobs.py
 	@$(RUN) python bench/provenance.py
@@ -108,6 +108,7 @@ bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/pretrain.py
 	@$(RUN) python bench/many_views.py
 	@$(RUN) python bench/probe.py
+	@$(RUN) python bench/scale.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation
 	rm -rf keys jobs logs .scratch .snakemake docs/_build docs/api

@@ -1,15 +1,20 @@
 """What docs/scale.md claims about plans of many nodes, measured on this machine.
 
     python bench/scale.py [--nodes 1000 10000] [--dry-run 1000 10000]
+    python bench/scale.py --schedule [--gpus 1 8 64] [--scale paper]
 
 A paper in a folder of its own sweeps a learning rate over as many values as it takes: of every value five seeds are
 trained and probed, ten nodes and two jobs. Nothing is trained. Seconds are of CPU time, which another's work on the
 machine changes little; memory is the most that a process held.
+
+With --schedule: GPU-hours of every paper at a scale, and how long they take on so many GPUs, each job on one of them as
+soon as one is free and what it reads is there, those first that most depends on. Durations are those of the forecast.
 """
 
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import os
 import resource
@@ -113,6 +118,78 @@ def steps(mine: Path) -> None:
     print(json.dumps(found))
 
 
+def schedule(scale: str, gpus: list[int]) -> None:
+    """Print GPU-hours per paper, and when the last job of all papers ends on so many GPUs."""
+    from pipeline.engine.estimate import Forecast
+    from pipeline.engine.grouping import jobs_of
+    from pipeline.engine.state import States
+    from pipeline.ledger.workspace import Workspace
+    from pipeline.planning.catalogue import Catalogue
+    from pipeline.planning.options import Options
+    from pipeline.planning.plan import Plan
+
+    catalogue = Catalogue(Options(scale=scale))
+    wanted = catalogue.built(scale)
+    with tempfile.TemporaryDirectory() as name:  # nothing is there yet
+        for paper in [*sorted({request.paper for request in wanted}), "all"]:
+            plan = Plan(catalogue, [request for request in wanted if paper in (request.paper, "all")])
+            states = States(plan, Workspace(Path(name)))
+            forecast = Forecast(states, catalogue.scale(scale))
+            jobs = {job.done: job for job in jobs_of(states).values()}
+            seconds = {
+                done: forecast.of_job(job.nodes)[0] + forecast.scale.estimate.start if job.gpus else 0.0
+                for done, job in jobs.items()
+            }
+            total, longest = sum(seconds.values()) / 3600, max(seconds.values(), default=0.0) / 3600
+            print(f"{paper}: {len(jobs)} jobs, {total:.0f} GPU-hours, the longest job {longest:.1f} h", flush=True)
+        reads = {done: [name for name in job.inputs if name in jobs] for done, job in jobs.items()}
+        for number in gpus:
+            end = makespan(seconds, reads, number) / 3600
+            print(f"all on {number} GPUs: {end:.1f} h, {100 * total / (number * end):.0f} % of them busy", flush=True)
+
+
+def makespan(seconds: dict[str, float], reads: dict[str, list[str]], gpus: int) -> float:
+    """When the last job ends.
+
+    Args:
+        seconds: Of each job, in an order in which each comes behind what it reads; 0 for one that takes no GPU.
+        reads: What each job waits for.
+        gpus: How many there are.
+    """
+    after = dict.fromkeys(seconds, 0.0)  # the longest way from the start of a job to the end
+    for done in reversed(list(seconds)):
+        after[done] += seconds[done]
+        for below in reads[done]:
+            after[below] = max(after[below], after[done])
+    waits = {done: len(reads[done]) for done in seconds}
+    readers: dict[str, list[str]] = {done: [] for done in seconds}
+    for done, below in reads.items():
+        for name in below:
+            readers[name].append(done)
+    ready = [(-after[done], done) for done, count in waits.items() if not count]
+    heapq.heapify(ready)
+    running: list[tuple[float, str]] = []
+    now, free = 0.0, gpus
+    while ready or running:
+        held: list[tuple[float, str]] = []
+        while ready:
+            first = heapq.heappop(ready)
+            if seconds[first[1]] and not free:
+                held.append(first)
+                continue
+            free -= seconds[first[1]] > 0
+            heapq.heappush(running, (now + seconds[first[1]], first[1]))
+        for one in held:
+            heapq.heappush(ready, one)
+        now, ended = heapq.heappop(running)
+        free += seconds[ended] > 0
+        for reader in readers[ended]:
+            waits[reader] -= 1
+            if not waits[reader]:
+                heapq.heappush(ready, (-after[reader], reader))
+    return now
+
+
 def called(command: list[str], folder: Path) -> tuple[float, int, str]:
     """CPU seconds, megabytes held at most and the standard output of a command."""
     environ = {**os.environ, "PYTHONPATH": str(folder)}
@@ -132,10 +209,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--dry-run", type=int, nargs="*", default=[1_000, 10_000])
+    parser.add_argument("--schedule", action="store_true")
+    parser.add_argument("--scale", default="paper")
+    parser.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--steps", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.steps:
         steps(arguments.steps)
+        return
+    if arguments.schedule:
+        schedule(arguments.scale, arguments.gpus)
         return
     for nodes in arguments.nodes:
         with tempfile.TemporaryDirectory() as name:
