@@ -11,7 +11,9 @@ from pipeline import files
 from pipeline.engine.state import EXECUTE, State, States
 from pipeline.ledger import receipt
 from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, Family
+from pipeline.ledger.workspace import Node
 from pipeline.planning import costs
+from pipeline.planning.costs import Cost
 from pipeline.planning.spec import Scale
 
 MOST = 200
@@ -42,16 +44,37 @@ class Forecast:
 
     def seconds(self) -> tuple[float, str]:
         """Seconds on one worker, and the basis of the guess."""
-        costs = list(self._costs(self.states))
-        jobs = {(state.node.family, state.node.config) for state, _, _ in costs}
-        total = sum(seconds for _, seconds, _ in costs) + self.scale.estimate.start * len(jobs)
-        count = Counter(basis for state, _, basis in costs if state.node.family in (PRETRAIN, MEASURE))
+        found = list(self._costs(self.states))
+        count = Counter(basis for state, _, basis in found if state.node.family in (PRETRAIN, MEASURE))
         basis = []
         if count[MEASURED]:
             basis.append(f"{count[MEASURED]} stages from receipts of like runs")
         if count[GUESSED]:
             basis.append(f"{count[GUESSED]} from the scale's guess ({self.scale.estimate.basis})")
-        return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
+        return sum(self._parts(found).values()), "; ".join(basis) or (
+            "starting and ending of processes alone" if found else "nothing to execute"
+        )
+
+    def parts(self) -> dict[str, float]:
+        """Seconds of each node that is to be executed, by its name, and of each job's start and end, by the job's.
+
+        A milestone's are those from the one before it in the plan.
+        """
+        return self._parts(self._costs(self.states))
+
+    @staticmethod
+    def job(node: Node) -> str:
+        """Name of a node's job among the parts."""
+        return f"job {node.family} {node.config}"
+
+    def _parts(self, found: Iterable[tuple[State, float, str]]) -> dict[str, float]:
+        parts: dict[str, float] = {}
+        jobs = []
+        for state, seconds, _ in found:
+            jobs.append(self.job(state.node))
+            if seconds:
+                parts[state.node.name] = seconds
+        return parts | dict.fromkeys(jobs, self.scale.estimate.start)
 
     def of_job(self, names: Iterable[str]) -> tuple[float, bool]:
         """Seconds that one job is at work, and whether receipts say so of all of it.
@@ -89,20 +112,21 @@ class Forecast:
 
         Of a run its milestones come in their order: each goes on from the one before.
         """
-        done: dict[tuple[str, int | None], float] = {}
+        done: dict[tuple[str, int | None], Cost] = {}
         for state in states:
             node, seconds, rate = state.node, 0.0, None
             if node.family is PRETRAIN:
                 place = (node.config, node.seed)
                 spent = costs.spent(self.states.plan, node.config, node.at)
-                cost = max(spent - done.get(place, 0.0), 0.0)
+                cost = spent.since(done.get(place, Cost()))
                 if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
-                    done[place] = max(done.get(place, 0.0), spent)
+                    done[place] = max(done.get(place, Cost()), spent)
             if state.status != EXECUTE:
                 continue
             if node.family is PRETRAIN:
                 rate = self._training(node.config)
-                seconds = cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
+                guess = cost.seconds(self.scale.estimate)
+                seconds = cost.operations * rate if rate is not None else guess
             elif node.family is MEASURE:
                 rate = self._measuring(node.config)
                 seconds = rate if rate is not None else self.scale.estimate.measurement

@@ -21,11 +21,15 @@ class Monitor:
 
     Args:
         stream: Where lines go; stderr if None.
+        called: What a person calls a node; its own name without it.
         stop: Whether the process was told to stop; None: it never is.
     """
 
-    def __init__(self, stream: TextIO | None = None, stop: Stop | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, called: Callable[[str], str] = str, stop: Stop | None = None
+    ) -> None:
         self.stream = stream
+        self.called = called
         self.stop = stop or Stop()
         self.screen = Screen(stream)
 
@@ -38,7 +42,7 @@ class Monitor:
             steps: Steps per epoch.
             folder: Where its status file is kept; None for none.
         """
-        return Report(name, images, steps, folder=folder, screen=self.screen)
+        return Report(self.called(name), images, steps, folder=folder, screen=self.screen)
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
@@ -46,4 +50,4 @@ class Monitor:
 
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""
-        return Progress(name, stream=self.stream)
+        return Progress(self.called(name), stream=self.stream)

@@ -54,7 +54,7 @@ class Planned:
         """Multiply-adds of all seeds of a run."""
         last: dict[int, float] = {}
         for seed, at in self.plan.runs[job.name].milestones:
-            last[seed] = max(last.get(seed, 0.0), costs.spent(self.plan, job.name, at))
+            last[seed] = max(last.get(seed, 0.0), costs.spent(self.plan, job.name, at).operations)
         return sum(last.values())
 
     def epochs(self, job: Job) -> float:
@@ -105,7 +105,7 @@ def test_of_what_is_in_place_a_job_states_little(planned: Planned, monkeypatch: 
 
 def test_what_is_not_trained_states_little(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder as it was initialised costs nothing, and that is known."""
-    monkeypatch.setattr(costs, "spent", lambda *_: 0.0)
+    monkeypatch.setattr(costs, "spent", lambda *_: costs.Cost())
     assert planned.demands().minutes(planned.jobs["pretrain"]) == LEAST
 
 
