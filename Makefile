@@ -17,6 +17,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DOCS   := $(VENV)/.docs
+SLURM  := $(VENV)/.slurm
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
           $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)) \
           $(if $(DEVICE),device=$(DEVICE)))
@@ -24,7 +25,7 @@ CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOU
 OTHER  := $(filter-out $(shell cat $(VENV)/.torch 2>/dev/null),$(TORCH))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup site docs reference test test-all test-gpu lint format lock bench clean FORCE
+.PHONY: help setup site docs reference slurm test test-all test-gpu test-slurm lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -64,6 +65,12 @@ $(DOCS): requirements-docs.txt $(READY)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-docs.txt
 	@touch $@
 
+slurm: $(SLURM)  ## snakemake's executor for SLURM, into .venv; every call of snakemake takes a little longer then
+
+$(SLURM): requirements-slurm.txt $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-slurm.txt
+	@touch $@
+
 test: $(READY)  ## the test suite
 	@$(RUN) pytest -n 2 --dist loadfile
 
@@ -73,6 +80,11 @@ test-all: $(READY)  ## the test suite with what takes minutes
 test-gpu: $(READY)  ## the tests that need a GPU, on one
 	@$(RUN) pytest -m gpu
 
+test-slurm: $(SLURM)  ## the tests that need a SLURM, on one of two nodes that is started here; as root
+	@command -v slurmctld slurmd munged >/dev/null || \
+	    (apt-get update -q && apt-get install -q -y --no-install-recommends slurmctld slurmd slurm-client munge)
+	@$(RUN) pytest -n 0 tests/engine/test_slurm.py -m "slow or not slow" -rs
+
 lint: $(READY)  ## what linters, formatters and the type checker say, and the advice of snakemake
 	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules && $(BIN)/mypy
 	-@$(RUN) snakemake --lint  # advice, with a status that says so: ARCHITECTURE has what is left of it, and why
@@ -80,15 +92,16 @@ lint: $(READY)  ## what linters, formatters and the type checker say, and the ad
 format: $(READY)  ## format everything
 	@$(RUN) ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile rules
 
+EXTRA = $(BIN)/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$(1)']))"
 LOCK := pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
         --python-version 3.11 --upgrade
 
-lock: $(READY)  ## compile requirements.txt and requirements-docs.txt from pyproject.toml
+lock: $(READY)  ## compile requirements.txt, requirements-docs.txt and requirements-slurm.txt from pyproject.toml
 	$(BIN)/uv $(LOCK) --extra dev pyproject.toml -o requirements.txt
-	$(BIN)/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs']))" \
-	    | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+	$(call EXTRA,docs) | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+	$(call EXTRA,slurm) | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-slurm.txt
 
-bench: $(READY)  ## measure what docs/speed.md claims
+bench: $(READY)  ## measure what docs/speed.md and docs/scale.md claim
 	@$(RUN) python bench/spine.py
 	@$(RUN) python bench/jobs.py
 	@$(RUN) python bench/provenance.py
@@ -100,6 +113,7 @@ bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/pretrain.py
 	@$(RUN) python bench/many_views.py
 	@$(RUN) python bench/probe.py
+	@$(RUN) python bench/scale.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation
 	rm -rf keys jobs logs .scratch .snakemake docs/_build docs/api
