@@ -97,8 +97,13 @@ def cases(device: str) -> list[Case]:
 
 
 def pixels(case: Case) -> Tensor:
-    """Images of an epoch, uint8."""
-    shape = (EPOCH, 3, case.side, case.side)
+    """Images of an epoch, uint8; the same tensor for all cases of that side."""
+    return _pixels(case.side)
+
+
+@functools.cache
+def _pixels(side: int) -> Tensor:
+    shape = (EPOCH, 3, side, side)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
