@@ -84,13 +84,18 @@ class Case:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.encoder}, batch {self.batch}, {self.views} views"
+        side = f" {self.side}x{self.side}" if self.encoder == "tiny_conv" else ""
+        return f"{self.encoder}{side}, batch {self.batch}, {self.views} views"
 
 
 def cases(device: str) -> list[Case]:
     """Those of a GPU, or the small ones."""
     if device == "cpu":
-        encoders: list[tuple[Any, ...]] = [("tiny_conv", (("strides", [1, 2, 1, 2]),), 128, 64, 16)]
+        laptop = (("channels", [16, 32, 64, 128]), ("strides", [2, 2, 2, 1]))
+        encoders: list[tuple[Any, ...]] = [
+            ("tiny_conv", (("strides", [1, 2, 1, 2]),), 128, 64, 16),
+            ("tiny_conv", laptop, 256, 64, 32),
+        ]
     else:
         encoders = [(name, (("stem", "cifar"),), 512, 128, 32) for name in ("resnet18", "resnet50")]
     return [Case(*encoder, batch, views) for encoder in encoders for batch in (128, 512) for views in (2, 4)]
