@@ -148,7 +148,7 @@ def test_a_night_on_a_laptop(typed: Project) -> None:
     made = Counter((e["stage"], e["decision"]) for e in typed.journal())
     assert made["pretrain", "executed"] == 4, "two milestones of two methods"
     reader = Project(typed.root.parent / "reader", typed.environ)
-    assert reader.journal() == [], "nothing is executed where receipts are"
+    assert {entry["decision"] for entry in reader.journal()} == {"restored"}, "nothing is executed"
     assert [*reader.root.glob("checkpoints/*/seed0/epoch0002/model.safetensors")]
 
 
