@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,13 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from pipeline.commands import _targets
+from pipeline.commands import plan as command
+from pipeline.engine.state import IN_PLACE, States
 from pipeline.ledger.workspace import Workspace
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 from pipeline.provenance import audit, identify, views
 from pipeline.provenance.findings import FORGED, MISSING
 
@@ -55,6 +62,25 @@ def test_it_holds_in_a_clone_which_is_told_what_was_not_hashed(cloned: Path, pat
     assert views.data(found)["absent"] == found.absent
     raw = [entry for link in payload for entry in link.receipt["params"].get("files", [])]
     assert raw and all(entry.get("md5") or entry.get("contents") for entry in raw), "down to checksums of raw files"
+
+
+def test_a_plan_knows_what_payload_is_elsewhere(cloned: Path, monkeypatch, capsys):
+    monkeypatch.chdir(cloned)
+    target = f"results/{SCALE}/directpred/table8.csv"
+    catalogue = Catalogue(Options(scale=SCALE))
+    states = States(Plan(catalogue, [catalogue.request(target)]), Workspace(cloned))
+    names = {state.node.name for state in states.elsewhere()}
+    found = audited(cloned, target)
+    assert names == {link.node.name for link in found.chain if states.by_name[link.node.name].status == IN_PLACE} - {
+        found.node
+    }
+    assert names, "the committed results are not those of today's declarations and code"
+    planned = _targets.Planned(states.plan, states, catalogue.scale(SCALE))
+    monkeypatch.setattr(_targets, "planned", lambda *given: planned)
+    parser = argparse.ArgumentParser()
+    command.add(parser)
+    command.run(parser.parse_args([target]))
+    assert f"payload of {len(names)} nodes in place is not here (" in capsys.readouterr().out
 
 
 def test_what_lacks_its_dvc_file_or_a_part_or_is_forged_does_not_hold(cloned: Path, tmp_path: Path):
