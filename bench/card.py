@@ -85,7 +85,7 @@ def parts(device: str) -> list[Part]:
         "pretrain-large": "resnet50, batch 128, 2 views",
     }
     if device == "cpu":
-        cases = {"pretrain-128": "tiny_conv, batch 128, 2 views"}
+        cases = {"pretrain-128": "tiny_conv 16x16, batch 128, 2 views"}
     quick = ("--seconds", "2") if device == "cuda" else ("--seconds", "0.1", "--rounds", "1")
     return [
         Part("rates", bench("rates", *on), 40),

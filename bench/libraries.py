@@ -267,14 +267,14 @@ def main() -> None:
     if not all(INSTALLED.values()):
         print("not installed, left out: " + ", ".join(name for name, there in INSTALLED.items() if not there))
     found = []
-    print(f"{'case':<34}{'way':<22}{'ms/step':>10}{'s/epoch':>10}{'times as long':>16}")
+    print(f"X{'ms/step':>10}{'s/epoch':>10}{'times as long':>16}")
     for case in cases(given.device):
         if case.views != 2:
             continue
         times = measure(case, given.device, given.rounds, steps, workers)
         for way, took in times.items():
             epoch, ratio = took / 1e3 * EPOCH / case.batch, took / times["ours"]
-            print(f"{case.name:<34}{way:<22}{took:>10.2f}{epoch:>10.1f}{ratio:>15.2f}x", flush=True)
+            print(f"{case.name:<37}{way:<22}{took:>10.2f}{epoch:>10.1f}{ratio:>15.2f}x", flush=True)
         found.append({"case": case.name, "ms_per_step": times})
     if given.json:
         about = {

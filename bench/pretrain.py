@@ -84,21 +84,31 @@ class Case:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.encoder}, batch {self.batch}, {self.views} views"
+        side = f" {self.side}x{self.side}" if self.encoder == "tiny_conv" else ""
+        return f"{self.encoder}{side}, batch {self.batch}, {self.views} views"
 
 
 def cases(device: str) -> list[Case]:
     """Those of a GPU, or the small ones."""
     if device == "cpu":
-        encoders: list[tuple[Any, ...]] = [("tiny_conv", (("strides", [1, 2, 1, 2]),), 128, 64, 16)]
+        laptop = (("channels", [16, 32, 64, 128]), ("strides", [2, 2, 2, 1]))
+        encoders: list[tuple[Any, ...]] = [
+            ("tiny_conv", (("strides", [1, 2, 1, 2]),), 128, 64, 16),
+            ("tiny_conv", laptop, 256, 64, 32),
+        ]
     else:
         encoders = [(name, (("stem", "cifar"),), 512, 128, 32) for name in ("resnet18", "resnet50")]
     return [Case(*encoder, batch, views) for encoder in encoders for batch in (128, 512) for views in (2, 4)]
 
 
 def pixels(case: Case) -> Tensor:
-    """Images of an epoch, uint8."""
-    shape = (EPOCH, 3, case.side, case.side)
+    """Images of an epoch, uint8; the same tensor for all cases of that side."""
+    return _pixels(case.side)
+
+
+@functools.cache
+def _pixels(side: int) -> Tensor:
+    shape = (EPOCH, 3, side, side)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 

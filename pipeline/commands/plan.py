@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
             "artifacts": list(plan.artifacts),
             "runs": len(runs),
             "stages": {stage: {"total": sum(count.values()), **count} for stage, count in stages.items()},
+            "elsewhere": [state.node.name for state in states.elsewhere()],
             "seconds": round(seconds, 1),
             "basis": basis,
             "specs": {config: {"data": run.data, "milestones": _milestones(run), **run.run}
@@ -82,6 +83,11 @@ def run(arguments: argparse.Namespace) -> None:
     for stage, count in stages.items():
         row = f"{count['in place']:>10}{count['restorable']:>12}{count['to execute']:>12}"
         print(f"{stage:<16}{sum(count.values()):>8}{row}")
+    elsewhere = states.elsewhere()
+    if elsewhere:
+        size = sum(entry["size"] for one in elsewhere for entry in (one.receipt or {"outputs": {}})["outputs"].values())
+        fetch = f"python -m pipeline restore {' '.join(arguments.targets) or 'TARGET'}"
+        print(f"payload of {len(elsewhere)} nodes in place is not here ({size / 1e6:.1f} MB); to fetch it: {fetch}")
     amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
     print(f"about {amount} ({basis})")
     for line in [*overridden.summaries(plan), *overridden.lines(plan)]:

@@ -131,6 +131,14 @@ class States:
             except OSError:
                 return  # a store that cannot be written is no reason not to plan
 
+    def elsewhere(self) -> list[State]:
+        """Nodes in place by their receipts whose payload is neither here nor in the store, as in a clone."""
+        return [
+            state
+            for state in self
+            if state.status == IN_PLACE and state.receipt is not None and not self._reachable(state.node, state.receipt)
+        ]
+
     def repair_tracked(self) -> list[str]:
         """Write ``.dvc`` files anew that do not list what the receipts say; returns what was wrong, a line each."""
         tracked = (folder_of(state.node) for state in self if state.key_file.tracked and state.found is not None)

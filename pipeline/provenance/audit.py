@@ -6,8 +6,10 @@ would today's parameters and code ask for the same, and is it the chain that is 
 
 from __future__ import annotations
 
+import functools
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,8 +22,9 @@ from pipeline.ledger import machine
 from pipeline.ledger.families import ARTIFACT, PREPARE
 from pipeline.ledger.sources import Folder, Revision
 from pipeline.ledger.store import Store
+from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace
-from pipeline.provenance import causes, recorded, why
+from pipeline.provenance import causes, recompute, recorded, why
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.provenance.findings import CHANGED, FOREIGN, FORGED, MISSING, STALE, Finding
 from pipeline.provenance.identify import Origin
@@ -39,6 +42,7 @@ class Audit:
         findings: What does not hold; empty if all does.
         remarks: What a reader should know and what is no fault.
         cells: The cells that were asked for, of an artifact.
+        absent: Files that ``.dvc`` files list and that are neither here nor in the store: receipts alone know them.
         hashed: Number of files that were hashed.
         size: Their bytes.
         seconds: How long it took.
@@ -51,6 +55,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     cells: list[dict[str, Any]] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
     hashed: int = 0
     size: int = 0
     seconds: float = 0.0
@@ -134,12 +139,19 @@ def _stray(workspace: Workspace, origin: Origin, path: Path, result: Audit) -> N
 def _files(workspace: Workspace, result: Audit) -> None:
     """Hash every output of every node: in place, or in the store where it is absent.
 
-    A file that was not sent along when its node was entered (see :mod:`pipeline.kit`) is known by its hash alone.
+    A file that was not sent along when its node was entered (see :mod:`pipeline.kit`) is known by its hash alone; so is
+    the payload of a tracked node of which a clone has fetched nothing. A node of which only a part is here is damaged.
     """
     store = Store(workspace.root)
+    tracking = Tracking(workspace, store)
     jobs = [(link, name, entry) for link in result.chain for name, entry in link.receipt["outputs"].items()]
     left: list[str] = []
+    absent: dict[str, str] = {}
     sizes: list[int] = []
+
+    @functools.cache
+    def listed(folder: str) -> bool:
+        return workspace.path(f"{folder}.dvc").is_file() and tracking.fault(folder) is None
 
     def check(job: tuple[Link, str, Mapping[str, Any]]) -> Finding | None:
         link, name, entry = job
@@ -160,17 +172,29 @@ def _files(workspace: Workspace, result: Audit) -> None:
             left.append(shown)
             sizes.append(entry["size"])
             return None
+        folder = folder_of(link.node)
+        if folder is not None and not path.parent.is_dir() and listed(folder):
+            absent[shown] = link.receipt["stage"]
+            sizes.append(entry["size"])
+            return None
         return Finding(MISSING, shown, "not in place" + ("" if artifact else " and not in the store"), fix)
 
     with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
         found = list(pool.map(check, jobs))
     result.findings += [finding for finding in found if finding is not None]
-    result.hashed = len(jobs) - len(left)
+    result.absent = sorted(absent)
+    result.hashed = len(jobs) - len(left) - len(absent)
     result.size = sum(entry["size"] for _, _, entry in jobs) - sum(sizes)
     if left:
         result.remarks.append(
             f"{len(left)} files stayed where they were made, and receipts alone name them: {min(left)}"
             + (", ..." if len(left) > 1 else "")
+        )
+    if absent:
+        stages = ", ".join(f"{count} of {stage}" for stage, count in sorted(Counter(absent.values()).items()))
+        result.remarks.append(
+            f"{len(absent)} files of payload are not here and were not hashed ({stages}); receipts and .dvc files name "
+            f"them; to fetch them: python -m pipeline restore {result.path}"
         )
     for link in result.chain:
         result.findings += _foreign(workspace, link)
@@ -194,12 +218,16 @@ def _foreign(workspace: Workspace, link: Link) -> Iterator[Finding]:
 def _follows(workspace: Workspace, chain: Chain, states: States | None, result: Audit) -> None:
     """Tables and figures, computed again; what is wrong with one of their files already would only be repeated."""
     wrong = {finding.path for finding in result.findings}
+    absent = set(result.absent)
     for link in chain.family(ARTIFACT):
         below = [chain.links[name] for name in link.below if name in chain.links]
         if len(below) < len(link.below):
             continue
         known = [link.node.receipt, *(one.node.receipt for one in below)]
         known += [one.place(name) for one in (link, *below) for name in one.receipt["outputs"]]
+        if any(one.place(name) in absent for one in below for name in one.receipt["outputs"] if name in recompute.READ):
+            result.remarks.append(f"{link.node.name}: what it shows is not here, so it was not computed again")
+            continue
         if wrong.isdisjoint(known):
             state = states.by_name.get(link.node.name) if states is not None else None
             omitted_defaults = state.key_file.omitted_defaults if state is not None else {}

@@ -37,7 +37,9 @@ def text(found: Audit) -> str:
     if len(found.findings) > 40:
         lines.append(f"and {len(found.findings) - 40} more; --json lists all")
     seen = f"{len(found.chain.links)} receipts, {found.hashed} files, {_bytes(found.size)} in {found.seconds:.1f} s"
-    if found.holds:
+    if found.holds and found.absent:
+        lines.append(f"everything here holds: {seen}; {len(found.absent)} files are not here and were not hashed")
+    elif found.holds:
         lines.append(f"everything holds: {seen}")
     else:
         many = len({finding.path for finding in found.findings})
@@ -59,6 +61,7 @@ def data(found: Audit) -> dict[str, Any]:
             link.node.name: {**link.receipt, "receipt_sha256": link.digest, "execution": link.execution}
             for link in found.chain
         },
+        "absent": found.absent,
         "hashed": {"files": found.hashed, "bytes": found.size, "seconds": round(found.seconds, 3)},
     }
 

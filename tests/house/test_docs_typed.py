@@ -129,6 +129,30 @@ def test_how_to_make_a_paper(typed: Project) -> None:
 
 
 @pytest.mark.slow
+def test_a_night_on_a_laptop(typed: Project) -> None:
+    """A paper of two runs that are trained in seconds stands for the five, and its settings for those of the scale."""
+    for path in (typed.root / "params/papers").glob("*.yaml"):
+        path.unlink()
+    add_mini(typed)
+    (typed.root / "params/papers/mini.yaml").unlink()
+    paper = MINI.replace("paper: mini", "paper: directpred").replace("duel:", "table8:")
+    (typed.root / "params/papers/directpred.yaml").write_text(paper)
+    (typed.root / "params/scales/mini.yaml").unlink()
+    (typed.root / "params/scales/laptop.yaml").write_text(MINI_SCALE + "tracked: true\n")
+    for folder in ("results/laptop", "receipts", "checkpoints", "measurements", "data", "simulations"):
+        shutil.rmtree(typed.root / folder, ignore_errors=True)
+    for setting in ("user.name a", "user.email a@b.c"):
+        typed.call("git", "config", *setting.split())
+    typed.call("git", "commit", "-q", "-a", "-m", "one paper")
+    type_page(typed, "how-to/laptop.md")
+    made = Counter((e["stage"], e["decision"]) for e in typed.journal())
+    assert made["pretrain", "executed"] == 4, "two milestones of two methods"
+    reader = Project(typed.root.parent / "reader", typed.environ)
+    assert {entry["decision"] for entry in reader.journal()} == {"restored"}, "nothing is executed"
+    assert [*reader.root.glob("checkpoints/*/seed0/epoch0002/model.safetensors")]
+
+
+@pytest.mark.slow
 def test_dvc_here(typed: Project) -> None:
     """One paper of two runs stands for the five, and its settings for those of scale gpu."""
     for path in (typed.root / "params/papers").glob("*.yaml"):
