@@ -9,28 +9,40 @@ FLAVOUR ?=
 RAW_DIR ?=
 DATASETS ?=
 EXTEND  ?=
+EXTRAS  ?=
 CORES   ?= all
 
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+CHOSEN := $(VENV)/.extras
+WANTED  = $(sort $(EXTRAS) $(shell cat $(CHOSEN) 2>/dev/null))
+THERE  := $(filter-out docs,$(patsubst requirements-%.txt,%,$(wildcard requirements-*.txt)))
+ifneq ($(filter-out $(THERE),$(EXTRAS)),)
+$(error EXTRAS=$(EXTRAS): there is no such extra; type EXTRAS=$(firstword $(THERE)))
+endif
 DOCS   := $(VENV)/.docs
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
           $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup site docs reference test test-all test-gpu lint format lock bench clean FORCE
+.PHONY: help setup extras site docs reference test test-all test-gpu lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, FLAVOUR=released)"
 
-setup: $(READY)  ## make .venv and install what is locked in requirements.txt
+setup: $(if $(EXTRAS),extras,$(READY))  ## make .venv and install what is locked in requirements.txt (EXTRAS=timm: and that)
+
+extras: $(READY)  # from then on kept whenever the environment is set up again
+	@echo $(WANTED) > $(CHOSEN)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes $(WANTED:%=-r requirements-%.txt)
 
 $(READY): requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes \
+	    requirements.txt $(WANTED:%=requirements-%.txt)
 	@git config --get merge.dvc.driver >/dev/null 2>&1 || \
 	    echo "in a team, once per clone: $(BIN)/dvc install   (merges .dvc files; moves payload with git checkout and git push)"
 	@touch $@
@@ -78,10 +90,14 @@ format: $(READY)  ## format everything
 LOCK := pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
         --python-version 3.11 --upgrade
 
-lock: $(READY)  ## compile requirements.txt and requirements-docs.txt from pyproject.toml
+OPTIONAL = $(BIN)/python -c "import sys, tomllib; \
+           print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]]))"
+LOCKED   = $(shell sed -nE 's/^([A-Za-z0-9._-]+)==.*/--no-emit-package \1/p' requirements.txt)
+
+lock: $(READY)  ## compile requirements.txt, and those of the documentation and of extras, from pyproject.toml
 	$(BIN)/uv $(LOCK) --extra dev pyproject.toml -o requirements.txt
-	$(BIN)/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs']))" \
-	    | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+	$(OPTIONAL) docs | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+	$(OPTIONAL) timm | $(BIN)/uv $(LOCK) --constraint requirements.txt $(LOCKED) - -o requirements-timm.txt  # the rest is there
 
 bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/spine.py
