@@ -22,7 +22,19 @@ PACKAGE = Path(__file__).parent.parent
 VERSION = 3
 """Of the canonical form; part of every fingerprint's cache entry."""
 
-DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
+DECIDING = (
+    "monitor",
+    "planning",
+    "ledger",
+    "engine",
+    "commands",
+    "provenance",
+    "comparing",
+    "sharing",
+    "site",
+    "kit",
+    "export",
+)
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = (
     "__init__", "__main__", "annotations", "bytecode", "components", "durations", "errors", "files", "hardware",

@@ -59,9 +59,21 @@ def finish(network: nn.Module, *, weights: Path | str, weights_prefix: str = "")
     state = dict(_fitting(inside, wanted, path))
     _refuse_more(inside, own, path)
     own.load_state_dict(state, strict=True)
+    keep(network)
+    return network
+
+
+def keep(network: nn.Module) -> None:
+    """Have the statistics of an encoder's BatchNorms called in its state dict what says that they are kept."""
     network.register_state_dict_post_hook(_called_given)
     network.register_load_state_dict_pre_hook(_called_running)
-    return network
+
+
+def plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with PyTorch's own names for these statistics."""
+    found = dict(state)
+    _renamed(found, "", {new: old for old, new in _NAMES.items()})
+    return found
 
 
 def tensors(path: Path) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ LIBRARY = (
         "artifacts",
     ),
 )
-READERS = ("provenance", "comparing", "sharing", "site", "kit")
+READERS = ("provenance", "comparing", "sharing", "site", "kit", "export")
 MAY: dict[str, tuple[str, ...]] = {
     "shared": ("shared",),
     "library": ("shared", "library"),
