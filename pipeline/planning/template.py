@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,10 @@ def started(what: str, name: str, folder: Path, known: Catalogue) -> Started:
         more = "begin with a letter, and have letters, digits and _" if category else "have letters, digits, - and _"
         raise UserError(f"new {what} {name}: expected a name that would {more}; type another one")
     article = "an" if what[0] in "aeiou" else "a"
-    taken = {"a paper": known.papers, f"{article} {what}": components.kinds(category, known.extend) if category else ()}
+    taken: dict[str, Collection[str]] = {
+        "a paper": known.papers,
+        f"{article} {what}": components.kinds(category, known.extend) if category else (),
+    }
     taken |= {"a data set": known.datasets} if what == "dataset" else {}
     taken |= {"a table or figure": [artifact for _, artifact in known.registry]}
     for kind, names in taken.items():
