@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
+
+_UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def parse(text: str) -> float | None:
+    """Seconds of ``90s``, ``45min``, ``1.5 h``; None for what is none of these."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else math.inf
+    return seconds if 0 < seconds < math.inf else None
+
 
 def rough(seconds: float) -> str:
     """``0.4 s``, ``42 s``, ``10 min``, ``2.5 h``: about two digits."""

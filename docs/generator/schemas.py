@@ -62,11 +62,11 @@ INSIDE: dict[tuple[str, str], tuple[str, Schema]] = {
     ("PaperScale", "every_run"): (LAYER, {"$ref": "#/$defs/layer"}),
     ("ArtifactScale", "every_run"): (LAYER, {"$ref": "#/$defs/layer"}),
     ("Scale", "datasets"): (
-        "data set → data set, or `{name: ...}` with parameters of its source",
+        "data set → data set, `{name: ...}` with parameters of its source, or null",
         {"additionalProperties": {"$ref": "#/$defs/used"}},
     ),
     ("PaperScale", "datasets"): (
-        "data set → data set, or `{name: ...}` with parameters of its source",
+        "data set → data set, `{name: ...}` with parameters of its source, or null",
         {"additionalProperties": {"$ref": "#/$defs/used"}},
     ),
     ("Scale", "measures"): ("kind of measure → parameters", {"$ref": "#/$defs/measures"}),
@@ -180,7 +180,7 @@ def _inner(extend: Path | None) -> Schema:
                 {"type": "object", "additionalProperties": {"$ref": "#/$defs/method"}},
             ]
         },
-        "used": {"anyOf": [{"type": "string"}, used]},
+        "used": {"anyOf": [{"type": "string"}, used, {"type": "null"}]},
         "measures": _by_kind("measure", extend),
         "kinds": {
             "type": "object",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pipeline import durations
 from pipeline.commands import _targets
 from pipeline.durations import rough
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
+    from pipeline.engine.estimate import Forecast
     from pipeline.planning.catalogue import Catalogue
     from pipeline.planning.needs import RunPlan
     from pipeline.planning.overview import Demand
@@ -24,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``plan``."""
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--all", action="store_true", help="every artifact at every scale, from nothing")
+    parser.add_argument("--budget", metavar="TIME", help="which artifacts fit into 90min, 2h, ..., cheapest first")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--specs", action="store_true", help="also print the resolved spec of every run")
     _targets.add_config(parser)
@@ -37,9 +41,19 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.all:
         if arguments.targets or arguments.specs:
             raise UserError("--all: lists every target at every scale; leave the targets and --specs out")
+        if arguments.budget is not None:
+            raise UserError("--all: --budget is of one scale; type --budget with --config scale=NAME")
         _all(_targets.catalogue(arguments.config), as_json=arguments.json)
         return
+    budget = durations.parse(arguments.budget) if arguments.budget is not None else None
+    if arguments.budget is not None and budget is None:
+        raise UserError(f"--budget {arguments.budget}: expected a length of time such as 45min or 2h")
+    if budget is not None and arguments.specs:
+        raise UserError("--budget: lists artifacts; leave --specs out")
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
+    if budget is not None:
+        _budget(Forecast(found.states, found.scale), budget, arguments.config, as_json=arguments.json)
+        return
     plan, states = found.plan, found.states
     stages: dict[str, Counter] = {}
     for state in states:
@@ -81,6 +95,44 @@ def run(arguments: argparse.Namespace) -> None:
                 "  "
                 + yaml.safe_dump(run.run, sort_keys=False, default_flow_style=None, width=110).replace("\n", "\n  ")
             )
+
+
+def _budget(forecast: Forecast, budget: float, config: Sequence[str], *, as_json: bool) -> None:
+    """Print which artifacts fit, and the line to type for them."""
+    from pipeline.engine.budget import additions
+
+    every = additions(forecast)
+    fitting = [one for one in every if one.until <= budget]
+    _, basis = forecast.seconds()
+    if as_json:
+        rows = [
+            {
+                "artifact": one.request.stem,
+                "adds": round(one.adds, 1),
+                "until": round(one.until, 1),
+                "claims": one.claims,
+            }
+            for one in fitting
+        ]
+        print(json.dumps({"budget": budget, "artifacts": rows, "of": len(every), "basis": basis}, indent=1))
+        return
+    names = {one.request.stem: one.request.stem.split("/", 2)[2] for one in every}
+    width = max(map(len, names.values())) + 2
+    print(f"{'artifact':<{width}}{'adds':>9}{'until':>9}{'claims':>8}")
+    for one in fitting:
+        print(f"{names[one.request.stem]:<{width}}{rough(one.adds):>9}{rough(one.until):>9}{one.claims:>8}")
+    print(
+        f"{len(fitting)} of {len(every)} artifacts and {sum(one.claims for one in fitting)} of "
+        f"{sum(one.claims for one in every)} claims fit into {rough(budget)} on one worker ({basis})"
+    )
+    if len(fitting) < len(every):
+        beyond = every[len(fitting)]
+        print(f"{names[beyond.request.stem]} would add {rough(beyond.adds)}")
+    new = [one for one in fitting if one.adds]
+    if new:
+        files = " ".join(f"{one.request.stem}.{one.suffix}" for one in new)
+        given = f" --config {' '.join(config)}" if config else ""
+        print(f"type: snakemake {files} --cores 1{given}")
 
 
 def _all(catalogue: Catalogue, *, as_json: bool) -> None:

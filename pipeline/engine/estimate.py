@@ -9,7 +9,9 @@ from pipeline import files
 from pipeline.engine.state import EXECUTE, States
 from pipeline.ledger import receipt
 from pipeline.ledger.families import MEASURE, PRETRAIN
+from pipeline.ledger.workspace import Node
 from pipeline.planning import costs
+from pipeline.planning.costs import Cost
 from pipeline.planning.spec import Scale
 
 MOST = 200
@@ -34,39 +36,59 @@ class Forecast:
 
     def seconds(self) -> tuple[float, str]:
         """Seconds on one worker, and the basis of the guess."""
-        count = {"measured": 0, "guessed": 0}
-        total = 0.0
-        done: dict[tuple[str, int | None], float] = {}
-        jobs = set()
-        for state in self.states:
-            node = state.node
-            if node.family not in (PRETRAIN, MEASURE):
-                if state.status == EXECUTE:
-                    jobs.add((node.family, node.config))
-                continue
-            place = (node.config, node.seed)
-            if node.family is PRETRAIN:
-                spent = costs.spent(self.states.plan, node.config, node.at)
-                cost = max(spent - done.get(place, 0.0), 0.0)
-                if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
-                    done[place] = max(done.get(place, 0.0), spent)
-            if state.status != EXECUTE:
-                continue
-            jobs.add((node.family, node.config))
-            if node.family is PRETRAIN:
-                rate = self._training(node.config)
-                total += cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
-            else:
-                rate = self._measuring(node.config)
-                total += rate if rate is not None else self.scale.estimate.measurement
-            count["guessed" if rate is None else "measured"] += 1
-        total += self.scale.estimate.start * len(jobs)
+        parts, count = self._parts()
         basis = []
         if count["measured"]:
             basis.append(f"{count['measured']} stages from receipts of like runs")
         if count["guessed"]:
             basis.append(f"{count['guessed']} from the scale's guess ({self.scale.estimate.basis})")
-        return total, "; ".join(basis) or ("starting and ending of processes alone" if jobs else "nothing to execute")
+        return sum(parts.values()), "; ".join(basis) or (
+            "starting and ending of processes alone" if parts else "nothing to execute"
+        )
+
+    def parts(self) -> dict[str, float]:
+        """Seconds of each node that is to be executed, by its name, and of each job's start and end, by the job's.
+
+        A milestone's are those from the one before it in the plan.
+        """
+        return self._parts()[0]
+
+    @staticmethod
+    def job(node: Node) -> str:
+        """Name of a node's job among the parts."""
+        return f"job {node.family} {node.config}"
+
+    def _parts(self) -> tuple[dict[str, float], dict[str, int]]:
+        """The parts, and how many trainings and measurements were measured and how many guessed."""
+        count = {"measured": 0, "guessed": 0}
+        parts: dict[str, float] = {}
+        done: dict[tuple[str, int | None], Cost] = {}
+        jobs = []
+        for state in self.states:
+            node = state.node
+            if node.family not in (PRETRAIN, MEASURE):
+                if state.status == EXECUTE:
+                    jobs.append(self.job(node))
+                continue
+            place = (node.config, node.seed)
+            if node.family is PRETRAIN:
+                spent = costs.spent(self.states.plan, node.config, node.at)
+                cost = spent.since(done.get(place, Cost()))
+                if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
+                    done[place] = max(done.get(place, Cost()), spent)
+            if state.status != EXECUTE:
+                continue
+            jobs.append(self.job(node))
+            if node.family is PRETRAIN:
+                rate = self._training(node.config)
+                guess = cost.seconds(self.scale.estimate)
+                parts[node.name] = cost.operations * rate if rate is not None else guess
+            else:
+                rate = self._measuring(node.config)
+                parts[node.name] = rate if rate is not None else self.scale.estimate.measurement
+            count["guessed" if rate is None else "measured"] += 1
+        parts |= dict.fromkeys(jobs, self.scale.estimate.start)
+        return parts, count
 
     def _training(self, config: str) -> float | None:
         """Return the median seconds per multiply-add of like trainings; None where there is none."""

@@ -57,8 +57,8 @@ class Executor:
 
     Args:
         workspace: The checkout.
-        hand_over: Has nodes executed by a process that has torch loaded; False if there is none. None: all is done
-            here.
+        hand_over: Has nodes executed by a process that has large libraries loaded; False if there is none. None: all
+            is done here.
     """
 
     def __init__(self, workspace: Workspace, hand_over: Callable[[Sequence[Node]], bool] | None = None) -> None:
@@ -79,7 +79,9 @@ class Executor:
             for name in sorted(set(map(_exclusive, nodes))):
                 stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
-            left = [task.node for task in waiting if task.node.family in (PRETRAIN, MEASURE)]
+            left = [
+                task.node for task in waiting if task.key_file.stage != "table"
+            ]  # which needs no library that is large
             if self._hand_over is None or not left:
                 for batch in _batches(waiting):
                     self._execute(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,7 @@ class Directives:
         axes: The axes that name methods: those of what is compared, and none of what it is compared with.
         where: File and entry, for messages.
         swept: What the axes set, which a scale leaves alone.
+        literal: Paths of what axes set that are no other paper's: a scale uses nothing in place of their values.
         derive: How the cell follows from others.
     """
 
@@ -89,6 +90,7 @@ class Directives:
     reference: str | None = None
     axes: list[str] = field(default_factory=list)
     swept: list[Params] = field(default_factory=list)
+    literal: set[str] = field(default_factory=set)
     derive: Derive | None = None
 
     def take(self, layer: Params, axis: str) -> Params:
@@ -113,6 +115,21 @@ def _keeps_kinds(layer: Params) -> bool:
     return not any(isinstance(value, dict) and "kind" in value for value in layer.values())
 
 
+def method_layer(paper: Paper, name: str, where: str, seen: tuple[str, ...] = ()) -> Params:
+    """What a method sets, the methods that it is like included.
+
+    Raises:
+        UserError: There is no such method, or some are like each other in a circle.
+    """
+    if name not in paper.methods:
+        raise UserError(f"{where}: there is no method {name!r}; there are: {', '.join(paper.methods)}")
+    if name in seen:
+        raise UserError(f"{where}: methods: {' like '.join((*seen, name))}: goes in a circle")
+    own = dict(paper.methods[name])
+    like = own.pop("like", None)
+    return overlay(method_layer(paper, like, where, (*seen, name)), own) if like else overlay({}, own)
+
+
 class CellExpander:
     """Turns one declaration into cells, asking for what they need."""
 
@@ -123,6 +140,8 @@ class CellExpander:
             needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
+        other = needs.catalogue.papers[paper.like].axes if paper.like else paper.axes
+        self.own_axes = paper.axes.keys() - other.keys()
         self._runs_known: dict[str, tuple[str, str, dict[str, list[Any]]]] = {}
         shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes().get("measure", [])
         self.measures = {str(name): self._measure(str(name)) for name in shown_measures}
@@ -174,9 +193,9 @@ class CellExpander:
             if together and not any(one.items() <= chosen.items() for one in together):
                 continue
             cell = self._cell(chosen)
-            params, directives = self._layers(chosen)
             cell.missing = self._left_out(cell)
             if cell.missing is None:
+                params, directives = self._layers(chosen)
                 first.setdefault(cell.paper_dataset, params)
                 if directives.derive is not None:
                     self._derive(cell, directives.derive)
@@ -258,6 +277,9 @@ class CellExpander:
         absent = [name for name in read if chosen and name not in chosen]
         if absent:
             return f"{absent[0]}: not among --config datasets={','.join(chosen)}"
+        for name in read:
+            if self.scale.datasets.get(name, name) is None:
+                return f"{name}: scale {self.request.scale} has none"
         for axis, built in self.scale.only.items():
             if axis in cell.axes and not any(str(cell.axes[axis]) == str(value) for value in built):
                 return f"{axis} {cell.axes[axis]}: not built at scale {self.request.scale}"
@@ -285,7 +307,7 @@ class CellExpander:
             at = Milestone()
         compared = directives.reference or measure.measure.get("reference")
         last = self._last() if compared == "last" else None
-        config = self._run(cell, params, own, ends=last.epoch if last else None, swept=directives.swept)
+        config = self._run(cell, params, own, last.epoch if last else None, directives.swept, directives.literal)
         protocol = self._protocol(cell, config, measure, compared, last or at, directives)
         if directives.reads:
             cell.value = "_".join([measure.value, *directives.reads])
@@ -294,8 +316,17 @@ class CellExpander:
             cell.nodes.append(self.needs.want(config, seed, at, protocol))
 
     def _used(self, dataset: str) -> tuple[str, Params]:
-        """What the scale uses for a data set of the paper, and the params that it sets there."""
+        """What the scale uses for a data set of the paper, and the params that it sets there.
+
+        Raises:
+            UserError: The scale has none, and what asks for it can't be left out.
+        """
         given = self.scale.datasets.get(dataset, dataset)
+        if given is None:
+            raise UserError(
+                f"{self._scale_file()}: datasets.{dataset}: expected a data set, which {self.where} needs, found null; "
+                "name one, or type another scale"
+            )
         given = {"name": given} if isinstance(given, str) else dict(given)
         return given.pop("name"), given
 
@@ -324,6 +355,7 @@ class CellExpander:
         own: tuple[str, ...] = (),
         ends: int | None = None,
         swept: Sequence[Params] = (),
+        literal: Collection[str] = (),
     ) -> str:
         """Plan the run of a cell, once the scale has set its params; returns its identity.
 
@@ -331,7 +363,10 @@ class CellExpander:
         that count epochs of the training are mapped as these are, unless the scale says them itself. What the artifact
         sweeps is laid over what the scale sets.
         """
-        place = (cell.paper_dataset, params, own, ends, list(swept), bool(cell.trained_epochs or cell.steps))
+        place = (
+            *(cell.paper_dataset, params, own, ends, list(swept), sorted(literal)),
+            bool(cell.trained_epochs or cell.steps),
+        )
         known = json.dumps(place, sort_keys=True, default=str)
         if known in self._runs_known:  # the same run at another milestone, or for another measure
             identity, cell.dataset, instead = self._runs_known[known]
@@ -348,7 +383,7 @@ class CellExpander:
         params = overlay(params, layer)
         for sweep in swept:
             params = overlay(params, sweep)
-        params = self._instead(cell, params)
+        params = self._instead(cell, params, literal)
         statistics = self.needs.catalogue.datasets[cell.dataset].normalize
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
@@ -376,9 +411,11 @@ class CellExpander:
             self._runs_known[known] = identity, cell.dataset, dict(cell.instead)
         return identity
 
-    def _instead(self, cell: Cell, params: Params) -> Params:
+    def _instead(self, cell: Cell, params: Params, literal: Collection[str]) -> Params:
         """The same with what the scale uses in place of some values."""
         for path, used in self.scale.values.items():
+            if path in literal:
+                continue
             part, _, param = path.partition(".")
             found = params.get(part)
             found = found.get(param) if param and isinstance(found, dict) else found
@@ -465,15 +502,18 @@ class CellExpander:
         params = overlay(params, of_data)
         directives = Directives(self.where)
         if "method" in chosen:
-            params = overlay(params, directives.take(self._method(str(chosen["method"]), ()), "method"))
+            method = method_layer(self.paper, str(chosen["method"]), self.where)
+            params = overlay(params, directives.take(method, "method"))
         sweeps = []
         for name, value in chosen.items():
             if name not in _RESERVED:
                 layer = directives.take(self._axis(name, value), name)
                 if (like := layer.pop("like", None)) is not None:
                     directives.axes.append(name)
-                    params = overlay(params, directives.take(self._method(str(like), ()), name))
+                    params = overlay(params, directives.take(method_layer(self.paper, str(like), self.where), name))
                 sweeps.append(layer)
+                if name in self.own_axes:
+                    directives.literal |= paths(layer)
         # A layer that replaces a component comes before those that change its params, whatever their order.
         sweeps.sort(key=_keeps_kinds)
         swept = set().union(*map(paths, sweeps)) if sweeps else set()
@@ -485,15 +525,6 @@ class CellExpander:
             more = {param: value for param, value in more.items() if f"{part}.{param}" not in swept}
             params = overlay(params, {part: more} if more else {})
         return params, directives
-
-    def _method(self, name: str, seen: tuple[str, ...]) -> Params:
-        if name not in self.paper.methods:
-            raise UserError(f"{self.where}: there is no method {name!r}; there are: {', '.join(self.paper.methods)}")
-        if name in seen:
-            raise UserError(f"{self.where}: methods: {' like '.join((*seen, name))}: goes in a circle")
-        own = dict(self.paper.methods[name])
-        like = own.pop("like", None)
-        return overlay(self._method(like, (*seen, name)), own) if like else overlay({}, own)
 
     def _axis(self, name: str, value: Any) -> Params:
         axis = self.flavour.axes.get(name, self.paper.axes.get(name))

@@ -80,8 +80,10 @@ class _Resolver(CellExpander):
             cell = self._cell(chosen)
             cell.trained_epochs = self.scale.trained(cell.epochs)
             cell.missing = self._left_out(cell)
-            params, directives = self._layers(chosen)
-            config = self._run(cell, params, swept=directives.swept)
+            config, directives = "", Directives()
+            if cell.missing is None:
+                params, directives = self._layers(chosen)
+                config = self._run(cell, params, swept=directives.swept)
             self._known[key] = _Resolved(self, cell, config, directives)
         return self._known[key]
 

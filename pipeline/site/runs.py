@@ -72,6 +72,12 @@ class RunPage:
         seeds, epochs = {link.node.seed for link in self.links}, {link.node.epoch for link in self.links}
         return f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}"
 
+    @property
+    def words(self) -> str:
+        """What it is found by, beside what its row shows: its params and the results that need it."""
+        params = [f"{name}.{key} {value}" for name, own in self.groups for key, value in own]
+        return " ".join([self.data, *params, *(result.name for result in self.users)])
+
 
 @dataclass
 class Data:
@@ -104,6 +110,11 @@ class Data:
     def title(self) -> str:
         """Name without what says whether it is tracked."""
         return self.name.removeprefix(LOCAL).rpartition("-")[0]
+
+    @property
+    def words(self) -> str:
+        """What it is found by, beside what its row shows: its params and the results that need it."""
+        return " ".join([*(f"{key} {value}" for key, value in self.params), *(result.name for result in self.users)])
 
 
 def runs(project: Project, users: dict[str, list[ResultPage]]) -> list[RunPage]:

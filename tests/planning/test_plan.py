@@ -195,6 +195,36 @@ def test_a_scale_may_leave_cells_out_and_says_so():
     assert {run.data.split("-")[0] for run in plan.runs.values()} == {"cifar10"}
 
 
+def test_a_scale_may_have_none_of_a_data_set_and_says_so():
+    plan = planned("results/laptop/directpred/table8.csv")
+    assert {(cell["paper_dataset"], cell["missing"]) for cell in cells(plan)} == {
+        ("cifar10", None),
+        ("stl10", "stl10: scale laptop has none"),
+    }
+    assert {cell["paper_dataset"] for cell in cells(plan, "raw pixels")} == {"cifar10"}
+    assert {run.data.split("-")[0] for run in plan.runs.values()} == {"cifar10"}
+    settings = cells(planned("results/laptop/isoloss/table3.csv"))
+    assert {cell["missing"] for cell in settings if cell["paper_dataset"] == "tinyimagenet"} == {
+        "tinyimagenet: scale laptop has none"
+    }
+    assert all(cell["setting"] for cell in settings if cell["paper_dataset"] == "cifar10")
+
+
+def test_a_paper_may_have_what_its_scale_has_none_of():
+    plan = planned("results/laptop/stepwise/table1.csv")
+    assert {(cell["paper_dataset"], cell["dataset"], cell["missing"]) for cell in cells(plan)} == {
+        ("stl10", "cifar10", None)
+    }
+
+
+def test_images_of_a_data_set_that_a_scale_has_none_of_are_refused(folder):
+    scale = load_yaml((folder / "scales/small.yaml").read_text())
+    scale["datasets"]["cifar10"] = None
+    (folder / "scales/small.yaml").write_text(dump_yaml(scale))
+    with pytest.raises(UserError, match=r"datasets.cifar10: expected a data set, which .* figS6 needs, found null"):
+        planned("results/small/embnorms/figS6.png", extend=str(folder))
+
+
 @pytest.mark.parametrize(
     ("points", "epochs", "trained"),
     [
@@ -234,7 +264,7 @@ def test_all_ninety_two_artifacts_have_a_name():
     registry = Catalogue(Options()).registry
     ours = {("stepwise", name) for name in ("ntk_evolution", "exact", "propositions", "learning_steps", "byol_steps")}
     ours |= {("directpred", name) for name in ("sec4_epsilon", "theorems", "appD")}
-    ours |= {("multiview", "equations")}
+    ours |= {("multiview", "equations"), ("zoo", "methods")}
     assert ours < registry.keys() and len(registry) == 92 + len(ours)
     of_papers = registry.keys() - ours
     counts = {paper: sum(key == paper for key, _ in of_papers) for paper, _ in of_papers}
