@@ -12,7 +12,7 @@ HELP = "an encoder for other code: safetensors, timm's config.json, torch.hub, a
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``export``."""
-    parser.add_argument("run", metavar="RUN", help="a checkpoint's folder, or a table with --where and --seed")
+    parser.add_argument("which", metavar="RUN", help="a checkpoint's folder, or a table with --where and --seed")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to; nothing may be there")
     parser.add_argument("--where", nargs="+", default=[], metavar="AXIS=VALUE", help="the cell of the table")
     parser.add_argument("--seed", type=int, metavar="N", help="of the cell's seeds")
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise UserError(f"--where {item}: expected AXIS=VALUE")
         where[axis] = value
     known = _targets.catalogue(arguments.config)
-    given = arguments.run
+    given = arguments.which
     if not any(part in ("results", "checkpoints") for part in Path(given).parts):
         given = f"{_targets.request(given, known).stem}"
     found = encoder.load(given, seed=arguments.seed, extend=known.extend, **where)

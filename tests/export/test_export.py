@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import pipeline
+from pipeline.__main__ import _parser
 from pipeline.commands import _targets
 from pipeline.data.arrays import Arrays
 from pipeline.engine.executor import Executor
@@ -267,6 +268,18 @@ def test_the_card_has_numbers_and_says_where_they_come_from(root: Path, tmp_path
     config = json.loads((tmp_path / "encoder/config.json").read_text())
     assert config["architecture"] is None and config["pretrained_cfg"]["mean"] == [0.5, 0.4, 0.5]
     assert config["receipt"] == encoder.key and config["num_features"] == 8
+
+
+def test_it_is_exported_as_it_is_typed(root: Path, tmp_path: Path, capsys) -> None:
+    words = ["export", STEM, "--where", "method=shipped", "epochs=1", "--seed", "0", "--to", str(tmp_path / "net")]
+    with contextlib.chdir(root):
+        arguments = _parser().parse_args([*words, "--config", "extend=theirs"])
+        arguments.run(arguments)
+        with pytest.raises(UserError, match="there is something already"):
+            arguments.run(arguments)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == f'torch.hub.load("{tmp_path / "net"}", "encoder", source="local")' and len(printed) == 2
+    assert json.loads((tmp_path / "net/receipt.json").read_text())["seed"] == 0
 
 
 def test_imports_that_cannot_be_carried_are_refused(tmp_path: Path) -> None:

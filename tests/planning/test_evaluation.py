@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from pipeline import components
-from pipeline.commands import _targets, evaluate
+from pipeline.__main__ import _parser
+from pipeline.commands import _targets
 from pipeline.data.arrays import Arrays
 from pipeline.engine.executor import Executor
 from pipeline.engine.grouping import jobs_of
@@ -38,11 +39,9 @@ def network() -> torch.nn.Module:
 
 
 def typed(*words: str) -> int:
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    evaluate.add(parser)
-    return evaluate.run(parser.parse_args([*map(str, words)]))
+    """As a shell would have it."""
+    arguments = _parser().parse_args(["evaluate", *map(str, words)])
+    return arguments.run(arguments)
 
 
 @pytest.fixture(scope="module")

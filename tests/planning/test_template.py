@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import json
@@ -14,7 +13,8 @@ import pytest
 from conftest import ROOT
 
 from pipeline import components
-from pipeline.commands import _targets, new
+from pipeline.__main__ import _parser
+from pipeline.commands import _targets
 from pipeline.engine.executor import Executor
 from pipeline.engine.grouping import jobs_of
 from pipeline.engine.sync_key_files import sync_key_files
@@ -27,9 +27,9 @@ CONFIG = ["extend=mine", "scale=small"]
 
 
 def typed(*words: str) -> None:
-    parser = argparse.ArgumentParser()
-    new.add(parser)
-    new.run(parser.parse_args([*words]))
+    """As a shell would have it."""
+    arguments = _parser().parse_args(["new", *words])
+    arguments.run(arguments)
 
 
 @pytest.fixture(scope="module")
