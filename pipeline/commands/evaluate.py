@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import _targets
-from pipeline.errors import UserError
+from pipeline.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from pipeline.planning.catalogue import Catalogue
@@ -168,8 +168,8 @@ def _candidates(text: str, extend: Path | None) -> Iterator[dict[str, Any]]:
     elif name not in names:
         ours = [kind for kind in components.kinds("encoder", extend) if kind not in ("timm", "torchvision")]
         raise UserError(
-            f"--encoder {name}: no encoder here ({', '.join(ours)}) and no network of torchvision's is called that; "
-            "for one of timm's type: make setup EXTRAS=timm"
+            f"--encoder {name}: no encoder here and no network of torchvision's is called that; "
+            f"{nearest(name, [*ours, *names])}; for one of timm's type: make setup EXTRAS=timm"
         )
 
 

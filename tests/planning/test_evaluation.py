@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from pipeline import components
 from pipeline.__main__ import _parser
@@ -21,7 +22,7 @@ from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError
 from pipeline.evaluation.features import extract
 from pipeline.evaluation.neighbours import votes
-from pipeline.ledger.workspace import Workspace
+from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning import evaluation
 
 ENCODER = "{kind: tiny_conv, channels: [4, 8], strides: [1, 2]}"
@@ -97,6 +98,22 @@ def test_the_file_is_in_the_key_and_what_reads_it_too(built) -> None:
         stale = {state.node.config for state in states if state.status != IN_PLACE and state.node.seed is not None}
         (root / "theirs.pth").write_bytes(before)
     assert len(stale) == 1 and not stale & reads, "other weights are another run, beside the old one"
+
+
+def test_the_untrained_encoder_of_a_paper_that_starts_from_a_file_starts_from_none(built) -> None:
+    root, _, _ = built
+    paper = yaml.safe_load((root / "evaluations/papers/theirs.yaml").read_text()) | {"paper": "based", "axes": {}}
+    paper["defaults"]["encoder"] |= {"weights": "theirs.pth"}
+    shown = {"title": "Based", "fixed": {"dataset": "cifar10", "epochs": 0}, "measure": "k-NN"}
+    (root / "evaluations/papers/based.yaml").write_text(yaml.safe_dump(paper | {"artifacts": {"t": shown}}))
+    with contextlib.chdir(root):
+        plan = _targets.planned(["based/t"], _targets.catalogue(["scale=tiny", "extend=evaluations"])).plan
+    (root / "evaluations/papers/based.yaml").unlink()
+    cells = {
+        cell["role"]: Node(cell["nodes"][0]).config for cell in plan.artifacts["results/tiny/based/t"].params["cells"]
+    }
+    assert "weights" in plan.runs[cells["cell"]].run["encoder"]
+    assert plan.runs[cells["untrained encoder"]].run["encoder"] == SPEC
 
 
 def test_what_was_typed_before_is_declared_as_it_was_and_nothing_is_written_over(built, capsys) -> None:
