@@ -6,12 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.components import PACKAGE
 from pipeline.errors import UserError, brief, nearest
 from pipeline.ledger import receipt
 from pipeline.ledger.families import ARTIFACT, PRETRAIN
 from pipeline.ledger.workspace import Node, Workspace, checkpoint, is_node
 
+PROJECT = PACKAGE.parent
+"""Where relative paths start from that are not below the working folder: a notebook may be anywhere in the project."""
+
 _FOLDERS = ("results", "checkpoints", "receipts")
+
+
+def _there(path: Path) -> bool:
+    """Whether a result or a checkpoint lies there, a result without its suffix too."""
+    return path.exists() or any(path.parent.glob(f"{path.name}.*"))
 
 
 def place(path: Path | str) -> tuple[Workspace, str]:
@@ -24,7 +33,7 @@ def place(path: Path | str) -> tuple[Workspace, str]:
         UserError: It lies in no folder of results or checkpoints.
     """
     given = Path(path).expanduser()
-    found = given if given.is_absolute() else Path.cwd() / given
+    found = next((one / given for one in (Path.cwd(), PROJECT) if _there(one / given)), Path.cwd() / given)
     if not given.suffix and not found.exists() and found.with_name(f"{found.name}.csv").is_symlink():
         found = found.with_name(f"{found.name}.csv")  # the short name of one
     found = found.resolve()

@@ -24,7 +24,7 @@ from pipeline.engine.grouping import jobs_of
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError
 from pipeline.evaluation.neighbours import votes
-from pipeline.export import code, folder
+from pipeline.export import code, folder, selection
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Workspace
 from pipeline.provenance.chain import walk
@@ -119,6 +119,11 @@ def test_three_lines_give_the_encoder_that_was_measured(root: Path, method: str)
     assert encoder.normalize["mean"] == [0.5, 0.4, 0.5] and encoder.image_shape == (3, 8, 8)
     floats = arrays.images("test").float() / 255
     assert torch.allclose(encoder(floats), features["test"], atol=1e-5)
+    (root / "notebooks").mkdir(exist_ok=True)
+    with contextlib.chdir(root / "notebooks"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "PROJECT", root)
+        again = pipeline.load(STEM, method=method, epochs=1, seed=1, extend=root / "theirs")
+        assert again.key == encoder.key
     again = pipeline.load(root / encoder.node, extend=root / "theirs")
     assert again.key == encoder.key and torch.equal(again(floats), encoder(floats))
 
