@@ -53,6 +53,11 @@ def what_of(rule):
     return BUILD.of_job(rule, "what")
 
 
+# What a person calls a run.
+def called_of(rule):
+    return BUILD.of_job(rule, "called")
+
+
 def link_of(wildcards):
     return BUILD.link(f"{wildcards.name}.{wildcards.suffix}")
 

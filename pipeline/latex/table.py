@@ -63,12 +63,13 @@ def tabular(report: Mapping[str, Any], printed: bool = False) -> str:
 def about(report: Mapping[str, Any]) -> list[str]:
     """What a reader of the file should know, as comments."""
     counts = sorted({cell["n"] for cell in report["cells"] if cell["mean"] is not None})
-    seeds = f"{counts[0]}" if counts[:1] == counts[-1:] else f"{counts[0]} to {counts[-1]}" if counts else "no"
+    most = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
+    spread = f", mean and standard deviation, {most} seeds" if counts else ""
     unit = f" in {report['measure']['unit']}" if report["measure"]["unit"] else ""
     scale = report["scale"]
     instead = f": {report['stand_ins']}; no number can be compared with the paper's" if report["stand_ins"] else ""
     return [
-        comment(f"{report['title']}. {report['measure']['title']}{unit}, mean and standard deviation, {seeds} seeds"),
+        comment(f"{report['title']}. {report['measure']['title']}{unit}{spread}"),
         comment(f"scale {scale['key']} ({scale['title']}){instead}"),
         comment(NEEDS),
     ]

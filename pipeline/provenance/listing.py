@@ -17,7 +17,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.provenance.differences import dumped
 from pipeline.provenance.runs import KnownRun
 
-OWN = ("state", "config", "seed", "epochs")
+OWN = ("state", "config", "seed", "epochs", "name")
 """Columns that every list has."""
 
 
@@ -112,7 +112,7 @@ class Listing:
             return self.empty
         width = shutil.get_terminal_size((10**6, 24)).columns
         varying, constant = self._varying()
-        own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]
+        own = [[run.state, run.short, str(run.seed), _epochs(run), run.name] for run in self.runs]
         told = [name for name in self.told if any(name in run.scores for run in self.runs)]
         blocks = {name: [_cell(run, name, self.value(run, name)) for run in self.runs] for name in (*varying, *told)}
         chosen = _fitting(blocks, [*told, *varying], width - _width([list(OWN), *own]))

@@ -59,7 +59,8 @@ class Site:
         self.project = project
         self.known = known
         self.users = users(project.results)
-        self.runs = runs.runs(project, self.users)
+        self.called = runs.called(self.known, [result.name for result in project.results])
+        self.runs = runs.runs(project, self.users, self.called)
         self.data = runs.data(project, self.users, self.runs)
         self.pages = {run.config for run in self.runs}, {data.name for data in self.data}
         self.environment = Environment(
@@ -200,7 +201,7 @@ class Site:
             files.clone(
                 self.project.workspace.path(result.link.node.receipt), place / f"{result.artifact}.receipt.json"
             )
-        drawn = graph.svg(result.chain, [result.name], views.Links(result, *self.pages).href)
+        drawn = graph.svg(result.chain, [result.name], views.Links(result, *self.pages).href, self.called)
         report = result.report
         self._page(
             out,

@@ -25,18 +25,8 @@ DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"(<!-- not typed: .*? -->\s+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (add to )?(theirs/\S+)")
 HOW_TO = (
-    "objective",
-    "encoder",
-    "dataset",
-    "measure",
-    "figure",
-    "cells",
-    "sweep",
-    "latex",
-    "setup",
-    "weights",
-    "out",
-    "own",
+    *("objective", "encoder", "dataset", "measure", "figure", "cells", "sweep", "latex", "setup", "runs"),
+    *("weights", "out", "own"),
 )
 
 

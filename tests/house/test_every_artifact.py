@@ -441,15 +441,19 @@ def test_the_page_of_claims(house):
     assert told.code == 0 and told.out.startswith("results/tiny/artifact-evaluation.md: "), told
     text = (house.root / "results/tiny/artifact-evaluation.md").read_text()
     papers = house._catalogue(["scale=tiny"]).papers
-    for paper, declared in papers.items():
-        for name, artifact in declared.artifacts.items():
-            section = text.partition(f"### {name}\n\n    snakemake results/")[2].partition("### ")[0]
-            assert bool(section) is bool(artifact.claims), (paper, name)
+    sections = {}
+    for paper in papers:
+        own = f"\n{text}".partition(f"\n## {paper}\n")[2].partition("\n## ")[0]
+        sections |= {(paper, part.partition("\n")[0]): part for part in own.split("\n### ")[1:]}
+    with_claims = {(paper, name) for paper, one in papers.items() for name, a in one.artifacts.items() if a.claims}
+    assert sections.keys() == with_claims
+    assert all("\n    snakemake results/" in part and "Expected time: " in part for part in sections.values())
     built = [
         stem for stem in STEMS if (house.root / f"{stem}.json").exists() and PLAN.artifacts[stem].declaration.claims
     ]
-    section = text.partition(f"### {built[0].rpartition('/')[2]}\n")[2].partition("### ")[0]
-    assert "as recorded" in section and "not built here" not in section
+    for stem in built:
+        section = sections[tuple(stem.split("/")[2:])]
+        assert "as recorded" in section and "not built here" not in section, stem
     assert house.type("claims").code == 0
     (house.root / "results/tiny/artifact-evaluation.md").write_text("mine")
     assert "no earlier page of claims" in house.type("claims").line

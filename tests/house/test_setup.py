@@ -259,3 +259,20 @@ def test_the_report_fits_a_terminal(monkeypatch) -> None:
     assert text.index("quick") < text.index("gpu  ") and "2 GPU-hours" in text and "lacks a GPU" in text
     assert "type: install git" in text
     assert json.dumps(text).isascii()
+
+
+# -- containers
+
+
+def test_an_image_is_made_of_files_that_are_there() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    copied = [name for line in re.findall(r"^COPY (.*)$", text, re.MULTILINE) for name in line.split()[:-1]]
+    assert len(copied) > 5 and all((ROOT / name).exists() for name in copied)
+    assert "make setup TORCH=${TORCH}" in text and re.search(r"^ARG TORCH=(cpu|cuda)$", text, re.MULTILINE)
+    needed = {"pyproject.toml", "requirements.txt", "Makefile", "pipeline", "README.md", "LICENSE"}
+    before = text.partition("RUN make setup")[0]
+    assert all(re.search(rf"\b{re.escape(name)}\b", before) for name in needed), "what set-up reads is copied before it"
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".venv", ".git"} <= set(ignored) and not needed & set(ignored)
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make setup" and ".venv/bin" in container["remoteEnv"]["PATH"]

@@ -119,6 +119,17 @@ def test_tables_of_other_shapes(tmp_path: Path, rows: list, columns: list) -> No
     typeset.check(tabular(report(about, found, [], unmatched)))
 
 
+def test_a_table_without_a_number_is_a_table(tmp_path: Path) -> None:
+    cells = grid(method=METHODS, dataset=["stl10"], epochs=[1])
+    for one in cells:
+        one.update(missing="not built", nodes=[])
+    about = params(cells=cells)
+    found, unmatched = read(work(tmp_path, about, {}))
+    text = tabular(report(about, found, [], unmatched))
+    typeset.check(text)
+    assert typeset.plain(text).count("{--}") == 2 and "seeds" not in text
+
+
 def test_numbers_have_names(tmp_path: Path) -> None:
     found = numbers(table(tmp_path))
     assert found["direct_pred-stl10-100"] == r"\num[separate-uncertainty=true]{41.0 \pm 1.4}"

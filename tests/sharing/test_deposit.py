@@ -49,7 +49,8 @@ def test_what_archives_are_told_is_what_the_project_says(root: Path, papers: lis
         "relation": "references",
         "resource_type": "publication-article",
     } in zenodo["related_identifiers"]
-    assert len(codemeta["referencePublication"]) == len(papers) and codemeta["license"].endswith("/MIT")
+    printed = [paper for paper in papers if "arXiv" in (paper.citation or "")]
+    assert len(codemeta["referencePublication"]) == len(printed) >= 5 and codemeta["license"].endswith("/MIT")
     assert any(one.startswith("torch") for one in codemeta["softwareRequirements"])
 
 
