@@ -61,7 +61,7 @@ def lacking() -> str | None:
     if missing:
         return f"no {', '.join(missing)} here; as root: make test-slurm"
     if importlib.util.find_spec(PLUGIN) is None:
-        return "snakemake's executor for SLURM is not installed; type: make slurm"
+        return "snakemake's executor for SLURM is not installed; type: make setup EXTRAS=slurm"
     if os.geteuid() != 0:
         return "the daemons of SLURM run as root"
     if CONFIGURATION.exists():

@@ -96,7 +96,7 @@ class Dataset(Strict):
     licence: str | None = None
     citation: str | None = None
     homepage: str | None = None
-    classes: Annotated[int, Interval(ge=1, le=1_000_000)]
+    classes: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None
     image_size: Side | None = None
     splits: dict[str, Images | None] = {}
     normalize: Normalize | None = None
