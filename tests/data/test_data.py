@@ -1239,10 +1239,11 @@ def test_formats_are_bitmaps(sorted_images, formats, kind):
 
 def test_every_source_of_image_files_declares_its_formats():
     reading = [kind for kind in components.kinds("source") if "fit" in components.params("source", kind)]
-    assert sorted(reading) == ["flowers102", "imagenet", "imagenet100", "tinyimagenet"]
+    assert sorted(reading) == ["flowers102", "imagefolder", "imagenet", "imagenet100", "tinyimagenet"]
     for kind in reading:
         default = components.params("source", kind)["formats"][1]
-        assert default == ["JPEG", "PNG"] and components.default_before("source", kind) == {"formats": default}
+        before = {} if kind == "imagefolder" else {"formats": default}  # it has had them from the first
+        assert default == ["JPEG", "PNG"] and components.default_before("source", kind) == before
 
 
 # ---- image files
