@@ -9,6 +9,8 @@ FLAVOUR ?=
 RAW_DIR ?=
 DATASETS ?=
 EXTEND  ?=
+DEVICE  ?=
+TORCH   ?=
 CORES   ?= all
 
 VENV   := .venv
@@ -16,21 +18,24 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DOCS   := $(VENV)/.docs
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
-          $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)))
+          $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)) \
+          $(if $(DEVICE),device=$(DEVICE)))
+# Another build of torch than that of the last set-up, or none of which is known which: then it is set up anew.
+OTHER  := $(filter-out $(shell cat $(VENV)/.torch 2>/dev/null),$(TORCH))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: help setup site docs reference test test-all test-gpu lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
-	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, FLAVOUR=released)"
+	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, DEVICE=cpu)"
 
-setup: $(READY)  ## make .venv and install what is locked in requirements.txt
+setup: $(READY)  ## make .venv and install what is locked (TORCH=cpu or cuda; else what the machine has a use for)
 
-$(READY): requirements.txt
+$(READY): requirements.txt $(if $(OTHER),FORCE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements.txt
+	@$(BIN)/python -m pipeline.install --torch "$(TORCH)" --environment $(VENV)
 	@git config --get merge.dvc.driver >/dev/null 2>&1 || \
 	    echo "in a team, once per clone: $(BIN)/dvc install   (merges .dvc files; moves payload with git checkout and git push)"
 	@touch $@

@@ -20,12 +20,16 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from generator import api, dvc, graphs, reference, schemas, verdicts
+from pipeline.errors import UserError, lacking
 
-from pipeline import components
-from pipeline.errors import UserError
-from pipeline.planning.composition import RunSpec
-from pipeline.planning.options import Options
+try:
+    from generator import api, dvc, graphs, reference, schemas, verdicts
+
+    from pipeline import components
+    from pipeline.planning.composition import RunSpec
+    from pipeline.planning.options import Options
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {lacking(error) or error}")
 
 
 def undescribed() -> list[str]:

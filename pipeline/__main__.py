@@ -7,21 +7,23 @@ import contextlib
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline import commands
-from pipeline.errors import UserError, explain
+from pipeline.entry import FROM
+from pipeline.errors import UserError, explain, lacking
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ssl" if FROM in os.environ else "python -m pipeline", description=__doc__)
     added = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in commands.NAMES:
         stage = name in commands.STAGES
         module = importlib.import_module(f"pipeline.commands.{'_stage' if stage else name}")
         command = added.add_parser(name, help=module.HELP.format(stage=name), description=module.run.__doc__)
         module.add(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, own=command)
     return parser
 
 
@@ -45,9 +47,36 @@ class _Plain:
 
 def main() -> int:
     """Run one command; what goes wrong by the user's hand or the machine's ends in one line."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if (place := os.environ.pop(FROM, None)) is not None:
+        _from_there(arguments, Path(place))
     with contextlib.redirect_stdout(_Plain(sys.stdout)):
         return _run(arguments)
+
+
+_WRITTEN = ("output", "html", "tex", "to", "out")
+"""Arguments that name a file or folder that need not be there yet."""
+
+
+def _from_there(arguments: argparse.Namespace, folder: Path) -> None:
+    """Take paths for those of the folder in which the command was typed: of what is there, and of what is written."""
+    here = Path.cwd()
+
+    def there(value: Any, written: bool) -> Any:
+        if isinstance(value, list):
+            return [there(one, written) for one in value]
+        if isinstance(value, str) and value.partition("=")[0] in ("extend", "raw_dir"):
+            key, _, inner = value.partition("=")
+            return f"{key}={there(inner, True)}"
+        if not isinstance(value, str | Path) or not str(value) or not (written or (folder / value).exists()):
+            return value
+        path = folder / Path(value).expanduser()
+        return type(value)(path.relative_to(here) if path.is_relative_to(here) else path)
+
+    for name, value in vars(arguments).items():
+        if name not in ("command", "own") and value != arguments.own.get_default(name):
+            setattr(arguments, name, there(value, name in _WRITTEN))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -55,6 +84,12 @@ def _run(arguments: argparse.Namespace) -> int:
         return arguments.run(arguments) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        missing = lacking(error)
+        if missing is None:
+            raise
+        print(f"error: {missing}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

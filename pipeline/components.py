@@ -75,7 +75,7 @@ CATEGORIES: dict[str, Category] = {
     "source": Category("data/sources"),
     "measure": Category("evaluation/measures", entry="measure", owned=False),
     "simulation": Category("simulations", entry="simulate", owned=True),
-    "figure": Category("figures", entry="draw", owned=True),
+    "figure": Category("artifacts/figures", entry="draw", owned=True),
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -70,3 +72,14 @@ def explain(error: Exception) -> str | None:
         return None
     hint = _HINTS.get(error.errno or 0)
     return None if hint is None else f"{error.filename or error.strerror}: {hint}; nothing was half-written"
+
+
+def lacking(error: ModuleNotFoundError) -> UserError | None:
+    """What to type where a library is missing; None for a module of ours, whose absence is a fault of the code."""
+    name = (error.name or "").partition(".")[0]
+    if name in ("", "pipeline", "generator"):
+        return None
+    activate = "source .venv/bin/activate"
+    made = Path(__file__).parent.parent / ".venv/bin/activate"
+    hint = activate if made.is_file() else f"make setup, and then: {activate}"
+    return UserError(f"{name} is not installed in this environment ({sys.executable}); type: {hint}")

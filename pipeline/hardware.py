@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+_DEVICES = ("nvidia[0-9]*", "dxg", "kfd")
+"""Files below /dev of a GPU that can compute: of NVIDIA's driver, of Windows' (WSL), of AMD's."""
+_HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+"""Variables with which a user hides GPUs."""
 
 
 @functools.cache
@@ -24,3 +32,32 @@ def card() -> str | None:
     """Name of the GPU that the process could use; None without torch or without a GPU."""
     torch = sys.modules.get("torch")
     return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+
+
+def accelerator(devices: Path = Path("/dev"), environ: Mapping[str, str] | None = None) -> bool:
+    """Whether this machine shows a GPU, told without torch, whose import takes seconds.
+
+    Args:
+        devices: Where the system lists them.
+        environ: Variables of the environment; those of this process where nothing is said.
+    """
+    hidden = [value for name in _HIDING if (value := (environ or os.environ).get(name)) is not None]
+    if any(value.strip() in ("", "-1") for value in hidden):
+        return False
+    return any(next(devices.glob(pattern), None) is not None for pattern in _DEVICES)
+
+
+def memory() -> int | None:
+    """Bytes of memory that this process may use, as far as the system tells."""
+    found = []
+    with contextlib.suppress(ValueError, OSError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            found.append(int(limit.read_text()))
+    return min(found, default=None)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,12 +11,17 @@ os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PY
 for name, megabytes in (("MMAP_THRESHOLD", 32), ("TRIM_THRESHOLD", 1024), ("TOP_PAD", 64)):
     os.environ.setdefault(f"MALLOC_{name}_", str(megabytes << 20))
 
-from pipeline.engine import summary
-from pipeline.engine.workflow import read
+from pipeline.errors import lacking
+
+try:
+    from pipeline.engine import summary
+    from pipeline.engine.workflow import read
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {lacking(error) or error}")
 
 BUILD = read(config)
 
-# Jobs on this machine's processors fork from a process that has torch loaded; on a GPU, or sent elsewhere, they do not.
+# Jobs on this machine's processors fork from a process that has torch and its like loaded; on a GPU, or sent elsewhere, they do not.
 if workflow.is_main_process and workflow.local_exec and not BUILD.gpu:
     os.environ.setdefault("SSL_FORKSERVER", "1")
 
@@ -46,6 +51,11 @@ def gpus_of(rule):
 
 def what_of(rule):
     return BUILD.of_job(rule, "what")
+
+
+# What a person calls a run.
+def called_of(rule):
+    return BUILD.of_job(rule, "called")
 
 
 def link_of(wildcards):

@@ -9,7 +9,8 @@ rule measure:
         gpu=gpus_of("measure"),
     params:
         what=what_of("measure"),
+        called=called_of("measure"),
     message:
-        "measure {wildcards.config}: {params.what}"
+        "measure {params.called}: {params.what}"
     shell:
         "python -m pipeline measure {output}"

@@ -9,7 +9,8 @@ rule ntk:
         gpu=gpus_of("ntk"),
     params:
         what=what_of("ntk"),
+        called=called_of("ntk"),
     message:
-        "ntk {wildcards.config}: {params.what}"
+        "ntk {params.called}: {params.what}"
     shell:
         "python -m pipeline ntk {output}"

@@ -9,7 +9,8 @@ rule pretrain:
         gpu=gpus_of("pretrain"),
     params:
         what=what_of("pretrain"),
+        called=called_of("pretrain"),
     message:
-        "pretrain {wildcards.config}: {params.what}"
+        "pretrain {params.called}: {params.what}"
     shell:
         "python -m pipeline pretrain {output}"

@@ -9,7 +9,8 @@ rule probe:
         gpu=gpus_of("probe"),
     params:
         what=what_of("probe"),
+        called=called_of("probe"),
     message:
-        "probe {wildcards.config}: {params.what}"
+        "probe {params.called}: {params.what}"
     shell:
         "python -m pipeline probe {output}"

@@ -9,7 +9,8 @@ rule spectrum:
         gpu=gpus_of("spectrum"),
     params:
         what=what_of("spectrum"),
+        called=called_of("spectrum"),
     message:
-        "spectrum {wildcards.config}: {params.what}"
+        "spectrum {params.called}: {params.what}"
     shell:
         "python -m pipeline spectrum {output}"

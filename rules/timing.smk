@@ -9,7 +9,8 @@ rule timing:
         gpu=gpus_of("timing"),
     params:
         what=what_of("timing"),
+        called=called_of("timing"),
     message:
-        "timing {wildcards.config}: {params.what}"
+        "timing {params.called}: {params.what}"
     shell:
         "python -m pipeline timing {output}"

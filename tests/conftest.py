@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import shape_checks  # noqa: E402
+import warm  # noqa: E402
 
 shape_checks.install()
 
@@ -61,9 +62,12 @@ class Project:
 
     def call(self, *command: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess:
         """Run a command in the checkout; its output is text."""
-        done = subprocess.run(
-            command, cwd=self.root, env=self.environ, text=True, capture_output=True, timeout=timeout, check=False
-        )
+        if warm.can_run(command, self.root, self.environ):
+            done = warm.run(command, self.root, self.environ, timeout)
+        else:
+            done = subprocess.run(
+                command, cwd=self.root, env=self.environ, text=True, capture_output=True, timeout=timeout, check=False
+            )
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

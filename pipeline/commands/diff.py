@@ -27,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="side B, the working tree without it; then artifacts, all that are built without any; before options",
     )
     parser.add_argument("--html", metavar="FILE", help="also write a page, with figures side by side")
+    parser.add_argument("--tex", metavar="FILE", help="also write the changed cells as a table in LaTeX")
     parser.add_argument("--json", action="store_true", help="everything, for machines")
     _targets.add_config(parser)
 
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline import files
     from pipeline.comparing import artifacts, text_report
     from pipeline.comparing.sides import AtRevision, WorkingTree
+    from pipeline.latex import changes
     from pipeline.ledger.outlines import Outlines
     from pipeline.ledger.sources import git
     from pipeline.ledger.store import Store
@@ -46,6 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.html:
         files.ours(Path(arguments.html), b"<!doctype html>", b"<h1>Results: A is ", "page of a comparison")
+    if arguments.tex:
+        files.ours(Path(arguments.tex), changes.HEAD.encode(), rb"\end{tabular}", "table of a comparison")
     root = Path.cwd()
     store = Store(root)
     known = _targets.catalogue(arguments.config)
@@ -78,6 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
         missing += _outdated([one.stem for one in found], known)
     if arguments.html:
         files.write(Path(arguments.html), diff_page.render(found, missing, first.title, second.title))
+    if arguments.tex:
+        files.write(Path(arguments.tex), changes.changes(found, first.title, second.title, missing))
     if arguments.json:
         print(
             json.dumps({"artifacts": [one.data() for one in found], "missing": missing}, indent=1, ensure_ascii=False)

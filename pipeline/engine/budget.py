@@ -9,6 +9,7 @@ from pipeline.engine.estimate import Forecast
 from pipeline.ledger.families import PRETRAIN
 from pipeline.planning import costs
 from pipeline.planning.catalogue import Request
+from pipeline.planning.costs import Cost
 from pipeline.planning.plan import ArtifactPlan, Plan
 
 
@@ -76,12 +77,12 @@ def _parts_of(own: Plan, forecast: Forecast, parts: Mapping[str, float]) -> set[
     A training passes through the milestones that others want of it, so what it takes to come to them is its own too.
     """
     needed: set[str] = set()
-    spent: dict[tuple[str, int | None], float] = {}
+    spent: dict[tuple[str, int | None], Cost] = {}
     for node in own.nodes():
         needed |= {node.name, forecast.job(node)}
         if node.family is PRETRAIN:
             place = (node.config, node.seed)
-            spent[place] = max(spent.get(place, 0.0), costs.spent(own, node.config, node.at))
+            spent[place] = max(spent.get(place, Cost()), costs.spent(own, node.config, node.at))
     for state in forecast.states:
         node = state.node
         if node.family is not PRETRAIN or (node.config, node.seed) not in spent:

@@ -11,6 +11,7 @@ from pipeline.ledger import receipt
 from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.ledger.workspace import Node
 from pipeline.planning import costs
+from pipeline.planning.costs import Cost
 from pipeline.planning.spec import Scale
 
 MOST = 200
@@ -61,7 +62,7 @@ class Forecast:
         """The parts, and how many trainings and measurements were measured and how many guessed."""
         count = {"measured": 0, "guessed": 0}
         parts: dict[str, float] = {}
-        done: dict[tuple[str, int | None], float] = {}
+        done: dict[tuple[str, int | None], Cost] = {}
         jobs = []
         for state in self.states:
             node = state.node
@@ -72,15 +73,16 @@ class Forecast:
             place = (node.config, node.seed)
             if node.family is PRETRAIN:
                 spent = costs.spent(self.states.plan, node.config, node.at)
-                cost = max(spent - done.get(place, 0.0), 0.0)
+                cost = spent.since(done.get(place, Cost()))
                 if state.status == EXECUTE or not node.at.step:  # from between two epochs no training goes on
-                    done[place] = max(done.get(place, 0.0), spent)
+                    done[place] = max(done.get(place, Cost()), spent)
             if state.status != EXECUTE:
                 continue
             jobs.append(self.job(node))
             if node.family is PRETRAIN:
                 rate = self._training(node.config)
-                parts[node.name] = cost * rate if rate is not None else cost / (1e9 * self.scale.estimate.speed)
+                guess = cost.seconds(self.scale.estimate)
+                parts[node.name] = cost.operations * rate if rate is not None else guess
             else:
                 rate = self._measuring(node.config)
                 parts[node.name] = rate if rate is not None else self.scale.estimate.measurement

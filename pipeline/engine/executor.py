@@ -21,6 +21,7 @@ from typing import Any
 
 from pipeline import components, files, user_files
 from pipeline.bytecode import Finder
+from pipeline.engine import jobs
 from pipeline.engine.opened import MOST, Opened
 from pipeline.errors import UserError
 from pipeline.ledger import machine, outlines, receipt
@@ -33,6 +34,7 @@ from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint
 from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor
+from pipeline.planning import names
 from pipeline.work import Work
 
 
@@ -57,8 +59,8 @@ class Executor:
 
     Args:
         workspace: The checkout.
-        hand_over: Has nodes executed by a process that has torch loaded; False if there is none. None: all is done
-            here.
+        hand_over: Has nodes executed by a process that has large libraries loaded; False if there is none. None: all
+            is done here.
     """
 
     def __init__(self, workspace: Workspace, hand_over: Callable[[Sequence[Node]], bool] | None = None) -> None:
@@ -79,7 +81,9 @@ class Executor:
             for name in sorted(set(map(_exclusive, nodes))):
                 stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
-            left = [task.node for task in waiting if task.node.family in (PRETRAIN, MEASURE)]
+            left = [
+                task.node for task in waiting if task.key_file.stage != "table"
+            ]  # which needs no library that is large
             if self._hand_over is None or not left:
                 for batch in _batches(waiting):
                     self._execute(batch)
@@ -238,7 +242,7 @@ class Executor:
         works: list[Work] = []
         opened = Opened()
         try:
-            monitor = Monitor()
+            monitor = Monitor(called=lambda name: self._called(Node(name)))
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()
@@ -313,6 +317,10 @@ class Executor:
             context=dict(key_file.context),
             monitor=monitor,
         )
+
+    def _called(self, node: Node) -> str:
+        """What a person calls a node's run, for lines that people read."""
+        return names.of_seed(jobs.called(self.workspace, node.config), node.seed)
 
     def _need(self, node: Node, names: list[str] | None, reader: Node) -> Path:
         """Payload folder of an input, verified, fetched from the store where it is not in place."""

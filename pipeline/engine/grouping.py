@@ -19,6 +19,7 @@ def jobs_of(states: States) -> dict[tuple[str, str], Job]:
         grouped.setdefault(place, []).append(state.node)
         of_node[state.node.name] = place
     found = {}
+    called = states.plan.called()
     for (rule, name), nodes in grouped.items():
         keys = {node.key for node in nodes}
         read = {
@@ -35,6 +36,7 @@ def jobs_of(states: States) -> dict[tuple[str, str], Job]:
             run.run["threads"] if run is not None else 1,
             int(run.gpu) if run is not None else 0,
             _what(states, nodes),
+            called.get(name, name),
         )
     return found
 

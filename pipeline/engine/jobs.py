@@ -7,6 +7,7 @@ or another. So a rule has one form, whatever seeds and milestones are asked for.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Job:
         threads: Threads that it takes.
         gpus: GPUs that it holds.
         what: What it will do, in words.
+        called: What a person calls its run; the same as its name for jobs of none.
     """
 
     rule: str
@@ -57,6 +59,7 @@ class Job:
     threads: int = 1
     gpus: int = 0
     what: str = ""
+    called: str = ""
 
     @property
     def path(self) -> str:
@@ -110,6 +113,15 @@ def load(workspace: Workspace, rule: str, name: str) -> Job:
     if not whole:
         raise UserError(f"{path}: no readable job; type: snakemake, which writes it")
     return job
+
+
+def called(workspace: Workspace, config: str) -> str:
+    """What a person calls a run, as whoever planned it wrote it down; its folder where nobody did."""
+    for path in sorted(workspace.path(FOLDER).glob(f"*/{glob.escape(config)}.json")):
+        found = files.read_object(path).get("called")
+        if isinstance(found, str) and found:
+            return found
+    return config
 
 
 def index(keys: Mapping[str, str]) -> str:

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import hardware
 from pipeline.engine import aside, jobs
 from pipeline.engine.grouping import jobs_of
 from pipeline.engine.jobs import Job
-from pipeline.engine.state import IN_PLACE, States
+from pipeline.engine.state import EXECUTE, IN_PLACE, States
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError, explain
 from pipeline.ledger import turns
+from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.workspace import Workspace
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
@@ -52,11 +54,13 @@ class Command:
         targets: What the user asked for; empty for the default target.
         submitted: Whether another Snakemake has called this one, for jobs of its own.
         builds: Whether it will run jobs, and locks the folder for that: no dry run, no report, no graph.
+        here: Whether jobs run on this machine, and not where an executor sends them.
     """
 
     targets: tuple[str, ...] = ()
     submitted: bool = False
     builds: bool = False
+    here: bool = True
 
 
 class Workflow:
@@ -82,6 +86,8 @@ class Workflow:
         self._take_turn(command.builds)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
         self.jobs = jobs_of(states)
+        if command.builds and command.here:
+            self._refuse_without_gpu(states)
         self.remarks += sync_key_files(states, self.jobs.values())
         if not self.workspace.lock:
             self.remarks += states.repair_tracked()
@@ -129,6 +135,24 @@ class Workflow:
         if builds:
             names = aside.put_back(self.workspace)
             self.remarks += [f"{name}: as it was before a build that did not end" for name in names]
+
+    def _refuse_without_gpu(self, states: States) -> None:
+        """Refuse to train on a CPU what a scale has a GPU for, unless that was said: it would take weeks, unseen.
+
+        Raises:
+            UserError: A run is to be trained on a GPU, and this machine shows none.
+        """
+        if self.catalogue.options.device is not None or hardware.accelerator():
+            return
+        runs = states.plan.runs
+        trained = [state.node for state in states if state.node.family is PRETRAIN and state.status == EXECUTE]
+        waiting = {node.config for node in trained if runs[node.config].gpu and (node.at.epoch or node.at.step)}
+        if waiting:
+            raise UserError(
+                f"scale {self.requests[0].scale}: {len(waiting)} trainings are for a GPU, and this machine shows none; "
+                "to train on its CPU all the same, for as long as that takes, add device=cpu to --config (with make: "
+                "DEVICE=cpu)"
+            )
 
     def _relink(self) -> None:
         """Remove short names that point into another edition or nowhere.
@@ -244,7 +268,8 @@ def typed() -> Command:
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything
     builds = not arguments.nolock and not any(getattr(arguments, name, None) for name in _LOOKS)
-    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds)
+    here = arguments.executor in (None, "local") and not arguments.touch
+    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds, here)
 
 
 def read(config: dict[str, Any]) -> Workflow:

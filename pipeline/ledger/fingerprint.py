@@ -22,11 +22,13 @@ PACKAGE = Path(__file__).parent.parent
 VERSION = 3
 """Of the canonical form; part of every fingerprint's cache entry."""
 
-DECIDING = ("monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "site", "kit")
+DECIDING = (
+    "monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "latex", "site", "kit",
+)  # fmt: skip
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = (
-    "__init__", "__main__", "annotations", "bytecode", "components", "durations", "errors", "files", "hardware",
-    "locks", "ranges", "sizes", "user_files", "work",
+    "__init__", "__main__", "annotations", "bytecode", "components", "durations", "entry", "errors", "files",
+    "hardware", "install", "locks", "ranges", "sizes", "user_files", "work",
 )  # fmt: skip
 """Modules at the top of the package of which the same is true."""
 

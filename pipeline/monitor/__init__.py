@@ -20,10 +20,12 @@ class Monitor:
 
     Args:
         stream: Where lines go; stderr if None.
+        called: What a person calls a node; its own name without it.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, called: Callable[[str], str] = str) -> None:
         self.stream = stream
+        self.called = called
         self.screen = Screen(stream)
 
     def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
@@ -35,7 +37,7 @@ class Monitor:
             steps: Steps per epoch.
             folder: Where its status file is kept; None for none.
         """
-        return Report(name, images, steps, folder=folder, screen=self.screen)
+        return Report(self.called(name), images, steps, folder=folder, screen=self.screen)
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
@@ -43,4 +45,4 @@ class Monitor:
 
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""
-        return Progress(name, stream=self.stream)
+        return Progress(self.called(name), stream=self.stream)

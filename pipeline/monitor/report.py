@@ -73,9 +73,9 @@ class Screen:
 
 
 def _names(reports: list[Report]) -> str:
-    """``checkpoints/c/seed0, seed1``: names that have their beginning in common."""
+    """``directpred/sgd, shapes, seed 0, seed 1``: names that have their beginning in common."""
     first, *rest = [report.name for report in reports]
-    return ", ".join([first, *(name.rpartition("/")[2] for name in rest)])
+    return ", ".join([first, *(name.rpartition(", ")[2] for name in rest)])
 
 
 def _line(reports: list[Report], now: float) -> str:

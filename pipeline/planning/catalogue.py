@@ -80,20 +80,41 @@ class Catalogue:
     @cached_property
     def papers(self) -> dict[str, spec.Paper]:
         """Declared papers by key."""
-        found = {}
+        found: dict[str, spec.Paper] = {}
+        paths = {}
         for path in self._papers:
             paper = spec.parse(spec.Paper, yaml_files.load(path), shown(path))
             if paper.paper in found:
                 raise UserError(f"{shown(path)}: paper: {paper.paper} is declared already; choose another key")
-            self._check_flavours(paper, shown(path))
-            self._check_layers(paper, shown(path))
-            found[paper.paper] = paper
+            found[paper.paper], paths[paper.paper] = paper, path
+        found = {key: self._completed(paper, found, ()) for key, paper in found.items()}
+        for key, paper in found.items():
+            self._check_flavours(paper, shown(paths[key]))
+            self._check_layers(paper, shown(paths[key]))
         return found
 
-    def with_paper(self, paper: spec.Paper) -> Catalogue:
-        """The same declarations with another version of one paper."""
+    def _completed(self, paper: spec.Paper, known: dict[str, spec.Paper], seen: tuple[str, ...]) -> spec.Paper:
+        """A paper with what it takes from the one that it is like."""
+        if paper.like is None:
+            return paper
+        where = shown(self.paths[paper.paper]) if paper.paper in self.paths else paper.paper
+        if paper.like not in known:
+            raise UserError(f"{where}: like: there is no paper called {paper.like!r}; {nearest(paper.like, known)}")
+        if paper.like in (*seen, paper.paper):
+            raise UserError(f"{where}: like: {' like '.join((*seen, paper.paper, paper.like))}: goes in a circle")
+        return paper.after(self._completed(known[paper.like], known, (*seen, paper.paper)))
+
+    def with_paper(self, paper: spec.Paper, path: Path | None = None) -> Catalogue:
+        """The same declarations with another version of one paper, or with one more.
+
+        Args:
+            paper: As parsed.
+            path: File of one more, for messages.
+        """
         other = Catalogue(self.options, self.folders[0])
-        other.papers = {**self.papers, paper.paper: paper}
+        if path is not None:
+            other.paths = {**self.paths, paper.paper: path}
+        other.papers = {**self.papers, paper.paper: other._completed(paper, self.papers, ())}
         return other
 
     @cached_property
@@ -169,8 +190,19 @@ class Catalogue:
             if paper not in self.paper_keys:
                 raise UserError(f"{where}: papers: there is no {paper!r}; {nearest(paper, sorted(self.paper_keys))}")
             self._check_artifacts(paper, own.artifacts, f"{where}: papers.{paper}.artifacts")
-        self._scales[name] = found
-        return found
+        self._scales[name] = self._for_those_like(found)
+        return self._scales[name]
+
+    def _for_those_like(self, scale: spec.Scale) -> spec.Scale:
+        """The scale with what it says for a paper said for those that are like it, but for single artifacts of it."""
+        papers = dict(scale.papers)
+        for key, paper in self.papers.items() if papers else ():
+            like = paper.like
+            while like is not None:
+                if like in scale.papers:
+                    papers[key] = papers.get(key, spec.PaperScale()).after(scale.papers[like])
+                like = self.papers[like].like
+        return scale.model_copy(update={"papers": papers})
 
     def _check_artifacts(self, paper: str, named: Iterable[str], where: str) -> None:
         """What is said of an artifact that is not there, or that has no runs, would change nothing."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import components
 from pipeline.errors import UserError, nearest
 from pipeline.ledger.workspace import Milestone
-from pipeline.planning import composition, idle_views, overridden, params, spec
+from pipeline.planning import composition, idle_views, names, overridden, params, spec
 from pipeline.planning.catalogue import Request, shown
 from pipeline.planning.needs import Needs
 from pipeline.planning.params import PARTS, Params, nested, overlay, paths
@@ -81,7 +81,9 @@ class Directives:
         axes: The axes that name methods: those of what is compared, and none of what it is compared with.
         where: File and entry, for messages.
         swept: What the axes set, which a scale leaves alone.
+        literal: Paths of what axes set that are no other paper's: a scale uses nothing in place of their values.
         derive: How the cell follows from others.
+        method: The method that the cell starts from.
     """
 
     where: str = ""
@@ -89,7 +91,9 @@ class Directives:
     reference: str | None = None
     axes: list[str] = field(default_factory=list)
     swept: list[Params] = field(default_factory=list)
+    literal: set[str] = field(default_factory=set)
     derive: Derive | None = None
+    method: str | None = None
 
     def take(self, layer: Params, axis: str) -> Params:
         """The layer without what is meant for here."""
@@ -113,6 +117,21 @@ def _keeps_kinds(layer: Params) -> bool:
     return not any(isinstance(value, dict) and "kind" in value for value in layer.values())
 
 
+def method_layer(paper: Paper, name: str, where: str, seen: tuple[str, ...] = ()) -> Params:
+    """What a method sets, the methods that it is like included.
+
+    Raises:
+        UserError: There is no such method, or some are like each other in a circle.
+    """
+    if name not in paper.methods:
+        raise UserError(f"{where}: there is no method {name!r}; there are: {', '.join(paper.methods)}")
+    if name in seen:
+        raise UserError(f"{where}: methods: {' like '.join((*seen, name))}: goes in a circle")
+    own = dict(paper.methods[name])
+    like = own.pop("like", None)
+    return overlay(method_layer(paper, like, where, (*seen, name)), own) if like else overlay({}, own)
+
+
 class CellExpander:
     """Turns one declaration into cells, asking for what they need."""
 
@@ -123,7 +142,10 @@ class CellExpander:
             needs, request, paper, artifact, scale, where,
         )  # fmt: skip
         self.flavour = paper.flavours.get(request.flavour, spec.Flavour())
+        other = needs.catalogue.papers[paper.like].axes if paper.like else paper.axes
+        self.own_axes = paper.axes.keys() - other.keys()
         self._runs_known: dict[str, tuple[str, str, dict[str, list[Any]]]] = {}
+        self._methods_known: dict[str, Params | None] = {}
         shown_measures = [artifact.measure] if artifact.measure is not None else artifact.axes().get("measure", [])
         self.measures = {str(name): self._measure(str(name)) for name in shown_measures}
         most = scale.seeds or artifact.seeds
@@ -286,7 +308,7 @@ class CellExpander:
             at = Milestone()
         compared = directives.reference or measure.measure.get("reference")
         last = self._last() if compared == "last" else None
-        config = self._run(cell, params, own, ends=last.epoch if last else None, swept=directives.swept)
+        config = self._run(cell, params, directives, own, last.epoch if last else None)
         protocol = self._protocol(cell, config, measure, compared, last or at, directives)
         if directives.reads:
             cell.value = "_".join([measure.value, *directives.reads])
@@ -331,9 +353,9 @@ class CellExpander:
         self,
         cell: Cell,
         params: Params,
+        directives: Directives,
         own: tuple[str, ...] = (),
         ends: int | None = None,
-        swept: Sequence[Params] = (),
     ) -> str:
         """Plan the run of a cell, once the scale has set its params; returns its identity.
 
@@ -341,7 +363,11 @@ class CellExpander:
         that count epochs of the training are mapped as these are, unless the scale says them itself. What the artifact
         sweeps is laid over what the scale sets.
         """
-        place = (cell.paper_dataset, params, own, ends, list(swept), bool(cell.trained_epochs or cell.steps))
+        swept, literal = directives.swept, directives.literal
+        place = (
+            *(cell.paper_dataset, params, own, ends, swept, sorted(literal)),
+            bool(cell.trained_epochs or cell.steps),
+        )
         known = json.dumps(place, sort_keys=True, default=str)
         if known in self._runs_known:  # the same run at another milestone, or for another measure
             identity, cell.dataset, instead = self._runs_known[known]
@@ -349,16 +375,33 @@ class CellExpander:
             return identity
         cell.dataset, given = self._used(cell.paper_dataset)
         data = self._data(cell.paper_dataset)
+        run, open_end, replaced = self._composed(cell, params, directives, own, ends)
+        if not own:
+            self.needs.overridden |= replaced
+        if cell.trained_epochs or cell.steps:
+            declared = self.needs.catalogue.datasets[cell.dataset]
+            side = given.get("size", declared.source.get("size", declared.image_size))
+            idle_views.refuse(run["views"], side, self.where)
+            components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
+        identity = self.needs.add_run(run, data, cell.dataset, self.scale)
+        self.needs.call(identity, *self._called(cell, run, directives, own, ends))
+        if not open_end:  # else every milestone ends a training of its own
+            self._runs_known[known] = identity, cell.dataset, dict(cell.instead)
+        return identity
+
+    def _composed(
+        self, cell: Cell, params: Params, directives: Directives, own: tuple[str, ...], ends: int | None
+    ) -> tuple[Params, bool, set[overridden.Override]]:
+        """The complete run of a cell, whether its milestone ends it, and what the scale sets in the paper's place."""
         # What makes a cell a baseline is not for the scale to change.
         layer = {name: value for name, value in self.scale.every_run.items() if name not in own}
         layer = composition.only_known(layer, params, self._in_scale(), self.needs.extend)
-        layer = composition.below(layer, swept, self.needs.extend)
-        if not own:
-            self.needs.overridden |= set(overridden.compared(self.paper.paper, self.request.scale, params, layer))
+        layer = composition.below(layer, directives.swept, self.needs.extend)
+        replaced = set(overridden.compared(self.paper.paper, self.request.scale, params, layer)) if not own else set()
         params = overlay(params, layer)
-        for sweep in swept:
+        for sweep in directives.swept:
             params = overlay(params, sweep)
-        params = self._instead(cell, params)
+        params = self._instead(cell, params, directives.literal)
         statistics = self.needs.catalogue.datasets[cell.dataset].normalize
         params.setdefault("normalize", None if statistics is None else statistics.model_dump())
         run = composition.compose(params, self.where, self.needs.extend)
@@ -376,19 +419,42 @@ class CellExpander:
                 )
             run[part]["epochs"] = ends or cell.trained_epochs
             open_end = open_end or ends is None
-        if cell.trained_epochs or cell.steps:
-            declared = self.needs.catalogue.datasets[cell.dataset]
-            side = given.get("size", declared.source.get("size", declared.image_size))
-            idle_views.refuse(run["views"], side, self.where)
-            components.check_relations("schedule", run["schedule"], self.where, self.needs.extend)
-        identity = self.needs.add_run(run, data, cell.dataset, self.scale)
-        if not open_end:  # else every milestone ends a training of its own
-            self._runs_known[known] = identity, cell.dataset, dict(cell.instead)
-        return identity
+        return run, open_end, replaced
 
-    def _instead(self, cell: Cell, params: Params) -> Params:
+    def _called(
+        self, cell: Cell, run: Params, directives: Directives, own: tuple[str, ...], ends: int | None
+    ) -> tuple[str, int | None]:
+        """What a person calls a run, and in how many params it differs from its method; None for a baseline."""
+        used, given = self._used(cell.paper_dataset)
+        data = f"{used} for {cell.paper_dataset}" if given else used
+        if own:
+            return f"{cell.role}, {data}", None
+        method = self._method_alone(cell, directives.method, ends)
+        differs = [f"{axis} {value}" for axis, value in cell.axes.items() if axis not in _RESERVED]
+        if method is not None:
+            differs = names.differences(run, method)
+        paper = self.paper.like or self.paper.paper
+        return names.called(paper, directives.method, data, differs), len(differs)
+
+    def _method_alone(self, cell: Cell, method: str | None, ends: int | None) -> Params | None:
+        """The run of a method on a cell's data set with nothing swept; None where it is none by itself."""
+        place = json.dumps([cell.paper_dataset, method, ends, cell.trained_epochs, bool(cell.steps)])
+        if place not in self._methods_known:
+            chosen = {"dataset": cell.paper_dataset, **({} if method is None else {"method": method})}
+            like = Cell(chosen, dataset=cell.dataset, paper_dataset=cell.paper_dataset)
+            like.trained_epochs, like.steps = cell.trained_epochs, cell.steps
+            try:
+                params, directives = self._layers(chosen)
+                self._methods_known[place] = self._composed(like, params, directives, (), ends)[0]
+            except UserError:  # what an axis sets is needed
+                self._methods_known[place] = None
+        return self._methods_known[place]
+
+    def _instead(self, cell: Cell, params: Params, literal: Collection[str]) -> Params:
         """The same with what the scale uses in place of some values."""
         for path, used in self.scale.values.items():
+            if path in literal:
+                continue
             part, _, param = path.partition(".")
             found = params.get(part)
             found = found.get(param) if param and isinstance(found, dict) else found
@@ -454,7 +520,7 @@ class CellExpander:
         elif compared is not None:
             chosen = {axis: value for axis, value in cell.axes.items() if axis not in directives.axes}
             below, beside = self._layers({**chosen, "method": compared})
-            other = self._run(cell, below, swept=beside.swept)
+            other = self._run(cell, below, beside)
             if other == config:
                 raise UserError(f"{self.where}: reference: {compared} would be compared with itself in {cell.axes}")
             params["reference"] = f"{other}/{{seed}}/{other_at}"
@@ -475,15 +541,20 @@ class CellExpander:
         params = overlay(params, of_data)
         directives = Directives(self.where)
         if "method" in chosen:
-            params = overlay(params, directives.take(self._method(str(chosen["method"]), ()), "method"))
+            directives.method = str(chosen["method"])
+            params = overlay(params, directives.take(method_layer(self.paper, directives.method, self.where), "method"))
         sweeps = []
         for name, value in chosen.items():
             if name not in _RESERVED:
                 layer = directives.take(self._axis(name, value), name)
                 if (like := layer.pop("like", None)) is not None:
                     directives.axes.append(name)
-                    params = overlay(params, directives.take(self._method(str(like), ()), name))
+                    directives.method = str(like)
+                    method = method_layer(self.paper, directives.method, self.where)
+                    params = overlay(params, directives.take(method, name))
                 sweeps.append(layer)
+                if name in self.own_axes:
+                    directives.literal |= paths(layer)
         # A layer that replaces a component comes before those that change its params, whatever their order.
         sweeps.sort(key=_keeps_kinds)
         swept = set().union(*map(paths, sweeps)) if sweeps else set()
@@ -495,15 +566,6 @@ class CellExpander:
             more = {param: value for param, value in more.items() if f"{part}.{param}" not in swept}
             params = overlay(params, {part: more} if more else {})
         return params, directives
-
-    def _method(self, name: str, seen: tuple[str, ...]) -> Params:
-        if name not in self.paper.methods:
-            raise UserError(f"{self.where}: there is no method {name!r}; there are: {', '.join(self.paper.methods)}")
-        if name in seen:
-            raise UserError(f"{self.where}: methods: {' like '.join((*seen, name))}: goes in a circle")
-        own = dict(self.paper.methods[name])
-        like = own.pop("like", None)
-        return overlay(self._method(like, (*seen, name)), own) if like else overlay({}, own)
 
     def _axis(self, name: str, value: Any) -> Params:
         axis = self.flavour.axes.get(name, self.paper.axes.get(name))

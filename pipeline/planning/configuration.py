@@ -83,7 +83,7 @@ class _Resolver(CellExpander):
             config, directives = "", Directives()
             if cell.missing is None:
                 params, directives = self._layers(chosen)
-                config = self._run(cell, params, swept=directives.swept)
+                config = self._run(cell, params, directives)
             self._known[key] = _Resolved(self, cell, config, directives)
         return self._known[key]
 

@@ -1,4 +1,4 @@
-"""What a training costs before one like it has been run: multiply-adds of its encoder's forward passes.
+"""What a training costs before one like it has been run: operations of its encoder's forward passes, and their number.
 
 Nothing is imported for it and nothing decides by it: only how long things may take is said from it.
 """
@@ -6,12 +6,13 @@ Nothing is imported for it and nothing decides by it: only how long things may t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.ledger.workspace import Milestone
 
 if TYPE_CHECKING:
     from pipeline.planning.needs import Needs
+    from pipeline.planning.spec import Estimate
 
 _PER_PIXEL = {"resnet18": 36_200, "resnet50": 81_500}
 """Multiply-adds per pixel with the stock stem, which leaves a sixteenth of the pixels to the first block."""
@@ -21,6 +22,26 @@ _STEMS = {"stock": 1, "tinyimagenet": 4, "cifar": 16, "cifar_padded": 16}
 
 _UNKNOWN = 36_200
 """Of encoders that are not the project's own, per pixel."""
+
+
+class Cost(NamedTuple):
+    """What a training has spent.
+
+    Attributes:
+        operations: Multiply-adds of the forward passes.
+        passes: Views in all steps: each takes a while, however few images it has.
+    """
+
+    operations: float = 0.0
+    passes: float = 0.0
+
+    def since(self, before: Cost) -> Cost:
+        """What has come to it after ``before``."""
+        return Cost(max(self.operations - before.operations, 0.0), max(self.passes - before.passes, 0.0))
+
+    def seconds(self, guess: Estimate) -> float:
+        """How long it takes by a scale's guess."""
+        return self.operations / (1e9 * guess.speed) + self.passes * guess.step
 
 
 def forward(encoder: Mapping[str, Any], side: int) -> float:
@@ -75,11 +96,16 @@ def step_image(run: Mapping[str, Any], side: int) -> float:
         run: Params of the run.
         side: Side of the data set's images.
     """
+    return sum(count * forward(run["encoder"], size) for count, size in _views(run, side))
+
+
+def _views(run: Mapping[str, Any], side: int) -> list[tuple[int, int]]:
+    """How many views there are of each size."""
     views = run["views"]
     counts, sizes = views.get("count", 1), views.get("size") or side
     counts = counts if isinstance(counts, list) else [counts]
     sizes = sizes if isinstance(sizes, list) else [sizes] * len(counts)
-    return sum(count * forward(run["encoder"], size) for count, size in zip(counts, sizes, strict=True))
+    return list(zip(counts, sizes, strict=True))
 
 
 def seen(at: Milestone, batch: int, epoch: int) -> int:
@@ -106,7 +132,9 @@ def side(needs: Needs, config: str) -> int:
     return data.params["source"].get("size") or data.omitted_defaults["image_size"] or 32
 
 
-def spent(needs: Needs, config: str, at: Milestone) -> float:
-    """Count the multiply-adds of a planned run's forward passes up to a milestone."""
-    run = needs.runs[config].run
-    return seen(at, run["batch_size"], epoch_images(needs, config)) * step_image(run, side(needs, config))
+def spent(needs: Needs, config: str, at: Milestone) -> Cost:
+    """Say what a planned run has spent up to a milestone."""
+    run, width = needs.runs[config].run, side(needs, config)
+    images = seen(at, run["batch_size"], epoch_images(needs, config))
+    views = sum(count for count, _ in _views(run, width))
+    return Cost(images * step_image(run, width), images / run["batch_size"] * views)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import components, user_files
 from pipeline.ledger import naming
 from pipeline.ledger.workspace import Milestone, Node, checkpoint, measurement
-from pipeline.planning import composition
+from pipeline.planning import composition, names
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.overridden import Override
 from pipeline.planning.params import Params
@@ -67,6 +67,8 @@ class Needs:
         self.measures: dict[str, Params] = {}
         self.simulations: dict[str, SimulationPlan] = {}
         self.overridden: set[Override] = set()
+        self._called: dict[str, str] = {}
+        self._differs: dict[str, int | None] = {}
         self._known: dict[str, str] = {}  # what was asked for before, as text -> its identity: thousands of cells ask
 
     def add_data(self, name: str, given: Params, tracked: bool, where: str, said: str) -> str:
@@ -104,6 +106,26 @@ class Needs:
         identity = naming.run(kept, data, name, scale.tracked)
         self.runs.setdefault(identity, RunPlan(run, data, scale.tracked, scale.gpu))
         return identity
+
+    def call(self, identity: str, name: str, differs: int | None) -> None:
+        """Give a run a name; of several that one which says least about differences from a method, else the first.
+
+        Args:
+            identity: Of the run.
+            name: What a person calls it.
+            differs: In how many params it differs from the method that the name has; None for a baseline.
+        """
+        if identity not in self._called or (differs or 0) < (self._differs[identity] or 0):
+            self._differs[identity], self._called[identity] = differs, name
+
+    def called(self) -> dict[str, str]:
+        """What a person calls each run.
+
+        Those of which that is the same are told apart by what differs in them, but for baselines: nothing that could
+        differ in them is used.
+        """
+        trained = {identity: name for identity, name in self._called.items() if self._differs[identity] is not None}
+        return {**self._called, **names.apart(trained, {identity: self.runs[identity].run for identity in trained})}
 
     def add_measure(self, params: Params, where: str, data: Mapping[str, str] | None = None) -> str:
         """Plan a measurement protocol; returns its identity.

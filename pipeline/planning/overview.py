@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from pipeline.ledger.families import MEASURE, PRETRAIN
 from pipeline.planning import costs
-from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.catalogue import Catalogue, Request
+from pipeline.planning.costs import Cost
 from pipeline.planning.plan import Plan
+from pipeline.planning.spec import Estimate
 
 Run = tuple[str, int]
 """A run's config and seed."""
@@ -65,33 +67,70 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     """
     declared = catalogue.scale(scale)
     estimate = declared.estimate
-
-    def seconds(work: dict[Run, float], jobs: set[str], measurements: set[str]) -> float:
-        return (
-            sum(work.values()) / (1e9 * estimate.speed)
-            + estimate.measurement * len(measurements)
-            + estimate.start * len(jobs)
-        )
-
     needs = {request.stem.split("/", 2)[2]: _needs(Plan(catalogue, [request])) for request in catalogue.built(scale)}
     wanted = Counter(run for work, _, _ in needs.values() for run in work)
-    whole: dict[Run, float] = {}
+    whole: dict[Run, Cost] = {}
     for work, _, _ in needs.values():
         for run, cost in work.items():
-            whole[run] = max(whole.get(run, 0.0), cost)
+            whole[run] = max(whole.get(run, Cost()), cost)
     jobs = set().union(*(jobs for _, jobs, _ in needs.values()))
     measurements = set().union(*(measurements for _, _, measurements in needs.values()))
     registered = {f"{paper}/{name}" for (paper, name), row in catalogue.registry.items() if row.get("needs")}
     rows = [
-        Demand(name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), seconds(*need))
+        Demand(
+            name, name in registered, len(need[0]), sum(wanted[run] > 1 for run in need[0]), _seconds(estimate, *need)
+        )
         for name, need in needs.items()
     ]
-    return Overview(rows, len(whole), seconds(whole, jobs, measurements), declared.gpu, estimate.basis)
+    return Overview(rows, len(whole), _seconds(estimate, whole, jobs, measurements), declared.gpu, estimate.basis)
 
 
-def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:
-    """Multiply-adds of every training, names of jobs, and names of measurements."""
-    work: dict[Run, float] = {}
+@dataclass(frozen=True)
+class Total:
+    """What all artifacts of a scale need together.
+
+    Attributes:
+        runs: Trainings, seeds counted.
+        seconds: On one worker, from nothing.
+        gpu: Whether the worker is a GPU.
+        files: Raw files that data sets are made of: name -> bytes; None where nobody says how many.
+    """
+
+    runs: int
+    seconds: float
+    gpu: bool
+    files: dict[str, int | None]
+
+
+def total(catalogue: Catalogue, scale: str) -> Total:
+    """Plan all artifacts of a scale at once.
+
+    Raises:
+        UserError: A declaration is wrong.
+    """
+    plan = Plan(catalogue, catalogue.built(scale))
+    declared = catalogue.scale(scale)
+    work, jobs, measurements = _needs(plan)
+    raw = {file["name"]: file.get("bytes") for data in plan.data.values() for file in data.params["files"]}
+    return Total(len(work), _seconds(declared.estimate, work, jobs, measurements), declared.gpu, raw)
+
+
+def alone(catalogue: Catalogue, request: Request) -> float:
+    """Seconds that one artifact takes on one worker, from nothing."""
+    return _seconds(catalogue.scale(request.scale).estimate, *_needs(Plan(catalogue, [request])))
+
+
+def _seconds(estimate: Estimate, work: dict[Run, Cost], jobs: set[str], measurements: set[str]) -> float:
+    return (
+        sum(cost.seconds(estimate) for cost in work.values())
+        + estimate.measurement * len(measurements)
+        + estimate.start * len(jobs)
+    )
+
+
+def _needs(plan: Plan) -> tuple[dict[Run, Cost], set[str], set[str]]:
+    """Costs of all trainings, names of jobs, and names of measurements."""
+    work: dict[Run, Cost] = {}
     jobs: set[str] = set()
     measurements: set[str] = set()
     for node in plan.nodes():
@@ -100,5 +139,5 @@ def _needs(plan: Plan) -> tuple[dict[Run, float], set[str], set[str]]:
             measurements.add(node.name)
         elif node.family is PRETRAIN:
             place = (node.config, node.seed or 0)
-            work[place] = max(work.get(place, 0.0), costs.spent(plan, node.config, node.at))
+            work[place] = max(work.get(place, Cost()), costs.spent(plan, node.config, node.at))
     return work, jobs, measurements

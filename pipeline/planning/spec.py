@@ -381,9 +381,14 @@ class Flavour(Strict):
 
 
 class Paper(Strict):
-    """A file of params/papers."""
+    """A file of params/papers.
+
+    ``like`` names another paper that this one starts from: what that declares beside artifacts, and what a scale says
+    for it.
+    """
 
     paper: Name
+    like: Name | None = None
     title: str
     authors: str
     year: Annotated[int, Interval(ge=1900, le=2200)]
@@ -396,15 +401,31 @@ class Paper(Strict):
     measures: dict[str, Measure] = {}
     artifacts: dict[Name, Artifact] = {}
 
+    def after(self, other: Paper) -> Paper:
+        """The same laid over a paper that it is like; artifacts are its own alone."""
+        datasets = {name: overlay(layer, self.datasets.get(name, {})) for name, layer in other.datasets.items()}
+        return self.model_copy(
+            update={
+                "defaults": overlay(other.defaults, self.defaults),
+                "datasets": {**self.datasets, **datasets},
+                "flavours": {**other.flavours, **self.flavours},
+                "methods": {**other.methods, **self.methods},
+                "axes": {**other.axes, **self.axes},
+                "measures": {**other.measures, **self.measures},
+            }
+        )
+
 
 class Estimate(Strict):
     """Guess at durations (seconds) for a machine that has no receipts yet.
 
     ``speed`` counts the billions of multiply-adds of forward passes that a training gets through in a second, the rest
-    of its steps included (``pipeline/planning/costs.py``).
+    of its steps included (``pipeline/planning/costs.py``); ``step`` is what each view adds to a step, however small its
+    batch is.
     """
 
     speed: Positive = 1.0
+    step: NonNegative = 0.0
     measurement: NonNegative = 5.0
     start: NonNegative = 5.0
     basis: str = "one core of a CPU"
@@ -453,6 +474,17 @@ class PaperScale(Strict):
     every_run: Layer = {}
     values: Values = {}
     artifacts: dict[Name, ArtifactScale] = {}
+
+    def after(self, other: PaperScale) -> PaperScale:
+        """The same laid over what is said for a paper that this one is like, but for artifacts of that one."""
+        return PaperScale(
+            datasets={**other.datasets, **self.datasets},
+            epochs=self.epochs or other.epochs,
+            steps=self.steps or other.steps,
+            every_run=overlay(other.every_run, self.every_run),
+            values={**other.values, **self.values},
+            artifacts=self.artifacts,
+        )
 
 
 class Scale(Strict):

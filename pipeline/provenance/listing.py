@@ -6,7 +6,7 @@ import csv
 import io
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import yaml
@@ -17,7 +17,7 @@ from pipeline.errors import UserError, nearest
 from pipeline.provenance.differences import dumped
 from pipeline.provenance.runs import KnownRun
 
-OWN = ("state", "config", "seed", "epochs")
+OWN = ("state", "config", "seed", "epochs", "name")
 """Columns that every list has."""
 
 
@@ -112,7 +112,7 @@ class Listing:
             return self.empty
         width = shutil.get_terminal_size((10**6, 24)).columns
         varying, constant = self._varying()
-        own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]
+        own = [[run.state, run.short, str(run.seed), _epochs(run), run.name] for run in self.runs]
         told = [name for name in self.told if any(name in run.scores for run in self.runs)]
         blocks = {name: [_cell(run, name, self.value(run, name)) for run in self.runs] for name in (*varying, *told)}
         chosen = _fitting(blocks, [*told, *varying], width - _width([list(OWN), *own]))
@@ -148,19 +148,26 @@ class Listing:
         constant = [
             f"{name} {_text(self.runs[0].params.get(name)) or 'null'}" for name in params if len(set(groups[name])) == 1
         ]
-        rest = [name for name in params if len(set(groups[name])) > 1]
+        numbered = {name: _numbered(values) for name, values in groups.items() if len(set(values)) > 1}
+        rest = [*numbered]
         ordered: list[str] = []
-        told: list[tuple[str, ...]] = [() for _ in self.runs]
+        told = [0] * len(self.runs)  # number of the group that a run is in so far
         while rest:
             # The param that splits most of what is not yet told apart; kinds before their parameters.
-            gain = {name: len({(*t, g) for t, g in zip(told, groups[name], strict=True)}) for name in rest}
+            gain = {name: len(set(zip(told, numbered[name], strict=True))) for name in rest}
             kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
             most = max(gain.values())
             best = next((name for name in (*kinds, *rest) if gain[name] == most), rest[0])
-            told = [(*t, g) for t, g in zip(told, groups[best], strict=True)]
+            told = _numbered(zip(told, numbered[best], strict=True))
             ordered.append(best)
             rest.remove(best)
         return ordered, constant
+
+
+def _numbered(values: Iterable[Hashable]) -> list[int]:
+    """Numbers that are equal where the values are."""
+    known: dict[Hashable, int] = {}
+    return [known.setdefault(value, len(known)) for value in values]
 
 
 def _fits(found: Any, value: Any) -> bool:

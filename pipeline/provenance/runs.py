@@ -48,6 +48,7 @@ class KnownRun:
         told: The scores that an artifact shows.
         live: Where the training is, if it goes on.
         artifacts: The artifacts that need it.
+        name: What a person calls it: paper and method, data set, and in what it differs from the method.
     """
 
     config: str
@@ -62,6 +63,7 @@ class KnownRun:
     told: list[str] = field(default_factory=list)
     live: dict[str, Any] | None = None
     artifacts: list[str] = field(default_factory=list)
+    name: str = ""
 
     @property
     def short(self) -> str:
@@ -70,8 +72,9 @@ class KnownRun:
 
     def data(self) -> dict[str, Any]:
         """The run for machines."""
-        kept = ("config", "seed", "state", "detail", "wanted", "present", "live", "params", "measured", "artifacts")
-        return {**{name: getattr(self, name) for name in kept}, "scores": self.scores}
+        kept = ("name", "config", "seed", "state", "detail", "wanted", "present", "live", "params", "measured")
+        found = {name: getattr(self, name) for name in kept}
+        return {**found, "artifacts": self.artifacts, "scores": self.scores}
 
 
 def collect(plan: Plan, states: States) -> list[KnownRun]:
@@ -80,6 +83,7 @@ def collect(plan: Plan, states: States) -> list[KnownRun]:
     labels = _labels(plan)
     shown = _shown(plan)
     users = _users(plan)
+    called = plan.called()
     found = []
     for config, planned in plan.runs.items():
         params = {**_data(plan, planned.data), **flat(planned.run)}
@@ -94,6 +98,7 @@ def collect(plan: Plan, states: States) -> list[KnownRun]:
             starts = worker is not None and not busy and len(run.present) < len(nodes)
             run.state, run.detail = _state(run, nodes, live, worker, starts, states)
             busy = busy or starts  # the seeds of a run are trained one after the other
+            run.name = called.get(config, config)
             run.artifacts = sorted(users.get((config, seed), ()))
             for measure, places in sorted(planned.measures.items()):
                 _measure(run, measure, [at for s, at in places if s == seed], labels, shown, states, live)

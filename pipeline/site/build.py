@@ -18,6 +18,7 @@ from markupsafe import Markup
 from pipeline import files
 from pipeline.artifacts import claims, formats, page, scorecard, settings
 from pipeline.durations import rough
+from pipeline.latex import written
 from pipeline.planning.catalogue import Catalogue
 from pipeline.site import graph, output_dir, runs, tables, views
 from pipeline.site.cost import cost
@@ -58,7 +59,8 @@ class Site:
         self.project = project
         self.known = known
         self.users = users(project.results)
-        self.runs = runs.runs(project, self.users)
+        self.called = runs.called(self.known, [result.name for result in project.results])
+        self.runs = runs.runs(project, self.users, self.called)
         self.data = runs.data(project, self.users, self.runs)
         self.pages = {run.config for run in self.runs}, {data.name for data in self.data}
         self.environment = Environment(
@@ -134,7 +136,17 @@ class Site:
                 shutil.copyfile(path, out / path.name)
             self._count = 0
             built = bool(self.project.results)
-            self._page(out, "index.html", "index.html", editions=self.editions, titles=self.titles, built=built)
+            self._page(
+                out,
+                "index.html",
+                "index.html",
+                editions=self.editions,
+                titles=self.titles,
+                totals={edition: self._totals(sections) for edition, sections in self.editions.items()},
+                verdicts=claims.VERDICTS,
+                within=scorecard.WITHIN,
+                built=built,
+            )
             self._page(out, "runs/index.html", "runs.html", runs=self.runs, data=self.data)
             for run in self.runs:
                 self._page(out, f"runs/{run.config}.html", "run.html", run=run)
@@ -153,9 +165,15 @@ class Site:
         files.write(out / path, self.environment.get_template(template).render(root=root, **content))
         self._count += 1
 
+    def _totals(self, sections: list[Section]) -> dict[str, dict[str, Any]]:
+        """Paper -> its verdicts and cells, and how many of these have a band to be within."""
+        found = {total["paper"]: total for total in scorecard.summary(_rows(sections))}
+        for total in found.values():
+            total["compared"] = total["cells"][scorecard.WITHIN] + total["cells"][scorecard.OUTSIDE]
+        return found
+
     def _scorecard(self, out: Path, edition: str, sections: list[Section]) -> None:
-        reports = [r.files[".json"] for section in sections for r in section.results if r.report]
-        rows = scorecard.collect(reports)
+        rows = _rows(sections)
         if rows:
             (out / edition).mkdir(exist_ok=True)
             formats.write_csv(out / edition / "scorecard.csv", scorecard.COLUMNS, rows)
@@ -183,7 +201,7 @@ class Site:
             files.clone(
                 self.project.workspace.path(result.link.node.receipt), place / f"{result.artifact}.receipt.json"
             )
-        drawn = graph.svg(result.chain, [result.name], views.Links(result, *self.pages).href)
+        drawn = graph.svg(result.chain, [result.name], views.Links(result, *self.pages).href, self.called)
         report = result.report
         self._page(
             out,
@@ -194,6 +212,7 @@ class Site:
             report=report,
             caption=views.caption(result),
             grid=tables.grid(report) if report else None,
+            latex=written.table_of(report) if report else "",
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
             fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],
@@ -205,3 +224,8 @@ class Site:
             cost=cost(result.chain),
             drawn=Markup(drawn),
         )
+
+
+def _rows(sections: list[Section]) -> list[dict[str, Any]]:
+    """The scorecard of an edition."""
+    return scorecard.collect([r.files[".json"] for section in sections for r in section.results if r.report])

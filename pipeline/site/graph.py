@@ -6,7 +6,7 @@ implies (a probe reads the data set that its run was trained on) is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from itertools import accumulate
 
@@ -44,15 +44,21 @@ STYLE = """
 """
 
 
-def svg(chain: Chain, tops: Iterable[str], href: Callable[[Box], str | None] | None = None) -> str:
+def svg(
+    chain: Chain,
+    tops: Iterable[str],
+    href: Callable[[Box], str | None] | None = None,
+    called: Mapping[str, str] | None = None,
+) -> str:
     """The graph of a chain.
 
     Args:
         chain: As :func:`pipeline.provenance.chain.walk` gives it.
         tops: The nodes from which it was walked.
         href: Where a box links to, None for nowhere; without it no box is a link.
+        called: Run -> what a person calls it.
     """
-    boxes = fold(chain, tops)
+    boxes = fold(chain, tops, called)
     below = layers.ordered({box.id: box.below for box in boxes.values()})
     columns = layers.columns(below, {box.id: list(_WIDE).index(box.kind) for box in boxes.values()})
     names = [name for column in columns for name in column]

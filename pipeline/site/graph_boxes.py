@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
 from pipeline.ledger.workspace import LOCAL, Node
+from pipeline.planning import names
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
 
@@ -46,8 +47,14 @@ class Box:
         return self.id.split("/", 1)[0]
 
 
-def fold(chain: Chain, tops: Iterable[str] = ()) -> dict[str, Box]:
-    """The boxes of a chain by id. A node without a valid receipt has one too, and is ``bad``."""
+def fold(chain: Chain, tops: Iterable[str] = (), called: Mapping[str, str] | None = None) -> dict[str, Box]:
+    """The boxes of a chain by id. A node without a valid receipt has one too, and is ``bad``.
+
+    Args:
+        chain: Of receipts.
+        tops: The nodes from which it was walked.
+        called: Run -> what a person calls it; one without a name is told by what it is made of.
+    """
     known = {name: [below for below in link.below if _NAME.fullmatch(below)] for name, link in chain.links.items()}
     boxes: dict[str, Box] = {}
     for name in dict.fromkeys([*known, *(below for others in known.values() for below in others), *tops]):
@@ -62,7 +69,7 @@ def fold(chain: Chain, tops: Iterable[str] = ()) -> dict[str, Box]:
     for box in boxes.values():
         box.below = [other for other in dict.fromkeys(box.below) if other != box.id]
         if box.kind != "raw":
-            box.lines = _lines(box, [chain.links[name] for name in box.names if name in known], apart)
+            box.lines = _lines(box, [chain.links[name] for name in box.names if name in known], apart, called or {})
             box.bad = [finding.line() for finding in chain.findings if any(_about(finding.path, n) for n in box.names)]
             missing = [name for name in box.names if name not in known]
             box.bad += [f"no valid receipt: {name}" for name in missing if not box.bad]
@@ -75,15 +82,6 @@ def box_of(name: str) -> str:
     if node.family is PRETRAIN:
         return f"checkpoints/{node.config}"
     return f"measurements/{node.config}/{name.rsplit('/', 1)[1]}" if node.family is MEASURE else name
-
-
-def title_of(params: dict[str, Any], epochs: set[int | None]) -> str:
-    """Say what a run is, in a word or two."""
-    if params["encoder"]["kind"] == "pixels":
-        return "raw pixels"
-    if epochs == {0}:
-        return f"{params['encoder']['kind']}, untrained"
-    return f"{params['predictor']['kind']}, {params['target']['kind']}"
 
 
 def differing(chain: Chain) -> dict[str, str]:
@@ -124,7 +122,7 @@ def _raw(params: dict[str, Any]) -> list[str]:
     return [files[0]["name"], f"{kind} {(files[0].get(kind) or 'unknown')[:8]}{more}"]
 
 
-def _lines(box: Box, links: list[Link], apart: dict[str, str]) -> list[str]:
+def _lines(box: Box, links: list[Link], apart: dict[str, str], called: Mapping[str, str]) -> list[str]:
     node = Node(box.names[0])
     short, _, digest = node.config.removeprefix(LOCAL).rpartition("-")
     if node.family is ARTIFACT:
@@ -140,7 +138,10 @@ def _lines(box: Box, links: list[Link], apart: dict[str, str]) -> list[str]:
     words = f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}, {digest[:6]}"
     if not links:
         return [short, words]
-    return [title_of(links[0].receipt["params"], epochs), *textwrap.wrap(apart.get(node.config, ""), WRAP)[:4], words]
+    if node.config in called:
+        return [*textwrap.wrap(called[node.config], WRAP)[:5], words]
+    title = names.plainly(links[0].receipt["params"], epochs != {0})
+    return [*textwrap.wrap(title, WRAP)[:2], *textwrap.wrap(apart.get(node.config, ""), WRAP)[:4], words]
 
 
 def _short(name: str, others: list[str]) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import files
 from pipeline.artifacts import formats
+from pipeline.errors import UserError
 from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
 from pipeline.ledger.workspace import LOCAL
+from pipeline.planning import names
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.plan import Plan
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
 from pipeline.site import sparkline
-from pipeline.site.graph_boxes import count, title_of
+from pipeline.site.graph_boxes import count
 from pipeline.site.project import Project, ResultPage, natural
 
 
@@ -46,7 +51,7 @@ class RunPage:
 
     Attributes:
         config: Folder of the run.
-        title: Its predictor and target.
+        title: What a person calls it.
         data: Folder of its data set.
         links: Milestones by seed and epoch.
         groups: Component -> its params, of what the receipts have resolved.
@@ -71,6 +76,12 @@ class RunPage:
         """``3 seeds × 3 milestones``."""
         seeds, epochs = {link.node.seed for link in self.links}, {link.node.epoch for link in self.links}
         return f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}"
+
+    @property
+    def words(self) -> str:
+        """What it is found by, beside what its row shows: its params and the results that need it."""
+        params = [f"{name}.{key} {value}" for name, own in self.groups for key, value in own]
+        return " ".join([self.data, *params, *(result.name for result in self.users)])
 
 
 @dataclass
@@ -105,9 +116,31 @@ class Data:
         """Name without what says whether it is tracked."""
         return self.name.removeprefix(LOCAL).rpartition("-")[0]
 
+    @property
+    def words(self) -> str:
+        """What it is found by, beside what its row shows: its params and the results that need it."""
+        return " ".join([*(f"{key} {value}" for key, value in self.params), *(result.name for result in self.users)])
 
-def runs(project: Project, users: dict[str, list[ResultPage]]) -> list[RunPage]:
-    """Every run behind a result, sorted by name."""
+
+def called(known: Catalogue, stems: Iterable[str]) -> dict[str, str]:
+    """What a person calls the runs of results, as they are declared now; those that are not declared have no name."""
+    plan = Plan(known, [])
+    for stem in stems:
+        with contextlib.suppress(UserError):
+            request = known.request(f"{stem}.csv")
+            if request is not None:
+                plan.add(request)
+    return plan.called()
+
+
+def runs(project: Project, users: dict[str, list[ResultPage]], called: Mapping[str, str]) -> list[RunPage]:
+    """Every run behind a result, sorted by folder.
+
+    Args:
+        project: With its results.
+        users: Node -> results that are made from it.
+        called: Run -> what a person calls it.
+    """
     milestones, measurements = _by_config(project.chain, PRETRAIN), _by_config(project.chain, MEASURE)
     found = []
     for config in sorted(milestones, key=natural):
@@ -118,7 +151,7 @@ def runs(project: Project, users: dict[str, list[ResultPage]]) -> list[RunPage]:
         found.append(
             RunPage(
                 config,
-                title_of(params, epochs),
+                called.get(config) or names.plainly(params, epochs != {0}),
                 links[0].receipt["inputs"]["data"]["node"].removeprefix("data/"),
                 links,
                 _groups(params),

@@ -87,6 +87,7 @@ def test_quick_leaves_git_clean(project):
     assert git(project, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow  # two people do so, too, in test_collaborators
 def test_push_clone_pull_and_nothing_is_executed(tracked, tmp_path):
     git(tracked, "add", "-A")
     git(tracked, "commit", "-q", "-m", "results")

@@ -91,6 +91,7 @@ def test_a_second_snakemake_is_refused_and_harms_nothing(project):
     assert project.build(DUEL) == Counter()
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_an_interrupt(project):
     add_mini(project)
     command = [sys.executable, "-m", "snakemake", DUEL, "--cores", "1"]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MINI, ROOT, Project, copy_project
+from conftest import ROOT, Project, add_mini, copy_project
 
 JOB = """
 import json, os, resource, signal, sys, time
@@ -320,11 +320,12 @@ def test_a_changed_library_has_another_server(caller, tmp_path, monkeypatch):
 
 
 def _built(root: Path, switch: str, runtime: Path) -> Project:
-    project = copy_project(root)
-    (project.root / "params/papers/mini.yaml").write_text(MINI)
-    project.alone()
+    project = add_mini(copy_project(root))
+    for path in (project.root / "params/papers").glob("*.yaml"):
+        if path.stem not in ("mini", "isoloss"):
+            path.unlink()
     project.environ |= {"SSL_FORKSERVER": switch, "XDG_RUNTIME_DIR": str(runtime)}
-    project.snakemake("results/tiny/mini/early.csv", "--config", "scale=tiny")
+    project.snakemake("results/tiny/mini/bars.csv", "results/tiny/isoloss/fig1.csv", "--config", "scale=tiny")
     return project
 
 
@@ -333,12 +334,18 @@ def test_receipts_are_the_same(tmp_path, runtime):
     for switch in "01":
         project = _built(tmp_path / f"project{switch}", switch, runtime)
         assert bool([*runtime.rglob("*.sock")]) == (switch == "1")
-        folder = project.root / "receipts"
+        paths = [*(project.root / "receipts").rglob("*.json"), *(project.root / "results").rglob("*.receipt.json")]
         found = {
-            path.relative_to(folder).as_posix(): json.loads(path.read_text())["outputs"]
-            for path in folder.rglob("*.json")
+            path.relative_to(project.root).as_posix(): json.loads(path.read_text())["outputs"]
+            for path in paths
             if not path.name.endswith(".execution.json")
         }
         receipts.append(found)
-    assert len(receipts[0]) > 3
+    assert {name.split("/")[1] for name in receipts[0]} == {
+        "data",
+        "checkpoints",
+        "measurements",
+        "simulations",
+        "tiny",
+    }
     assert receipts[0] == receipts[1]

@@ -130,6 +130,6 @@ def test_a_dry_run_says_what_each_job_will_do(built: Project) -> None:
     built.edit("params/papers/mini.yaml", "columns: {epochs: [100, 300]}", "columns: {epochs: [100, 300, 500]}")
     built.edit("params/scales/mini.yaml", "epochs: {100: 1, 300: 2}", "epochs: {100: 1, 300: 2, 500: 3}")
     done = built.snakemake(DUEL, "-n")
-    said = re.findall(r"pretrain local-shapes-tiny_conv-directpred-ema-\w+: (.*)", done.stdout + done.stderr)
+    said = re.findall(r"pretrain mini/direct, shapes for cifar10: (.*)", done.stdout + done.stderr)
     assert said == ["1 to execute, 2 in place; seed 0; epochs 1, 2, 3"]
     assert built.build(DUEL) == {"pretrain": 2, "linear_probe": 2, "table": 1}

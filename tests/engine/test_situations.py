@@ -141,7 +141,6 @@ EDITS: dict[str, tuple[Step, dict[str, int]]] = {
 }
 SHORT = {
     ("the table", "its results", "in a minute"),
-    ("the table", "its results", "at 0"),
     ("the table", "everything", "in ten years"),
     ("a training", "everything", "at 0"),
     ("nothing", "all keys", "in a minute"),

@@ -57,12 +57,25 @@ def wipe(project: Project, parts: tuple[str, ...]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def build_and_kill(project: Project, after: float, how: int, whom: str, log: Path) -> bool:
-    """Begin a build and kill it so many seconds later; whether it was still there to be killed."""
+def build_and_kill(project: Project, stages: int, share: float, how: int, whom: str, log: Path) -> bool:
+    """Begin a build and kill it some way into a stage; whether it was still there to be killed.
+
+    Args:
+        project: Where.
+        stages: How many stages are to have ended before.
+        share: How far into the next one, in the time that those before took each; of five seconds where there is none.
+        how: The signal.
+        whom: Snakemake alone, or ``its group``, as the terminal does.
+        log: Where what it says goes.
+    """
     command = [sys.executable, "-m", "snakemake", DUEL, "--cores", "2", "--config", "scale=tiny"]
+    journal = project.root / "logs/journal.jsonl"
+    before, begun = journal.read_bytes().count(b"\n"), time.monotonic()
     with log.open("ab") as out, subprocess.Popen(command, cwd=project.root, env=project.environ, stdout=out, stderr=out, start_new_session=True) as running:  # fmt: skip
+        while journal.read_bytes().count(b"\n") < before + stages and running.poll() is None:
+            time.sleep(0.02)
         try:
-            running.wait(after)
+            running.wait(share * ((time.monotonic() - begun) / stages if stages else 5.0))
             return False
         except subprocess.TimeoutExpired:
             (os.killpg if whom == "its group" else os.kill)(running.pid, how)
@@ -74,20 +87,25 @@ def build_and_kill(project: Project, after: float, how: int, whom: str, log: Pat
     return True
 
 
-def soak(project: Project, kills: int, longest: float, parts: tuple[str, ...], log: Path) -> int:
+def soak(project: Project, kills: int, most: int, parts: tuple[str, ...], log: Path) -> int:
     """Kill builds so many times, and take away what they have made whenever one comes to its end.
+
+    Args:
+        project: Where.
+        kills: How many.
+        most: Stages that end in a build before it is killed, at most: by stages, not by the clock, a busy machine gets
+            as far as an idle one.
+        parts: What is taken away.
+        log: Where what builds say goes.
 
     Returns:
         How often one came to its end.
     """
     draw = random.Random(os.getpid())
-    done = whole = made = 0
-    most = longest
+    done = whole = 0
     while done < kills:
-        before, made = made, len(project.journal())
-        most = min(most * (1.0 if made > before else 1.1), 4 * longest)  # on a busy machine nothing was reached yet
         how, whom = WAYS[done % len(WAYS)] if done < len(WAYS) else draw.choice(WAYS)
-        if build_and_kill(project, draw.uniform(0.3, most), how, whom, log):
+        if build_and_kill(project, draw.randint(0, most), draw.random(), how, whom, log):
             done += 1
         elif "Error" not in log.read_text().rsplit("Building DAG", 1)[-1]:
             whole += 1
@@ -135,7 +153,7 @@ def test_a_few_kills(built: Project, tmp_path: Path) -> None:
         ".snakemake",
     )
     wipe(built, objects)
-    soak(built, 3, 3.0, objects, log)
+    soak(built, 3, 1, objects, log)
     check(built, wanted, log, store=False)
 
 
@@ -145,5 +163,5 @@ def test_fifty_kills(built: Project, tmp_path: Path) -> None:
     wanted, log = content(built), tmp_path / "log"
     parts = (*PAYLOAD, ".scratch", ".snakemake")
     wipe(built, parts)
-    assert soak(built, 50, 20.0, parts, log) > 0, "kills were to come in every stage of a build"
+    assert soak(built, 50, 4, parts, log) > 0, "kills were to come in every stage of a build"
     check(built, wanted, log)

@@ -65,6 +65,7 @@ def author(author_once: Project, tmp_path: Path) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_clone_pull_change_and_back(author, tmp_path):
     clone = clone_of(author, tmp_path / "clone")
     assert clone.build(DUEL) == Counter(), "committed receipts are enough"

@@ -22,7 +22,7 @@ from pipeline.planning.plan import Plan
 
 SHARED = (
     *("errors", "files", "user_files", "locks", "work", "annotations", "bytecode", "components"),
-    *("durations", "hardware", "ranges", "sizes", "monitor"),
+    *("durations", "hardware", "ranges", "sizes", "monitor", "entry", "install"),
 )
 LIBRARY = (
     *(
@@ -38,7 +38,7 @@ LIBRARY = (
         "artifacts",
     ),
 )
-READERS = ("provenance", "comparing", "sharing", "site", "kit")
+READERS = ("provenance", "comparing", "sharing", "latex", "site", "kit")
 MAY: dict[str, tuple[str, ...]] = {
     "shared": ("shared",),
     "library": ("shared", "library"),

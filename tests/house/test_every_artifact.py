@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import synthetic
+import typeset
 import yaml
 from conftest import ROOT, copy_project, withdraw
 
@@ -187,12 +188,28 @@ def test_what_is_in_place(house, stem):
     assert told.code == 0 and not told.err, told
     told = house.about("restore", f"{stem}.csv")
     assert told.code == 0 and told.out.startswith("0 nodes restored, "), told
+    _typeset(house, stem)
     told = house.about("bundle", f"{stem}.csv")
     assert told.code == 0 and "root hash " in told.out, told
     if real:
         told = house.type("verify", ZIP)
         assert told.code == 3 and "\nUNANCHORED: " in told.out and "computed again from " in told.out, told
         assert "down to \n" not in told.out and "simulations/" not in told.out
+
+
+def _typeset(house: Terminal, stem: str) -> None:
+    """A table, and every number, is LaTeX that holds together; a figure that has no numbers of its own says so."""
+    told = house.about("tex", f"{stem}.csv")
+    if told.code:
+        assert PLAN.artifacts[stem].declaration.kind == "figure" and "include " in told.line, told
+        return
+    name = stem.rpartition("/")[2]
+    made = [house.root / f"tex/{name}.tex", *(house.root / f"tex/{name}").glob("*.tex")]
+    if PLAN.artifacts[stem].declaration.kind == "figure":
+        del made[0]
+    for path in made:
+        typeset.check(path.read_text())
+    shutil.rmtree(house.root / "tex")
 
 
 # -- nothing built
@@ -417,3 +434,27 @@ def test_everything_as_it_is_built(tmp_path):
         assert "root hash " in terminal.about("bundle", f"{stem}.csv").out
         told = terminal.type("verify", ZIP)
         assert told.code == 3 and "\nUNANCHORED: " in told.out, (stem, told)
+
+
+def test_the_page_of_claims(house):
+    told = house.type("claims")
+    assert told.code == 0 and told.out.startswith("results/tiny/artifact-evaluation.md: "), told
+    text = (house.root / "results/tiny/artifact-evaluation.md").read_text()
+    papers = house._catalogue(["scale=tiny"]).papers
+    sections = {}
+    for paper in papers:
+        own = f"\n{text}".partition(f"\n## {paper}\n")[2].partition("\n## ")[0]
+        sections |= {(paper, part.partition("\n")[0]): part for part in own.split("\n### ")[1:]}
+    with_claims = {(paper, name) for paper, one in papers.items() for name, a in one.artifacts.items() if a.claims}
+    assert sections.keys() == with_claims
+    assert all("\n    snakemake results/" in part and "Expected time: " in part for part in sections.values())
+    built = [
+        stem for stem in STEMS if (house.root / f"{stem}.json").exists() and PLAN.artifacts[stem].declaration.claims
+    ]
+    for stem in built:
+        section = sections[tuple(stem.split("/")[2:])]
+        assert "as recorded" in section and "not built here" not in section, stem
+    assert house.type("claims").code == 0
+    (house.root / "results/tiny/artifact-evaluation.md").write_text("mine")
+    assert "no earlier page of claims" in house.type("claims").line
+    (house.root / "results/tiny/artifact-evaluation.md").unlink()

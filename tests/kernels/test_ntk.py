@@ -465,7 +465,9 @@ def test_every_budget_gives_the_same(name):
         tangent_kernel(model, x, precision="fp64", memory=smallest - 1)
 
 
-@pytest.mark.parametrize("precision", ["fp64", "fp32", "bf16"])
+@pytest.mark.parametrize(
+    "precision", ["fp32", pytest.param("fp64", marks=pytest.mark.slow), pytest.param("bf16", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("count, factors", [(8, (1, 2, 10)), pytest.param(100, (5, 15), marks=pytest.mark.slow)])
 def test_memory_stays_within_the_budget(precision, count, factors):
     model = prepare(

@@ -24,6 +24,8 @@ QUICK = {
     ("multiview", "equations"),
 }
 """Artifacts whose mutations run in ``make test`` too."""
+LARGE = {("multiview", "figD1"), ("multiview", "figD2"), ("multiview", "figD3"), ("embnorms", "figS4")}
+"""Artifacts of so many cells that their claims are put to the test in ``make test-all`` alone."""
 
 
 def cases() -> list:
@@ -66,7 +68,12 @@ def test_a_broken_science_changes_the_verdict(paper: str, name: str, mutation: s
 
 
 @pytest.mark.parametrize(
-    ("paper", "name"), [(paper, name) for paper, module in PAPERS.items() for name in getattr(module, "MEASURED", {})]
+    ("paper", "name"),
+    [
+        pytest.param(paper, name, marks=pytest.mark.slow if (paper, name) in LARGE else ())
+        for paper, module in PAPERS.items()
+        for name in getattr(module, "MEASURED", {})
+    ],
 )
 def test_a_claim_on_networks_fails_in_another_world(paper: str, name: str) -> None:
     """Scores are synthetic: those that the paper prints, and those of collapsed networks or of exchanged methods."""

@@ -18,6 +18,7 @@ from pipeline import files
 from pipeline.durations import rough
 from pipeline.errors import UserError
 from pipeline.ledger.sources import Folder
+from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, walk
@@ -39,6 +40,9 @@ CLAIMED = """    baselines: false
     claims:
       - {text: "Direct beats plain & <script>alert(1)</script>", greater: [direct, plain], for_each: [epochs]}
   early:"""
+
+SCRIPTED = ("index.html", "runs/index.html", "mini/scorecard.html", "mini/mini/duel.html")
+"""Pages with something to filter, to sort or to copy: of all others no byte is executed."""
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +187,7 @@ def test_the_cost_is_that_of_the_chain(shown: Project) -> None:
 def test_markup_in_declarations_is_text(shown: Project) -> None:
     for name, page in pages(shown.root / "site").items():
         assert not any(tag in ("b", "i", "graph") for tag, _ in page.tags), name
-        assert sum(tag == "script" for tag, _ in page.tags) == (name == "index.html"), name
+        assert sum(tag == "script" for tag, _ in page.tags) == (name in SCRIPTED), name
     page = pages(shown.root / "site")["mini/mini/duel.html"]
     assert "One <b>against</b> the other" in page.text and "& <script>alert(1)</script>" in page.text
     assert "The <i>rest</i> is left out." in page.text and "read off a <graph>" in page.text
@@ -371,7 +375,10 @@ def test_the_graph_folds_seeds_and_milestones(shown: Project) -> None:
         "raw": 1, "data": 1, "checkpoints": 2, "measurements": 2, "results": 1,
     }  # fmt: skip
     run = next(box for box in boxes.values() if box.kind == "checkpoints" and "directpred" in box.id)
-    assert run.lines[0] == "directpred, ema" and run.lines[-1].startswith("1 seed × 2 milestones")
+    assert run.lines[:2] == ["cosine, directpred predictor,", "EMA target"]
+    assert run.lines[-1].startswith("1 seed × 2 milestones")
+    called = fold(chain, [name], {Node(run.names[0]).config: "mini/direct, shapes for cifar10"})
+    assert called[run.id].lines[0] == "mini/direct, shapes for cifar10"
     below = layers.ordered({box.id: box.below for box in boxes.values()})
     assert all(len(below[box.id]) == 1 for box in boxes.values() if box.kind == "measurements"), (
         "data by way of the run"
@@ -592,6 +599,59 @@ def test_the_filter(visit) -> None:
     assert page.locator("[data-card]:visible").count() == 0 and page.locator("output").inner_text() == "0 of 2"
     box.fill("")
     assert page.locator("[data-card]:visible").count() == 2
+
+
+def test_runs_are_found_by_what_they_were_trained_with(visit) -> None:
+    page = visit("runs/index.html")
+    rows, box = page.locator("tbody tr"), page.get_by_label("Filter")
+    every = rows.count()
+    box.fill("predictor.kind directpred")
+    assert page.locator("tbody tr:visible").count() == 1
+    assert "directpred" in page.locator("tbody tr:visible").inner_text()
+    assert page.locator("output").inner_text() == f"1 of {every}"
+    box.fill("mini/bars")
+    assert page.locator("tbody tr:visible").count() == every, "all of it is behind the bars"
+
+
+def test_a_column_sorts_its_table(visit) -> None:
+    page = visit("runs/index.html")
+    table = page.locator("table[data-sortable]").last
+    button = table.get_by_role("button", name="Run", exact=True)
+    names = table.locator("tbody th")
+    first = names.all_inner_texts()
+    assert len(first) > 1
+    button.click()
+    assert names.all_inner_texts() == sorted(first) and button.locator("..").get_attribute("aria-sort") == "ascending"
+    button.press("Enter")
+    assert names.all_inner_texts() == sorted(first, reverse=True)
+    assert button.locator("..").get_attribute("aria-sort") == "descending"
+    other = table.get_by_role("button", name="Results", exact=True)
+    other.click()
+    assert table.locator("[aria-sort]").count() == 1
+
+
+def test_numbers_are_sorted_by_size_and_texts_as_people_do(visit) -> None:
+    page = visit("runs/index.html")
+    page.set_content(
+        "<table data-sortable><thead><tr><th>n</th></tr></thead><tbody>"
+        + "".join(f"<tr><td>{text}</td></tr>" for text in ("10", "run10", "9.5", "run2", "-3"))
+        + "</tbody></table>"
+    )
+    page.add_script_tag(path=ROOT / "pipeline/site/assets/site.js")
+    page.get_by_role("button").click()
+    assert page.locator("td").all_inner_texts() == ["-3", "9.5", "10", "run2", "run10"]
+
+
+def test_the_first_page_opens_with_the_papers(visit) -> None:
+    page = visit("index.html")
+    table = page.locator("table.papers").first
+    heads = table.locator("thead th").all_inner_texts()
+    assert heads[:3] == ["Paper", "Built", "shown"] and heads[-1] == "Within the band"
+    assert table.bounding_box()["y"] < page.locator("[data-card]").first.bounding_box()["y"]
+    row = table.locator("tbody tr", has_text="nobody 2026")
+    assert row.locator("td").first.inner_text() == "2 of 3"
+    row.get_by_role("link").click()
+    assert page.url.endswith("/mini/index.html")
 
 
 def test_all_is_there_without_javascript(visit) -> None:

@@ -414,7 +414,7 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COLUMNS", "200")
     for stream in (io.StringIO(), Terminal()):
         screen = Screen(stream)
-        reports = [Report(f"checkpoints/c/seed{seed}", 100, 10, screen=screen) for seed in (0, 1, 7)]
+        reports = [Report(f"p/m, d, seed {seed}", 100, 10, screen=screen) for seed in (0, 1, 7)]
         histories = [History(), History(), History()]
         for step in range(1, 26):
             for seed, (one, history) in enumerate(zip(reports, histories, strict=True)):
@@ -426,10 +426,10 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
         for one in reports[:2]:
             one.close()
         text = stream.getvalue()
-        assert text.count("checkpoints/c/seed0, seed1, seed7  eager: the device is a CPU") == 1
+        assert text.count("p/m, d, seed 0, seed 1, seed 7  eager: the device is a CPU") == 1
         lines = text.replace("\r", "\n").split("\n")
         last = next(line for line in reversed(lines) if "epoch" in line)
-        assert last.startswith("checkpoints/c/seed0, seed1, seed7  epoch ")
+        assert last.startswith("p/m, d, seed 0, seed 1, seed 7  epoch ")
         assert "loss -2.0000  std 0.50  rank 4.0" in last
         assert "30 images/s" in last or "29 images/s" in last, last
         if screen.live:
@@ -437,7 +437,7 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
         reports[2].tick(40, 100, histories[2].rows)
         clock[0] += 20.0
         reports[2].tick(41, 100, histories[2].rows)
-        assert "checkpoints/c/seed7  epoch 5/10  loss -3.0000" in stream.getvalue()
+        assert "p/m, d, seed 7  epoch 5/10  loss -3.0000" in stream.getvalue()
         reports[2].close()
         assert stream.getvalue().endswith(" \r" if screen.live else "\n")
 

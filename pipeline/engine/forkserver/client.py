@@ -1,4 +1,4 @@
-"""What a job calls to be executed in a process that has torch loaded."""
+"""What a job calls to be executed in a process that has large libraries loaded."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ from typing import Any, BinaryIO
 SWITCH = "SSL_FORKSERVER"
 """``1`` where jobs may fork from a server: the Snakefile says so; ``0``, set by the user, keeps every job to itself."""
 
-MODULES = ("numpy", "torch", "safetensors.torch", "yaml", "pydantic")
-"""What the server has loaded: what every training and every measurement imports, and nothing of the package."""
+MODULES = (
+    *("numpy", "torch", "safetensors.torch", "yaml", "pydantic", "scipy.integrate", "scipy.optimize", "scipy.stats"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"),
+)
+"""What the server has loaded: what trainings, simulations and figures import, and nothing of the package."""
 
 IDLE = 60
 """Seconds after which a server ends that nobody asks."""
@@ -121,6 +124,7 @@ def request(arguments: Sequence[str]) -> bytes:
     """Say all that a child would have inherited from this process, but for its streams."""
     numbers = (*_FORWARDED, signal.SIGTSTP, signal.SIGPIPE, signal.SIGXFSZ)
     says = {
+        "module": "pipeline",
         "argv": [sys.argv[0], *arguments],
         "path": sys.path,
         "cwd": str(Path.cwd()),

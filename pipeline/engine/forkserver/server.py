@@ -45,7 +45,7 @@ class Handover:
     server: int
 
     def run(self) -> None:
-        """Become the job: take over all that a process inherits from who starts it, and run the package."""
+        """Become the job: take over all that a process inherits from who starts it, and run the module."""
         says = self.says
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self.server:  # it ended before this could be said
@@ -73,7 +73,7 @@ class Handover:
         importlib.invalidate_caches()
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()  # as if it had been imported here; nothing of ours draws from it
-        runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
+        runpy.run_module(says["module"], run_name="__main__", alter_sys=True)
 
 
 @dataclass

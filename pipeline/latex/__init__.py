@@ -1,0 +1,1 @@
+"""Results as LaTeX: tables, single numbers, and what changed between two revisions. Reads results; decides nothing."""

@@ -1,0 +1,155 @@
+"""Commands of the project and Snakemake's, run in forks of a process that has their libraries loaded.
+
+Half the time of such a command goes into imports of libraries, and the suite calls many hundreds. The server is the one from
+which jobs fork (:mod:`pipeline.engine.forkserver`), with other libraries:
+it holds nothing of the package, whose code each copy of the project has for itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SERVER = Path(__file__).resolve().parent.parent / "pipeline/engine/forkserver/server.py"
+RUNNABLE = ("snakemake", "pipeline")
+LIBRARIES = (
+    "snakemake.cli",
+    "numpy",
+    "pydantic",
+    "yaml",
+    "requests",
+    "dvc.fs",
+    "dvc.repo",
+    "matplotlib.figure",
+    "pandas",
+)
+IDLE = 300
+"""Seconds after which a server ends that nobody asks."""
+
+
+@functools.cache
+def _server() -> str:
+    """Start the server; returns its socket."""
+    folder = Path(tempfile.mkdtemp(prefix="ssl-warm-"))
+    path = folder / "server.sock"
+    started = subprocess.Popen(
+        [sys.executable, "-P", str(SERVER), str(path), str(IDLE), *LIBRARIES],
+        cwd="/",
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+
+    def end() -> None:
+        started.kill()
+        started.wait()
+        path.unlink(missing_ok=True)
+        folder.rmdir()
+
+    atexit.register(end)
+    return str(path)
+
+
+@functools.cache
+def _installed() -> list[str]:
+    """Where a fresh interpreter looks for modules, its working directory and PYTHONPATH left out."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "import json, sys; print(json.dumps(sys.path))"
+    found = subprocess.run([sys.executable, "-P", "-c", code], env=environ, capture_output=True, text=True, check=True)
+    paths: list[str] = json.loads(found.stdout)
+    return paths
+
+
+def can_run(command: tuple[str, ...], cwd: Path, environ: dict[str, str]) -> bool:
+    """Whether a command is one of those, and starts as the server did: what else differs is read as a process starts."""
+    if sys.platform != "linux" or command[:2] != (sys.executable, "-m") or command[2] not in RUNNABLE:
+        return False
+    mine = {name: value for name, value in environ.items() if not name.startswith(("SSL_", "GIT_"))}
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(("SSL_", "SNAKEMAKE", "GIT_"))}
+    given = {"PYTHONPATH": str(cwd), "OMP_NUM_THREADS": "1", "PATH": mine.get("PATH", ""), "PYTEST_CURRENT_TEST": ""}
+    return mine | given == theirs | given and mine.get("PYTHONPATH") == str(cwd)
+
+
+def run(
+    command: tuple[str, ...], cwd: Path, environ: dict[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Do as :func:`subprocess.run` does with these arguments, with captured text.
+
+    Raises:
+        TimeoutExpired: It took longer; it has been killed.
+    """
+    module, arguments = command[2], command[3:]
+    says: dict[str, Any] = {
+        "module": module,
+        "argv": ["-m", *arguments],
+        "path": [str(cwd), str(cwd), *_installed()],  # its folder, and PYTHONPATH
+        "cwd": str(cwd),
+        "environ": environ,
+        "umask": _umask(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "limits": [[limit, resource.getrlimit(limit)] for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)],
+        "ignored": [],
+    }
+    text = json.dumps(says).encode()
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as error,
+        open(os.devnull, "rb") as nothing,  # noqa: PTH123 - a descriptor is wanted
+        _connected(_server()) as server,
+    ):
+        streams = [nothing.fileno(), out.fileno(), error.fileno()]
+        socket.send_fds(server, [len(text).to_bytes(4, "big")], streams)
+        server.sendall(text)
+        answers = server.makefile("rb")
+        child = json.loads(answers.readline())["pid"]
+        server.settimeout(timeout)
+        try:
+            answer = answers.readline()
+        except TimeoutError:
+            os.killpg(child, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(command, timeout) from None
+        said = [_text(out), _text(error)]
+    status = os.waitstatus_to_exitcode(json.loads(answer)["status"])
+    return subprocess.CompletedProcess(command, status, *said)
+
+
+def _connected(path: str) -> socket.socket:
+    """Connect, as soon as the server is there."""
+    until = time.monotonic() + 60
+    while True:
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            server.connect(path)
+        except OSError:
+            server.close()
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return server
+
+
+def _text(stream: Any) -> str:
+    stream.seek(0)
+    text: str = stream.read().decode()
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # as subprocess does with text
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
