@@ -9,6 +9,7 @@ FLAVOUR ?=
 RAW_DIR ?=
 DATASETS ?=
 EXTEND  ?=
+EXTRAS  ?=
 DEVICE  ?=
 TORCH   ?=
 CORES   ?= all
@@ -16,6 +17,13 @@ CORES   ?= all
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+CHOSEN := $(VENV)/.extras
+WANTED  = $(sort $(EXTRAS) $(shell cat $(CHOSEN) 2>/dev/null))
+THERE  := $(filter-out docs,$(patsubst requirements-%.txt,%,$(wildcard requirements-*.txt)))
+ifneq ($(filter-out $(THERE),$(EXTRAS)),)
+$(error EXTRAS=$(EXTRAS): there is no such extra; there are: $(THERE))
+endif
+ADDED   = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes $(WANTED:%=-r requirements-%.txt)
 DOCS   := $(VENV)/.docs
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
           $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)) \
@@ -24,18 +32,23 @@ CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOU
 OTHER  := $(filter-out $(shell cat $(VENV)/.torch 2>/dev/null),$(TORCH))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup site docs reference test test-all test-gpu lint format lock bench clean FORCE
+.PHONY: help setup extras site docs reference test test-all test-gpu test-slurm lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, DEVICE=cpu)"
 
-setup: $(READY)  ## make .venv and install what is locked (TORCH=cpu or cuda; else what the machine has a use for)
+setup: $(if $(EXTRAS),extras,$(READY))  ## make .venv and install what is locked (TORCH=cpu or cuda; EXTRAS=timm, slurm: and that)
+
+extras: $(READY)  # from then on kept whenever the environment is set up again
+	@echo $(WANTED) > $(CHOSEN)
+	$(ADDED)
 
 $(READY): requirements.txt $(if $(OTHER),FORCE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/python -m pipeline.install --torch "$(TORCH)" --environment $(VENV)
+	$(if $(WANTED),$(ADDED))
 	@git config --get merge.dvc.driver >/dev/null 2>&1 || \
 	    echo "in a team, once per clone: $(BIN)/dvc install   (merges .dvc files; moves payload with git checkout and git push)"
 	@touch $@
@@ -73,6 +86,12 @@ test-all: $(READY)  ## the test suite with what takes minutes
 test-gpu: $(READY)  ## the tests that need a GPU, on one
 	@$(RUN) pytest -m gpu
 
+test-slurm:  ## the tests that need a SLURM, on one of two nodes that is started here; as root
+	@$(MAKE) --no-print-directory setup EXTRAS=slurm
+	@command -v slurmctld slurmd munged >/dev/null || \
+	    (apt-get update -q && apt-get install -q -y --no-install-recommends slurmctld slurmd slurm-client munge)
+	@$(RUN) pytest -n 0 tests/engine/test_slurm.py -m "slow or not slow" -rs
+
 lint: $(READY)  ## what linters, formatters and the type checker say, and the advice of snakemake
 	@$(RUN) ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile rules && $(BIN)/mypy
 	-@$(RUN) snakemake --lint  # advice, with a status that says so: ARCHITECTURE has what is left of it, and why
@@ -83,12 +102,18 @@ format: $(READY)  ## format everything
 LOCK := pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
         --python-version 3.11 --upgrade
 
-lock: $(READY)  ## compile requirements.txt and requirements-docs.txt from pyproject.toml
-	$(BIN)/uv $(LOCK) --extra dev pyproject.toml -o requirements.txt
-	$(BIN)/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs']))" \
-	    | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+OPTIONAL = $(BIN)/python -c "import sys, tomllib; \
+           print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]]))"
+LOCKED   = $(shell sed -nE 's/^([A-Za-z0-9._-]+)==.*/--no-emit-package \1/p' requirements.txt)
+EXTRA    = $(OPTIONAL) $(1) | $(BIN)/uv $(LOCK) --constraint requirements.txt $(LOCKED) - -o requirements-$(1).txt  # the rest is there
 
-bench: $(READY)  ## measure what docs/speed.md claims
+lock: $(READY)  ## compile requirements.txt, and those of the documentation and of extras, from pyproject.toml
+	$(BIN)/uv $(LOCK) --extra dev pyproject.toml -o requirements.txt
+	$(OPTIONAL) docs | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
+	$(call EXTRA,timm)
+	$(call EXTRA,slurm)
+
+bench: $(READY)  ## measure what docs/speed.md and docs/scale.md claim
 	@$(RUN) python bench/spine.py
 	@$(RUN) python bench/jobs.py
 	@$(RUN) python bench/provenance.py
@@ -100,6 +125,7 @@ bench: $(READY)  ## measure what docs/speed.md claims
 	@$(RUN) python bench/pretrain.py
 	@$(RUN) python bench/many_views.py
 	@$(RUN) python bench/probe.py
+	@$(RUN) python bench/scale.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation
 	rm -rf keys jobs logs .scratch .snakemake docs/_build docs/api

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from pipeline import commands
 from pipeline.entry import FROM
 from pipeline.errors import UserError, explain, lacking
+from pipeline.monitor.stop import Stopped
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +95,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Stopped as stop:
+        again = "what is done is kept, and the same command goes on from there"
+        print(f"stopped by {stop.signal.name}: {again}", file=sys.stderr)
+        return 128 + stop.signal
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -43,6 +43,8 @@ class Category:
         entry: Name of the function that is called.
         common: Params that every kind but ``none`` accepts: name, type, default.
         common_before: What the absence of those that came later has meant.
+        optional: Params that every kind accepts and that a spec has only where they are given: name, type, default.
+        finisher: Module of the library whose ``finish`` gets what was built, where a spec has some of these.
         owned: Whether a paper's folder holds such components under the paper's name (True) or for all (False); papers
             have none of a category where it is None.
     """
@@ -51,12 +53,18 @@ class Category:
     entry: str = "build"
     common: tuple[tuple[str, str, Any], ...] = ()
     common_before: tuple[tuple[str, Any], ...] = ()
+    optional: tuple[tuple[str, str, Any], ...] = ()
+    finisher: str = ""
     owned: bool | None = None
 
 
 CATEGORIES: dict[str, Category] = {
     "views": Category("views/policies"),
-    "encoder": Category("nets/encoders"),
+    "encoder": Category(
+        "nets/encoders",
+        optional=(("weights", "Path | None", None), ("weights_prefix", "str", "")),
+        finisher="nets/given_weights.py",
+    ),
     "projector": Category("nets/projectors"),
     "predictor": Category(
         "nets/predictors",
@@ -186,9 +194,27 @@ def params(category: str, kind: str, extend: Path | None = None) -> dict[str, tu
     own = _entry(path, _changed(path), CATEGORIES[category].entry)
     found = {name: (annotation, default, required) for name, annotation, default, required in own}
     if kind != "none":
-        for name, annotation, default in CATEGORIES[category].common:
+        for name, annotation, default in (*CATEGORIES[category].common, *CATEGORIES[category].optional):
             found.setdefault(name, (annotation, default, False))
     return found
+
+
+def _optional(path: Path, category: str) -> dict[str, Any]:
+    """The category's optional params with their defaults, but those that a component has as its own."""
+    own = {name for name, *_ in _entry(path, _changed(path), CATEGORIES[category].entry)}
+    return {name: default for name, _, default in CATEGORIES[category].optional if name not in own}
+
+
+def finishes(category: str, spec: Mapping[str, Any], extend: Path | None = None) -> Path | None:
+    """Source file of what completes a component as it was built; None where its spec does not ask for that."""
+    optional = _optional(find(category, spec["kind"], extend), category)
+    return PACKAGE / CATEGORIES[category].finisher if optional.keys() & spec.keys() else None
+
+
+def unfinished(category: str, spec: Mapping[str, Any], extend: Path | None = None) -> dict[str, Any]:
+    """A component without what would complete it."""
+    optional = _optional(find(category, spec["kind"], extend), category)
+    return {name: value for name, value in spec.items() if name not in optional}
 
 
 @functools.cache
@@ -268,7 +294,7 @@ def open_end(category: str, spec: Mapping[str, Any], extend: Path | None = None)
 def _check_idle(category: str, spec: Mapping[str, Any], where: str, extend: Path | None) -> None:
     """Refuse a param that is set where it means nothing: the run would have the name of another."""
     for name, (_, default, required) in params(category, spec["kind"], extend).items():
-        if required or spec[name] == default or applies(category, spec, name, extend):
+        if required or spec.get(name, default) == default or applies(category, spec, name, extend):
             continue
         path = find(category, spec["kind"], extend)
         company = _constant(path, _changed(path), "APPLIES")[name]
@@ -358,7 +384,10 @@ def resolve(category: str, given: Mapping[str, Any], where: str, extend: Path | 
                 hint += f"; {name} belongs to kind: {' or '.join(others)}"
             raise UserError(f"{where}: {category}.{brief(name, str)}: {kind} has no such key; {hint}")
     resolved: dict[str, Any] = {"kind": kind}
+    optional = _optional(find(category, kind, extend), category)
     for name, (annotation, default, required) in known.items():
+        if name in optional and given.get(name, default) == default:
+            continue
         if name in given or (default is not None and "Path" in annotation):
             value = given.get(name, default)
             resolved[name] = _checked(category, kind, name, known[name], value, where, extend)
@@ -578,8 +607,16 @@ def _theirs(path: Path) -> ModuleType:
 
 
 def make(path: Path, spec: Mapping[str, Any], *args: Any, **context: Any) -> Any:
-    """Call the ``build`` function of a component with the params of ``spec`` (``kind`` and common params aside)."""
+    """Call the ``build`` function of a component with the params of ``spec`` (``kind`` and common params aside).
+
+    What it built is handed on to the finisher of its category, where ``spec`` has optional params of that.
+    """
     known = {name for name, *_ in _entry(path, _changed(path), "build")}
     chosen = {name: value for name, value in spec.items() if name in known}
     builder: Callable[..., Any] = load(path).build
-    return builder(*args, **context, **chosen)
+    built = builder(*args, **context, **chosen)
+    for category in CATEGORIES.values():
+        given = {name: spec[name] for name, *_ in category.optional if name in spec and name not in known}
+        if given:
+            built = load(PACKAGE / category.finisher).finish(built, **given)
+    return built

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import platform
+import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,11 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def most_memory() -> int:
+    """Megabytes of memory that this process has held at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
 
 
 def card() -> str | None:

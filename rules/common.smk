@@ -1,5 +1,6 @@
 # The plan is read once; every rule asks BUILD what a job reads and does.
 import os
+import signal
 import sys
 
 sys.path.insert(0, workflow.basedir)
@@ -21,8 +22,12 @@ except ModuleNotFoundError as error:
 
 BUILD = read(config)
 
+# A cluster may tell a job some time before its limit (SIGUSR1): that is for the stage, not for what carries it there.
+if BUILD.submitted:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 # Jobs on this machine's processors fork from a process that has torch and its like loaded; on a GPU, or sent elsewhere, they do not.
-if workflow.is_main_process and workflow.local_exec and not BUILD.gpu:
+if workflow.is_main_process and BUILD.here and not BUILD.gpu:
     os.environ.setdefault("SSL_FORKSERVER", "1")
 
 
@@ -47,6 +52,11 @@ def threads_of(rule):
 
 def gpus_of(rule):
     return BUILD.of_job(rule, "gpus")
+
+
+# Only a cluster asks how long a job may take and what it may hold.
+def demands_of(rule):
+    return BUILD.demands(rule)
 
 
 def what_of(rule):

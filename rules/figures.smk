@@ -16,6 +16,7 @@ rule figure:
         receipt="results/{artifact}.receipt.json",
     wildcard_constraints:
         artifact=BUILD.pattern("figure"),
+    localrule: True
     message:
         "figure {wildcards.artifact}"
     shell:

@@ -6,6 +6,7 @@ rule measure:
         "jobs/measure/{config}.done",
     threads: threads_of("measure")
     resources:
+        **demands_of("measure"),
         gpu=gpus_of("measure"),
     params:
         what=what_of("measure"),

@@ -6,6 +6,7 @@ rule ntk:
         "jobs/ntk/{config}.done",
     threads: threads_of("ntk")
     resources:
+        **demands_of("ntk"),
         gpu=gpus_of("ntk"),
     params:
         what=what_of("ntk"),

@@ -4,6 +4,8 @@ rule prepare:
         inputs_of("prepare"),
     output:
         "jobs/prepare/{dataset}.done",
+    # nodes of a cluster often see no network
+    localrule: True
     params:
         what=what_of("prepare"),
     message:

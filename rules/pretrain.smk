@@ -6,6 +6,7 @@ rule pretrain:
         "jobs/pretrain/{config}.done",
     threads: threads_of("pretrain")
     resources:
+        **demands_of("pretrain"),
         gpu=gpus_of("pretrain"),
     params:
         what=what_of("pretrain"),

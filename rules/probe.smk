@@ -6,6 +6,7 @@ rule probe:
         "jobs/probe/{config}.done",
     threads: threads_of("probe")
     resources:
+        **demands_of("probe"),
         gpu=gpus_of("probe"),
     params:
         what=what_of("probe"),

@@ -4,6 +4,8 @@ rule simulate:
         inputs_of("simulate"),
     output:
         "jobs/simulate/{simulation}.done",
+    resources:
+        **demands_of("simulate"),
     params:
         what=what_of("simulate"),
     message:

@@ -6,6 +6,7 @@ rule spectrum:
         "jobs/spectrum/{config}.done",
     threads: threads_of("spectrum")
     resources:
+        **demands_of("spectrum"),
         gpu=gpus_of("spectrum"),
     params:
         what=what_of("spectrum"),

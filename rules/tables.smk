@@ -14,6 +14,7 @@ rule table:
         receipt="results/{artifact}.receipt.json",
     wildcard_constraints:
         artifact=BUILD.pattern("table"),
+    localrule: True
     message:
         "table {wildcards.artifact}"
     shell:
@@ -25,6 +26,7 @@ rule short_name:
         linked,
     output:
         "results/{name}.{suffix}",
+    localrule: True
     params:
         link=link_of,
     shell:
@@ -44,6 +46,7 @@ rule scorecard:
         ),
         "results/{edition}/scorecard.md",
         "results/{edition}/metrics.json",
+    localrule: True
     message:
         "scorecard {wildcards.edition}"
     shell:

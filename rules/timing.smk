@@ -6,6 +6,7 @@ rule timing:
         "jobs/timing/{config}.done",
     threads: threads_of("timing")
     resources:
+        **demands_of("timing"),
         gpu=gpus_of("timing"),
     params:
         what=what_of("timing"),

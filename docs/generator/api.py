@@ -16,7 +16,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Planning: declarations → what has to be computed": ("planning",),
     "Ledger: what was computed": ("ledger",),
     "Engine: what is computed now": ("engine",),
-    "Readers: what people ask of it": ("provenance", "comparing", "sharing", "kit", "site"),
+    "Readers: what people ask of it": ("provenance", "comparing", "sharing", "kit", "export", "site"),
 }  # fmt: skip
 """Heading -> folders of the package."""
 

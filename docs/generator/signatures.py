@@ -19,6 +19,10 @@ COMMON = {
     "lr_multiplier": "Factor on the learning rate of its weights. (All kinds but `none` have it.)",
     "scheduled": "Whether its learning rate follows the schedule, or stays what it is. (All kinds but `none` have it.)",
     "weight_decay": "Weight decay of its weights; that of the optimizer where null. (All kinds but `none` have it.)",
+    "weights": "A file of weights that it starts from: `.safetensors`, or a state dict of `torch.save`. "
+    "(All kinds have it.)",
+    "weights_prefix": "What stands before the names of its parameters there, dot included; found out where it is "
+    "empty. (All kinds have it.)",
 }
 """What the parameters mean that a whole category has."""
 
@@ -123,7 +127,7 @@ def read(category: str, kind: str, extend: Path | None = None) -> Component:
         own = {one.name for one in parameters}
         parameters += [
             Parameter(name, annotation, default, COMMON[name])
-            for name, annotation, default in place.common
+            for name, annotation, default in (*place.common, *place.optional)
             if name not in own
         ]
     module = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""

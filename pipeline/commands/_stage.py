@@ -16,10 +16,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the nodes of jobs, or those of the given receipts, into place."""
+    from pipeline.engine import requeue
     from pipeline.errors import UserError
+    from pipeline.monitor.stop import Stopped
 
     try:
         _run(arguments)
+    except Stopped as stop:
+        if requeue.asked(stop):
+            requeue.requeue(stop)
+        raise
     except (UserError, OSError, SyntaxError, UnicodeDecodeError):
         raise  # told in a line by whoever called
     except Exception as error:

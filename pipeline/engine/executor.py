@@ -34,6 +34,8 @@ from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint
 from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor
+from pipeline.monitor.saver import PROGRESS
+from pipeline.monitor.stop import Stop, Stopped
 from pipeline.planning import names
 from pipeline.work import Work
 
@@ -69,6 +71,8 @@ class Executor:
         self.store = Store(workspace.root)
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
+        self._stop = Stop()
+        self._made = False  # whether anything was executed here
         self._away: str | None = None  # why the remote cannot be asked, once that is known
 
     def run(self, nodes: Sequence[Node]) -> None:
@@ -76,6 +80,7 @@ class Executor:
 
         Raises:
             UserError: An input is missing, the code changed, or another process works on the same nodes.
+            Stopped: This process was told to stop while it was executing.
         """
         with contextlib.ExitStack() as stack:
             for name in sorted(set(map(_exclusive, nodes))):
@@ -85,6 +90,7 @@ class Executor:
                 task.node for task in waiting if task.key_file.stage != "table"
             ]  # which needs no library that is large
             if self._hand_over is None or not left:
+                stack.enter_context(self._stop.listening())
                 for batch in _batches(waiting):
                     self._execute(batch)
             for node in {folder_of(node): node for node in nodes}.values():
@@ -221,6 +227,8 @@ class Executor:
 
         That is milestones of one run, with one seed or several; measurements of one config; and so on.
         """
+        self._stop.saves = False  # until the stage says so
+        self._stop.check()
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
         fingerprints = Fingerprints()  # without its memory: what is executed is what was read
@@ -241,8 +249,9 @@ class Executor:
         by_name, runs = {task.node.name: task for task in tasks}, set(folders.values())
         works: list[Work] = []
         opened = Opened()
+        begun = time.time()
         try:
-            monitor = Monitor(called=lambda name: self._called(Node(name)))
+            monitor = Monitor(called=lambda name: self._called(Node(name)), stop=self._stop)
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()
@@ -263,11 +272,14 @@ class Executor:
                 raise UserError(f"{next(iter(by_name))}: the stage ended without it")
         except BaseException as error:
             blamed = {work.name for work in works if work.failed} or by_name.keys()
+            decision = "stopped" if isinstance(error, Stopped) else "failed"
             for task in by_name.values():
                 if task.node.name in blamed:
                     taken = time.time() - task.started
                     with contextlib.suppress(OSError):
-                        self.journal.note(task.key_file.stage, task.node.name, "failed", taken, error=_oneline(error))
+                        self.journal.note(task.key_file.stage, task.node.name, decision, taken, error=_oneline(error))
+            if isinstance(error, Stopped):
+                error.goes_on = self._made or _progressed(runs, begun)
             # What a training needs to go on stays; half-written payload only takes up space.
             for folder in runs:
                 for payload in folder.glob("*"):
@@ -420,6 +432,7 @@ class Executor:
                 f"{task.node.key}: changed while {work.name} was made (kept in the store); type: snakemake again"
             )
         self._write_receipt(task, made, execution)
+        self._made = True
         self.journal.note(task.key_file.stage, task.node.name, "executed", seconds, key=task.key)
 
     # -- files
@@ -508,6 +521,12 @@ def is_as_written(path: Path, entry: Mapping[str, Any]) -> bool:
         return path.stat().st_size == entry["size"] and files.sha256(path) == entry["sha256"]
     except OSError:
         return False
+
+
+def _progressed(folders: Iterable[Path], since: float) -> bool:
+    """Whether progress was saved after a time: what is executed again goes on from beyond where it began."""
+    saved = (path.stat().st_mtime for folder in folders for path in folder.rglob(PROGRESS))
+    return any(when >= since - 0.01 for when in saved)  # clocks of files are coarser
 
 
 def _count(epochs: float) -> float:

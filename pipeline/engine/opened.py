@@ -100,7 +100,9 @@ def _package(root: Path) -> list[str]:
     """What belongs to the project itself: its code with the fonts beside it, and Python's own folders."""
     own = [_real(PACKAGE), *(_real(root / name) for name in ("pipeline", "keys", "jobs", "logs", "data/raw"))]
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *site.getsitepackages()]
-    return own + [_real(folder) for folder in (*python, site.getusersitepackages()) if len(folder) > 1]
+    # a cluster's modules put libraries of other environments on the path
+    others = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    return own + [_real(folder) for folder in (*python, *others, site.getusersitepackages()) if len(folder) > 1]
 
 
 def _of_machine(path: str) -> bool:

@@ -44,7 +44,8 @@ def failed(workflow: Workflow, out: TextIO) -> None:
         print(f"{name}: as it was before", file=out)
     text, entries = _counts(workflow)
     print(f"\n{text}; what is done stays done", file=out)
-    for entry in entries:
+    last = {entry["node"]: entry for entry in entries}  # what was stopped may have gone on since
+    for entry in last.values():
         if entry["decision"] == "failed":
             print(f"failed: {entry['node']}: {entry.get('error', '')}", file=out)
             return

@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline import hardware
 from pipeline.engine import aside, jobs
+from pipeline.engine.demands import Demands
 from pipeline.engine.grouping import jobs_of
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import EXECUTE, IN_PLACE, States
@@ -77,15 +78,20 @@ class Workflow:
         self.workspace = Workspace(root)
         self.catalogue = Catalogue(Options.parse(config, dict(os.environ)))
         self.submitted = command.submitted
+        self.here = command.here and not command.submitted
         self.requests: list[Request] = []
         self.remarks: list[str] = []
         self.jobs: dict[tuple[str, str], Job] = {}
+        self._demands: Demands | None = None
         if self.submitted:
             return
         self.requests = self._requests(command.targets)
         self._take_turn(command.builds)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
         self.jobs = jobs_of(states)
+        if not command.here:
+            scales = sorted({request.scale for request in self.requests})
+            self._demands = Demands(states, list(map(self.catalogue.scale, scales)))
         if command.builds and command.here:
             self._refuse_without_gpu(states)
         self.remarks += sync_key_files(states, self.jobs.values())
@@ -245,6 +251,23 @@ class Workflow:
             return list(value) if isinstance(value, tuple) else value
 
         return find
+
+    def demands(self, rule: str) -> dict[str, Callable[..., int]]:
+        """What a rule's jobs state to a cluster, as functions of the rule's only wildcard: ``mem_mb``, ``runtime``.
+
+        Empty where nobody asks: on this machine, and where another Snakemake has submitted the job.
+        """
+        found = self._demands
+        if found is None:
+            return {}
+
+        def memory(wildcards: Any) -> int:
+            return found.memory(self.job(rule, wildcards[0]))
+
+        def minutes(wildcards: Any) -> int:
+            return found.minutes(self.job(rule, wildcards[0]))
+
+        return {"mem_mb": memory, "runtime": minutes}
 
 
 def _aside(path: Path) -> Path:

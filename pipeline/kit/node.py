@@ -110,7 +110,7 @@ class Runner:
         ended, error = self._child(nodes)
         in_time = ended == "in time"
         entries = {entry["node"]: entry for entry in self.journal.entries(before)}
-        decided = {name for name, entry in entries.items() if entry["decision"] != "failed"}
+        decided = {name for name, entry in entries.items() if entry["decision"] not in ("failed", "stopped")}
         left = [node for node in nodes if node.name not in decided]
         for node in nodes:
             if node.name in decided:

@@ -29,7 +29,8 @@ LARGEST, TOTAL, MEMBERS = 64 << 20, 1 << 30, 100_000
 """Bytes of one tar file and of all, and members of one."""
 _RECORD: dict[str, type | tuple[type, ...]] = {
     "finished": str, "seconds": (int, float), "commit": (str, type(None)), "processor": (str, type(None)),
-    "cores": (int, type(None)), "gpu": (str, type(None)), "system": str, "versions": dict, "epochs": int,
+    "cores": (int, type(None)), "gpu": (str, type(None)), "memory_mb": int, "system": str, "versions": dict,
+    "epochs": int,
 }  # fmt: skip
 """What an execution record may say; see :mod:`pipeline.ledger.machine`."""
 _WORDS = 200

@@ -24,6 +24,7 @@ VERSION = 3
 
 DECIDING = (
     "monitor", "planning", "ledger", "engine", "commands", "provenance", "comparing", "sharing", "latex", "site", "kit",
+    "export",
 )  # fmt: skip
 """Folders of what decides what to compute, or reads what was computed, and never what comes out: in no fingerprint."""
 SHARED = (

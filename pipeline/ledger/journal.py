@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-DECISIONS = ("executed", "restored", "unchanged", "failed", "entered")
+DECISIONS = ("executed", "restored", "unchanged", "failed", "stopped", "entered")
 
 
 class Journal:

@@ -50,13 +50,14 @@ def record(seconds: float) -> dict[str, Any]:
         "processor": hardware.processor(),
         "cores": os.cpu_count(),
         "gpu": hardware.card(),
+        "memory_mb": hardware.most_memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": _versions(),
     }
 
 
 _TEXTS = ("finished", "commit", "processor", "gpu", "system")
-_NUMBERS = ("seconds", "cores", "epochs")
+_NUMBERS = ("seconds", "cores", "memory_mb", "epochs")
 _VERSION = re.compile(r"[\w.+!-]{1,60}", re.ASCII)
 
 

@@ -13,6 +13,7 @@ from typing import TextIO
 from pipeline.monitor.progress import Progress
 from pipeline.monitor.report import Report, Screen
 from pipeline.monitor.saver import Saver
+from pipeline.monitor.stop import Stop
 
 
 class Monitor:
@@ -21,11 +22,15 @@ class Monitor:
     Args:
         stream: Where lines go; stderr if None.
         called: What a person calls a node; its own name without it.
+        stop: Whether the process was told to stop; None: it never is.
     """
 
-    def __init__(self, stream: TextIO | None = None, called: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, called: Callable[[str], str] = str, stop: Stop | None = None
+    ) -> None:
         self.stream = stream
         self.called = called
+        self.stop = stop or Stop()
         self.screen = Screen(stream)
 
     def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
@@ -41,7 +46,7 @@ class Monitor:
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
-        return Saver(save, among)
+        return Saver(save, among, self.stop)
 
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""

@@ -211,7 +211,9 @@ class CellExpander:
             for dataset, params in first.items():
                 for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
                     cell = Cell({"dataset": dataset}, role=role, paper_dataset=dataset)
-                    self._fill(cell, overlay(params, extra), Directives(), own=tuple(extra))
+                    baseline = overlay(params, extra)
+                    baseline["encoder"] = components.unfinished("encoder", baseline["encoder"], self.needs.extend)
+                    self._fill(cell, baseline, Directives(), own=tuple(extra))
                     yield cell
 
     def _cell(self, chosen: dict[str, Any]) -> Cell:

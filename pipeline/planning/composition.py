@@ -121,6 +121,11 @@ def _contradictions(run: Params, where: str) -> None:
         for param in ("lr_multiplier", "weight_decay", "scheduled"):
             if param in predictor:
                 raise UserError(f"{where}: predictor.{param}: there is no predictor; remove {param}")
+    encoder = run["encoder"]
+    if encoder.get("weights_prefix") and not encoder.get("weights"):
+        raise UserError(f"{where}: encoder.weights_prefix: expected beside weights: FILE; add it, or remove it")
+    if encoder["kind"] == "pixels" and encoder.get("weights"):
+        raise UserError(f"{where}: encoder.weights: pixels has no parameters; remove weights, or choose another kind")
     if run["projector"]["kind"] == "none" and run["encoder"]["kind"] == "pixels" and run["objective"] is None:
         raise UserError(f"{where}: nothing to train")
 

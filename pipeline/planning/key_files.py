@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.ledger.fingerprint import Fingerprints, label
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, checkpoint, measurement
 from pipeline.planning.composition import prune
-from pipeline.planning.params import PARTS
+from pipeline.planning.params import PARTS, Params
 from pipeline.planning.plan import Plan
 
 ARRAYS = ["arrays.safetensors", "meta.json"]
@@ -57,7 +58,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
         )
     for config, run in plan.runs.items():
         kept, omitted_defaults = prune(run.run, plan.extend)
-        parts = {part: components.find(part, run.run[part]["kind"], plan.extend) for part in PARTS}
+        parts = _parts(run.run, PARTS, plan.extend)
         found[checkpoint(config, 0, 0).key] = made(
             "pretrain",
             PRETRAIN.module,
@@ -78,7 +79,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             kept, omitted_defaults = prune(chosen, plan.extend)
             paths = user_files.places(chosen)
             named = {"measure": components.find("measure", kind, plan.extend)}
-            named |= {part: parts[part] for part in read if part in parts}
+            named |= _parts(run.run, read, plan.extend)
             inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
             reads = {"checkpoint": [*WEIGHTS, *components.records_read(kind, plan.extend)], "data": ARRAYS}
             for role, data in params.get("data", {}).items():
@@ -89,11 +90,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
                 of_other, quiet = prune({name: other[name] for name in read}, plan.extend)
                 paths |= user_files.places({"reference": {name: other[name] for name in read}})
                 kept["reference"], omitted_defaults["reference"] = of_other, quiet
-                named |= {
-                    f"reference.{part}": components.find(part, other[part]["kind"], plan.extend)
-                    for part in read
-                    if part in parts
-                }
+                named |= {f"reference.{part}": path for part, path in _parts(other, read, plan.extend).items()}
                 inputs["reference"] = f"checkpoints/{params['reference']}"
                 reads["reference"] = WEIGHTS
             found[measurement(config, 0, 0, measure).key] = made(
@@ -132,6 +129,17 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             reads={node: ARRAYS for node in artifact.nodes if Node(node).family is PREPARE},
             tracked=plan.catalogue.scale(artifact.request.scale).tracked,
         )
+    return found
+
+
+def _parts(run: Params, names: Iterable[str], extend: Path | None) -> dict[str, Path]:
+    """Source files of those of a run's components that ``names`` names, and of what completes them."""
+    found: dict[str, Path] = {}
+    for part in names:
+        if part in PARTS:
+            found[part] = components.find(part, run[part]["kind"], extend)
+            if (finisher := components.finishes(part, run[part], extend)) is not None:
+                found[f"{part}.finisher"] = finisher
     return found
 
 

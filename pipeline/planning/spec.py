@@ -96,7 +96,7 @@ class Dataset(Strict):
     licence: str | None = None
     citation: str | None = None
     homepage: str | None = None
-    classes: Annotated[int, Interval(ge=1, le=1_000_000)]
+    classes: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None
     image_size: Side | None = None
     splits: dict[str, Images | None] = {}
     normalize: Normalize | None = None
@@ -417,17 +417,19 @@ class Paper(Strict):
 
 
 class Estimate(Strict):
-    """Guess at durations (seconds) for a machine that has no receipts yet.
+    """Guess at durations (seconds) and memory for a machine that has no receipts yet.
 
     ``speed`` counts the billions of multiply-adds of forward passes that a training gets through in a second, the rest
     of its steps included (``pipeline/planning/costs.py``); ``step`` is what each view adds to a step, however small its
-    batch is.
+    batch is. ``memory`` counts the megabytes that a job holds beside the images of its
+    data set, those of a GPU not included.
     """
 
     speed: Positive = 1.0
     step: NonNegative = 0.0
     measurement: NonNegative = 5.0
     start: NonNegative = 5.0
+    memory: Positive = 2000.0
     basis: str = "one core of a CPU"
 
 

@@ -18,7 +18,9 @@ from pipeline.provenance.differences import dumped
 from pipeline.provenance.runs import KnownRun
 
 OWN = ("state", "config", "seed", "epochs", "name")
-"""Columns that every list has."""
+"""Columns that every list has; the name is cut where the terminal is narrow."""
+_SHORTEST = 16
+"""Letters of a name that are shown in any case."""
 
 
 class Listing:
@@ -112,7 +114,10 @@ class Listing:
             return self.empty
         width = shutil.get_terminal_size((10**6, 24)).columns
         varying, constant = self._varying()
-        own = [[run.state, run.short, str(run.seed), _epochs(run), run.name] for run in self.runs]
+        own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]
+        room = max(width - _width([list(OWN[:-1]), *own]) - 2, _SHORTEST)
+        for cells, run in zip(own, self.runs, strict=True):
+            cells.append(run.name if len(run.name) <= room else f"{run.name[: room - 1]}…")
         told = [name for name in self.told if any(name in run.scores for run in self.runs)]
         blocks = {name: [_cell(run, name, self.value(run, name)) for run in self.runs] for name in (*varying, *told)}
         chosen = _fitting(blocks, [*told, *varying], width - _width([list(OWN), *own]))

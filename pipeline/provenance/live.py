@@ -15,12 +15,10 @@ from pipeline.ledger import receipt
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.locks import Lock, exists
+from pipeline.monitor.saver import PROGRESS
 
 STATUS = "status.json"
 """What a training writes into its scratch folder."""
-
-PROGRESS = "progress.bin"
-"""What a training goes on from after it was killed."""
 
 
 @dataclass(frozen=True)

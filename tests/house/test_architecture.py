@@ -38,7 +38,7 @@ LIBRARY = (
         "artifacts",
     ),
 )
-READERS = ("provenance", "comparing", "sharing", "latex", "site", "kit")
+READERS = ("provenance", "comparing", "sharing", "latex", "site", "kit", "export")
 MAY: dict[str, tuple[str, ...]] = {
     "shared": ("shared",),
     "library": ("shared", "library"),

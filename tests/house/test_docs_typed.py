@@ -24,7 +24,10 @@ from generator import dvc as pipeline_of_dvc
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"(<!-- not typed: .*? -->\s+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (add to )?(theirs/\S+)")
-HOW_TO = ("objective", "encoder", "dataset", "measure", "figure", "cells", "sweep", "latex", "setup", "runs")
+HOW_TO = (
+    *("objective", "encoder", "dataset", "measure", "figure", "cells", "sweep", "latex", "setup", "runs"),
+    *("weights", "out", "own"),
+)
 
 
 def blocks(page: str) -> Iterator[tuple[str, str]]:

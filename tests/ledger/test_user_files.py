@@ -324,6 +324,18 @@ def test_only_reading_the_users_files_is_noted(tmp_path: Path):
     assert watch.undeclared(root, str(extend), [extend, root / "data/other"]) == ["mine.csv"]
 
 
+def test_libraries_of_another_environment_are_nobodys_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    library = tmp_path / "module/lib/python3.11/site-packages"
+    (library / "sets").mkdir(parents=True)
+    (library / "sets/digits.csv").write_text("1")
+    watch = opened.Opened()
+    with watch.watching():
+        (library / "sets/digits.csv").read_text()
+    assert len(watch.undeclared(tmp_path, None, [])) == 1
+    monkeypatch.syspath_prepend(str(library))
+    assert watch.undeclared(tmp_path, None, []) == []
+
+
 def test_the_package_is_nobodys_file_wherever_it_is_run_from(tmp_path: Path):
     watch = opened.Opened()
     fonts = sorted((components.PACKAGE / "artifacts/fonts").glob("*.ttf"))

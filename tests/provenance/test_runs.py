@@ -111,7 +111,11 @@ def test_a_table_of_what_tells_runs_apart(built):
     text = built.pipeline("runs", "mini/duel", "--sort", "top1_last", *CONFIG).stdout
     lines = text.splitlines()
     head = lines[0].split()
-    assert head[:5] == ["state", "config", "seed", "epochs", "predictor.kind"]
+    assert head[:6] == ["state", "config", "seed", "epochs", "name", "predictor.kind"]
+    assert {line.split("2/2")[1].strip().split("  ")[0] for line in lines[1:3]} == {
+        "mini/plain, shapes for cifar10",
+        "mini/direct, shapes for cifar10",
+    }
     assert head[-1] == "linear_probe.top1_last"
     assert "optimizer.lr" not in head
     assert "optimizer.lr 0.1" in text.split("the same in all:")[1]
@@ -133,6 +137,13 @@ def test_a_table_fits_the_terminal(built):
     text = built.pipeline("runs", "mini/duel", *CONFIG).stdout
     assert max(map(len, text.splitlines())) <= 72
     assert "left out for want of width" in text and "predictor.rho" in text.split("left out")[1]
+
+
+def test_a_long_name_is_cut_in_a_narrow_terminal(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    run = KnownRun("a-0123456789", 0, "declared", "", [1], [], {}, name="paper/method, data, " + "lr 0.1, " * 20)
+    text = Listing([run]).text()
+    assert max(map(len, text.splitlines())) <= 60 and "paper/method, data, lr" in text and "…" in text
 
 
 def test_scores_are_read_from_the_store_where_the_payload_is_absent(built):

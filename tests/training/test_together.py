@@ -30,6 +30,7 @@ from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.monitor.report import Report, Screen
 from pipeline.monitor.saver import Saver
+from pipeline.monitor.stop import Stopped
 from pipeline.nets import checkpoint
 from pipeline.numerics import saved_tensors
 from pipeline.planning.catalogue import Catalogue
@@ -634,6 +635,51 @@ def test_a_seed_that_fails_is_the_only_one_that_failed(
     Executor(Workspace(copy.root)).run(nodes)
     assert receipts(copy) == receipts(seeds)
     assert not list((copy.root / ".scratch").glob("*/run"))
+
+
+@pytest.mark.parametrize(("number", "together"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 3)])
+def test_who_is_told_to_stop_saves_and_goes_on(
+    seeds: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, together: int
+) -> None:
+    """All that are at work save, none later than an epoch after the signal; the next run has the bytes of one."""
+    copy, nodes = untrained(seeds, tmp_path / "project", together)
+    before = signal.getsignal(number)
+
+    def tell(outcome: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return outcome
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped) as stopped:
+        spoil(patch, 1, 4, tell)  # in the second epoch: milestone 1 is in place
+        Executor(Workspace(copy.root)).run(nodes)
+    assert stopped.value.signal is number and stopped.value.goes_on and signal.getsignal(number) is before
+    saved = [saved_tensors.read(path.parent) for path in (copy.root / ".scratch").glob("*/run/progress.bin")]
+    assert [int(found["state.step"]) for found in saved if found is not None] == [4] * together
+    decided = [entry["decision"] for entry in copy.journal()]
+    assert decided.count("stopped") == together and "failed" not in decided
+    left = list(Live(Workspace(copy.root)).statuses.values())
+    assert all(status.resumable for status in left)
+    Executor(Workspace(copy.root)).run(nodes)
+    assert receipts(copy) == receipts(seeds)
+    assert not list((copy.root / ".scratch").glob("*/run"))
+
+
+def test_who_was_told_to_stop_takes_up_nothing_else(seeds: Project, tmp_path: Path) -> None:
+    """Two batches of which the first is through: the second is not begun."""
+    copy, nodes = untrained(seeds, tmp_path / "project", 1)
+    executor = Executor(Workspace(copy.root))
+    real = executor._adopt
+
+    def adopt(task: Any, work: Work, *rest: Any) -> None:
+        real(task, work, *rest)
+        if work.name.endswith("seed0/epoch0002"):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    executor._adopt = adopt  # type: ignore[method-assign]
+    with pytest.raises(Stopped) as stopped:
+        executor.run(nodes)
+    assert stopped.value.goes_on
+    assert {Node(entry["node"]).milestone for entry in copy.journal()} == {"seed0/epoch0001", "seed0/epoch0002"}
 
 
 def statuses(project: Project) -> dict[Path, bytes]:

@@ -1,0 +1,40 @@
+"""``new``: something of one's own to start from, which works as it is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.commands import _targets
+
+HELP = "start a paper, objective, encoder, data set, measure or figure of your own, from one that works"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``new``."""
+    from pipeline.planning.template import CATEGORIES
+
+    parser.add_argument("what", choices=list(CATEGORIES), help="what it is")
+    parser.add_argument("name", metavar="NAME", help="of the component, and of a paper with one artifact that uses it")
+    _targets.add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write a component and a paper that uses it into the folder of --config extend=FOLDER; nothing is written over."""
+    from pipeline.errors import UserError
+    from pipeline.planning import template
+
+    given = [item.partition("=")[2] for item in arguments.config if item.startswith("extend=")]
+    rest = [item for item in arguments.config if not item.startswith("extend=")]
+    if not given or not given[-1]:
+        raise UserError(f"new {arguments.what}: expected the folder that is yours; type: --config extend=FOLDER")
+    folder = Path(given[-1]).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--config extend={folder}: a file, where a folder is expected")
+    known = _targets.catalogue(arguments.config if folder.is_dir() else rest)
+    found = template.started(arguments.what, arguments.name, folder, known)
+    found.write()
+    for path in found.files:
+        print(path)
+    config = f"--config extend={folder} scale={found.scale}"
+    print(f"to build it, type: snakemake results/{arguments.name}.{found.suffix} --cores all {config}")

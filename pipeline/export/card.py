@@ -1,0 +1,125 @@
+"""The card of an exported encoder: what it is, what was measured of it, and how anybody can follow that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from pipeline import files
+from pipeline.data.arrays import META
+from pipeline.export.encoder import Encoder
+from pipeline.ledger import receipt
+from pipeline.ledger.sources import Folder
+from pipeline.ledger.workspace import Node
+from pipeline.provenance.chain import walk
+
+SCORES = "scores.json"
+
+
+def measured(encoder: Encoder) -> Iterator[tuple[str, str, float, str]]:
+    """Numbers that were measured of the checkpoint, whose files are what their receipts say.
+
+    Yields:
+        The measure with its data set, the value's name, the number, and the key of its receipt.
+    """
+    workspace = encoder.workspace
+    folder = workspace.path(f"receipts/measurements/{encoder.node.removeprefix('checkpoints/')}")
+    for path in sorted(folder.glob("*.json")):
+        found = receipt.read(path)
+        if found is None or path.name.endswith(".execution.json"):
+            continue
+        scores = workspace.payload(Node(found["node"])) / SCORES
+        entry = found["outputs"].get(SCORES, {})
+        if not scores.is_file() or files.sha256(scores) != entry.get("sha256"):
+            continue
+        protocol = found["params"]["measure"]
+        data = [
+            found["inputs"][role]["node"].removeprefix("data/") for role in ("evaluate",) if role in found["inputs"]
+        ]
+        title = " on ".join([str(protocol["kind"]), *data])
+        for name, value in sorted(json.loads(scores.read_text(encoding="utf-8")).items()):
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield title, name, value, found["key"]
+
+
+def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
+    """The card in Markdown, with the head that hubs of models read."""
+    workspace = encoder.workspace
+    chain = walk(Folder(workspace.root), [encoder.node])
+    params = encoder.receipt["params"]
+    data = receipt.read(workspace.path(Node(encoder.receipt["inputs"]["data"]["node"]).receipt)) or {}
+    declared = data.get("params", {})
+    meta = files.read_object(workspace.path(f"{encoder.receipt['inputs']['data']['node']}/{META}"))
+    node = Node(encoder.node)
+    count = meta.get("counts", {}).get("train", "?")
+    head = {"library_name": "timm" if config["architecture"] else "pytorch", "tags": ["self-supervised-learning"]}
+    channels, height, width = encoder.image_shape
+    rows = [f"| {title} | {name} | {value:g} | `{key[:16]}` |" for title, name, value, key in measured(encoder)]
+    numbers = (
+        ["| measure | value | number | receipt |", "|---|---|---|---|", *rows] if rows else ["Nothing was measured."]
+    )
+    timm = [
+        "With timm (images normalised with the mean and std in `config.json`):",
+        "",
+        "```python",
+        'network = timm.create_model("local-dir:FOLDER", pretrained=True)',
+        "```",
+        "",
+    ]
+    lines = [
+        "---",
+        yaml.safe_dump(head, sort_keys=False).strip(),
+        "---",
+        "",
+        f"# {encoder.spec['kind']}, {params['objective']['kind']}, {declared.get('name', '')}, seed {node.seed}",
+        "",
+        f"Encoder of a run, {node.at.words}: {channels} x {height} x {width} images to {encoder.features} features.",
+        "",
+        "## Load",
+        "",
+        "```python",
+        'encoder = torch.hub.load("FOLDER", "encoder", source="local")',
+        "features = encoder(images)  # uint8, or floats in [0, 1]; it normalises them",
+        "```",
+        "",
+        "With huggingface_hub, from the folder's `hubconf.py`: `Encoder.from_pretrained(FOLDER)`. The code that is",
+        f"imported lies beside it; installed has to be: {', '.join(name for name in needed if name not in _STANDARD)}.",
+        "",
+        *(timm if config["architecture"] else []),
+        "## Measured",
+        "",
+        *numbers,
+        "",
+        "## Where it comes from",
+        "",
+        f"- checkpoint `{encoder.node}`",
+        f"- key of its receipt `{encoder.key}` (`receipt.json`)",
+        f"- root hash of the chain of receipts `{chain.root()}`",
+        f"- sha256 of its weights with all parts `{encoder.receipt['outputs']['model.safetensors']['sha256']}`",
+        f"- data set {declared.get('name', '')}, {count} training images",
+        "",
+        f"In the project: `python -m pipeline audit {encoder.node}` follows it down to the raw data.",
+        "",
+        "## Trained with",
+        "",
+        "```yaml",
+        yaml.safe_dump(params, sort_keys=True, default_flow_style=None, width=100).strip(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_STANDARD = (
+    "__future__",
+    "typing",
+    "math",
+    "functools",
+    "collections",
+    "dataclasses",
+    "difflib",
+    "errno",
+    "annotated_types",
+)
