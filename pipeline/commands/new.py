@@ -9,12 +9,13 @@ from pipeline.commands import _targets
 
 HELP = "start a paper, objective, encoder, data set, measure or figure of your own, from one that works"
 
+WHAT = ("paper", "objective", "encoder", "dataset", "measure", "figure")
+"""What can be started: the categories of :mod:`pipeline.planning.template`, which needs more than ``verify`` may."""
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``new``."""
-    from pipeline.planning.template import CATEGORIES
-
-    parser.add_argument("what", choices=list(CATEGORIES), help="what it is")
+    parser.add_argument("what", choices=WHAT, help="what it is")
     parser.add_argument("name", metavar="NAME", help="of the component, and of a paper with one artifact that uses it")
     _targets.add_config(parser)
 

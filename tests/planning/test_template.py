@@ -14,7 +14,7 @@ from conftest import ROOT
 
 from pipeline import components
 from pipeline.__main__ import _parser
-from pipeline.commands import _targets
+from pipeline.commands import _targets, new
 from pipeline.engine.executor import Executor
 from pipeline.engine.grouping import jobs_of
 from pipeline.engine.sync_key_files import sync_key_files
@@ -43,6 +43,10 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for what in template.CATEGORIES:
             typed(what, f"my_{what}", "--config", "extend=mine")
         yield root
+
+
+def test_what_can_be_started_is_what_there_are_templates_of() -> None:
+    assert tuple(template.CATEGORIES) == new.WHAT
 
 
 def test_all_of_it_is_planned(mine: Path) -> None:
