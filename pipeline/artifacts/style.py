@@ -81,6 +81,7 @@ PARAMETERS = {
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.w_pad": 0.02,
     "figure.constrained_layout.h_pad": 0.02,
+    "figure.dpi": 300,  # as in the file: of fewer pixels letters have other widths, and texts end beyond the edge
     "savefig.dpi": 300,
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,  # outlines that editors can read, not bitmaps of glyphs
