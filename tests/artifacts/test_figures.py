@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from handmade import DIVERGED, cell, filled, grid, params, work
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from pipeline.artifacts import figure, style
 from pipeline.artifacts.drawing import Drawing, apart
@@ -359,3 +362,18 @@ def test_apart() -> None:
     order = sorted(found)
     assert all(b - a > 0.998 for a, b in itertools.pairwise(order))
     assert sorted(range(5), key=found.__getitem__) == [1, 2, 3, 4, 0], "the order is kept"
+
+
+def test_texts_are_as_wide_in_the_file_as_they_were_when_they_were_laid_out(tmp_path):
+    names = ["airplane", "automobile", "bird", "truck"]
+    with style.applied():
+        drawn = Figure(figsize=(3.3, 1.75))
+        for number, axes in enumerate(drawn.subplots(1, 2)):
+            axes.set_axis_off()
+            axes.imshow(np.full((40, 40), 0.5), cmap="gray", vmin=0, vmax=1)
+            for line, name in enumerate(names if number == 0 else []):
+                axes.text(-1, 10 * line + 5, name, ha="right", va="center", fontsize=style.SMALL)
+        figure._save(Drawing(drawn, [], [], ""), tmp_path / "x", "x", {"pipeline:artifact": "x"})
+    with Image.open(tmp_path / "x.png") as picture:
+        ink = np.asarray(picture.convert("L")).min(axis=0) < 200
+    assert 3 <= np.flatnonzero(ink)[0] <= 12, "the longest name begins at the edge, and not beyond it"
