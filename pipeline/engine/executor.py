@@ -82,21 +82,28 @@ class Executor:
             UserError: An input is missing, the code changed, or another process works on the same nodes.
             Stopped: This process was told to stop while it was executing.
         """
+        try:
+            left = self._run(nodes)
+        except Stopped as error:  # wherever it was heard: between two batches, or while another one was dealt with
+            error.goes_on = error.goes_on or self._made
+            raise
+        if self._hand_over is not None and left and not self._hand_over(left):
+            Executor(self.workspace).run(left)
+
+    def _run(self, nodes: Sequence[Node]) -> list[Node]:
+        """Bring nodes into place, but for those that are to be handed over, which are returned."""
         with contextlib.ExitStack() as stack:
             for name in sorted(set(map(_exclusive, nodes))):
                 stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
-            left = [
-                task.node for task in waiting if task.key_file.stage != "table"
-            ]  # which needs no library that is large
+            left = [task.node for task in waiting if task.key_file.stage != "table"]
             if self._hand_over is None or not left:
                 stack.enter_context(self._stop.listening())
                 for batch in _batches(waiting):
                     self._execute(batch)
             for node in {folder_of(node): node for node in nodes}.values():
                 self._track(node)
-        if self._hand_over is not None and left and not self._hand_over(left):
-            Executor(self.workspace).run(left)
+        return left
 
     def install(self, node: Node, found: dict[str, Any]) -> bool:
         """Bring the files of a receipt into place from the store, whatever is there now; False if it lacks one.
