@@ -271,6 +271,7 @@ def test_a_bundle_carries_it_and_verify_draws_it_again(theirs):
     assert "the same bytes (csv, gif, json, md, pdf, png)" in told and "NOT verified" not in told
 
 
+@pytest.mark.slow
 def test_none_stays_of_an_earlier_drawing(theirs):
     path = next(theirs.root.glob("*/**/figures/moving.py"))
     path.write_text(path.read_text().replace(*DROPPED))

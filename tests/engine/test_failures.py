@@ -54,6 +54,7 @@ def test_a_wrong_target_is_one_line(project, arguments, words):
     assert not (project.root / "keys").exists()
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_nowhere_says_what_belongs_where(project):
     add_mini(project)
     project.edit("params/scales/mini.yaml", "{cifar10: {name: shapes, train: 96, test: 64, size: 8}}", "{}")

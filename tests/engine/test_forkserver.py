@@ -329,6 +329,7 @@ def _built(root: Path, switch: str, runtime: Path) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_receipts_are_the_same(tmp_path, runtime):
     receipts = []
     for switch in "01":

@@ -274,7 +274,7 @@ OTHERS = [
         {"table": 1},
         check=genuine,
     ),
-    Situation("a false memory of fingerprints", (false_memory(whole=False),), {"pretrain": 2}, short=True),
+    Situation("a false memory of fingerprints", (false_memory(whole=False),), {"pretrain": 2}),
     Situation("a false memory of fingerprints, sealed for another", (false_memory(whole=True),), {"pretrain": 2}),
     *(
         Situation(f"a memory of fingerprints that is {text!r}", (broken_memory(text),))

@@ -333,7 +333,7 @@ def test_payload_that_is_gone_is_restored_under_an_accepted_receipt(built):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("knn", "--reason", "x"), "error: accept knn: no such stage here; there are: "),
+        (("nearest", "--reason", "x"), "error: accept nearest: no such stage here; there are: "),
         (("pretrain", "--reason", "x"), "error: accept pretrain: no stage is stale by its code alone; type: "),
         (("pretrain", "--reason", "  "), "error: --reason: expected a sentence"),
         (("pretrain", "--revoke"), "error: params/accepted.yaml: nothing about pretrain; there is: none"),

@@ -76,6 +76,7 @@ def test_parts_that_measure_no_time_run_side_by_side(card: ModuleType, tmp_path:
     assert [one["status"] for one in card.run(both, 60, tmp_path)] == ["passed", "passed"]
 
 
+@pytest.mark.slow
 def test_a_failed_test_is_told_with_its_traceback(card: ModuleType, tmp_path: Path) -> None:
     test = tmp_path / "test_wrong.py"
     test.write_text("def test_wrong():\n    here = 41\n    assert here == 42\ndef test_right(): pass\n")

@@ -183,5 +183,6 @@ def test_every_page_that_shows_commands_is_typed_or_says_why_not() -> None:
         "tutorial.md",
         "how-to/paper.md",
         "how-to/dvc.md",
+        "how-to/laptop.md",
         *(f"how-to/{page}.md" for page in HOW_TO),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,12 @@ from conftest import ROOT
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", "-n", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAKE")
+    }  # of whoever calls the tests
+    return subprocess.run(
+        ["make", "-n", *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture

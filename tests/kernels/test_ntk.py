@@ -207,7 +207,9 @@ def case(name, count=7):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("form", ["best", "gradient", "factor"])
+@pytest.mark.parametrize(
+    "form", ["best", pytest.param("gradient", marks=pytest.mark.slow), pytest.param("factor", marks=pytest.mark.slow)]
+)
 def test_kernels_are_products_of_the_jacobian(name, form):
     model, x = case(name)
     j = jacobian(model, x)

@@ -292,6 +292,7 @@ def test_wheels_are_those_that_are_imported(kit):
 # -- on the other machine
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again_and_what_fails_stops_no_other(kit, executed_once, tmp_path):
     project = executed_once.copy(tmp_path / "node")
     project.environ["PYTHONPATH"] += ":" + executed_once.environ["PYTHONPATH"].split(":")[1]

@@ -108,6 +108,7 @@ def test_a_training_is_seen_while_it_runs_after_it_was_killed_and_when_it_goes_o
 
 
 def test_a_table_of_what_tells_runs_apart(built):
+    built.environ.pop("COLUMNS", None)  # workers of a parallel test run have it
     text = built.pipeline("runs", "mini/duel", "--sort", "top1_last", *CONFIG).stdout
     lines = text.splitlines()
     head = lines[0].split()

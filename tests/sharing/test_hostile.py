@@ -548,7 +548,7 @@ def _mutate(rng: random.Random, path: Path, data: bytes) -> bytes:
     return out.read_bytes()
 
 
-@pytest.mark.parametrize("part", some(10, 2))
+@pytest.mark.parametrize("part", some(10, 1))
 def test_anything_ends_in_a_verdict(small: Path, tmp_path, part: int):
     """Three hundred mutations of a real bundle: a verdict or one line; verified only where every member is as it was."""
     data, path = small.read_bytes(), tmp_path / "fuzz.zip"

@@ -557,7 +557,9 @@ def fused(notes: type[Notes], monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=pytest.mark.slow if "directpred, " in name else ()) for name in METHODS]
+)
 def test_a_fused_run_is_the_plain_run_up_to_rounding(
     method: str, precision: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
