@@ -10,14 +10,19 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from pipeline import components
 from pipeline.errors import UserError
 from pipeline.ledger.keys import KeyFile
 
 PRESENT = ("torch", "torchvision", "numpy", "pillow", "scipy", "scikit-learn")
 """Where there is torch there are these: large, and built for the machine."""
-WITHOUT = {"dvc", "dvc_data", "yaml"}
-"""Imported where there is a remote, a cache of somebody's choice or something tracked: not where a kit is executed."""
+WITHOUT = {"dvc", "dvc_data", "yaml", "pipeline"}
+"""Imported where there is a remote, a cache of somebody's choice or something tracked: not where a kit is executed; and
+the project, which is installed as a package that requires all of them, and travels as files."""
+_LINUX = {"extra": "", "os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_12", "manylinux1")
 _LOADED = """
 import sys
@@ -36,7 +41,9 @@ def needed(keys: Iterable[KeyFile]) -> dict[str, str]:
         UserError: One of them is not locked.
     """
     packages = importlib.metadata.packages_distributions()
-    imported = {_normal(name) for module in _imported(_sources(keys)) - WITHOUT for name in packages.get(module, [])}
+    imported = {
+        canonicalize_name(name) for module in _imported(_sources(keys)) - WITHOUT for name in packages.get(module, [])
+    }
     theirs = _closure(PRESENT)
     wanted = _closure(imported - theirs) - set(PRESENT)
     locked = _locked()
@@ -99,7 +106,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
 def _closure(names: Iterable[str]) -> set[str]:
     """Packages with all that they require, as far as it is installed here."""
     found: set[str] = set()
-    waiting = list(map(_normal, names))
+    waiting: list[str] = [canonicalize_name(name) for name in names]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -113,17 +120,12 @@ def _requirements(name: str) -> Iterator[str]:
         listed = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
         return
-    for line in listed:
-        needed, _, marker = line.partition(";")
-        if "extra" not in marker and "platform" not in marker:
-            yield _normal(re.split(r"[^\w.-]", needed.strip(), maxsplit=1)[0])
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    for requirement in map(Requirement, listed):
+        if requirement.marker is None or requirement.marker.evaluate(_LINUX):
+            yield canonicalize_name(requirement.name)
 
 
 def _locked() -> dict[str, str]:
     text = (components.PACKAGE.parent / "requirements.txt").read_text(encoding="utf-8")
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
-    return {_normal(name): version for name, version in found}
+    return {canonicalize_name(name): version for name, version in found}

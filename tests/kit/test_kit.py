@@ -285,6 +285,7 @@ def test_wheels_are_those_that_are_imported(kit):
     found = wheels.needed(keys)
     assert "safetensors" in found and re.fullmatch(r"\d+\.\d+\.\d+", found["safetensors"])
     assert not found.keys() & {*wheels.PRESENT, "snakemake", "dvc", "pandas", "matplotlib", "sympy"}
+    assert "async-timeout" not in wheels._closure(["aiohttp"]), "required by older versions of Python alone"
     with pytest.raises(UserError, match="expected a version of Python such as"):
         wheels.download(found, "--index-url", kit)
 
