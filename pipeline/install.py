@@ -111,7 +111,7 @@ def install(asked: str, environment: Path, *, dry_run: bool = False, run: Runner
     if not lock.is_file():
         raise UserError(f"{LOCK}: there is none here; type this in the folder of the project")
     recorded = choice.read_text(encoding="utf-8").strip() if choice.is_file() else ""
-    backend, why = choose(asked, recorded, _installed(), accelerator())
+    backend, why = choose(asked, recorded, installed("torch"), accelerator())
     print(told(backend, why, lock.read_text(encoding="utf-8")), flush=True)
     for command in commands(backend, environment, quiet=not sys.stderr.isatty()):
         if dry_run:
@@ -129,9 +129,10 @@ def install(asked: str, environment: Path, *, dry_run: bool = False, run: Runner
     return 0
 
 
-def _installed() -> str | None:
+def installed(name: str) -> str | None:
+    """Version of a package in this environment; None where it is not there."""
     try:
-        return importlib.metadata.version("torch")
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 

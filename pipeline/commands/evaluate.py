@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands import _targets
+from pipeline.commands import _own, _targets
 from pipeline.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -36,20 +35,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="images at a time for views (128)")
     parser.add_argument("--name", default="", metavar="NAME", help="of its file and of the folder of its results")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help=f"where it is declared ({FOLDER})")
-    parser.add_argument("--no-build", action="store_true", help="declare it and say what it needs, no more")
-    parser.add_argument("--cores", default="all", metavar="N", help="as snakemake's --cores (all)")
+    _own.add(parser, FOLDER)
     _targets.add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Declare an evaluation as a paper of its own, and have snakemake build its table."""
-    import subprocess
-
     from pipeline import files
     from pipeline.planning import composition, evaluation, spec
 
-    folder, config = _folder(arguments)
+    folder, config = _own.folder(arguments, FOLDER)
     paths = [path.expanduser().resolve() for path in arguments.weights]
     for path in paths:
         if not path.is_file():
@@ -58,8 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     evaluation.check(name)
     rows = evaluation.rows(paths)
     scaled = any(item.startswith("scale=") for item in config)
-    extend = [f"extend={folder}"] if folder.is_dir() else []
-    before = _targets.catalogue([*config, *extend])
+    before = _targets.catalogue([*config, *_own.declarations(folder)])
     for dataset in [*arguments.on, *([arguments.normalize] if arguments.normalize else [])]:
         before.dataset(dataset, "--normalize" if dataset not in arguments.on else "--on")
     encoder = _encoder(arguments.encoder, arguments.prefix, paths, arguments.on[0], before)
@@ -72,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     content = evaluation.declared(name, rows, encoder, arguments.prefix, arguments.on, normalize, arguments.batch_size)
     spec.parse(spec.Paper, content, "evaluate")
     composition.check_values(content["defaults"], "evaluate", before.extend)
-    text = evaluation.text(content, sys.argv[2:])
+    text = evaluation.text(content, _own.typed())
     path = evaluation.place(folder, name, text, before)
     scale = folder / "scales" / f"{evaluation.SCALE}.yaml"
     if not path.exists():
@@ -85,28 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
     known = _targets.catalogue(config)
     target = f"results/{known.options.edition()}/{name}/{evaluation.ARTIFACT}.csv"
     _targets.planned([target], known)
-    typed = f"--config {' '.join(config)}"
     print(f"{path}: encoder {_told(encoder)}", flush=True)
     if arguments.no_build:
-        print(f"to build it, type: snakemake {target} --cores {arguments.cores} {typed}")
+        print(f"to build it, type: {_own.line([target], arguments.cores, config)}")
         return 0
-    command = [sys.executable, "-m", "snakemake", target, "--cores", arguments.cores, "--config", *config]
-    status = subprocess.run(command, check=False).returncode
+    status = _own.build([target], arguments.cores, config)
     if status == 0:
-        print(f"where each number comes from: python -m pipeline audit {target} {typed}")
+        print(f"where each number comes from: python -m pipeline audit {target} --config {' '.join(config)}")
     return status
-
-
-def _folder(arguments: argparse.Namespace) -> tuple[Path, list[str]]:
-    """Where the evaluation is declared, and the rest of ``--config``."""
-    rest = [item for item in arguments.config if not item.startswith("extend=")]
-    extended = [item.partition("=")[2] for item in arguments.config if item.startswith("extend=")]
-    if extended and arguments.to:
-        raise UserError(f"--to {arguments.to}: it is declared in {extended[-1]}, which extend= names; leave --to out")
-    folder = Path(extended[-1]) if extended else arguments.to or FOLDER
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: a file, where a folder is expected; name another one with --to FOLDER")
-    return folder, rest
 
 
 def _told(encoder: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands import _targets
+from pipeline.commands import _own, _targets
 
 HELP = "start a paper, objective, encoder, data set, measure or figure of your own, from one that works"
 
@@ -25,11 +25,10 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.errors import UserError
     from pipeline.planning import template
 
-    given = [item.partition("=")[2] for item in arguments.config if item.startswith("extend=")]
-    rest = [item for item in arguments.config if not item.startswith("extend=")]
-    if not given or not given[-1]:
+    given, rest = _own.split(arguments.config)
+    if not given:
         raise UserError(f"new {arguments.what}: expected the folder that is yours; type: --config extend=FOLDER")
-    folder = Path(given[-1]).expanduser()
+    folder = Path(given).expanduser()
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--config extend={folder}: a file, where a folder is expected")
     known = _targets.catalogue(arguments.config if folder.is_dir() else rest)

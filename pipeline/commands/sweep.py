@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands import _targets
+from pipeline.commands import _own, _targets
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,9 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=_epochs, metavar="N", help="as the paper counts them (those of its tables); a scale maps them"
     )
     parser.add_argument("--name", default="", metavar="NAME", help="of the sweep, and of its file and results")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help=f"where it is declared ({FOLDER})")
-    parser.add_argument("--no-build", action="store_true", help="declare it and say what it needs, no more")
-    parser.add_argument("--cores", default="all", metavar="N", help="as snakemake's --cores (all)")
+    _own.add(parser, FOLDER)
     _targets.add_config(parser)
 
 
@@ -59,14 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.engine.estimate import Forecast
     from pipeline.planning import spec, sweep
 
-    folder, config = _folder(arguments)
+    folder, config = _own.folder(arguments, FOLDER)
     typed = sweep.Sweep(
         arguments.method, arguments.over, arguments.on, arguments.measure, arguments.epochs, arguments.name
     )
-    before = _targets.catalogue([*config, *([f"extend={folder}"] if folder.is_dir() else [])])
+    before = _targets.catalogue([*config, *_own.declarations(folder)])
     content = sweep.declared(typed, before)
     path = folder / "papers" / f"{content['paper']}.yaml"
-    text = sweep.text(content, arguments_typed())
+    text = sweep.text(content, _own.typed())
     sweep.check_place(path, text, before)
     paper = spec.parse(spec.Paper, content, str(path))
     scale = before.scale(before.options.scale)
@@ -76,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"--config seeds={before.options.seeds}: --over seed says {wanted}; leave one of them out")
         if scale.seeds and scale.seeds < wanted and before.options.seeds is None:
             config = [*config, f"seeds={wanted}"]  # else the scale would train fewer
-    known = _targets.catalogue([*config, *([f"extend={folder}"] if folder.is_dir() else [])]).with_paper(paper, path)
+    known = _targets.catalogue([*config, *_own.declarations(folder)]).with_paper(paper, path)
     names = [f"{paper.paper}/{name}" for name in paper.artifacts]
     planned = _targets.planned(names, known)
     files.write_if_different(path, text)
@@ -88,33 +85,16 @@ def run(arguments: argparse.Namespace) -> int:
     edition = known.options.edition()
     targets = [f"results/{edition}/{paper.paper}/{name}.csv" for name in paper.artifacts]
     config = [*config, f"extend={folder}"]
-    again = f"snakemake {' '.join(targets)} --cores {arguments.cores} --config {' '.join(config)}"
+    again = _own.line(targets, arguments.cores, config)
     if arguments.no_build:
         print(f"to build it, type: {again}")
         return 0
-    status = _build(targets, arguments.cores, config)
+    status = _own.build(targets, arguments.cores, config)
     if status:
         return status
     _show(Path(targets[0]).with_suffix(".md"), Path(targets[1]).with_suffix(".png"))
     print(f"declared in {path}, which is yours to edit and keep; then type: {again}")
     return 0
-
-
-def _folder(arguments: argparse.Namespace) -> tuple[Path, list[str]]:
-    """Where the sweep is declared, and the rest of ``--config``."""
-    rest = [item for item in arguments.config if not item.startswith("extend=")]
-    extended = [item.partition("=")[2] for item in arguments.config if item.startswith("extend=")]
-    if extended and arguments.to:
-        raise UserError(f"--to {arguments.to}: it is declared in {extended[-1]}, which extend= names; leave --to out")
-    folder = Path(extended[-1]) if extended else arguments.to or FOLDER
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: a file, where a folder is expected; name another one with --to FOLDER")
-    return folder, rest
-
-
-def arguments_typed() -> list[str]:
-    """What was typed behind the name of the command."""
-    return sys.argv[2:]
 
 
 def _epochs_mapped(paper: object, known: Catalogue) -> list[str]:
@@ -129,14 +109,6 @@ def _epochs_mapped(paper: object, known: Catalogue) -> list[str]:
         return []
     words = [f"{ours} for {theirs}" for theirs, ours in zip(asked, mapped, strict=True)]
     return [f"epochs at scale {known.options.scale}: {', '.join(words)}"]
-
-
-def _build(targets: list[str], cores: str, config: list[str]) -> int:
-    """Have snakemake build the targets; returns its exit status."""
-    import subprocess
-
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", cores, "--config", *config]
-    return subprocess.run(command, check=False).returncode
 
 
 def _show(page: Path, picture: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline import hardware
 from pipeline.durations import rough
 from pipeline.errors import plain
+from pipeline.install import installed as installed_version
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.overview import Total, total
 
@@ -43,7 +44,7 @@ def machine(root: Path) -> dict[str, str]:
         "disk": f"{_size(shutil.disk_usage(root).free)} free here",
         "GPU": ", ".join(cards()) or ("one that nvidia-smi does not name" if hardware.accelerator() else "none shown"),
     }
-    version = _version("torch")
+    version = installed_version("torch")
     if version is not None:
         found["torch"] = f"{version}, for {'the CPU' if '+cpu' in version else 'CUDA' if _cuda() else 'this system'}"
     return found
@@ -71,12 +72,12 @@ def faults(root: Path, lock: str) -> list[Fault]:
     """
     found = []
     wanted = dict(re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", lock, re.MULTILINE))
-    cpu = "+cpu" in (_version("torch") or "")
+    cpu = "+cpu" in (installed_version("torch") or "")
     absent, other = [], []
     for name, version in wanted.items():
         if cpu and name.startswith(("nvidia-", "triton")):
             continue
-        installed = _version(name)
+        installed = installed_version(name)
         if installed is None:
             absent.append(name)
         elif installed.partition("+")[0] != version.partition("+")[0]:
@@ -127,13 +128,6 @@ def report(about: Mapping[str, str], wrong: Iterable[Fault], sizes: Mapping[str,
         lines.append(f"  {name:<11}{needs.runs:>6} trainings, about {hours}")
         lines += [f"  {'':<11}lacks {what}" for what in lacking]
     return "\n".join(lines)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _cuda() -> bool:

@@ -10,6 +10,7 @@ import yaml
 
 from pipeline import files
 from pipeline.data.arrays import META
+from pipeline.export import code
 from pipeline.export.encoder import Encoder
 from pipeline.ledger import receipt
 from pipeline.ledger.sources import Folder
@@ -86,7 +87,7 @@ def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
         "```",
         "",
         "With huggingface_hub, from the folder's `hubconf.py`: `Encoder.from_pretrained(FOLDER)`. The code that is",
-        f"imported lies beside it; installed has to be: {', '.join(name for name in needed if name not in _STANDARD)}.",
+        f"imported lies beside it; installed has to be: {', '.join(code.installed(needed))}.",
         "",
         *(timm if config["architecture"] else []),
         "## Measured",
@@ -110,16 +111,3 @@ def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
-
-
-_STANDARD = (
-    "__future__",
-    "typing",
-    "math",
-    "functools",
-    "collections",
-    "dataclasses",
-    "difflib",
-    "errno",
-    "annotated_types",
-)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.components import PACKAGE
@@ -108,3 +109,8 @@ def _renamed(text: str, path: Path, name: str) -> str:
                 if (path.parent / f"{first}.py").is_file():
                     lines[at] = re.sub(rf"\bfrom(\s+){first}\b", rf"from\1{name}.{THEIRS}.{first}", lines[at])
     return "".join(lines)
+
+
+def installed(needed: Iterable[str]) -> list[str]:
+    """What of the imports comes from elsewhere than Python itself."""
+    return [name for name in needed if name not in sys.stdlib_module_names and name != "annotated_types"]

@@ -144,7 +144,7 @@ def _hub(encoder: Encoder, module: str, needed: list[str]) -> str:
     known = {name: value for name, value in encoder.spec.items() if name not in ("kind", "weights", "weights_prefix")}
     quiet = components.default_before("encoder", encoder.spec["kind"], _extend(encoder.source))
     filled = {
-        "DEPENDENCIES": repr(sorted({"torch", "safetensors", *_third(needed)})),
+        "DEPENDENCIES": repr(sorted({"torch", "safetensors", *code.installed(needed)})),
         "MODULE": module,
         "SHAPE": repr(tuple(encoder.image_shape)),
         "PARAMS": repr({**quiet, **known}),
@@ -157,11 +157,6 @@ def _hub(encoder: Encoder, module: str, needed: list[str]) -> str:
     for name, value in filled.items():
         text = text.replace(f"@{name}@", value)
     return text
-
-
-def _third(needed: list[str]) -> list[str]:
-    """What of the imports comes from elsewhere than Python itself."""
-    return [name for name in needed if name not in sys.stdlib_module_names and name != "annotated_types"]
 
 
 def _extend(source: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import time
@@ -10,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import UserError
-from pipeline.planning import spec
+from pipeline.planning import spec, yaml_files
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.params import Params
 
@@ -122,8 +119,7 @@ def text(content: Mapping[str, Any], typed: Sequence[str]) -> str:
         "# Nothing is trained (0 epochs): an encoder starts from its file and is measured. What a training would need\n"
         "# stands here all the same; with epochs above 0 these weights are where it starts from.\n"
     )
-    plain = json.loads(json.dumps(content))  # else what stands twice is written once, with a mark and a reference
-    return head + yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    return head + yaml_files.written(content)
 
 
 def check(name: str) -> None:

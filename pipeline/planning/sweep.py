@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import components, files
 from pipeline.errors import UserError, brief, nearest
 from pipeline.planning import yaml_files
@@ -247,19 +245,9 @@ def _name(key: str, method: str, axes: Mapping[str, Sequence[Any]]) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", " ".join(words)).strip("-")[:80]
 
 
-class _Plain(yaml.SafeDumper):
-    """YAML without aliases: what stands twice is written twice, so that one of them can be edited."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Whether a value is written out: always."""
-        return True
-
-
 def text(content: Mapping[str, Any], typed: Sequence[str]) -> str:
     """The file: what was typed, a mark by which an edit is told, the declaration."""
-    body = yaml.dump(
-        dict(content), Dumper=_Plain, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
-    )
+    body = yaml_files.written(content)
     said = shlex.join(typed).replace("\n", " ")
     return f"{MARK}{said}\n# Yours to edit and keep: what was edited is not written over. ({_seal(body)})\n{body}"
 

@@ -13,6 +13,7 @@ that the same resolvers would be needed.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,21 @@ _PLAIN: dict[str, tuple[str, str]] = {  # tag -> how a plain word that is one lo
         "-+0123456789TFN",
     ),
 }
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without aliases: what stands twice is written twice, so that one of them can be edited."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Whether a value is written out: always."""
+        return True
+
+
+def written(content: Mapping[str, Any]) -> str:
+    """A declaration as people would write it: in its own order, short lists and mappings on one line."""
+    return yaml.dump(
+        dict(content), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
+    )
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

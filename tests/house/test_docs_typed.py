@@ -131,22 +131,30 @@ def test_how_to_make_a_paper(typed: Project) -> None:
     assert len({entry["node"].split("/")[1] for entry in runs}) == 6, "both tables share the runs at lr 0.05"
 
 
-@pytest.mark.slow
-def test_a_night_on_a_laptop(typed: Project) -> None:
-    """A paper of two runs that are trained in seconds stands for the five, and its settings for those of the scale."""
-    for path in (typed.root / "params/papers").glob("*.yaml"):
-        path.unlink()
-    add_mini(typed)
-    (typed.root / "params/papers/mini.yaml").unlink()
-    paper = MINI.replace("paper: mini", "paper: directpred").replace("duel:", "table8:")
-    (typed.root / "params/papers/directpred.yaml").write_text(paper)
+def with_one_paper(typed: Project, scale: str, more: str) -> None:
+    """Withdraw all papers but the mini one, and have its scale stand for another one."""
+    add_mini(typed).alone()
     (typed.root / "params/scales/mini.yaml").unlink()
-    (typed.root / "params/scales/laptop.yaml").write_text(MINI_SCALE + "tracked: true\n")
-    for folder in ("results/laptop", "receipts", "checkpoints", "measurements", "data", "simulations"):
-        shutil.rmtree(typed.root / folder, ignore_errors=True)
+    (typed.root / f"params/scales/{scale}.yaml").write_text(MINI_SCALE + more)
+
+
+def commit(typed: Project) -> None:
+    """Commit what has changed, as somebody."""
     for setting in ("user.name a", "user.email a@b.c"):
         typed.call("git", "config", *setting.split())
     typed.call("git", "commit", "-q", "-a", "-m", "one paper")
+
+
+@pytest.mark.slow
+def test_a_night_on_a_laptop(typed: Project) -> None:
+    """A paper of two runs that are trained in seconds stands for the five, and its settings for those of the scale."""
+    with_one_paper(typed, "laptop", "tracked: true\n")
+    (typed.root / "params/papers/mini.yaml").unlink()
+    paper = MINI.replace("paper: mini", "paper: directpred").replace("duel:", "table8:")
+    (typed.root / "params/papers/directpred.yaml").write_text(paper)
+    for folder in ("results/laptop", "receipts", "checkpoints", "measurements", "data", "simulations"):
+        shutil.rmtree(typed.root / folder, ignore_errors=True)
+    commit(typed)
     type_page(typed, "how-to/laptop.md")
     made = Counter((e["stage"], e["decision"]) for e in typed.journal())
     assert made["pretrain", "executed"] == 4, "two milestones of two methods"
@@ -158,17 +166,11 @@ def test_a_night_on_a_laptop(typed: Project) -> None:
 @pytest.mark.slow
 def test_dvc_here(typed: Project) -> None:
     """One paper of two runs stands for the five, and its settings for those of scale gpu."""
-    for path in (typed.root / "params/papers").glob("*.yaml"):
-        path.unlink()
-    add_mini(typed)
-    (typed.root / "params/scales/mini.yaml").unlink()
-    (typed.root / "params/scales/gpu.yaml").write_text(MINI_SCALE + "tracked: true\nseeds: 1\n")
+    with_one_paper(typed, "gpu", "tracked: true\nseeds: 1\n")
     paper = typed.root / "params/papers/mini.yaml"
     paper.write_text(MINI.replace("seeds: 1", "seeds: 2"))
     (typed.root / "dvc.yaml").write_text(pipeline_of_dvc.text(typed.root / "params"))
-    for setting in ("user.name a", "user.email a@b.c"):
-        typed.call("git", "config", *setting.split())
-    typed.call("git", "commit", "-q", "-a", "-m", "one paper")
+    commit(typed)
     type_page(typed, "how-to/dvc.md")
     made = Counter((e["stage"], e["decision"]) for e in typed.journal())
     assert made["pretrain", "executed"] == 8, "four milestones of the first seed, four of the second"

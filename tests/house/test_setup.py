@@ -92,7 +92,7 @@ def checkout(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "requirements.txt").write_text("torch==1.0 \\\n")
     (tmp_path / ".venv").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(install, "_installed", lambda: None)
+    monkeypatch.setattr(install, "installed", lambda name: None)
     monkeypatch.setattr(install, "accelerator", lambda: False)
     return tmp_path
 
