@@ -103,8 +103,7 @@ class Forecast:
             splits = {**declared.params["source"], **(declared.omitted_defaults.get("splits") or {})}
             names = [name for name in SPLITS if name in splits]
             count = sum(costs.images(declared.params, declared.omitted_defaults, name) for name in names)
-            side = declared.params["source"].get("size") or declared.omitted_defaults["image_size"] or 32
-            images = count * 3 * side**2 / 2**20
+            images = count * 3 * costs.image_side(declared) ** 2 / 2**20
         return self.scale.estimate.memory + images, False
 
     def _costs(self, states: Iterable[State]) -> Iterator[tuple[State, float, str]]:

@@ -286,7 +286,7 @@ class Executor:
                     with contextlib.suppress(OSError):
                         self.journal.note(task.key_file.stage, task.node.name, decision, taken, error=_oneline(error))
             if isinstance(error, Stopped):
-                error.goes_on = self._made or _progressed(runs, begun)
+                error.goes_on = _progressed(runs, begun)
             # What a training needs to go on stays; half-written payload only takes up space.
             for folder in runs:
                 for payload in folder.glob("*"):

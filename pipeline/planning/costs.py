@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.ledger.workspace import Milestone
 
 if TYPE_CHECKING:
-    from pipeline.planning.needs import Needs
+    from pipeline.planning.needs import DataPlan, Needs
     from pipeline.planning.spec import Estimate
 
 _PER_PIXEL = {"resnet18": 36_200, "resnet50": 81_500}
@@ -126,10 +126,14 @@ def epoch_images(needs: Needs, config: str) -> int:
     return images(data.params, data.omitted_defaults, run.run["split"], run.run["fraction"])
 
 
+def image_side(data: DataPlan) -> int:
+    """Look up the side of the images of a planned data set; where nobody says it, that of CIFAR."""
+    return data.params["source"].get("size") or data.omitted_defaults["image_size"] or 32
+
+
 def side(needs: Needs, config: str) -> int:
     """Look up the side of the images of a planned run."""
-    data = needs.data[needs.runs[config].data]
-    return data.params["source"].get("size") or data.omitted_defaults["image_size"] or 32
+    return image_side(needs.data[needs.runs[config].data])
 
 
 def spent(needs: Needs, config: str, at: Milestone) -> Cost:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.planning.params import PARTS, Params, values
@@ -69,15 +69,39 @@ def _telling(params: Sequence[Params]) -> list[str]:
     """The fewest params that tell most of some runs apart, the most telling first; kinds before what they have."""
     paths = sorted(dict.fromkeys(path for own in params for path in own), key=lambda path: not path.endswith(".kind"))
     chosen: list[str] = []
-    groups: list[tuple[str, ...]] = [() for _ in params]
-    while len(chosen) < _MOST and len(set(groups)) < len(groups):
-        both = list(zip(groups, params, strict=True))
-        split = {path: [(*group, json.dumps(own.get(path))) for group, own in both] for path in paths}
-        best = max(paths, key=lambda path: len(set(split[path])))
-        if len(set(split[best])) == len(set(groups)):
+    before = 1
+    for path, groups in most_telling({path: [json.dumps(own.get(path)) for own in params] for path in paths}):
+        if groups == before:
             break
-        chosen, groups = [*chosen, best], split[best]
+        chosen.append(path)
+        before = groups
+        if len(chosen) == _MOST or groups == len(params):
+            break
     return chosen
+
+
+def most_telling(columns: Mapping[str, Sequence[Hashable]]) -> Iterator[tuple[str, int]]:
+    """Columns of a table, the one first that splits most of what those before it leave alike.
+
+    Args:
+        columns: Name -> a value per row, in the order in which they are preferred where they split as much.
+
+    Yields:
+        The name, and how many kinds of rows it and those before it tell apart.
+    """
+    left = {name: _numbered(column) for name, column in columns.items()}
+    told = [0] * len(next(iter(left.values()), ()))  # number of the group that a row is in so far
+    while left:
+        groups = {name: len(set(zip(told, column, strict=True))) for name, column in left.items()}
+        best = max(groups, key=groups.__getitem__)
+        told = _numbered(zip(told, left.pop(best), strict=True))
+        yield best, groups[best]
+
+
+def _numbered(values: Iterable[Hashable]) -> list[int]:
+    """Numbers that are equal where the values are."""
+    known: dict[Hashable, int] = {}
+    return [known.setdefault(value, len(known)) for value in values]
 
 
 def _param(path: str, value: Any, last: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 import shutil
 import textwrap
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -14,6 +14,7 @@ import yaml
 from pipeline.artifacts import formats
 from pipeline.artifacts.rows import same
 from pipeline.errors import UserError, nearest
+from pipeline.planning.names import most_telling
 from pipeline.provenance.differences import dumped
 from pipeline.provenance.runs import KnownRun
 
@@ -153,26 +154,9 @@ class Listing:
         constant = [
             f"{name} {_text(self.runs[0].params.get(name)) or 'null'}" for name in params if len(set(groups[name])) == 1
         ]
-        numbered = {name: _numbered(values) for name, values in groups.items() if len(set(values)) > 1}
-        rest = [*numbered]
-        ordered: list[str] = []
-        told = [0] * len(self.runs)  # number of the group that a run is in so far
-        while rest:
-            # The param that splits most of what is not yet told apart; kinds before their parameters.
-            gain = {name: len(set(zip(told, numbered[name], strict=True))) for name in rest}
-            kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
-            most = max(gain.values())
-            best = next((name for name in (*kinds, *rest) if gain[name] == most), rest[0])
-            told = _numbered(zip(told, numbered[best], strict=True))
-            ordered.append(best)
-            rest.remove(best)
-        return ordered, constant
-
-
-def _numbered(values: Iterable[Hashable]) -> list[int]:
-    """Numbers that are equal where the values are."""
-    known: dict[Hashable, int] = {}
-    return [known.setdefault(value, len(known)) for value in values]
+        rest = [name for name in params if len(set(groups[name])) > 1]
+        kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
+        return [name for name, _ in most_telling({name: groups[name] for name in (*kinds, *rest)})], constant
 
 
 def _fits(found: Any, value: Any) -> bool:

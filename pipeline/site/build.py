@@ -94,6 +94,14 @@ class Site:
             found[edition] = reports[0]["scale"]["title"] if reports else known
         return found
 
+    @cached_property
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The scorecard of each edition."""
+        return {
+            edition: scorecard.collect([r.files[".json"] for section in sections for r in section.results if r.report])
+            for edition, sections in self.editions.items()
+        }
+
     def _sections(self, edition: str) -> list[Section]:
         built: dict[str, list[ResultPage]] = {}
         for result in self.project.results:
@@ -142,7 +150,7 @@ class Site:
                 "index.html",
                 editions=self.editions,
                 titles=self.titles,
-                totals={edition: self._totals(sections) for edition, sections in self.editions.items()},
+                totals={edition: _totals(rows) for edition, rows in self.rows.items()},
                 verdicts=claims.VERDICTS,
                 within=scorecard.WITHIN,
                 built=built,
@@ -165,15 +173,8 @@ class Site:
         files.write(out / path, self.environment.get_template(template).render(root=root, **content))
         self._count += 1
 
-    def _totals(self, sections: list[Section]) -> dict[str, dict[str, Any]]:
-        """Paper -> its verdicts and cells, and how many of these have a band to be within."""
-        found = {total["paper"]: total for total in scorecard.summary(_rows(sections))}
-        for total in found.values():
-            total["compared"] = total["cells"][scorecard.WITHIN] + total["cells"][scorecard.OUTSIDE]
-        return found
-
     def _scorecard(self, out: Path, edition: str, sections: list[Section]) -> None:
-        rows = _rows(sections)
+        rows = self.rows[edition]
         if rows:
             (out / edition).mkdir(exist_ok=True)
             formats.write_csv(out / edition / "scorecard.csv", scorecard.COLUMNS, rows)
@@ -226,6 +227,9 @@ class Site:
         )
 
 
-def _rows(sections: list[Section]) -> list[dict[str, Any]]:
-    """The scorecard of an edition."""
-    return scorecard.collect([r.files[".json"] for section in sections for r in section.results if r.report])
+def _totals(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Paper -> its verdicts and cells, and how many of these have a band to be within."""
+    found = {total["paper"]: total for total in scorecard.summary(rows)}
+    for total in found.values():
+        total["compared"] = total["cells"][scorecard.WITHIN] + total["cells"][scorecard.OUTSIDE]
+    return found

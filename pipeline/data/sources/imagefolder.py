@@ -58,17 +58,16 @@ def build(
     """
     images.check_formats(formats)
     classes = class_folders(_inside(root, train, "train"))
-    found = _labelled(root / train, classes, formats)
+    labels = {name: label for label, name in enumerate(classes)}
+    found = _labelled(root / train, labels, formats)
     if held_out:
         splits = _divided(found, classes, held_out, seed)
     else:
         known = class_folders(_inside(root, test, "test"))
         if more := sorted(set(known) - set(classes)):
             raise UserError(f"{root / test / more[0]}: a class without training images; remove it, or complete {train}")
-        splits = {"train": found, "test": _labelled(root / test, [name for name in classes if name in known], formats)}
-        number = {name: label for label, name in enumerate(classes)}
-        order = [number[name] for name in classes if name in known]
-        splits["test"] = ImageSet(splits["test"].images, np.asarray(order, dtype=np.int64)[splits["test"].labels])
+        present = {name: label for name, label in labels.items() if name in known}
+        splits = {"train": found, "test": _labelled(root / test, present, formats)}
     if unlabeled:
         folder = _inside(root, unlabeled, "unlabeled")
         paths = image_files(folder, formats)
@@ -86,10 +85,11 @@ def _inside(root: Path, name: str, param: str) -> Path:
     return folder
 
 
-def _labelled(folder: Path, classes: list[str], formats: list[str]) -> ImageSet:
+def _labelled(folder: Path, classes: Mapping[str, int], formats: list[str]) -> ImageSet:
+    """Images of a folder per class, with the label of each class."""
     paths: list[Path] = []
     labels: list[int] = []
-    for label, name in enumerate(classes):
+    for name, label in classes.items():
         own = image_files(folder / name, formats)
         if not own:
             raise UserError(f"{folder / name}: expected images of the formats {', '.join(formats)}, found none")
