@@ -11,7 +11,6 @@ import atexit
 import functools
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -21,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-SERVER = Path(__file__).resolve().parent.parent / "pipeline/engine/forkserver/server.py"
+from pipeline.engine.forkserver import client
+
 RUNNABLE = ("snakemake", "pipeline")
 LIBRARIES = (
     "snakemake.cli",
@@ -39,12 +39,12 @@ IDLE = 300
 
 
 @functools.cache
-def _server() -> str:
+def _server() -> Path:
     """Start the server; returns its socket."""
     folder = Path(tempfile.mkdtemp(prefix="ssl-warm-"))
     path = folder / "server.sock"
     started = subprocess.Popen(
-        [sys.executable, "-P", str(SERVER), str(path), str(IDLE), *LIBRARIES],
+        [sys.executable, "-P", str(client._script()), str(path), str(IDLE), *LIBRARIES],
         cwd="/",
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
@@ -60,7 +60,7 @@ def _server() -> str:
         folder.rmdir()
 
     atexit.register(end)
-    return str(path)
+    return path
 
 
 @functools.cache
@@ -92,24 +92,14 @@ def run(
         TimeoutExpired: It took longer; it has been killed.
     """
     module, arguments = command[2], command[3:]
-    says: dict[str, Any] = {
-        "module": module,
-        "argv": ["-m", *arguments],
-        "path": [str(cwd), str(cwd), *_installed()],  # its folder, and PYTHONPATH
-        "cwd": str(cwd),
-        "environ": environ,
-        "umask": _umask(),
-        "nice": os.getpriority(os.PRIO_PROCESS, 0),
-        "affinity": sorted(os.sched_getaffinity(0)),
-        "limits": [[limit, resource.getrlimit(limit)] for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)],
-        "ignored": [],
-    }
-    text = json.dumps(says).encode()
+    own = {"module": module, "cwd": str(cwd), "environ": environ}
+    own["path"] = [str(cwd), str(cwd), *_installed()]  # its folder, and PYTHONPATH
+    text = json.dumps(json.loads(client.request(arguments)) | own).encode()
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as error,
         open(os.devnull, "rb") as nothing,  # noqa: PTH123 - a descriptor is wanted
-        _connected(_server()) as server,
+        _connected() as server,
     ):
         streams = [nothing.fileno(), out.fileno(), error.fileno()]
         socket.send_fds(server, [len(text).to_bytes(4, "big")], streams)
@@ -127,29 +117,17 @@ def run(
     return subprocess.CompletedProcess(command, status, *said)
 
 
-def _connected(path: str) -> socket.socket:
+def _connected() -> socket.socket:
     """Connect, as soon as the server is there."""
     until = time.monotonic() + 60
-    while True:
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            server.connect(path)
-        except OSError:
-            server.close()
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return server
+    while (found := client._connected(_server())) is None:
+        if time.monotonic() > until:
+            raise TimeoutError("the server for commands of tests does not answer")
+        time.sleep(0.02)
+    return found
 
 
 def _text(stream: Any) -> str:
     stream.seek(0)
     text: str = stream.read().decode()
     return text.replace("\r\n", "\n").replace("\r", "\n")  # as subprocess does with text
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
