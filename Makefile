@@ -78,10 +78,10 @@ $(DOCS): requirements-docs.txt $(READY)
 	@touch $@
 
 test: $(READY)  ## the test suite
-	@$(RUN) pytest -n 2 --dist loadfile
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY)  ## the test suite with what takes minutes
-	@$(RUN) pytest -n 2 --dist loadfile -m "slow or not slow"
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 test-gpu: $(READY)  ## the tests that need a GPU, on one
 	@$(RUN) pytest -m gpu

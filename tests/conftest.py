@@ -23,6 +23,9 @@ sys.path.insert(0, str(ROOT))
 import shape_checks  # noqa: E402
 import warm  # noqa: E402
 
+from pipeline import bytecode  # noqa: E402
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what tests start would compile the package each time
 shape_checks.install()
 
 PARTS = (
@@ -37,6 +40,24 @@ PARTS = (
     ".gitignore",
     ".gitattributes",
 )
+
+
+LONG = ("sharing", "house", "engine", "provenance", "kit", "kernels", "training", "papers", "planning")
+"""Folders of tests that build or train, longest first: the many short ones come last, and workers end together."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once, before workers start: every copy of the project takes the bytecode along."""
+    if not hasattr(config, "workerinput"):
+        sys.dont_write_bytecode = False
+        for path in (ROOT / "pipeline").rglob("*.py"):
+            bytecode.Loader("pipeline", str(path)).get_code("pipeline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that take long before the others."""
+    order = {folder: place for place, folder in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.parent.name, len(LONG)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -118,7 +139,7 @@ def copy_project(root: Path) -> Project:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, root / part)
         else:
             shutil.copy(source, root / part)
     (root / ".dvc").mkdir(exist_ok=True)
