@@ -16,11 +16,13 @@ from pipeline.errors import lacking
 
 try:
     from pipeline.engine import summary, terminate
+    from pipeline.engine.display import Display
     from pipeline.engine.workflow import read
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error) or error}")
 
 BUILD = read(config)
+DISPLAY = Display(BUILD)
 
 # A cluster may tell a job some time before its limit (SIGUSR1): that is for the stage, not for what carries it there.
 if BUILD.submitted:
@@ -88,11 +90,14 @@ def labels_of(wildcards):
 
 onstart:
     terminate.hand_to_a_thread()
+    DISPLAY.begin(workflow.cores)
 
 
 onsuccess:
+    DISPLAY.end()
     summary.show(BUILD, sys.stderr)
 
 
 onerror:
+    DISPLAY.end()
     summary.failed(BUILD, sys.stderr)

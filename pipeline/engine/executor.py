@@ -36,6 +36,7 @@ from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor
 from pipeline.monitor.saver import PROGRESS
 from pipeline.monitor.stop import Stop, Stopped
+from pipeline.monitor.teller import Teller
 from pipeline.planning import names
 from pipeline.work import Work
 
@@ -72,6 +73,7 @@ class Executor:
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
         self._stop = Stop()
+        self._teller = Teller()
         self._made = False  # whether anything was executed here
         self._away: str | None = None  # why the remote cannot be asked, once that is known
 
@@ -97,6 +99,8 @@ class Executor:
                 stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
             left = [task.node for task in waiting if task.key_file.stage != "table"]
+            if waiting:
+                self._teller.tell(nodes=[task.node.name for task in waiting])
             if self._hand_over is None or not left:
                 stack.enter_context(self._stop.listening())
                 for batch in _batches(waiting):
@@ -258,7 +262,7 @@ class Executor:
         opened = Opened()
         begun = time.time()
         try:
-            monitor = Monitor(called=lambda name: self._called(Node(name)), stop=self._stop)
+            monitor = Monitor(called=lambda name: self._called(Node(name)), stop=self._stop, teller=self._teller)
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()
