@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import warm
+
 _TOKEN = re.compile(r"\x1b\[([0-?]*)[ -/]*([@-~])|([\r\n\b\x07])|([^\x00-\x1f]+)|(.)", re.DOTALL)
 
 
@@ -79,28 +81,41 @@ class Screen:
 
 
 class Terminal:
-    """A process in a terminal of its own.
+    """A command of Snakemake's or of the project's, in a terminal.
 
     Args:
-        command: What is run; the terminal is its terminal of control.
-        folder: Where.
+        command: ``python -m MODULE`` and arguments.
+        folder: Where it runs.
         environ: Its environment.
         columns: Width of the terminal.
         rows: Its height.
+        own: Whether it is a process of its own, the terminal its terminal of control; else it is one that has its
+            libraries loaded.
     """
 
     def __init__(
-        self, command: Sequence[str], folder: Path, environ: dict[str, str], columns: int = 80, rows: int = 24
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environ: dict[str, str],
+        columns: int = 80,
+        rows: int = 24,
+        *,
+        own: bool = True,
     ) -> None:
         self.screen = Screen(columns, rows)
         self.raw = ""
         self.screens: list[str] = []
         self._master, slave = os.openpty()
         self.resize(columns, rows)
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=environ, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
+        self.process: subprocess.Popen | warm.Started
+        if own:
+            self.process = subprocess.Popen(
+                command, cwd=folder, env=environ, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )  # fmt: skip
+        else:
+            self.process = warm.Started(command, folder, environ, [slave] * 3)
         os.close(slave)
         self._bytes = b""
 
@@ -116,10 +131,11 @@ class Terminal:
         return self
 
     def wait(self, seconds: float = 120) -> int:
-        """Show what is written until the process has ended."""
+        """Show what is written until all that write have ended; returns the exit status."""
         end = time.monotonic() + seconds
         while self._look():
             assert time.monotonic() < end, self.screen.text()
+        os.close(self._master)
         return self.process.wait(10)
 
     def _look(self) -> bool:
@@ -130,7 +146,9 @@ class Terminal:
         except OSError:
             return False  # all have closed it
         text = (self._bytes + new).decode(errors="ignore")
-        self._bytes = b"" if not text or text.encode() == self._bytes + new else (self._bytes + new)[len(text.encode()) :]
+        self._bytes = (
+            b"" if not text or text.encode() == self._bytes + new else (self._bytes + new)[len(text.encode()) :]
+        )
         text = text.replace("\r\n", "\n\r")
         self.raw += text
         self.screen.feed(text)
@@ -141,6 +159,3 @@ class Terminal:
         """End the process alone, at once."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
-
-    def close(self) -> None:
-        os.close(self._master)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,30 +92,61 @@ def run(
     Raises:
         TimeoutExpired: It took longer; it has been killed.
     """
-    module, arguments = command[2], command[3:]
-    own = {"module": module, "cwd": str(cwd), "environ": environ}
-    own["path"] = [str(cwd), str(cwd), *_installed()]  # its folder, and PYTHONPATH
-    text = json.dumps(json.loads(client.request(arguments)) | own).encode()
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as error,
         open(os.devnull, "rb") as nothing,  # noqa: PTH123 - a descriptor is wanted
-        _connected() as server,
+        Started(command, cwd, environ, [nothing.fileno(), out.fileno(), error.fileno()]) as started,
     ):
-        streams = [nothing.fileno(), out.fileno(), error.fileno()]
-        socket.send_fds(server, [len(text).to_bytes(4, "big")], streams)
-        server.sendall(text)
-        answers = server.makefile("rb")
-        child = json.loads(answers.readline())["pid"]
-        server.settimeout(timeout)
-        try:
-            answer = answers.readline()
-        except TimeoutError:
-            os.killpg(child, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(command, timeout) from None
+        status = started.wait(timeout)
         said = [_text(out), _text(error)]
-    status = os.waitstatus_to_exitcode(json.loads(answer)["status"])
     return subprocess.CompletedProcess(command, status, *said)
+
+
+class Started:
+    """A command that was begun as :class:`subprocess.Popen` begins it.
+
+    Args:
+        command: What :func:`can_run` takes.
+        cwd: Where it runs.
+        environ: Its environment.
+        streams: Descriptors of its standard input, output and error.
+
+    Attributes:
+        pid: Its process, which is alone in its group.
+    """
+
+    def __init__(self, command: Sequence[str], cwd: Path, environ: dict[str, str], streams: list[int]) -> None:
+        module, arguments = command[2], command[3:]
+        own = {"module": module, "cwd": str(cwd), "environ": environ}
+        own["path"] = [str(cwd), str(cwd), *_installed()]  # its folder, and PYTHONPATH
+        text = json.dumps(json.loads(client.request(arguments)) | own).encode()
+        self.command = command
+        self._server = _connected()
+        socket.send_fds(self._server, [len(text).to_bytes(4, "big")], streams)
+        self._server.sendall(text)
+        self._answers = self._server.makefile("rb")
+        self.pid: int = json.loads(self._answers.readline())["pid"]
+
+    def wait(self, timeout: float) -> int:
+        """Return its exit status.
+
+        Raises:
+            TimeoutExpired: It took longer; it has been killed.
+        """
+        self._server.settimeout(timeout)
+        try:
+            answer = self._answers.readline()
+        except TimeoutError:
+            os.killpg(self.pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(list(self.command), timeout) from None
+        return os.waitstatus_to_exitcode(json.loads(answer)["status"])
+
+    def __enter__(self) -> Started:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
 
 
 def _connected() -> socket.socket:

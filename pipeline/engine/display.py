@@ -101,7 +101,7 @@ class Display:
         self._give_back()
 
     def _give_back(self) -> None:
-        """Let this process and jobs to come print as if there were no display, after all that is still to be printed."""
+        """Let this process and jobs to come print as they would without this, once all is printed that was to be."""
         os.environ.pop(FOLDER, None)
         streams, self._streams = self._streams, {}
         if not streams:
@@ -140,7 +140,7 @@ class Display:
         return Outlook.of(workflow.states, list(workflow.jobs.values()), scale, cores, time.monotonic())
 
     def _printed(self, *, last: bool = False) -> list[str]:
-        """Lines that jobs and Snakemake have printed since it was asked; what Snakemake says of a job comes after it."""
+        """Lines of jobs and of Snakemake since it was asked; what Snakemake says of a job comes after its own."""
         found = []
         main = self._main.lines()
         for path in self.folder.glob(f"*{TEXT}"):

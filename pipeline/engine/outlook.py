@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,7 @@ class Outlook:
         self.since = now
         self.done: set[str] = set()
         self._total = sum(self.seconds.values())
+        self._complete = 0.0
         self._job = {name: job for job in jobs for name in job.nodes}
         self._work: dict[str, _AtWork] = {}
         self._running = 0.0  # seconds of the forecast that jobs at work have done of what is not complete
@@ -81,7 +82,7 @@ class Outlook:
             if not own:
                 continue
             seconds |= {name: parts.get(name, 0.0) for name in own}
-            seconds[own[-1]] += parts.get(Forecast.job(Node(own[-1])), 0.0)
+            seconds[own[0]] += parts.get(Forecast.job(Node(own[0])), 0.0)  # it starts before it does anything
             weights.append((LEAST + sum(seconds[name] for name in own), cores if job.gpus else job.threads))
         used = sum(weight * threads for weight, threads in weights) / max(sum(weight for weight, _ in weights), LEAST)
         workers = min(max(cores / max(used, 1.0), 1.0), max(len(weights), 1))
@@ -90,8 +91,10 @@ class Outlook:
     def note(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Take note of what the executor decided, as its journal has it."""
         for entry in entries:
-            if entry.get("decision") in DONE and entry.get("node") in self.seconds:
-                self.done.add(entry["node"])
+            name = entry.get("node")
+            if entry.get("decision") in DONE and name in self.seconds and name not in self.done:
+                self.done.add(name)
+                self._complete += self.seconds[name]
 
     def rows(self, told: Mapping[str, Mapping[str, Any]], now: float) -> list[Row]:
         """What to show: a row per job that is at work, and one for the whole.
@@ -133,10 +136,10 @@ class Outlook:
 
     @staticmethod
     def _seconds_left(
-        work: _AtWork, whole: float, share: float, trainings: Iterable[str], now: float
+        work: _AtWork, whole: float, share: float, trainings: Collection[str], now: float
     ) -> float | None:
-        """Seconds that a job still takes: a training by its steps, others by what the plan says of what they have left."""
-        if any(True for _ in trainings):
+        """Seconds that a job still takes: a training by its steps, others by the plan and how true that was so far."""
+        if trainings:
             if work.moved is None:
                 work.moved = now, share
             begun, before = work.moved
@@ -146,7 +149,7 @@ class Outlook:
         return left if left >= 1 and whole - work.complete > 2 * LEAST else None
 
     def _whole(self, now: float) -> Row:
-        done = sum(self.seconds[name] for name in self.done) + self._running
+        done = self._complete + self._running
         early = TRUSTED * self._total
         pace = (done + early) / (now - self.since + early / self.workers)
         left = max((self._total - done) / max(pace, 1e-9), self._left)

@@ -41,7 +41,7 @@ def join() -> None:
         for stream in (1, 2) if together else (2,):  # the user may have sent standard output elsewhere
             os.dup2(handle, stream)
         os.close(handle)
-    sys.stderr = _Shown(sys.stderr)  # type: ignore[assignment]
+    sys.stderr = _Shown(sys.stderr)
 
 
 class _Shown:
