@@ -112,7 +112,7 @@ class Terminal:
         if own:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=environ, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                preexec_fn=_take,
             )  # fmt: skip
         else:
             self.process = warm.Started(command, folder, environ, [slave] * 3)
@@ -155,7 +155,16 @@ class Terminal:
         self.screens.append(self.screen.text())
         return True
 
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
     def kill(self) -> None:
         """End the process alone, at once."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
+
+
+def _take() -> None:
+    """Take standard input for the terminal of control, and hear a Ctrl-C, whatever the tests were started with."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

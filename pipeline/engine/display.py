@@ -59,6 +59,7 @@ class Display:
             cores: Processors that jobs share.
         """
         if not (self.workflow.shows and terminal(2)):
+            self.workflow.states = None
             return
         try:
             self._begin(cores)
@@ -135,9 +136,10 @@ class Display:
 
     def _outlook(self, cores: int) -> Outlook:
         workflow = self.workflow
-        assert workflow.states is not None
+        states, workflow.states = workflow.states, None  # of a large plan they take up much memory
+        assert states is not None
         scale = workflow.catalogue.scale(workflow.requests[0].scale)
-        return Outlook.of(workflow.states, list(workflow.jobs.values()), scale, cores, time.monotonic())
+        return Outlook.of(states, list(workflow.jobs.values()), scale, cores, time.monotonic())
 
     def _printed(self, *, last: bool = False) -> list[str]:
         """Lines of jobs and of Snakemake since it was asked; what Snakemake says of a job comes after its own."""

@@ -76,7 +76,7 @@ class Workflow:
 
     Attributes:
         shows: Whether a terminal is to show how far the build is.
-        states: Of the planned nodes, before the build; None where nothing is planned.
+        states: Of the planned nodes, before the build, for who shows that; None where nobody does.
     """
 
     def __init__(self, config: dict[str, Any], command: Command, root: Path = Path()) -> None:
@@ -95,7 +95,8 @@ class Workflow:
             return
         self.requests = self._requests(command.targets)
         self._take_turn(command.builds)
-        self.states = states = States(Plan(self.catalogue, self.requests), self.workspace)
+        states = States(Plan(self.catalogue, self.requests), self.workspace)
+        self.states = states if self.shows else None
         self.jobs = jobs_of(states)
         if not command.here:
             scales = sorted({request.scale for request in self.requests})
