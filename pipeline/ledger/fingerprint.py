@@ -241,12 +241,17 @@ def _own_source() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
+_PARSED: dict[tuple[bool, str], list] = {}
+"""What this process has parsed: (whether it is the user's, hash of the source) -> hash of the form, imports."""
+
+
 class Fingerprints:
     """Fingerprints of modules, remembered by the hash of their source.
 
     Args:
         memory: A file that keeps results between calls; what it says is only looked up by content, and only believed
-            where this very code has written it. Without one all modules are parsed anew: so do the executor and audit.
+            where this very code has written it. Without one all modules are read anew, and parsed by this process: so
+            do the executor and audit.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
@@ -259,18 +264,17 @@ class Fingerprints:
                 found = json.loads(memory.read_text(encoding="utf-8"))
                 self._known = found if isinstance(found, dict) else {}
 
-    def again(self) -> Fingerprints:
-        """Read every file again; a source that this process has parsed is known by its contents."""
-        later = Fingerprints()
-        later._known = self._known if self._memory is None else {}
-        return later
-
     def _recall(self, content: str) -> list | None:
         """What is remembered of a source, by its hash; None where nothing is, or it was not written by this code."""
         found = self._known.get(content)
         if not isinstance(found, list) or len(found) != 3:
             return None
         return found[:2] if found[2] == self._sealed(content, *found[:2]) else None
+
+    def _remember(self, content: str, found: list) -> None:
+        if self._memory is not None:
+            self._known[content] = [*found, self._sealed(content, *found)]
+            self._changed = True
 
     def _sealed(self, content: str, digest: object, imports: object) -> str:
         return _short(f"{self._seal} {content} {json.dumps([digest, imports])}")
@@ -282,18 +286,20 @@ class Fingerprints:
         name = label(path)
         content = hashlib.sha256(f"{VERSION} {name}\n".encode() + source).hexdigest()
         recalled = self._recall(content)
+        theirs = PACKAGE.resolve() not in path.resolve().parents
+        if recalled is None and (theirs, content) in _PARSED:
+            recalled = _PARSED[theirs, content]
+            self._remember(content, recalled)
         if recalled is None:
             tree = ast.parse(source, filename=str(path))
             parts = tuple(Path(name).with_suffix("").parts)
             parts = (*parts[:-1], "__init__") if path.name == "__init__.py" else parts
-            theirs = PACKAGE.resolve() not in path.resolve().parents
             found = {".".join(dotted) for dotted in _imported(tree, parts) if theirs or dotted[0] == PACKAGE.name}
             imports = sorted(found)
             out: list[str] = []
             _write(tree, out)
-            recalled = [_short("".join(out)), imports]
-            self._known[content] = [*recalled, self._sealed(content, *recalled)]
-            self._changed = True
+            recalled = _PARSED[theirs, content] = [_short("".join(out)), imports]
+            self._remember(content, recalled)
         digest, imports = recalled
         return digest, tuple(imports)
 
