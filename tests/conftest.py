@@ -115,7 +115,8 @@ class Project:
 
     def copy(self, root: Path) -> Project:
         """The same checkout in another folder, times and Snakemake's own notes included."""
-        shutil.copytree(self.root, root, symlinks=True)
+        assert not root.exists()
+        copy_files(root, self.root)
         return Project(root, self.environ | {"PYTHONPATH": str(root)})
 
     def alone(self) -> Project:
@@ -133,15 +134,15 @@ class Project:
         file.write_text(text.replace(old, new))
 
 
+def copy_files(target: Path, *sources: Path) -> None:
+    """Copy files and folders as they are, times and links included: a thousand small ones, which Python takes longer for."""
+    subprocess.run(["cp", "-a", *map(str, sources), str(target)], check=True)
+
+
 def copy_project(root: Path) -> Project:
     """The project's own files, as a clone has them, in ``root``."""
     root.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, root / part)
-        else:
-            shutil.copy(source, root / part)
+    copy_files(root, *(ROOT / part for part in PARTS))
     (root / ".dvc").mkdir(exist_ok=True)
     for name in ("config", ".gitignore"):
         shutil.copy(ROOT / ".dvc" / name, root / ".dvc" / name)

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import write_if_different
 
@@ -65,21 +66,32 @@ def _unannotated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.Functi
 
     So a parameter's range, which stands there, is in no key: who widens one trains nothing again.
     """
-    if function.decorator_list or not any(
-        argument.annotation for argument in ast.walk(function.args) if isinstance(argument, ast.arg)
-    ):
+    if function.decorator_list:
         return function
+    given = copy.copy(function.args)
+    for name in ("posonlyargs", "args", "kwonlyargs"):
+        setattr(given, name, [_bare(argument) for argument in getattr(given, name)])
+    given.vararg, given.kwarg = _bare(given.vararg), _bare(given.kwarg)
     function = copy.copy(function)
-    function.args = copy.deepcopy(function.args)
-    for argument in ast.walk(function.args):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
+    function.args = given
     return function
 
 
+def _bare(argument: Any) -> Any:
+    if argument is None or argument.annotation is None:
+        return argument
+    argument = copy.copy(argument)
+    argument.annotation = None
+    return argument
+
+
+@functools.cache
+def _fields(kind: type[ast.AST]) -> tuple[tuple[str, str], ...]:
+    """Fields of a kind of node in the order in which they are written, and how each begins."""
+    return tuple((name, f" {name}=") for name in sorted(kind._fields) if name not in _SKIPPED)
+
+
 def _write(node: object, out: list[str]) -> None:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        node = _unannotated(node)
     if isinstance(node, ast.Constant):
         # ascii() and not repr(): what counts as printable depends on Python's Unicode tables.
         out.append(f"({type(node.value).__name__} {node.value!a})")
@@ -89,16 +101,16 @@ def _write(node: object, out: list[str]) -> None:
             _write(part, out)
         out.append(")")
     elif isinstance(node, ast.AST):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node = _unannotated(node)
         out.append(f"({type(node).__name__}")
-        for name in sorted(node._fields):
-            if name in _SKIPPED:
-                continue
+        for name, begins in _fields(type(node)):
             value = getattr(node, name, None)
             if isinstance(value, list):
-                value = [item for item in value if not (isinstance(item, ast.AST) and _is_inert(item))]
+                value = [item for item in value if not (isinstance(item, ast.stmt) and _is_inert(item))]
             if value is None or value == []:
                 continue
-            out.append(f" {name}=")
+            out.append(begins)
             _write(value, out)
         out.append(")")
     elif isinstance(node, list):
@@ -161,13 +173,15 @@ def _short(text: str) -> str:
 
 
 def _type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+    if not isinstance(node, ast.If) or not isinstance(node.test, ast.Name | ast.Attribute):
+        return False
+    return ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def _imported(tree: ast.AST, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Dotted names of what a module imports, relative imports resolved against its own ``parts``."""
     for node in ast.iter_child_nodes(tree):
-        if _type_checking(node):
+        if isinstance(node, ast.expr) or _type_checking(node):  # no expression imports
             continue
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -280,10 +294,14 @@ class Fingerprints:
         return _short(f"{self._seal} {content} {json.dumps([digest, imports])}")
 
     @functools.cache  # noqa: B019 - one short-lived object per process
+    def _label(self, path: Path) -> str:
+        return label(path)
+
+    @functools.cache  # noqa: B019 - as above
     def _read(self, path: Path) -> tuple[str, tuple[str, ...]]:
         """Hash of a module's canonical form and the package files that it imports."""
         source = path.read_bytes()
-        name = label(path)
+        name = self._label(path)
         content = hashlib.sha256(f"{VERSION} {name}\n".encode() + source).hexdigest()
         recalled = self._recall(content)
         theirs = PACKAGE.resolve() not in path.resolve().parents
@@ -317,9 +335,12 @@ class Fingerprints:
         waiting = [root]
         while waiting:
             path = waiting.pop()
-            if path in seen or decides(name := label(path)):
+            if path in seen:
                 continue
             seen.add(path)
+            name = self._label(path)
+            if decides(name):
+                continue
             digest, _ = self._read(path)
             if path.name == "__init__.py" and digest == _EMPTY:
                 continue
