@@ -222,14 +222,14 @@ def _beside(path: Path, parts: tuple[str, ...]) -> Path | None:
     return None
 
 
-def _packages(path: Path) -> Iterator[Path]:
-    """The ``__init__`` files that run before a module of the package does."""
+def _packages(folder: Path) -> Iterator[Path]:
+    """The ``__init__`` files that run before a module in a folder of the package does."""
     root = PACKAGE.resolve()
-    for folder in path.parents:
-        if folder != root and root not in folder.parents:
+    for place in (folder, *folder.parents):
+        if place != root and root not in place.parents:
             return
-        if (folder / "__init__.py").is_file() and folder / "__init__.py" != path:
-            yield folder / "__init__.py"
+        if (place / "__init__.py").is_file():
+            yield place / "__init__.py"
 
 
 _EMPTY = digest("")
@@ -325,8 +325,23 @@ class Fingerprints:
     def _below(self, path: Path) -> tuple[Path, ...]:
         """Modules of the package that run because ``path`` does; for a component of the user's own, theirs too."""
         _, imports = self._read(path)
-        places = [_module(parts) or _beside(path, parts) for parts in (tuple(name.split(".")) for name in imports)]
-        return (*_packages(path), *(place.resolve() for place in places if place is not None))
+        found = [one for one in self._packages(path.parent) if one != path]
+        for name in imports:
+            place = self._module(name)
+            if place is None and (place := _beside(path, tuple(name.split(".")))) is not None:
+                place = place.resolve()
+            if place is not None:
+                found.append(place)
+        return tuple(found)
+
+    @functools.cache  # noqa: B019 - as above
+    def _module(self, name: str) -> Path | None:
+        place = _module(tuple(name.split(".")))
+        return None if place is None else place.resolve()
+
+    @functools.cache  # noqa: B019 - as above
+    def _packages(self, folder: Path) -> tuple[Path, ...]:
+        return tuple(_packages(folder))
 
     @functools.cache  # noqa: B019 - as above
     def _closure(self, root: Path) -> dict[str, str]:
