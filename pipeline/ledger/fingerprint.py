@@ -104,7 +104,7 @@ def _write(node: object, out: list[str]) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node = _unannotated(node)
         out.append(f"({type(node).__name__}")
-        for name, begins in _fields(type(node)):
+        for name, begins in _fields(type(node)):  # type: ignore[arg-type]  # a class can be hashed
             value = getattr(node, name, None)
             if isinstance(value, list):
                 value = [item for item in value if not (isinstance(item, ast.stmt) and _is_inert(item))]

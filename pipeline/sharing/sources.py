@@ -63,10 +63,10 @@ def differing(
         if source is None:
             found[module] = "missing"
             continue
-        digest = fingerprint(source)
-        if digest is None:
+        theirs = fingerprint(source)
+        if theirs is None:
             found[place] = "it does not parse"
-        elif digests != {digest}:
+        elif digests != {theirs}:
             found[place] = "not the code that has run"
     return found
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import functools
+import io
 import json
 import shutil
 import subprocess
