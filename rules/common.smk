@@ -15,7 +15,7 @@ for name, megabytes in (("MMAP_THRESHOLD", 32), ("TRIM_THRESHOLD", 1024), ("TOP_
 from pipeline.errors import lacking
 
 try:
-    from pipeline.engine import summary
+    from pipeline.engine import summary, terminate
     from pipeline.engine.workflow import read
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error) or error}")
@@ -84,6 +84,10 @@ def paper_of(wildcards):
 def labels_of(wildcards):
     edition, _, artifact = wildcards.artifact.split("/")
     return {"artifact": artifact, "scale": edition}
+
+
+onstart:
+    terminate.hand_to_a_thread()
 
 
 onsuccess:

@@ -122,7 +122,7 @@ class Workflow:
         if everything:
             scales = {self.catalogue.options.scale}
             scales |= {s for s in self.catalogue.scales for t in targets if t.startswith(f"results/{s}/")}
-            requests += [request for scale in sorted(scales) for request in self.catalogue.built(scale)]
+            requests += [request for scale in sorted(scales) for request in self.catalogue.wanted(scale)]
         return requests
 
     def _take_turn(self, builds: bool) -> None:
