@@ -122,17 +122,28 @@ class Display:
     # -- the thread
 
     def _run(self, cores: int) -> None:
+        bars: list[str] = []
         try:
-            outlook = self._outlook(cores)
+            outlook: Outlook | None = None
+            failed = False
             while not self._over.wait(EVERY):
-                outlook.note(self._decided())
-                rows = outlook.rows(self._told(), time.monotonic())
-                width = self._area.size()[0]
-                lines = self._printed()
-                rewritten = [tail.rest[: width - 1] for tail in self._texts.values() if tail.rewritten]
-                self._area.write(lines, [*rewritten, *draw(rows, width, plain=self._plain)])
-        except Exception:
+                if not failed:
+                    try:
+                        outlook = outlook or self._outlook(cores)
+                        bars = self._bars(outlook)
+                    except Exception:
+                        failed, bars = True, []
+                        os.environ.pop(FOLDER, None)  # jobs to come print lines again
+                self._area.write(self._printed(), bars)
+        except Exception:  # the terminal is gone, or the folder
             self._give_back()
+
+    def _bars(self, outlook: Outlook) -> list[str]:
+        outlook.note(self._decided())
+        rows = outlook.rows(self._told(), time.monotonic())
+        width = self._area.size()[0]
+        theirs = [tail.rest[: width - 1] for tail in self._texts.values() if tail.rewritten]
+        return [*theirs, *draw(rows, width, plain=self._plain)]
 
     def _outlook(self, cores: int) -> Outlook:
         workflow = self.workflow

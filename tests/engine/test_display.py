@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,20 +113,41 @@ def test_no_bars(why, tmp_path, monkeypatch):
     shown.end()
 
 
-def test_a_display_that_fails_costs_nothing(tmp_path, monkeypatch, capfd):
-    """Its thread dies at the first look: what was printed meanwhile appears, and what follows as it would."""
-    monkeypatch.setenv("TERM", "xterm")
+def seen(capfd: pytest.CaptureFixture) -> list[str]:
+    return re.sub(r"\r|\x1b\[J", "", capfd.readouterr().err).split("\n")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_bars_that_fail_cost_no_line(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(display, "terminal", lambda _: True)
     shown = given(tmp_path)  # a workflow of which nothing can be told
     shown.begin(2)
-    os.write(2, b"while it lives or not\n")
-    end = time.monotonic() + 10
-    while shown._streams and time.monotonic() < end:
-        time.sleep(0.01)
-    os.write(2, b"afterwards\n")
+    os.write(2, b"before\n")
+    until(lambda: "SSL_DISPLAY" not in os.environ)
+    assert shown._streams, "lines of jobs that are at work still come"
+    (shown.folder / f"{os.getpid()}.text").write_text("of a job\n")
+    os.write(2, b"after\n")
     shown.end()
-    assert "SSL_DISPLAY" not in os.environ and not list(tmp_path.glob("display-*"))
-    assert re.sub(r"\r|\x1b\[J", "", capfd.readouterr().err).split("\n") == ["while it lives or not", "afterwards", ""]
+    os.write(2, b"in the end\n")
+    assert seen(capfd) == ["before", "of a job", "after", "in the end", ""]
+    assert not list(tmp_path.glob("display-*"))
+
+
+def test_a_terminal_that_is_gone_costs_nothing(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(display, "terminal", lambda _: True)
+    monkeypatch.setattr(display.Area, "write", lambda *_: os.write(-1, b""))
+    shown = given(tmp_path)
+    shown.begin(2)
+    until(lambda: not shown._streams)
+    os.write(2, b"as ever\n")
+    shown.end()
+    assert seen(capfd) == ["as ever", ""] and "SSL_DISPLAY" not in os.environ
 
 
 def test_a_display_that_cannot_begin_costs_nothing(tmp_path, monkeypatch, capfd):
