@@ -10,7 +10,6 @@ from pipeline.durations import clock
 from pipeline.engine.estimate import Forecast
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import IN_PLACE, States
-from pipeline.ledger.workspace import Node
 from pipeline.monitor.bars import Row
 from pipeline.planning.spec import Scale
 
@@ -49,16 +48,21 @@ class Outlook:
         jobs: The jobs of these nodes.
         workers: How many jobs run at once.
         now: The time, in seconds.
+        start: Seconds that a job takes to begin and to end.
     """
 
-    def __init__(self, seconds: Mapping[str, float], jobs: Iterable[Job], workers: float, now: float) -> None:
+    def __init__(
+        self, seconds: Mapping[str, float], jobs: Iterable[Job], workers: float, now: float, start: float = 0.0
+    ) -> None:
         self.seconds = {name: max(value, LEAST) for name, value in seconds.items()}
         self.workers = workers
         self.since = now
         self.done: set[str] = set()
-        self._total = sum(self.seconds.values())
-        self._complete = 0.0
+        self.start = start
         self._job = {name: job for job in jobs for name in job.nodes}
+        self._total = sum(self.seconds.values()) + start * len({self._job[name].path for name in self.seconds})
+        self._complete = 0.0
+        self._begun: set[str] = set()  # jobs that have started to do something
         self._work: dict[str, _AtWork] = {}
         self._running = 0.0  # seconds of the forecast that jobs at work have done of what is not complete
         self._left = 0.0  # seconds that the longest of them still takes
@@ -82,11 +86,10 @@ class Outlook:
             if not own:
                 continue
             seconds |= {name: parts.get(name, 0.0) for name in own}
-            seconds[own[0]] += parts.get(Forecast.job(Node(own[0])), 0.0)  # it starts before it does anything
             weights.append((LEAST + sum(seconds[name] for name in own), cores if job.gpus else job.threads))
         used = sum(weight * threads for weight, threads in weights) / max(sum(weight for weight, _ in weights), LEAST)
         workers = min(max(cores / max(used, 1.0), 1.0), max(len(weights), 1))
-        return cls(seconds, jobs, workers, now)
+        return cls(seconds, jobs, workers, now, scale.estimate.start)
 
     def note(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Take note of what the executor decided, as its journal has it."""
@@ -95,6 +98,7 @@ class Outlook:
             if entry.get("decision") in DONE and name in self.seconds and name not in self.done:
                 self.done.add(name)
                 self._complete += self.seconds[name]
+                self._begun.add(self._job[name].path)
 
     def rows(self, told: Mapping[str, Mapping[str, Any]], now: float) -> list[Row]:
         """What to show: a row per job that is at work, and one for the whole.
@@ -122,9 +126,11 @@ class Outlook:
             work.complete, work.changed = complete, now
         share = min((complete + partly) / whole, 1.0)
         left = self._seconds_left(work, whole, share, says.get("at", {}).keys() - own.keys(), now)
+        if partly:
+            self._begun.add(job.path)
         self._running += partly
         self._left = max(self._left, left or 0.0)
-        words = list(says.get("words", ())) or [clock(now - work.since)]
+        words = list(says.get("words", ())) or [f"running {clock(now - work.since)}"]
         return Row(job.called or job.name, share, words, left, kind=job.rule)
 
     def _partly(self, own: Mapping[str, float], key: str, done: int, of: int) -> float:
@@ -134,9 +140,8 @@ class Outlook:
         reached = sum(below.values()) * min(done / max(of, 1), 1.0)
         return max(reached - complete, 0.0)
 
-    @staticmethod
     def _seconds_left(
-        work: _AtWork, whole: float, share: float, trainings: Collection[str], now: float
+        self, work: _AtWork, whole: float, share: float, trainings: Collection[str], now: float
     ) -> float | None:
         """Seconds that a job still takes: a training by its steps, others by the plan and how true that was so far."""
         if trainings:
@@ -144,12 +149,16 @@ class Outlook:
                 work.moved = now, share
             begun, before = work.moved
             return (1.0 - share) / (share - before) * (now - begun) if share > before and now - begun > 1 else None
-        pace = (work.changed - work.since) / (work.complete - work.first) if work.complete > work.first else 1.0
-        left = (whole - work.complete) * pace - (now - work.changed)
-        return left if left >= 1 and whole - work.complete > 2 * LEAST else None
+        more = whole - work.complete
+        if work.complete > work.first:
+            more *= (work.changed - work.since) / (work.complete - work.first)
+        else:
+            more += self.start
+        left = more - (now - work.changed)
+        return left if left >= 1 else None
 
     def _whole(self, now: float) -> Row:
-        done = self._complete + self._running
+        done = self._complete + self._running + self.start * len(self._begun)
         early = TRUSTED * self._total
         pace = (done + early) / (now - self.since + early / self.workers)
         left = max((self._total - done) / max(pace, 1e-9), self._left)

@@ -58,7 +58,7 @@ def test_the_whole_takes_as_long_as_its_longest_job():
 
 
 def test_a_training_that_goes_on_is_timed_from_there():
-    build = Outlook(SECONDS, [TRAIN], 1, now=0.0)
+    build = Outlook(SECONDS, [TRAIN, PROBE], 1, now=0.0)
     build.note(executed(TRAIN.nodes[2]))
     build.rows(at(("checkpoints/c/seed0", 20, 40)), 0.0)
     job, _ = build.rows(at(("checkpoints/c/seed0", 30, 40)), 10.0)
@@ -69,11 +69,11 @@ def test_a_measurement_follows_what_is_complete_and_the_plan():
     build = Outlook(SECONDS, [TRAIN, PROBE], 1, now=0.0)
     told = {"18": {"nodes": list(PROBE.nodes), "at": {PROBE.nodes[0]: [5, 10]}}}
     job, _ = build.rows(told, 0.0)
-    assert job.share == 0.25 and job.left == 20 and job.words == ["0:00"]
+    assert job.share == 0.25 and job.left == 20 and job.words == ["running 0:00"]
     build.note(executed(PROBE.nodes[0]))
     build.rows(told, 4.0)
     job, _ = build.rows(told, 5.0)
-    assert job.share == 0.5 and job.left == pytest.approx(3) and job.words == ["0:05"]
+    assert job.share == 0.5 and job.left == pytest.approx(3) and job.words == ["running 0:05"]
 
 
 def test_what_nobody_can_foresee_is_counted():
@@ -87,6 +87,17 @@ def test_what_nobody_can_foresee_is_counted():
     assert whole.left == pytest.approx(4, rel=0.25)
 
 
+def test_what_a_job_takes_to_begin_is_in_the_whole_and_not_in_its_bar():
+    build = Outlook(SECONDS, [TRAIN, PROBE], 1, now=0.0, start=50.0)
+    job, whole = build.rows(at(), 0.0)
+    assert job.left == 130 and whole.left == 200
+    job, whole = build.rows(at(("checkpoints/c/seed0", 20, 40)), 0.0)
+    assert job.share == 0.25 and whole.share == 0.35
+    build.note(executed(PROBE.nodes[0]))
+    _, whole = build.rows(at(("checkpoints/c/seed0", 20, 40)), 0.0)
+    assert whole.share == 0.65
+
+
 def test_jobs_that_the_plan_does_not_know_have_no_bar():
     build = Outlook({}, [TRAIN], 1, now=0.0)
     assert build.rows({"19": {"nodes": ["results/other"]}, "20": {}}, 1.0) == []
@@ -95,13 +106,13 @@ def test_jobs_that_the_plan_does_not_know_have_no_bar():
 @pytest.mark.parametrize("cores, threads, gpus, workers", [(4, 1, 0, 2), (4, 4, 0, 1), (1, 2, 0, 1), (4, 1, 1, 1)])
 def test_jobs_that_run_at_once(cores, threads, gpus, workers, monkeypatch):
     def parts(self: object) -> dict[str, float]:
-        return dict.fromkeys(SECONDS, 1.0) | {"job checkpoints c": 5.0, "job measurements c": 5.0}
+        return dict.fromkeys(SECONDS, 1.0)
 
     jobs = [Job(job.rule, job.name, job.nodes, (), threads, gpus) for job in (TRAIN, PROBE)]
     states = SimpleNamespace(by_name={name: SimpleNamespace(status="to execute") for name in SECONDS})
     states.by_name[TRAIN.nodes[0]].status = "in place"
     monkeypatch.setattr(outlook.Forecast, "parts", parts)
-    monkeypatch.setattr(outlook.Forecast, "job", lambda node: f"job {node.name.split('/')[0]} c")
-    build = Outlook.of(states, jobs, None, cores, 0.0)
-    assert build.workers == workers
-    assert list(build.seconds.values()) == [6.0, 1.0, 6.0, 1.0] and TRAIN.nodes[0] not in build.seconds
+    scale = SimpleNamespace(estimate=SimpleNamespace(start=5.0))
+    build = Outlook.of(states, jobs, scale, cores, 0.0)
+    assert build.workers == workers and build.start == 5.0
+    assert list(build.seconds.values()) == [1.0] * 4 and TRAIN.nodes[0] not in build.seconds
