@@ -122,7 +122,7 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def until(self, wanted: Callable[[Terminal], bool], seconds: float = 120) -> Terminal:
+    def until(self, wanted: Callable[[Terminal], bool], seconds: float = 400) -> Terminal:
         """Show what is written until something is seen."""
         end = time.monotonic() + seconds
         while not wanted(self):
@@ -130,7 +130,7 @@ class Terminal:
             assert self._look(), self.screen.text()
         return self
 
-    def wait(self, seconds: float = 120) -> int:
+    def wait(self, seconds: float = 400) -> int:
         """Show what is written until all that write have ended; returns the exit status."""
         end = time.monotonic() + seconds
         while self._look():
