@@ -53,6 +53,12 @@ def test_standard_output_that_the_user_has_sent_elsewhere_stays_there(tmp_path):
     assert done.stdout == "to stdout\n" and text.read_text() == "to stderr True\nfrom a child\nagain\n"
 
 
+def test_a_fork_prints_where_its_job_does_and_tells_in_its_name(tmp_path):
+    done = run({FOLDER: str(tmp_path), PLACE: str(tmp_path / "17")}, capture_output=True)
+    assert done.stderr == "to stderr True\nfrom a child\nagain\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["17.json"]
+
+
 def test_without_a_build_that_listens_nothing_changes(tmp_path):
     for environ in ({}, {FOLDER: ""}, {FOLDER: str(tmp_path / "of a build that is over")}):
         done = run(environ, capture_output=True)
