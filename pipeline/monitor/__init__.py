@@ -42,7 +42,7 @@ class Monitor:
             steps: Steps per epoch.
             folder: Where its status file is kept; None for none.
         """
-        return Report(self.called(name), images, steps, folder=folder, screen=self.screen)
+        return Report(self.called(name), images, steps, folder=folder, screen=self.screen, node=name)
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""

@@ -106,6 +106,8 @@ class Report:
     keeps ``status.json`` there: where the training is, for ``python -m pipeline runs``.
 
     Attributes:
+        name: What a person calls it.
+        node: The run and seed that it is, as folders call them; the name where there is no other.
         mode: How steps are taken; said before the first line, and again if it changes.
         said: What of it has been said.
     """
@@ -118,8 +120,10 @@ class Report:
         stream: TextIO | None = None,
         folder: Path | None = None,
         screen: Screen | None = None,
+        node: str = "",
     ) -> None:
         self.name = name
+        self.node = node or name
         self.images = images_per_epoch
         self.steps = steps_per_epoch
         self.screen = screen or Screen(stream)
@@ -185,7 +189,8 @@ class Report:
         moves = self.rate(now) > 0
         loss = self.rows[-1][1] if self.rows else math.nan
         status = {
-            "name": self.name,
+            "name": self.node,
+            "called": self.name,
             "epoch": self.epoch,
             "epochs": self.epochs,
             "step": self.step,

@@ -36,6 +36,23 @@ class Status:
     resumable: bool
 
 
+def statuses(workspace: Workspace) -> dict[str, Status]:
+    """Where trainings are, or were when they ended: ``checkpoints/CONFIG/seedS`` -> its latest status."""
+    latest: dict[str, Status] = {}
+    for path in workspace.scratch.glob(f"*/run/{STATUS}"):
+        found = files.read_json(path)
+        if isinstance(found, dict) and isinstance(found.get("name"), str):
+            known = latest.get(found["name"])
+            if known is None or _time(known.found) < _time(found):
+                latest[found["name"]] = Status(found, path.parts[-3], (path.parent / PROGRESS).is_file())
+    return latest
+
+
+def _time(found: dict[str, Any]) -> float:
+    time = found.get("time")
+    return time if isinstance(time, int | float) else 0.0
+
+
 class Live:
     """One look at what goes on in a checkout. Changes nothing, and holds no lock for longer than it takes to ask.
 
@@ -45,14 +62,7 @@ class Live:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.statuses: dict[str, Status] = {}
-        for path in workspace.scratch.glob(f"*/run/{STATUS}"):
-            found = files.read_json(path)
-            if isinstance(found, dict) and isinstance(found.get("name"), str):
-                status = Status(found, path.parts[-3], (path.parent / PROGRESS).is_file())
-                known = self.statuses.get(found["name"])
-                if known is None or known.found.get("time", 0) < found.get("time", 0):
-                    self.statuses[found["name"]] = status
+        self.statuses = statuses(workspace)
         self.decisions: dict[str, dict[str, Any]] = {}
         for entry in Journal(workspace.journal).entries():
             if isinstance(entry.get("node"), str):

@@ -80,7 +80,7 @@ class KnownRun:
 def collect(plan: Plan, states: States) -> list[KnownRun]:
     """All runs of a plan with all their seeds."""
     live = Live(states.workspace)
-    labels = _labels(plan)
+    labels = labels_of(plan)
     shown = _shown(plan)
     users = _users(plan)
     called = plan.called()
@@ -115,7 +115,7 @@ def _data(plan: Plan, identity: str) -> dict[str, Any]:
     return {"dataset": params["name"], **flat(params.get("source", {}), "source")}
 
 
-def _labels(plan: Plan) -> dict[str, str]:
+def labels_of(plan: Plan) -> dict[str, str]:
     """Measure -> the name of its columns: its kind, where no other measure is of that kind."""
     kinds = {identity: params["kind"] for identity, params in plan.measures.items()}
     alone = list(kinds.values())

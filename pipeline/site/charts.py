@@ -1,0 +1,290 @@
+"""Charts of trainings as SVG: axes with labels, one colour per run, seeds as a band of one standard deviation.
+
+Colours are classes of the style sheet, so a chart is legible in both schemes; a script may read values off it, since its
+axes stand in it as attributes. The same charts stand on the site's pages and on the page that ``watch`` serves.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from pipeline.provenance.curves import Point
+
+WIDE, HIGH = 360.0, 232.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 30.0, 38.0
+COLOURS, DASHES = 10, 4
+"""Colours of the style sheet; further runs have them again, with other dashes."""
+MOST = COLOURS * DASHES
+"""Runs that can be told apart in one chart."""
+BAND = "Line: mean over seeds; band: ± one standard deviation. A run with one seed has no band."
+"""What a reader is told below charts."""
+
+TITLES = {
+    "loss": ("loss", "mean over the images of an epoch"),
+    "embedding_std": ("embedding std", "1: fills the sphere, 0: collapsed"),
+    "effective_rank": ("effective rank", "dimensions"),
+}
+"""Column of a history -> what its axis says, and in what it is."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A place on a curve.
+
+    Attributes:
+        epoch: Where.
+        mean: Over the seeds that have a number there.
+        std: Their standard deviation (one less than their number below the fraction); None of fewer than two.
+        seeds: How many these are.
+    """
+
+    epoch: float
+    mean: float
+    std: float | None
+    seeds: int
+
+
+@dataclass
+class Line:
+    """One run.
+
+    Attributes:
+        name: What a person calls it.
+        seeds: Seed -> points by epoch; more than one line of a seed, if there are eigenvalues, in ``ranks``.
+        place: Chooses its colour and dashes.
+        live: Whether it goes on: its end is marked.
+        ranks: Rank of an eigenvalue -> seed -> points, in place of ``seeds``.
+    """
+
+    name: str
+    seeds: Mapping[int, Sequence[Point]]
+    place: int = 0
+    live: bool = False
+    ranks: Mapping[int, Mapping[int, Sequence[Point]]] = field(default_factory=dict)
+
+
+@dataclass
+class Chart:
+    """Curves of one quantity on common axes.
+
+    Attributes:
+        quantity: What it is.
+        remark: In what it is told, or what its ends mean.
+        lines: The runs.
+        log: Whether the vertical axis is logarithmic; numbers that are not above 0 are left out there.
+    """
+
+    quantity: str
+    remark: str
+    lines: list[Line]
+    log: bool = False
+
+    def svg(self) -> str:
+        """Draw it; whatever is no finite number is a gap."""
+        drawn = [(line, [spreads(seeds) for _, seeds in _all(line)]) for line in self.lines]
+        shown = [self._shown(points) for _, parts in drawn for points in parts]
+        x = Axis.over([(point.epoch, point.epoch) for part in shown for point in part], whole=True)
+        y = Axis.over([_ends(point, self.log) for part in shown for point in part], log=self.log)
+        words = f"{self.quantity} by epoch, {len(self.lines)} run{'' if len(self.lines) == 1 else 's'}"
+        head = (
+            f'<svg class="chart" role="img" aria-label="{escape(words)}" viewBox="0 0 {WIDE:g} {HIGH:g}" '
+            f'data-x="{x.low!r} {x.high!r} {LEFT:g} {WIDE - RIGHT:g}" '
+            f'data-y="{y.low!r} {y.high!r} {HIGH - BOTTOM:g} {TOP:g}"{" data-log" if self.log else ""}>'
+        )
+        body = [self._axes(x, y)]
+        for line, parts in drawn:
+            body.append(self._line(line, [self._shown(points) for points in parts], x, y))
+        return f"{head}{''.join(body)}</svg>"
+
+    def _shown(self, points: Iterable[Spread]) -> list[Spread]:
+        """Points that have a place, and those that are gaps between such."""
+        return [p if math.isfinite(p.mean) and (p.mean > 0 or not self.log) else _gap(p) for p in points]
+
+    def _line(self, line: Line, parts: list[list[Spread]], x: Axis, y: Axis) -> str:
+        marks = []
+        for strength, points in enumerate(parts):
+            for run in _stretches(points):
+                faint = f' opacity="{max(1 - 0.14 * strength, 0.35):.2f}"' if strength else ""
+                if any(point.std for point in run):
+                    marks.append(f'<path class="band" d="{self._area(run, x, y)}"/>')
+                if len(run) == 1:
+                    marks.append(_dot(_x(x, run[0].epoch), _y(y, run[0].mean), "alone"))
+                else:
+                    way = "L".join(f"{_x(x, p.epoch):.1f} {_y(y, p.mean):.1f}" for p in run)
+                    marks.append(f'<path class="mean" d="M{way}"{faint}/>')
+        last = next((p for p in reversed(parts[0]) if math.isfinite(p.mean)), None) if parts else None
+        if last is None:
+            return ""
+        if line.live:
+            marks.append(_dot(_x(x, last.epoch), _y(y, last.mean), "live"))
+        seeds = f", {last.seeds} seeds" if last.seeds > 1 else ""
+        spread = f" ± {last.std:.3g}" if last.std is not None else ""
+        said = escape(f"{line.name}: {last.mean:.4g}{spread} at epoch {last.epoch:g}{seeds}")
+        name = escape(line.name, quote=True)
+        return f'<g class="line {look(line.place)}" data-name="{name}"><title>{said}</title>{"".join(marks)}</g>'
+
+    def _area(self, run: Sequence[Spread], x: Axis, y: Axis) -> str:
+        ends = [(_x(x, point.epoch), *_ends(point, self.log)) for point in run]
+        above = [f"{at:.1f} {_y(y, high):.1f}" for at, _, high in ends]
+        below = [f"{at:.1f} {_y(y, low):.1f}" for at, low, _ in reversed(ends)]
+        return f"M{'L'.join(above + below)}Z"
+
+    def _axes(self, x: Axis, y: Axis) -> str:
+        right, foot = WIDE - RIGHT, HIGH - BOTTOM
+        up = [(_y(y, value), text) for value, text in y.ticks()]
+        along = [(_x(x, value), text) for value, text in x.ticks()]
+        grid = "".join(f"M{LEFT:g} {at:.1f}H{right:g}" for at, _ in up)
+        grid += "".join(f"M{at:.1f} {foot:g}v4" for at, _ in along)
+        texts = [f'<text class="tick up" x="{LEFT - 7:g}" y="{at + 4:.1f}">{text}</text>' for at, text in up]
+        texts += [f'<text class="tick along" x="{at:.1f}" y="{foot + 17:g}">{text}</text>' for at, text in along]
+        log = ", logarithmic" if self.log else ""
+        remark = f' <tspan class="remark">{escape(self.remark)}{log}</tspan>' if self.remark or log else ""
+        texts.append(f'<text class="what" x="4" y="15">{escape(self.quantity)}{remark}</text>')
+        texts.append(f'<text class="tick end" x="{right:g}" y="{HIGH - 5:g}">epoch</text>')
+        return f'<path class="grid" d="{grid}"/><path class="base" d="M{LEFT:g} {foot:g}H{right:g}"/>{"".join(texts)}'
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From one number to another, both of which may have a tick."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    @classmethod
+    def over(cls, ends: Iterable[tuple[float, float]], log: bool = False, whole: bool = False) -> Axis:
+        """An axis on which all of ``ends`` have a place; from 0 to 1 where there is none.
+
+        Args:
+            ends: Lower and upper ends of what is drawn; what is not finite is passed over.
+            log: Whether it is logarithmic: all numbers above 0.
+            whole: Whether ticks are whole numbers, as of epochs.
+        """
+        found = [end for pair in ends for end in pair if math.isfinite(end)]
+        if not found:
+            return cls(0.1 if log else 0.0, 1.0, log, whole)
+        low, high = min(found), max(found)
+        if log:
+            low, high = (low, high) if high > 1.2 * low else (low / 1.5, high * 1.5)
+        elif high - low <= 1e-9 * max(abs(high), abs(low)):
+            room = abs(high) * 0.1 or 1.0
+            low, high = (low - room, high + room) if not whole else (max(low - 1, 0.0), high + 1)
+        elif not whole:
+            low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+        return cls(low, high, log, whole)
+
+    def share(self, value: float) -> float:
+        """How far along it is, from 0 to 1."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round numbers with their texts, some four to six."""
+        if self.log:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [(factor, factor * 10.0**power) for power in powers for factor in (1, 2, 5)]
+            found = [(factor, value) for factor, value in found if self.low <= value <= self.high]
+            tens = [value for factor, value in found if factor == 1]
+            chosen = tens if len(tens) > 2 else [value for _, value in found]
+            return [(value, _text(value, 0)) for value in chosen[:: max(1, -(-len(chosen) // 6))]]
+        step = _round((self.high - self.low) / 5)
+        step = max(1.0, float(math.ceil(step))) if self.whole else step
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        first = math.ceil(self.low / step - 1e-9)
+        return [(k * step, _text(k * step, digits)) for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def spreads(seeds: Mapping[int, Sequence[Point]]) -> list[Spread]:
+    """Means and standard deviations over seeds, at every epoch at which one of them has a point.
+
+    A seed that has diverged has no number from there on; the mean is of the others, and NaN where there is none.
+    """
+    at: dict[float, list[float]] = {}
+    for points in seeds.values():
+        for epoch, value in points:
+            at.setdefault(epoch, []).append(value)
+    found = []
+    for epoch, values in sorted(at.items()):
+        finite = [value for value in values if math.isfinite(value)]
+        mean = statistics.fmean(finite) if finite else math.nan
+        std = statistics.stdev(finite) if len(finite) > 1 else None
+        found.append(Spread(epoch, mean, std, len(finite)))
+    return found
+
+
+def ranks(lists: Mapping[int, Sequence[tuple[float, Sequence[float]]]]) -> dict[int, dict[int, list[Point]]]:
+    """Curves of the first, second, fourth, eighth, ... of sorted lists: rank -> seed -> points."""
+    longest = max((len(values) for found in lists.values() for _, values in found), default=0)
+    chosen = [2**k for k in range(longest.bit_length()) if 2**k <= longest]
+    return {
+        rank: {
+            seed: [(epoch, values[rank - 1]) for epoch, values in found if len(values) >= rank]
+            for seed, found in lists.items()
+        }
+        for rank in chosen
+    }
+
+
+def look(place: int) -> str:
+    """Classes of a run's colour and dashes."""
+    return f"k{place % COLOURS} d{place // COLOURS % DASHES}"
+
+
+def swatch(place: int) -> str:
+    """A short line as the run has it in charts."""
+    return f'<svg class="swatch {look(place)}" viewBox="0 0 26 10" aria-hidden="true"><path class="mean" d="M1 5H25"/></svg>'
+
+
+def _all(line: Line) -> list[tuple[int, Mapping[int, Sequence[Point]]]]:
+    return list(line.ranks.items()) if line.ranks else [(1, line.seeds)]
+
+
+def _gap(point: Spread) -> Spread:
+    return Spread(point.epoch, math.nan, None, 0)
+
+
+def _ends(point: Spread, log: bool) -> tuple[float, float]:
+    std = point.std or 0.0
+    low = point.mean - std
+    return (point.mean if log and low <= 0 else low), point.mean + std
+
+
+def _stretches(points: Iterable[Spread]) -> list[list[Spread]]:
+    """Points without a gap between them."""
+    found: list[list[Spread]] = [[]]
+    for point in points:
+        if math.isfinite(point.mean):
+            found[-1].append(point)
+        elif found[-1]:
+            found.append([])
+    return [run for run in found if run]
+
+
+def _x(axis: Axis, value: float) -> float:
+    return LEFT + axis.share(value) * (WIDE - RIGHT - LEFT)
+
+
+def _y(axis: Axis, value: float) -> float:
+    return HIGH - BOTTOM - axis.share(value) * (HIGH - BOTTOM - TOP)
+
+
+def _dot(x: float, y: float, name: str) -> str:
+    return f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+
+
+def _round(step: float) -> float:
+    """The next of 1, 2, 5, 10, ... that is no smaller."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next((factor * power for factor in (1, 2, 5) if factor * power >= step * (1 - 1e-9)), 10 * power)
+
+
+def _text(value: float, digits: int) -> str:
+    plain = f"{value:.{digits}f}" if 0 < digits < 5 else f"{value:.6g}"
+    return plain.replace("e-0", "e-").replace("e+0", "e").replace("-", "−")

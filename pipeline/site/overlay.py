@@ -1,0 +1,67 @@
+"""Curves of several runs on common axes: which there are, and their charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.provenance.curves import HISTORY, Curves
+from pipeline.site.charts import TITLES, Chart, Line, ranks
+
+RANKS = "ranks 1, 2, 4, 8, …, the largest strongest"
+
+
+@dataclass
+class Shown:
+    """A run with its seeds, for charts.
+
+    Attributes:
+        name: What a person calls it.
+        curves: Seed -> what is known of it.
+        place: Chooses its colour and dashes.
+        live: Whether one of its seeds is being trained.
+        to: Where its name leads; nowhere if empty.
+    """
+
+    name: str
+    curves: Mapping[int, Curves] = field(default_factory=dict)
+    place: int = 0
+    live: bool = False
+    to: str = ""
+
+    def last(self, quantity: str) -> tuple[float, int] | None:
+        """Mean over seeds of their last numbers, and how many these are; None where there is none."""
+        ends = [one.numbers[quantity][-1][1] for one in self.curves.values() if one.numbers.get(quantity)]
+        return (sum(ends) / len(ends), len(ends)) if ends else None
+
+
+def available(shown: Iterable[Shown]) -> list[str]:
+    """Quantities with curves: those of histories first, then what was measured at several milestones of one seed."""
+    measured: set[str] = set()
+    trained: set[str] = set()
+    for run in shown:
+        for one in run.curves.values():
+            trained |= {name for name in HISTORY if one.numbers.get(name)}
+            measured |= {name for name, points in one.numbers.items() if name not in HISTORY and len(points) > 1}
+            measured |= {name for name, points in one.lists.items() if len(points) > 1}
+    return [*(name for name in HISTORY if name in trained), *sorted(measured)]
+
+
+def chart(quantity: str, shown: Sequence[Shown], log: bool = False, units: Mapping[str, str] | None = None) -> Chart:
+    """One quantity of all runs that have it.
+
+    Args:
+        quantity: One of :func:`available`.
+        shown: The runs.
+        log: Whether its axis is logarithmic; that of eigenvalues is in any case.
+        units: Quantity -> its unit, of those that have one.
+    """
+    title, remark = TITLES.get(quantity, (quantity, (units or {}).get(quantity, "")))
+    lines = []
+    for run in shown:
+        seeds = {seed: one.numbers[quantity] for seed, one in run.curves.items() if one.numbers.get(quantity)}
+        lists = {seed: one.lists[quantity] for seed, one in run.curves.items() if one.lists.get(quantity)}
+        if seeds or lists:
+            lines.append(Line(run.name, seeds, run.place, run.live, ranks(lists)))
+    eigenvalues = any(line.ranks for line in lines)
+    return Chart(title, RANKS if eigenvalues else remark, lines, log or eigenvalues)
