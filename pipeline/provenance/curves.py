@@ -41,10 +41,12 @@ class Curves:
     Attributes:
         numbers: Name -> points in the order of their epochs; names of measurements are ``MEASURE.VALUE``.
         lists: Name -> epochs and eigenvalues, the largest first.
+        time: When its history was written; 0 of none.
     """
 
     numbers: dict[str, list[Point]] = field(default_factory=dict)
     lists: dict[str, list[tuple[float, list[float]]]] = field(default_factory=dict)
+    time: float = 0.0
 
     @property
     def epoch(self) -> float:
@@ -151,12 +153,11 @@ class Reader:
             run: Which one.
             status: Where it is, if it goes on or was interrupted.
         """
-        found = Curves(self._history(run))
-        if status is not None:
-            path = self.states.workspace.scratch / status.folder / "run" / PROGRESS
-            saved = history(self._read(path, saved_history) or "")
-            if _length(saved) > _length(found.numbers):
-                found.numbers = saved
+        found = Curves()
+        for path, read in self._histories(run, status):
+            rows = history(self._read(path, read) or "")
+            if _length(rows) > _length(found.numbers):
+                found.numbers, found.time = rows, self._known[path][0][2] * 1e-9
         for measure, places in sorted(self.plan.runs[run.config].measures.items()):
             kind, label = self.plan.measures[measure]["kind"], self.labels[measure]
             for at in sorted(at for seed, at in places if seed == run.seed):
@@ -167,13 +168,14 @@ class Reader:
         found.sort()
         return found
 
-    def _history(self, run: KnownRun) -> dict[str, list[Point]]:
-        """Of the last milestone that has one; it reaches back to the start."""
-        for epoch in sorted(set(run.wanted) - {0}, reverse=True):
+    def _histories(self, run: KnownRun, status: Status | None) -> Iterator[tuple[Path, Callable[[Path], str]]]:
+        """Files with a history and how they are read: each reaches back to the start of the training."""
+        for epoch in sorted(set(run.wanted) - {0}):
             path = self._path(checkpoint(run.config, run.seed, epoch), "history.csv")
-            if path is not None and (found := history(self._read(path, _text) or "")):
-                return found
-        return {}
+            if path is not None:
+                yield path, _text
+        if status is not None:
+            yield self.states.workspace.scratch / status.folder / "run" / PROGRESS, saved_history
 
     def _epoch(self, run: KnownRun, at: Milestone) -> float:
         if not at.step:

@@ -48,6 +48,15 @@ def statuses(workspace: Workspace) -> dict[str, Status]:
     return latest
 
 
+def worker(workspace: Workspace, config: str) -> int | None:
+    """The process that trains a run now, by the executor's lock; None if there is none."""
+    lock = Lock(workspace.scratch / "locks" / f"pretrain-{config}")
+    pid = lock.last()
+    # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
+    # would find it held.
+    return pid if pid is not None and exists(pid) and lock.holder() is not None else None
+
+
 def _time(found: dict[str, Any]) -> float:
     time = found.get("time")
     return time if isinstance(time, int | float) else 0.0
@@ -70,12 +79,8 @@ class Live:
         self.asked = self._asked()
 
     def worker(self, config: str) -> int | None:
-        """The process that trains a run now, by the executor's lock; None if there is none."""
-        lock = Lock(self.workspace.scratch / "locks" / f"pretrain-{config}")
-        pid = lock.last()
-        # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
-        # would find it held.
-        return pid if pid is not None and exists(pid) and lock.holder() is not None else None
+        """See :func:`worker`."""
+        return worker(self.workspace, config)
 
     def failure(self, node: Node, since: float) -> str | None:
         """The line with which a node failed after ``since``; None if what was decided last is something else."""

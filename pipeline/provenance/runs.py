@@ -70,6 +70,11 @@ class KnownRun:
         """The part of its name that is enough to find its folders."""
         return self.config.rpartition("-")[2]
 
+    @property
+    def folder(self) -> str:
+        """Where its milestones lie, which is also what its status is called by."""
+        return f"checkpoints/{self.config}/seed{self.seed}"
+
     def data(self) -> dict[str, Any]:
         """The run for machines."""
         kept = ("name", "config", "seed", "state", "detail", "wanted", "present", "live", "params", "measured")
@@ -150,7 +155,7 @@ def _state(
     status = live.statuses.get(nodes[0].node.name.rsplit("/", 1)[0])
     if worker is not None and status is not None and status.found.get("pid") == worker:
         run.live = {**status.found, "alive": True}
-        return "running", _progress(status.found)
+        return "running", progress(status.found)
     if starts:
         run.live = {"pid": worker, "alive": True}
         return "running", f"process {worker} is starting"
@@ -185,7 +190,8 @@ def _finished(run: KnownRun, nodes: list[State], states: States) -> tuple[str, s
     return "done", "; ".join(words)
 
 
-def _progress(status: Mapping[str, Any]) -> str:
+def progress(status: Mapping[str, Any]) -> str:
+    """Say how far a training is, by its status file."""
     parts = [f"epoch {status.get('epoch')} of {status.get('epochs')}"]
     if status.get("images_per_second"):
         parts.append(f"{status['images_per_second']:.0f} images/s")

@@ -20,7 +20,7 @@ COLOURS, DASHES = 10, 4
 """Colours of the style sheet; further runs have them again, with other dashes."""
 MOST = COLOURS * DASHES
 """Runs that can be told apart in one chart."""
-BAND = "Line: mean over seeds; band: ± one standard deviation. A run with one seed has no band."
+BAND = "Line: mean over seeds; band: ± one standard deviation (none: one seed)."
 """What a reader is told below charts."""
 
 TITLES = {
@@ -82,6 +82,13 @@ class Chart:
     remark: str
     lines: list[Line]
     log: bool = False
+
+    @property
+    def positive(self) -> bool:
+        """Whether a logarithmic axis would have something to show."""
+        return any(
+            point[1] > 0 for line in self.lines for _, seeds in _all(line) for points in seeds.values() for point in points
+        )
 
     def svg(self) -> str:
         """Draw it; whatever is no finite number is a gap."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.provenance.curves import HISTORY, Curves
 from pipeline.site.charts import TITLES, Chart, Line, ranks
 
+_HASH = re.compile(r"-[0-9a-f]{8}(?=\.)")
 RANKS = "ranks 1, 2, 4, 8, …, the largest strongest"
 
 
@@ -29,10 +31,10 @@ class Shown:
     live: bool = False
     to: str = ""
 
-    def last(self, quantity: str) -> tuple[float, int] | None:
-        """Mean over seeds of their last numbers, and how many these are; None where there is none."""
+    def last(self, quantity: str) -> float | None:
+        """Mean over seeds of their last numbers; None where there is none."""
         ends = [one.numbers[quantity][-1][1] for one in self.curves.values() if one.numbers.get(quantity)]
-        return (sum(ends) / len(ends), len(ends)) if ends else None
+        return sum(ends) / len(ends) if ends else None
 
 
 def available(shown: Iterable[Shown]) -> list[str]:
@@ -47,16 +49,30 @@ def available(shown: Iterable[Shown]) -> list[str]:
     return [*(name for name in HISTORY if name in trained), *sorted(measured)]
 
 
-def chart(quantity: str, shown: Sequence[Shown], log: bool = False, units: Mapping[str, str] | None = None) -> Chart:
+def titles(quantities: Iterable[str]) -> dict[str, str]:
+    """What people read of quantities; the hash of a measure is told where there is another of its kind."""
+    plain = {name: _HASH.sub("", name).replace("_", " ").replace(".", ", ") for name in quantities}
+    seen = list(plain.values())
+    return {
+        name: words if seen.count(words) == 1 else name.replace("_", " ").replace(".", ", ") for name, words in plain.items()
+    }
+
+
+def unit(quantity: str) -> str:
+    """In what a measured number is told: the shares that measures call ``top1`` or ``top5`` are percentages."""
+    return "%" if quantity.rpartition(".")[2].startswith(("top1", "top5")) else ""
+
+
+def chart(quantity: str, shown: Sequence[Shown], log: bool = False, words: str = "") -> Chart:
     """One quantity of all runs that have it.
 
     Args:
         quantity: One of :func:`available`.
         shown: The runs.
         log: Whether its axis is logarithmic; that of eigenvalues is in any case.
-        units: Quantity -> its unit, of those that have one.
+        words: What people read of it, if it was measured; see :func:`titles`.
     """
-    title, remark = TITLES.get(quantity, (quantity, (units or {}).get(quantity, "")))
+    title, remark = TITLES.get(quantity, (words or titles([quantity])[quantity], unit(quantity)))
     lines = []
     for run in shown:
         seeds = {seed: one.numbers[quantity] for seed, one in run.curves.items() if one.numbers.get(quantity)}

@@ -93,7 +93,8 @@ class RunPage:
     def _charts(self, trained: bool) -> list[str]:
         alone = [Shown(self.title, self.curves)]
         wanted = [name for name in overlay.available(alone) if (name in HISTORY) == trained]
-        return [overlay.chart(name, alone).svg() for name in wanted]
+        words = overlay.titles(wanted)
+        return [overlay.chart(name, alone, words=words[name]).svg() for name in wanted]
 
     @property
     def words(self) -> str:

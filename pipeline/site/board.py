@@ -1,0 +1,356 @@
+"""What the page that ``watch`` serves shows: a choice that stands in its address, and the runs that fit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from pipeline.engine.state import States
+from pipeline.errors import UserError, nearest
+from pipeline.provenance import live
+from pipeline.provenance import runs as listed
+from pipeline.provenance.curves import HISTORY, Curves, Reader
+from pipeline.provenance.live import Status, statuses
+from pipeline.provenance.listing import Listing, text
+from pipeline.provenance.runs import KnownRun, progress
+from pipeline.site import charts, overlay
+from pipeline.site.overlay import Shown
+from pipeline.site.project import natural
+
+FIRST = charts.COLOURS
+"""Runs that are shown where none is chosen."""
+OFTEN = 3
+"""Measured quantities that are shown where no curve is chosen, beside those of every history."""
+PAUSE = 10.0
+"""Times as long as it took, until all is looked at again: what is served takes at most a tenth of one core."""
+ACTIVE = ("running", "interrupted", "failed")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a reader has chosen, as the address says it.
+
+    Attributes:
+        find: Words of names, and ``KEY=VALUE`` as ``runs --where`` takes it.
+        runs: Runs to draw, by the last part of their folder; those that are active or newest if empty.
+        curves: Quantities to draw; the usual ones if empty.
+        by: The param that chooses colours; each run has its own if empty.
+        log: Whether vertical axes are logarithmic.
+    """
+
+    find: str = ""
+    runs: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    by: str = ""
+    log: bool = False
+
+    @classmethod
+    def of(cls, query: str) -> Choice:
+        """Read an address; several values of one name may stand apart or behind commas."""
+        found = parse_qs(query, max_num_fields=1000)
+
+        def several(name: str) -> tuple[str, ...]:
+            parts = (part.strip() for value in found.get(name, []) for part in value.split(","))
+            return tuple(dict.fromkeys(part for part in parts if part))
+
+        def one(name: str) -> str:
+            return found.get(name, [""])[-1].strip()
+
+        return cls(one("find"), several("runs"), several("curve"), one("by"), one("log") not in ("", "0"))
+
+    def query(self) -> str:
+        """The address again, without what is as usual."""
+        parts = [("find", self.find), ("runs", ",".join(self.runs)), ("curve", ",".join(self.curves)), ("by", self.by)]
+        return urlencode([(name, value) for name, value in (*parts, ("log", "1" * self.log)) if value], safe=",=")
+
+
+@dataclass
+class Entry:
+    """One run with all its seeds.
+
+    Attributes:
+        config: Its folder.
+        seeds: Its trainings.
+        curves: Seed -> what is known of it.
+        status: Seed -> where its training is, or was when it ended.
+    """
+
+    config: str
+    seeds: list[KnownRun]
+    curves: dict[int, Curves] = field(default_factory=dict)
+    status: dict[int, Status] = field(default_factory=dict)
+
+    @property
+    def short(self) -> str:
+        """The part of its folder by which addresses name it."""
+        return self.seeds[0].short
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self.seeds[0].name
+
+    @property
+    def epoch(self) -> float:
+        """The last epoch that anything is known of."""
+        return max((one.epoch for one in self.curves.values()), default=0.0)
+
+    @property
+    def live(self) -> list[KnownRun]:
+        """Its seeds that are being trained now."""
+        return [run for run in self.seeds if run.state == "running"]
+
+    @property
+    def states(self) -> list[tuple[str, str]]:
+        """State, and in words what is to be said of it: live seeds one by one, of others their number."""
+        found = []
+        for run in self.live:
+            status = self.status.get(run.seed)
+            found.append(("running", f"seed {run.seed}: {progress(status.found) if status else run.detail}"))
+        rest: dict[str, list[KnownRun]] = {}
+        for run in self.seeds:
+            if run.state != "running":
+                rest.setdefault(run.state, []).append(run)
+        for state, those in rest.items():
+            seeds = f"{len(those)} seed{'' if len(those) == 1 else 's'}"
+            told = "" if state in ("done", "restorable", "waiting") else those[0].detail
+            if state in ("declared", "waiting") and those[0].present:
+                told = f"{len(those[0].present)} of {len(those[0].wanted)} milestones"
+            found.append((state, f"{seeds}{f': {told}' if told else ''}"))
+        return found
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is something to look at: a curve, or a training that has begun."""
+        return any(one.epoch > 0 for one in self.curves.values()) or any(run.state in ACTIVE for run in self.seeds)
+
+    def shown(self, place: int) -> Shown:
+        """The run for charts."""
+        return Shown(self.name, self.curves, place, bool(self.live))
+
+
+@dataclass
+class View:
+    """What one address shows.
+
+    Attributes:
+        choice: What was chosen.
+        entries: Runs that fit the filter, the active ones first.
+        drawn: Those of them that are drawn: folder -> place of its colour.
+        charts: SVG of each quantity.
+        quantities: All that could be drawn, and what people read of it.
+        groups: Where colours stand for values of a param: value and place.
+        params: Params by which runs can be coloured.
+        notes: What of the choice could not be followed, a sentence each.
+        total: Runs that there are to look at.
+        declared: Runs of which nothing is there yet.
+        live: Trainings that go on.
+    """
+
+    choice: Choice
+    entries: list[Entry]
+    drawn: dict[str, int]
+    charts: list[str]
+    quantities: dict[str, str]
+    groups: list[tuple[str, int]]
+    params: list[str]
+    notes: list[str]
+    total: int
+    declared: int
+    live: int
+
+
+class Board:
+    """Runs of a plan, looked at again while they train. May be asked by several threads.
+
+    Args:
+        states: Of all nodes of the plan.
+    """
+
+    def __init__(self, states: States) -> None:
+        self._lock = threading.Lock()
+        self._again: threading.Thread | None = None
+        self._due = 0.0
+        self._reader = Reader(states)
+        self._look(states)
+
+    def _look(self, states: States) -> None:
+        sign = self._sign(states)
+        runs = listed.collect(states.plan, states)
+        with self._lock:
+            self.runs, self.sign = runs, sign
+            self._reader.use(states)
+
+    def _sign(self, states: States) -> Any:
+        """Changes when a training begins or ends, or a node is decided on."""
+        workspace = states.workspace
+        going = frozenset((name, status.found.get("pid")) for name, status in statuses(workspace).items())
+        try:
+            seen = workspace.journal.stat()
+        except OSError:
+            return going, None
+        return going, seen.st_size, seen.st_mtime_ns
+
+    def look_again(self) -> None:
+        """Look at the states of all runs once more, in a thread of its own, if something has happened since."""
+        states = self._reader.states
+        with self._lock:
+            busy = self._again is not None and self._again.is_alive()
+            if busy or time.monotonic() < self._due or self._sign(states) == self.sign:
+                return
+            self._again = threading.Thread(target=self._anew, args=(states,), daemon=True)
+            self._again.start()
+
+    def _anew(self, states: States) -> None:
+        begun = time.monotonic()
+        try:
+            self._look(States(states.plan, states.workspace))
+        finally:
+            self._due = time.monotonic() + PAUSE * (time.monotonic() - begun)
+
+    def view(self, choice: Choice) -> View:
+        """What an address shows now."""
+        with self._lock:
+            return self._view(choice)
+
+    def _view(self, choice: Choice) -> View:
+        notes: list[str] = []
+        going = statuses(self._reader.states.workspace)
+        entries = [entry for entry in self._entries(self.runs, going) if entry.seen]
+        listing = Listing([run for entry in entries for run in entry.seeds])
+        known = {entry.config: entry for entry in entries}
+        fits = _found(listing, choice.find, notes)
+        entries = sorted((known[config] for config in fits), key=_first)
+        chosen = self._chosen(entries, known, choice, notes)
+        names = sorted(chosen, key=_by_name)
+        column = _column(listing, choice.by, notes)
+        places, groups = _places(names, listing, column)
+        shown = [entry.shown(places[entry.config]) for entry in names]
+        quantities = overlay.available(entry.shown(0) for entry in known.values())
+        wanted = _quantities(choice, quantities, entries, notes)
+        words = overlay.titles(quantities)
+        drawn = [overlay.chart(name, shown, choice.log, words[name]) for name in wanted]
+        for one in drawn:
+            if choice.log and one.lines and not one.positive:
+                one.log = False
+                notes.append(f"log: {one.quantity} has no numbers above 0, so its axis is as it was")
+        return View(
+            choice,
+            entries,
+            places,
+            [one.svg() for one in drawn if one.lines],
+            words,
+            groups,
+            _varying(listing),
+            notes,
+            len(known),
+            len({run.config for run in self.runs} - known.keys()),
+            sum(len(entry.live) for entry in known.values()),
+        )
+
+    def _entries(self, runs: Iterable[KnownRun], going: Mapping[str, Status]) -> list[Entry]:
+        found: dict[str, Entry] = {}
+        for run in runs:
+            entry = found.setdefault(run.config, Entry(run.config, []))
+            entry.seeds.append(run)
+            status = going.get(run.folder)
+            if status is not None:
+                entry.status[run.seed] = status
+            entry.seeds[-1] = self._now(run, status)
+            entry.curves[run.seed] = self._reader.curves(run, status)
+        return list(found.values())
+
+    def _now(self, run: KnownRun, status: Status | None) -> KnownRun:
+        """The run as it is now: since all was looked at its training may have begun or ended."""
+        worker = live.worker(self._reader.states.workspace, run.config) if status or run.state == "running" else None
+        if worker is not None and status is not None and status.found.get("pid") == worker:
+            return replace(run, state="running")
+        if run.state == "running" and worker is None:
+            return replace(run, state="waiting", detail="")
+        return run
+
+    def _chosen(self, entries: list[Entry], known: Mapping[str, Entry], choice: Choice, notes: list[str]) -> list[Entry]:
+        """Runs to draw: those that are named, else the first of the list."""
+        if not choice.runs:
+            return entries[: FIRST if not choice.find else charts.MOST]
+        found = []
+        for name in choice.runs:
+            those = [entry for entry in known.values() if name in (entry.short, entry.config, entry.name)]
+            found += those
+            if not those:
+                notes.append(f"runs={name}: nothing is there of such a run yet")
+        if len(found) > charts.MOST:
+            notes.append(f"{charts.MOST} of {len(found)} runs are drawn: more cannot be told apart")
+        return found[: charts.MOST]
+
+
+def _found(listing: Listing, find: str, notes: list[str]) -> list[str]:
+    """Folders of the runs that fit all words and conditions."""
+    words = find.split()
+    try:
+        listing = Listing(listing.runs)
+        listing.where([word for word in words if "=" in word])
+    except UserError as error:
+        notes.append(str(error).replace("--where ", ""))
+    plain = [word.lower() for word in words if "=" not in word]
+    return list(
+        dict.fromkeys(
+            run.config
+            for run in listing.runs
+            if all(word in f"{run.name} {run.config} {run.state}".lower() for word in plain)
+        )
+    )
+
+
+def _column(listing: Listing, by: str, notes: list[str]) -> str:
+    if not by:
+        return ""
+    try:
+        return listing.column(by, "by")
+    except UserError as error:
+        notes.append(str(error))
+        return ""
+
+
+def _places(entries: list[Entry], listing: Listing, column: str) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """Place of every run's colour: its own, or that of its value of a param; and then these values."""
+    if not column:
+        return {entry.config: place for place, entry in enumerate(entries)}, []
+    values = {entry.config: text(listing.value(entry.seeds[0], column)) or "unset" for entry in entries}
+    order = sorted(set(values.values()), key=natural)
+    return {config: order.index(value) for config, value in values.items()}, [
+        (f"{column} {value}", place) for place, value in enumerate(order)
+    ]
+
+
+def _quantities(choice: Choice, quantities: list[str], entries: list[Entry], notes: list[str]) -> list[str]:
+    if not choice.curves:
+        told = dict.fromkeys(name for entry in entries for run in entry.seeds for name in run.told)
+        measured = [name for name in quantities if name in told and name not in HISTORY]
+        return [*(name for name in quantities if name in HISTORY), *measured[:OFTEN]]
+    for name in choice.curves:
+        if name not in quantities:
+            notes.append(f"curve={name}: no run has such a curve; {nearest(name, quantities)}")
+    return [name for name in choice.curves if name in quantities]
+
+
+def _varying(listing: Listing) -> list[str]:
+    """Params that have several values among these runs."""
+    return [
+        name for name in listing.params if len({text(run.params.get(name)) for run in listing.runs}) > 1
+    ]
+
+
+def _first(entry: Entry) -> tuple:
+    """Active runs first, then those whose history was written last."""
+    states = [run.state for run in entry.seeds]
+    active = min((ACTIVE.index(state) for state in states if state in ACTIVE), default=len(ACTIVE))
+    return active, -max(one.time for one in entry.curves.values()), natural(entry.name)
+
+
+def _by_name(entry: Entry) -> list:
+    return natural(entry.name)
