@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--export",
         type=Path,
         metavar="TO",
-        help="histories and what was measured along them: FILE.csv, FILE.jsonl (a row per epoch and quantity) or a folder",
+        help="histories and what was measured along them: FILE.csv, FILE.jsonl (a row per number) or a folder",
     )
     _targets.add_config(parser)
 
@@ -61,7 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
         known = [(run, reader.curves(run, live.get(run.folder))) for run in listing.runs]
         known = [(run, curves) for run, curves in known if curves.epoch > 0]
         if not known:
-            raise UserError(f"--export {arguments.export}: no run that fits has a history yet; type: python -m pipeline runs")
+            raise UserError(
+                f"--export {arguments.export}: no run that fits has a history yet; type: python -m pipeline runs"
+            )
         listing.runs = [run for run, _ in known]
         written = histories.write(arguments.export, known, listing)
         print(f"{written[0]}: {len(known)} trainings" + (f", and {len(written) - 1} more files" if written[1:] else ""))

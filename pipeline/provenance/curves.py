@@ -51,8 +51,9 @@ class Curves:
     @property
     def epoch(self) -> float:
         """The last epoch that anything is known of; 0 where nothing is."""
-        return max((points[-1][0] for points in (*self.numbers.values(), *self.lists.values()) if points), default=0.0)
-
+        ends = [points[-1][0] for points in self.numbers.values() if points]
+        ends += [found[-1][0] for found in self.lists.values() if found]
+        return max(ends, default=0.0)
 
     def add(self, label: str, kind: str, epoch: float, scores: Mapping[str, Any]) -> None:
         """Add what was measured at a milestone: numbers that are no count of something, and lists of eigenvalues.
@@ -71,8 +72,10 @@ class Curves:
 
     def sort(self) -> None:
         """Bring points into the order of their epochs."""
-        for points in (*self.numbers.values(), *self.lists.values()):
+        for points in self.numbers.values():
             points.sort(key=_place)
+        for found in self.lists.values():
+            found.sort(key=_place)
 
 
 def history(text: str) -> dict[str, list[Point]]:

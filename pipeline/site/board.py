@@ -1,4 +1,4 @@
-"""What the page that ``watch`` serves shows: a choice that stands in its address, and the runs that fit."""
+"""What the page that ``watch`` serves shows at an address: the runs that fit, and their charts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 from pipeline.engine.state import States
 from pipeline.errors import UserError, nearest
 from pipeline.provenance import live
 from pipeline.provenance import runs as listed
 from pipeline.provenance.curves import HISTORY, Curves, Reader
-from pipeline.provenance.live import Status, statuses
 from pipeline.provenance.listing import Listing, text
+from pipeline.provenance.live import Status, statuses
 from pipeline.provenance.runs import KnownRun, progress
 from pipeline.site import charts, overlay
+from pipeline.site.choice import Choice
 from pipeline.site.overlay import Shown
 from pipeline.site.project import natural
 
@@ -28,44 +28,6 @@ OFTEN = 3
 PAUSE = 10.0
 """Times as long as it took, until all is looked at again: what is served takes at most a tenth of one core."""
 ACTIVE = ("running", "interrupted", "failed")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a reader has chosen, as the address says it.
-
-    Attributes:
-        find: Words of names, and ``KEY=VALUE`` as ``runs --where`` takes it.
-        runs: Runs to draw, by the last part of their folder; those that are active or newest if empty.
-        curves: Quantities to draw; the usual ones if empty.
-        by: The param that chooses colours; each run has its own if empty.
-        log: Whether vertical axes are logarithmic.
-    """
-
-    find: str = ""
-    runs: tuple[str, ...] = ()
-    curves: tuple[str, ...] = ()
-    by: str = ""
-    log: bool = False
-
-    @classmethod
-    def of(cls, query: str) -> Choice:
-        """Read an address; several values of one name may stand apart or behind commas."""
-        found = parse_qs(query, max_num_fields=1000)
-
-        def several(name: str) -> tuple[str, ...]:
-            parts = (part.strip() for value in found.get(name, []) for part in value.split(","))
-            return tuple(dict.fromkeys(part for part in parts if part))
-
-        def one(name: str) -> str:
-            return found.get(name, [""])[-1].strip()
-
-        return cls(one("find"), several("runs"), several("curve"), one("by"), one("log") not in ("", "0"))
-
-    def query(self) -> str:
-        """The address again, without what is as usual."""
-        parts = [("find", self.find), ("runs", ",".join(self.runs)), ("curve", ",".join(self.curves)), ("by", self.by)]
-        return urlencode([(name, value) for name, value in (*parts, ("log", "1" * self.log)) if value], safe=",=")
 
 
 @dataclass
@@ -225,7 +187,7 @@ class Board:
         known = {entry.config: entry for entry in entries}
         fits = _found(listing, choice.find, notes)
         entries = sorted((known[config] for config in fits), key=_first)
-        chosen = self._chosen(entries, known, choice, notes)
+        chosen = _chosen(entries, list(known.values()), choice, notes)
         names = sorted(chosen, key=_by_name)
         column = _column(listing, choice.by, notes)
         places, groups = _places(names, listing, column)
@@ -273,19 +235,20 @@ class Board:
             return replace(run, state="waiting", detail="")
         return run
 
-    def _chosen(self, entries: list[Entry], known: Mapping[str, Entry], choice: Choice, notes: list[str]) -> list[Entry]:
-        """Runs to draw: those that are named, else the first of the list."""
-        if not choice.runs:
-            return entries[: FIRST if not choice.find else charts.MOST]
-        found = []
-        for name in choice.runs:
-            those = [entry for entry in known.values() if name in (entry.short, entry.config, entry.name)]
-            found += those
-            if not those:
-                notes.append(f"runs={name}: nothing is there of such a run yet")
-        if len(found) > charts.MOST:
-            notes.append(f"{charts.MOST} of {len(found)} runs are drawn: more cannot be told apart")
-        return found[: charts.MOST]
+
+def _chosen(entries: list[Entry], known: Iterable[Entry], choice: Choice, notes: list[str]) -> list[Entry]:
+    """Runs to draw: those that are named, else the first of the list."""
+    if not choice.runs:
+        return entries[: FIRST if not choice.find else charts.MOST]
+    found: dict[str, Entry] = {}
+    for name in choice.runs:
+        those = {entry.config: entry for entry in known if name in (entry.short, entry.config, entry.name)}
+        found |= those
+        if not those:
+            notes.append(f"runs={name}: nothing is there of such a run yet")
+    if len(found) > charts.MOST:
+        notes.append(f"{charts.MOST} of {len(found)} runs are drawn: more cannot be told apart")
+    return list(found.values())[: charts.MOST]
 
 
 def _found(listing: Listing, find: str, notes: list[str]) -> list[str]:
@@ -340,9 +303,7 @@ def _quantities(choice: Choice, quantities: list[str], entries: list[Entry], not
 
 def _varying(listing: Listing) -> list[str]:
     """Params that have several values among these runs."""
-    return [
-        name for name in listing.params if len({text(run.params.get(name)) for run in listing.runs}) > 1
-    ]
+    return [name for name in listing.params if len({text(run.params.get(name)) for run in listing.runs}) > 1]
 
 
 def _first(entry: Entry) -> tuple:

@@ -224,7 +224,7 @@ class Site:
         needed: dict[str, set[int]] = {}
         for link in result.chain.family(PRETRAIN):
             needed.setdefault(link.node.config, set()).add(link.node.seed or 0)
-        found = []
+        found: list[Shown] = []
         for run in sorted((run for run in self.runs if run.config in needed), key=_title):
             curves = {seed: one for seed, one in run.curves.items() if seed in needed[run.config] and one.epoch > 0}
             if curves:

@@ -1,7 +1,7 @@
 """Charts of trainings as SVG: axes with labels, one colour per run, seeds as a band of one standard deviation.
 
-Colours are classes of the style sheet, so a chart is legible in both schemes; a script may read values off it, since its
-axes stand in it as attributes. The same charts stand on the site's pages and on the page that ``watch`` serves.
+Colours are classes of the style sheet, so a chart is legible in both schemes; a script may read values off it, since
+its axes stand in it as attributes. The same charts stand on the site's pages and on the page that ``watch`` serves.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from pipeline.provenance.curves import Point
+from pipeline.site.axis import Axis
 
 WIDE, HIGH = 360.0, 232.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 30.0, 38.0
@@ -86,9 +87,8 @@ class Chart:
     @property
     def positive(self) -> bool:
         """Whether a logarithmic axis would have something to show."""
-        return any(
-            point[1] > 0 for line in self.lines for _, seeds in _all(line) for points in seeds.values() for point in points
-        )
+        parts = (seeds for line in self.lines for _, seeds in _all(line))
+        return any(value > 0 for seeds in parts for points in seeds.values() for _, value in points)
 
     def svg(self) -> str:
         """Draw it; whatever is no finite number is a gap."""
@@ -155,59 +155,6 @@ class Chart:
         return f'<path class="grid" d="{grid}"/><path class="base" d="M{LEFT:g} {foot:g}H{right:g}"/>{"".join(texts)}'
 
 
-@dataclass(frozen=True)
-class Axis:
-    """From one number to another, both of which may have a tick."""
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-
-    @classmethod
-    def over(cls, ends: Iterable[tuple[float, float]], log: bool = False, whole: bool = False) -> Axis:
-        """An axis on which all of ``ends`` have a place; from 0 to 1 where there is none.
-
-        Args:
-            ends: Lower and upper ends of what is drawn; what is not finite is passed over.
-            log: Whether it is logarithmic: all numbers above 0.
-            whole: Whether ticks are whole numbers, as of epochs.
-        """
-        found = [end for pair in ends for end in pair if math.isfinite(end)]
-        if not found:
-            return cls(0.1 if log else 0.0, 1.0, log, whole)
-        low, high = min(found), max(found)
-        if log:
-            low, high = (low, high) if high > 1.2 * low else (low / 1.5, high * 1.5)
-        elif high - low <= 1e-9 * max(abs(high), abs(low)):
-            room = abs(high) * 0.1 or 1.0
-            low, high = (low - room, high + room) if not whole else (max(low - 1, 0.0), high + 1)
-        elif not whole:
-            low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
-        return cls(low, high, log, whole)
-
-    def share(self, value: float) -> float:
-        """How far along it is, from 0 to 1."""
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Round numbers with their texts, some four to six."""
-        if self.log:
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found = [(factor, factor * 10.0**power) for power in powers for factor in (1, 2, 5)]
-            found = [(factor, value) for factor, value in found if self.low <= value <= self.high]
-            tens = [value for factor, value in found if factor == 1]
-            chosen = tens if len(tens) > 2 else [value for _, value in found]
-            return [(value, _text(value, 0)) for value in chosen[:: max(1, -(-len(chosen) // 6))]]
-        step = _round((self.high - self.low) / 5)
-        step = max(1.0, float(math.ceil(step))) if self.whole else step
-        digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        first = math.ceil(self.low / step - 1e-9)
-        return [(k * step, _text(k * step, digits)) for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
 def spreads(seeds: Mapping[int, Sequence[Point]]) -> list[Spread]:
     """Means and standard deviations over seeds, at every epoch at which one of them has a point.
 
@@ -246,7 +193,8 @@ def look(place: int) -> str:
 
 def swatch(place: int) -> str:
     """A short line as the run has it in charts."""
-    return f'<svg class="swatch {look(place)}" viewBox="0 0 26 10" aria-hidden="true"><path class="mean" d="M1 5H25"/></svg>'
+    mark = '<path class="mean" d="M1 5H25"/>'
+    return f'<svg class="swatch {look(place)}" viewBox="0 0 26 10" aria-hidden="true">{mark}</svg>'
 
 
 def _all(line: Line) -> list[tuple[int, Mapping[int, Sequence[Point]]]]:
@@ -284,14 +232,3 @@ def _y(axis: Axis, value: float) -> float:
 
 def _dot(x: float, y: float, name: str) -> str:
     return f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
-
-
-def _round(step: float) -> float:
-    """The next of 1, 2, 5, 10, ... that is no smaller."""
-    power = 10.0 ** math.floor(math.log10(step))
-    return next((factor * power for factor in (1, 2, 5) if factor * power >= step * (1 - 1e-9)), 10 * power)
-
-
-def _text(value: float, digits: int) -> str:
-    plain = f"{value:.{digits}f}" if 0 < digits < 5 else f"{value:.6g}"
-    return plain.replace("e-0", "e-").replace("e+0", "e").replace("-", "−")

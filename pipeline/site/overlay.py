@@ -51,11 +51,10 @@ def available(shown: Iterable[Shown]) -> list[str]:
 
 def titles(quantities: Iterable[str]) -> dict[str, str]:
     """What people read of quantities; the hash of a measure is told where there is another of its kind."""
-    plain = {name: _HASH.sub("", name).replace("_", " ").replace(".", ", ") for name in quantities}
-    seen = list(plain.values())
-    return {
-        name: words if seen.count(words) == 1 else name.replace("_", " ").replace(".", ", ") for name, words in plain.items()
-    }
+    short = {name: _HASH.sub("", name) for name in quantities}
+    seen = list(short.values())
+    told = {name: kept if seen.count(kept) == 1 else name for name, kept in short.items()}
+    return {name: words.replace("_", " ").replace(".", ", ") for name, words in told.items()}
 
 
 def unit(quantity: str) -> str:

@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from pipeline.errors import UserError
 from pipeline.site import templating
-from pipeline.site.board import Board, Choice
+from pipeline.site.board import Board
+from pipeline.site.choice import Choice
 
 HOST = "127.0.0.1"
 POLICY = (
@@ -90,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 30
 
-    def do_GET(self) -> None:  # noqa: N802  # the name is http.server's
+    def do_GET(self) -> None:
         self._answer(self.wfile.write)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(lambda _: 0)
 
     def _answer(self, write: Callable[[bytes], object]) -> None:
