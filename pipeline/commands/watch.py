@@ -46,16 +46,16 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.query and arguments.once is None:
         raise UserError(f"--query {arguments.query}: it goes with --once; type it behind ? in the address of the page")
+    if arguments.once is not None:
+        files.ours(arguments.once, b"<!doctype html>", b'<form class="watch"', "page of watch")
     known = _targets.catalogue(arguments.config)
     found = _targets.planned(arguments.targets, known)
     pages = Pages(Board(found.states), f"Runs at scale {known.options.scale}")
     if arguments.once is not None:
-        files.ours(arguments.once, b"<!doctype html>", b'<form class="watch"', "a page of watch")
         files.write(arguments.once, pages.page(arguments.query.removeprefix("?"), alone=True))
         print(arguments.once)
         return
-    with Server(pages, arguments.port) as server:
+    with contextlib.suppress(KeyboardInterrupt), Server(pages, arguments.port) as server:
         print(f"{server.address}  (Ctrl-C ends it)", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()
     print("the page is no longer served")

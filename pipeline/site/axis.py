@@ -45,7 +45,7 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Round numbers with their texts, some four to six."""
+        """Round numbers with their texts, some three to seven."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             found = [(factor, factor * 10.0**power) for power in powers for factor in (1, 2, 5)]
@@ -53,7 +53,7 @@ class Axis:
             tens = [value for factor, value in found if factor == 1]
             chosen = tens if len(tens) > 2 else [value for _, value in found]
             return [(value, _text(value, 0)) for value in chosen[:: max(1, -(-len(chosen) // 6))]]
-        step = _round((self.high - self.low) / 5)
+        step = _round((self.high - self.low) / 6)
         step = max(1.0, float(math.ceil(step))) if self.whole else step
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         first = math.ceil(self.low / step - 1e-9)
