@@ -24,7 +24,7 @@ from pipeline.site.project import natural
 FIRST = charts.COLOURS
 """Runs that are shown where none is chosen."""
 OFTEN = 3
-"""Measured quantities that are shown where no curve is chosen, beside those of every history."""
+"""Measured numbers that are shown where no curve is chosen, beside histories and one list of eigenvalues."""
 PAUSE = 10.0
 """Times as long as it took, until all is looked at again: what is served takes at most a tenth of one core."""
 ACTIVE = ("running", "interrupted", "failed")
@@ -294,7 +294,11 @@ def _quantities(choice: Choice, quantities: list[str], entries: list[Entry], not
     if not choice.curves:
         told = dict.fromkeys(name for entry in entries for run in entry.seeds for name in run.told)
         measured = [name for name in quantities if name in told and name not in HISTORY]
-        return [*(name for name in quantities if name in HISTORY), *measured[:OFTEN]]
+        of = {name.partition(".")[0] for name in measured}
+        lists = {name for entry in entries for one in entry.curves.values() for name in one.lists}
+        spectra = [name for name in quantities if name in lists and name.partition(".")[0] in of]
+        spectra.sort(key=lambda name: not any(number.startswith(name) for number in told))  # what a number is read off
+        return [*(name for name in quantities if name in HISTORY), *measured[:OFTEN], *spectra[:1]]
     for name in choice.curves:
         if name not in quantities:
             notes.append(f"curve={name}: no run has such a curve; {nearest(name, quantities)}")

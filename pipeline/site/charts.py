@@ -15,8 +15,8 @@ from html import escape
 from pipeline.provenance.curves import Point
 from pipeline.site.axis import Axis
 
-WIDE, HIGH = 360.0, 232.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 30.0, 38.0
+WIDE, HIGH = 360.0, 246.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 46.0, 38.0
 COLOURS, DASHES = 10, 4
 """Colours of the style sheet; further runs have them again, with other dashes."""
 MOST = COLOURS * DASHES
@@ -135,7 +135,7 @@ class Chart:
         return f'<g class="line {look(line.place)}" data-name="{name}"><title>{said}</title>{"".join(marks)}</g>'
 
     def _area(self, run: Sequence[Spread], x: Axis, y: Axis) -> str:
-        ends = [(_x(x, point.epoch), *_ends(point, self.log)) for point in run]
+        ends = [(_x(x, point.epoch), *_ends(point, self.log, y.low)) for point in run]
         above = [f"{at:.1f} {_y(y, high):.1f}" for at, _, high in ends]
         below = [f"{at:.1f} {_y(y, low):.1f}" for at, low, _ in reversed(ends)]
         return f"M{'L'.join(above + below)}Z"
@@ -148,9 +148,10 @@ class Chart:
         grid += "".join(f"M{at:.1f} {foot:g}v4" for at, _ in along)
         texts = [f'<text class="tick up" x="{LEFT - 7:g}" y="{at + 4:.1f}">{text}</text>' for at, text in up]
         texts += [f'<text class="tick along" x="{at:.1f}" y="{foot + 17:g}">{text}</text>' for at, text in along]
-        log = ", logarithmic" if self.log else ""
-        remark = f' <tspan class="remark">{escape(self.remark)}{log}</tspan>' if self.remark or log else ""
-        texts.append(f'<text class="what" x="4" y="15">{escape(self.quantity)}{remark}</text>')
+        remarks = [*([self.remark] if self.remark else []), *(["logarithmic"] if self.log else [])]
+        texts.append(f'<text class="what" x="4" y="15">{escape(self.quantity)}</text>')
+        if remarks:
+            texts.append(f'<text class="remark" x="4" y="31">{escape(", ".join(remarks))}</text>')
         texts.append(f'<text class="tick end" x="{right:g}" y="{HIGH - 5:g}">epoch</text>')
         return f'<path class="grid" d="{grid}"/><path class="base" d="M{LEFT:g} {foot:g}H{right:g}"/>{"".join(texts)}'
 
@@ -205,10 +206,11 @@ def _gap(point: Spread) -> Spread:
     return Spread(point.epoch, math.nan, None, 0)
 
 
-def _ends(point: Spread, log: bool) -> tuple[float, float]:
+def _ends(point: Spread, log: bool, least: float = math.nan) -> tuple[float, float]:
+    """Lower and upper end of the band; on a logarithmic axis one that is not above 0 is the axis's own, ``least``."""
     std = point.std or 0.0
     low = point.mean - std
-    return (point.mean if log and low <= 0 else low), point.mean + std
+    return (least if log and low <= 0 else low), point.mean + std
 
 
 def _stretches(points: Iterable[Spread]) -> list[list[Spread]]:

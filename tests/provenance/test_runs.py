@@ -19,10 +19,11 @@ from conftest import DUEL, Project, add_mini
 
 from pipeline.errors import UserError, nearest
 from pipeline.ledger.workspace import Milestone, Workspace, checkpoint, measurement
+from pipeline.monitor import Monitor
 from pipeline.monitor.report import STATUS, Report
 from pipeline.provenance import runs as listed
 from pipeline.provenance.listing import Listing
-from pipeline.provenance.live import Live
+from pipeline.provenance.live import Live, statuses
 from pipeline.provenance.runs import KnownRun
 from pipeline.site import runs as site_runs
 from pipeline.training.history import History
@@ -296,6 +297,17 @@ def test_the_status_file_is_replaced_every_two_seconds(tmp_path, monkeypatch):
     assert status["step"] == 33 and status["epoch"] == 4 and status["epochs"] == 4
     assert status["images_per_second"] == pytest.approx(80.0) and status["eta_seconds"] == pytest.approx(0.9, abs=0.03)
     assert status["loss"] is None and status["pid"] == os.getpid()
+
+
+def test_a_training_is_found_by_its_folder_whatever_people_call_it(tmp_path):
+    watched = Monitor(io.StringIO(), called=lambda _: "directpred, shapes, seed 0")
+    made = watched.training("checkpoints/c/seed0", 100, 10, tmp_path / ".scratch/key/run")
+    made.tick(1, 10, History().rows)
+    found = statuses(Workspace(tmp_path))
+    assert found.keys() == {"checkpoints/c/seed0"}
+    assert found["checkpoints/c/seed0"].found["called"] == "directpred, shapes, seed 0"
+    made.close()
+    assert statuses(Workspace(tmp_path)) == {}
 
 
 def test_a_disk_that_refuses_the_status_file_costs_nothing(tmp_path):

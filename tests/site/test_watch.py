@@ -322,6 +322,7 @@ def test_curves_grow_and_the_choice_stands_in_the_address(browser, built: Projec
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.get_by_label("Filter").fill("predictor.kind=linear")
         expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_text("Choose curves").click()
         page.locator("input[name=curve][value=loss]").check()
         expect(page.locator("svg.chart")).to_have_count(1)
         assert page.url == f"{server.address}?find=predictor.kind=linear&curve=loss"

@@ -187,9 +187,11 @@
       var page = new DOMParser().parseFromString(text, "text/html"), found = page.getElementById("board");
       if (!found) return;
       var old = board.querySelector(".scroll"), left = old ? old.scrollLeft : 0;
+      var folded = board.querySelector("details"), open = folded && folded.open;
       var focus = board.contains(document.activeElement) ? document.activeElement : null;
       board.replaceChildren.apply(board, Array.prototype.slice.call(found.childNodes));
       document.title = page.title;
+      if (open && board.querySelector("details")) board.querySelector("details").open = true;
       read();
       if (board.querySelector(".scroll")) board.querySelector(".scroll").scrollLeft = left;
       if (focus && focus.name) {
