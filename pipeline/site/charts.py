@@ -206,11 +206,13 @@ def _gap(point: Spread) -> Spread:
     return Spread(point.epoch, math.nan, None, 0)
 
 
-def _ends(point: Spread, log: bool, least: float = math.nan) -> tuple[float, float]:
-    """Lower and upper end of the band; on a logarithmic axis one that is not above 0 is the axis's own, ``least``."""
+def _ends(point: Spread, log: bool, least: float | None = None) -> tuple[float, float]:
+    """Lower and upper end of the band; on a logarithmic axis ``least``, or the mean, for one that is not above 0."""
     std = point.std or 0.0
     low = point.mean - std
-    return (least if log and low <= 0 else low), point.mean + std
+    if log and low <= 0:
+        low = point.mean if least is None else least
+    return low, point.mean + std
 
 
 def _stretches(points: Iterable[Spread]) -> list[list[Spread]]:
