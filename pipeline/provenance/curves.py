@@ -158,9 +158,9 @@ class Reader:
         """
         found = Curves()
         for path, read in self._histories(run, status):
-            rows = history(self._read(path, read) or "")
+            rows = self._read(path, read) or {}
             if _length(rows) > _length(found.numbers):
-                found.numbers, found.time = rows, self._known[path][0][2] * 1e-9
+                found.numbers, found.time = dict(rows), self._known[path][0][2] * 1e-9
         for measure, places in sorted(self.plan.runs[run.config].measures.items()):
             kind, label = self.plan.measures[measure]["kind"], self.labels[measure]
             for at in sorted(at for seed, at in places if seed == run.seed):
@@ -171,14 +171,16 @@ class Reader:
         found.sort()
         return found
 
-    def _histories(self, run: KnownRun, status: Status | None) -> Iterator[tuple[Path, Callable[[Path], str]]]:
+    def _histories(
+        self, run: KnownRun, status: Status | None
+    ) -> Iterator[tuple[Path, Callable[[Path], dict[str, list[Point]]]]]:
         """Files with a history and how they are read: each reaches back to the start of the training."""
         for epoch in sorted(set(run.wanted) - {0}):
             path = self._path(checkpoint(run.config, run.seed, epoch), "history.csv")
             if path is not None:
-                yield path, _text
+                yield path, _written
         if status is not None:
-            yield self.states.workspace.scratch / status.folder / "run" / PROGRESS, saved_history
+            yield self.states.workspace.scratch / status.folder / "run" / PROGRESS, _saved
 
     def _epoch(self, run: KnownRun, at: Milestone) -> float:
         if not at.step:
@@ -211,8 +213,12 @@ class Reader:
         return self._known[path][1]
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+def _written(path: Path) -> dict[str, list[Point]]:
+    return history(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _saved(path: Path) -> dict[str, list[Point]]:
+    return history(saved_history(path))
 
 
 def _place(point: tuple[float, Any]) -> float:

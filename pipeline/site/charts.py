@@ -7,7 +7,6 @@ its axes stand in it as attributes. The same charts stand on the site's pages an
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -168,8 +167,9 @@ def spreads(seeds: Mapping[int, Sequence[Point]]) -> list[Spread]:
     found = []
     for epoch, values in sorted(at.items()):
         finite = [value for value in values if math.isfinite(value)]
-        mean = statistics.fmean(finite) if finite else math.nan
-        std = statistics.stdev(finite) if len(finite) > 1 else None
+        mean = math.fsum(finite) / len(finite) if finite else math.nan
+        squares = math.fsum((value - mean) ** 2 for value in finite)
+        std = math.sqrt(squares / (len(finite) - 1)) if len(finite) > 1 else None
         found.append(Spread(epoch, mean, std, len(finite)))
     return found
 

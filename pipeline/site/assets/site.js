@@ -204,7 +204,7 @@
 
     function ask() {
       clearTimeout(timer);
-      var mine = ++asked;
+      var mine = ++asked, begun = performance.now();
       fetch(location.pathname + location.search, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" })
         .then(function (answer) {
           if (answer.status === 304 || !answer.ok) return null;
@@ -218,7 +218,7 @@
           var state = board.querySelector(".state");
           if (state) state.innerHTML = "<span class=\"lost\">The server has ended or cannot be reached; this is what was seen last.</span>";
         })
-        .then(function () { if (mine === asked) timer = setTimeout(next, EVERY); });
+        .then(function () { if (mine === asked) timer = setTimeout(next, Math.max(EVERY, 10 * (performance.now() - begun))); });
     }
 
     function next() { if (document.hidden) timer = setTimeout(next, EVERY); else ask(); }
