@@ -22,7 +22,7 @@ from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
-from pipeline.provenance.chain import Chain, walk
+from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.site import graph, layers, output_dir, tables
 from pipeline.site.build import Site
 from pipeline.site.graph_boxes import fold
@@ -405,6 +405,26 @@ def test_the_graph_folds_seeds_and_milestones(shown: Project) -> None:
     places = [drawn.index(f'href="#{kind}') for kind in ("raw", "data", "checkpoints", "measurements", "results")]
     assert places == sorted(places), "focus goes from raw data to the result"
     assert graph.svg(chain, [name]).count("<a ") == 0
+
+
+def test_the_graph_knows_milestones_between_two_epochs(shown: Project) -> None:
+    name = "results/mini/mini/duel"
+    chain = walk(Folder(shown.root), [name])
+
+    def between(text: str) -> str:
+        return text.replace("epoch0001", "step000020")
+
+    moved = Chain(
+        {
+            between(node): Link(Node(between(node)), json.loads(between(json.dumps(link.receipt))), link.digest)
+            for node, link in chain.links.items()
+        }
+    )
+    before, after = fold(chain, [name]), fold(moved, [name])
+    assert any("/step" in node for box in after.values() for node in box.names)
+    assert [(box.id, box.below, box.lines) for box in after.values()] == [
+        (box.id, box.below, box.lines) for box in before.values()
+    ]
 
 
 def test_a_missing_receipt_is_a_box_in_red(changing: Project) -> None:
