@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.engine.state import States
-from pipeline.errors import UserError, nearest
+from pipeline.errors import UserError, explain, nearest
 from pipeline.provenance import live
 from pipeline.provenance import runs as listed
 from pipeline.provenance.curves import HISTORY, Curves, Reader
@@ -131,12 +131,16 @@ class Board:
 
     Args:
         states: Of all nodes of the plan.
+
+    Attributes:
+        fault: Why the last look at all states has failed; empty if it has not.
     """
 
     def __init__(self, states: States) -> None:
         self._lock = threading.Lock()
         self._again: threading.Thread | None = None
         self._due = 0.0
+        self.fault = ""
         self._reader = Reader(states)
         self._look(states)
 
@@ -171,6 +175,9 @@ class Board:
         begun = time.monotonic()
         try:
             self._look(States(states.plan, states.workspace))
+            self.fault = ""
+        except (UserError, OSError, SyntaxError, UnicodeDecodeError) as error:  # as of a module that is being edited
+            self.fault = str(error) if isinstance(error, UserError) else explain(error) or repr(error)
         finally:
             self._due = time.monotonic() + PAUSE * (time.monotonic() - begun)
 
@@ -180,7 +187,7 @@ class Board:
             return self._view(choice)
 
     def _view(self, choice: Choice) -> View:
-        notes: list[str] = []
+        notes = [f"states are those of an earlier look: {self.fault}"] if self.fault else []
         going = statuses(self._reader.states.workspace)
         entries = [entry for entry in self._entries(self.runs, going) if entry.seen]
         listing = Listing([run for entry in entries for run in entry.seeds])
@@ -242,7 +249,7 @@ def _chosen(entries: list[Entry], known: Iterable[Entry], choice: Choice, notes:
         return entries[: FIRST if not choice.find else charts.MOST]
     found: dict[str, Entry] = {}
     for name in choice.runs:
-        those = {entry.config: entry for entry in known if name in (entry.short, entry.config, entry.name)}
+        those = {entry.config: entry for entry in known if name in (entry.short, entry.config)}
         found |= those
         if not those:
             notes.append(f"runs={name}: nothing is there of such a run yet")

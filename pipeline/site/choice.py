@@ -15,7 +15,7 @@ class Choice:
 
     Attributes:
         find: Words of names, and ``KEY=VALUE`` as ``runs --where`` takes it.
-        runs: Runs to draw, by the last part of their folder; those that are active or newest if empty.
+        runs: Runs to draw, by their folder or its last part; those that are active or newest if empty.
         curves: Quantities to draw; the usual ones if empty.
         by: The param that chooses colours; each run has its own if empty.
         log: Whether vertical axes are logarithmic.

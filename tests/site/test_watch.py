@@ -27,6 +27,7 @@ from pipeline.numerics import saved_tensors
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
+from pipeline.site import board as looked
 from pipeline.site.board import Board
 from pipeline.site.choice import Choice
 from pipeline.site.server import HOST, Pages, Server
@@ -238,6 +239,28 @@ def test_a_training_is_seen_while_it_goes_on_and_when_it_was_killed(built: Proje
     assert board.view(Choice()).live == 0
     training.reach(2)
     assert board.view(Choice()).live == 0, "a status alone is no training"
+
+
+def test_code_that_is_being_edited_is_told_and_forgotten(built: Project, monkeypatch) -> None:
+    board, journal = look(built), built.root / "logs/journal.jsonl"
+
+    def again() -> None:
+        journal.write_text(journal.read_text() + "\n")
+        board._due = 0.0
+        board.look_again()
+        board._again.join()
+
+    def edited(*_: object) -> None:
+        raise SyntaxError("invalid syntax", ("pipeline/training/step.py", 3, 1, "loss = "))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(looked, "States", edited)
+        again()
+    (note,) = board.view(Choice()).notes
+    assert note.startswith("states are those of an earlier look: pipeline/training/step.py:3: invalid syntax")
+    assert len(board.view(Choice()).entries) == 2
+    again()
+    assert board.view(Choice()).notes == []
 
 
 def test_files_that_are_broken_or_half_written_say_nothing(built: Project) -> None:
