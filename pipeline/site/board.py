@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.engine.state import States
 from pipeline.errors import UserError, explain, nearest
 from pipeline.provenance import live
 from pipeline.provenance import runs as listed
-from pipeline.provenance.curves import HISTORY, Curves, Reader
+from pipeline.provenance.curves import HISTORY, Reader
 from pipeline.provenance.listing import Listing, text
 from pipeline.provenance.live import Status, statuses
-from pipeline.provenance.runs import KnownRun, progress
+from pipeline.provenance.runs import KnownRun
 from pipeline.site import charts, overlay
 from pipeline.site.choice import Choice
-from pipeline.site.overlay import Shown
+from pipeline.site.entry import ACTIVE, Entry
 from pipeline.site.project import natural
 
 FIRST = charts.COLOURS
@@ -27,72 +27,6 @@ OFTEN = 3
 """Measured numbers that are shown where no curve is chosen, beside histories and one list of eigenvalues."""
 PAUSE = 10.0
 """Times as long as it took, until all is looked at again: what is served takes at most a tenth of one core."""
-ACTIVE = ("running", "interrupted", "failed")
-
-
-@dataclass
-class Entry:
-    """One run with all its seeds.
-
-    Attributes:
-        config: Its folder.
-        seeds: Its trainings.
-        curves: Seed -> what is known of it.
-        status: Seed -> where its training is, or was when it ended.
-    """
-
-    config: str
-    seeds: list[KnownRun]
-    curves: dict[int, Curves] = field(default_factory=dict)
-    status: dict[int, Status] = field(default_factory=dict)
-
-    @property
-    def short(self) -> str:
-        """The part of its folder by which addresses name it."""
-        return self.seeds[0].short
-
-    @property
-    def name(self) -> str:
-        """What a person calls it."""
-        return self.seeds[0].name
-
-    @property
-    def epoch(self) -> float:
-        """The last epoch that anything is known of."""
-        return max((one.epoch for one in self.curves.values()), default=0.0)
-
-    @property
-    def live(self) -> list[KnownRun]:
-        """Its seeds that are being trained now."""
-        return [run for run in self.seeds if run.state == "running"]
-
-    @property
-    def states(self) -> list[tuple[str, str]]:
-        """State, and in words what is to be said of it: live seeds one by one, of others their number."""
-        found = []
-        for run in self.live:
-            status = self.status.get(run.seed)
-            found.append(("running", f"seed {run.seed}: {progress(status.found) if status else run.detail}"))
-        rest: dict[str, list[KnownRun]] = {}
-        for run in self.seeds:
-            if run.state != "running":
-                rest.setdefault(run.state, []).append(run)
-        for state, those in rest.items():
-            seeds = f"{len(those)} seed{'' if len(those) == 1 else 's'}"
-            told = "" if state in ("done", "restorable", "waiting") else those[0].detail
-            if state in ("declared", "waiting") and those[0].present:
-                told = f"{len(those[0].present)} of {len(those[0].wanted)} milestones"
-            found.append((state, f"{seeds}{f': {told}' if told else ''}"))
-        return found
-
-    @property
-    def seen(self) -> bool:
-        """Whether there is something to look at: a curve, or a training that has begun."""
-        return any(one.epoch > 0 for one in self.curves.values()) or any(run.state in ACTIVE for run in self.seeds)
-
-    def shown(self, place: int) -> Shown:
-        """The run for charts."""
-        return Shown(self.name, self.curves, place, bool(self.live))
 
 
 @dataclass

@@ -7,6 +7,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_a_training_is_seen_while_it_runs_after_it_was_killed_and_when_it_goes_o
             assert live["images_per_second"] > 0 and live["loss"] < 0
             assert sorted(states(project).values()) == ["running", "waiting"]
             text = project.pipeline("runs", "mini/duel", "--where", "state=running", *CONFIG).stdout
-            assert f"epoch {live['epoch']}"[:6] in text and " of 500, " in text and "images/s, ETA 0:" in text
+            assert re.search(r"epoch \d+ of 500, \d+ images/s, ETA \d+:\d\d, loss", text)
             wait(lambda: list(project.root.glob(".scratch/*/run/progress.bin")))
         finally:
             os.killpg(process.pid, signal.SIGKILL)

@@ -221,6 +221,7 @@ def test_what_cannot_be_followed_is_said(done) -> None:
 
 def test_a_training_is_seen_while_it_goes_on_and_when_it_was_killed(built: Project) -> None:
     config = configs(built)["linear"]
+    (built.root / f"receipts/checkpoints/{config}/seed0/epoch0002.json").unlink()
     board = look(built)
     training = Training(built.root, config)
     training.reach(3)
@@ -234,9 +235,13 @@ def test_a_training_is_seen_while_it_goes_on_and_when_it_was_killed(built: Proje
     assert view.live == 1 and view.entries[0].epoch == 7, "its curves have grown"
     board.look_again()
     board._again.join()
+    assert board.runs[0].state == "running"
     assert {entry.config for entry in board.view(Choice()).entries} == set(configs(built).values())
     training.end()
-    assert board.view(Choice()).live == 0
+    view = board.view(Choice())
+    assert view.live == 0 and ("waiting", "1 seed: 1 of 2 milestones") in [
+        state for e in view.entries for state in e.states
+    ]
     training.reach(2)
     assert board.view(Choice()).live == 0, "a status alone is no training"
 
@@ -298,10 +303,22 @@ def test_files_that_are_broken_or_half_written_say_nothing(built: Project) -> No
 
 def test_it_ends_with_ctrl_c_in_one_line(built: Project) -> None:
     command = [sys.executable, "-m", "pipeline", "watch", "--port", "0", *CONFIG]
-    with subprocess.Popen(command, cwd=built.alone().root, env=built.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # fmt: skip
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are deaf to it
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=built.alone().root,
+            env=built.environ,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    with process:
         line = process.stdout.readline()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)\n", line)
         process.send_signal(signal.SIGINT)
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)\n", line)
         assert process.stdout.read() == "the page is no longer served\n"
     assert process.returncode == 0
 
