@@ -238,14 +238,13 @@ class Executor:
         self._stop.check()
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
-        fingerprints = Fingerprints()  # without its memory: what is executed is what was read
-        self._check_code(key_files, fingerprints)
+        self._check_code(key_files, Fingerprints())  # without a memory: what is executed is what was read
         self._check_files(key_files)
         Finder.anew = True  # from here on code is compiled from the source that was looked at
         module = importlib.import_module(_dotted(components.PACKAGE.parent / first.key_file.module))
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
-        self._check_code(key_files, fingerprints.again())
+        self._check_code(key_files, Fingerprints())
         for folder in {self.workspace.payload(task.node) for task in tasks}:
             files.writable(folder if first.node.family is ARTIFACT else folder.parent)
         outlines.keep(self.store, key_files)
