@@ -40,12 +40,23 @@ class Spread:
         mean: Over the seeds that have a number there.
         std: Their standard deviation (one less than their number below the fraction); None of fewer than two.
         seeds: How many these are.
+        geometric: Whether both are of logarithms: the band is from ``mean / std`` to ``mean * std``.
     """
 
     epoch: float
     mean: float
     std: float | None
     seeds: int
+    geometric: bool = False
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lower and upper end of the band; both the mean where there is none."""
+        if self.std is None:
+            return self.mean, self.mean
+        if self.geometric:
+            return self.mean / self.std, self.mean * self.std
+        return self.mean - self.std, self.mean + self.std
 
 
 @dataclass
@@ -91,7 +102,7 @@ class Chart:
 
     def svg(self) -> str:
         """Draw it; whatever is no finite number is a gap."""
-        drawn = [(line, [spreads(seeds) for _, seeds in _all(line)]) for line in self.lines]
+        drawn = [(line, [spreads(seeds, bool(line.ranks)) for _, seeds in _all(line)]) for line in self.lines]
         shown = [self._shown(points) for _, parts in drawn for points in parts]
         x = Axis.over([(point.epoch, point.epoch) for part in shown for point in part], whole=True)
         y = Axis.over([_ends(point, self.log) for part in shown for point in part], log=self.log)
@@ -115,7 +126,7 @@ class Chart:
         for strength, points in enumerate(parts):
             for run in _stretches(points):
                 faint = f' opacity="{max(1 - 0.14 * strength, 0.35):.2f}"' if strength else ""
-                if any(point.std for point in run):
+                if any(point.ends[0] < point.ends[1] for point in run):
                     marks.append(f'<path class="band" d="{self._area(run, x, y)}"/>')
                 if len(run) == 1:
                     marks.append(_dot(_x(x, run[0].epoch), _y(y, run[0].mean), "alone"))
@@ -128,7 +139,7 @@ class Chart:
         if line.live:
             marks.append(_dot(_x(x, last.epoch), _y(y, last.mean), "live"))
         seeds = f", {last.seeds} seeds" if last.seeds > 1 else ""
-        spread = f" ± {last.std:.3g}" if last.std is not None else ""
+        spread = f" {'×/÷' if last.geometric else '±'} {last.std:.3g}" if last.std is not None else ""
         said = escape(f"{line.name}: {last.mean:.4g}{spread} at epoch {last.epoch:g}{seeds}")
         name = escape(line.name, quote=True)
         return f'<g class="line {look(line.place)}" data-name="{name}"><title>{said}</title>{"".join(marks)}</g>'
@@ -147,7 +158,10 @@ class Chart:
         grid += "".join(f"M{at:.1f} {foot:g}v4" for at, _ in along)
         texts = [f'<text class="tick up" x="{LEFT - 7:g}" y="{at + 4:.1f}">{text}</text>' for at, text in up]
         texts += [f'<text class="tick along" x="{at:.1f}" y="{foot + 17:g}">{text}</text>' for at, text in along]
-        remarks = [*([self.remark] if self.remark else []), *(["logarithmic"] if self.log else [])]
+        remarks = [
+            *([self.remark] if self.remark else []),
+            *(["logarithmic"] if self.log and "log" not in self.remark else []),
+        ]
         texts.append(f'<text class="what" x="4" y="15">{escape(self.quantity)}</text>')
         if remarks:
             texts.append(f'<text class="remark" x="4" y="31">{escape(", ".join(remarks))}</text>')
@@ -155,10 +169,15 @@ class Chart:
         return f'<path class="grid" d="{grid}"/><path class="base" d="M{LEFT:g} {foot:g}H{right:g}"/>{"".join(texts)}'
 
 
-def spreads(seeds: Mapping[int, Sequence[Point]]) -> list[Spread]:
+def spreads(seeds: Mapping[int, Sequence[Point]], geometric: bool = False) -> list[Spread]:
     """Means and standard deviations over seeds, at every epoch at which one of them has a point.
 
     A seed that has diverged has no number from there on; the mean is of the others, and NaN where there is none.
+
+    Args:
+        seeds: Seed -> points.
+        geometric: Whether means and deviations are of logarithms, as is fit for eigenvalues over decades; numbers that
+            are not above 0 are left out.
     """
     at: dict[float, list[float]] = {}
     for points in seeds.values():
@@ -167,10 +186,14 @@ def spreads(seeds: Mapping[int, Sequence[Point]]) -> list[Spread]:
     found = []
     for epoch, values in sorted(at.items()):
         finite = [value for value in values if math.isfinite(value)]
+        if geometric:
+            finite = [math.log(value) for value in finite if value > 0]
         mean = math.fsum(finite) / len(finite) if finite else math.nan
         squares = math.fsum((value - mean) ** 2 for value in finite)
         std = math.sqrt(squares / (len(finite) - 1)) if len(finite) > 1 else None
-        found.append(Spread(epoch, mean, std, len(finite)))
+        if geometric:
+            mean, std = math.exp(mean), std if std is None else math.exp(std)
+        found.append(Spread(epoch, mean, std, len(finite), geometric))
     return found
 
 
@@ -208,11 +231,10 @@ def _gap(point: Spread) -> Spread:
 
 def _ends(point: Spread, log: bool, least: float | None = None) -> tuple[float, float]:
     """Lower and upper end of the band; on a logarithmic axis ``least``, or the mean, for one that is not above 0."""
-    std = point.std or 0.0
-    low = point.mean - std
+    low, high = point.ends
     if log and low <= 0:
         low = point.mean if least is None else least
-    return low, point.mean + std
+    return low, high
 
 
 def _stretches(points: Iterable[Spread]) -> list[list[Spread]]:

@@ -10,7 +10,7 @@ from pipeline.provenance.curves import HISTORY, Curves
 from pipeline.site.charts import TITLES, Chart, Line, ranks
 
 _HASH = re.compile(r"-[0-9a-f]{8}(?=\.)")
-RANKS = "ranks 1, 2, 4, 8, …, the largest strongest"
+RANKS = "ranks 1, 2, 4, 8, …; mean and deviation of logarithms"
 
 
 @dataclass

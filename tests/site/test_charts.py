@@ -43,6 +43,26 @@ def test_means_and_deviations_over_seeds() -> None:
     assert (alone.mean, alone.std) == (7.0, None), "one seed has no band"
 
 
+def test_means_of_eigenvalues_are_those_of_logarithms() -> None:
+    (found,) = spreads({0: [(1.0, 0.01)], 1: [(1.0, 1.0)], 2: [(1.0, -1e-17)]}, geometric=True)
+    assert (found.mean, found.std, found.seeds) == (
+        pytest.approx(0.1),
+        pytest.approx(math.exp(math.log(100) / 2**0.5)),
+        2,
+    )
+    svg = Chart(
+        "eigenvalues",
+        "",
+        [Line("a", {}, ranks={1: {0: [(1.0, 0.01), (2.0, 1.0)], 1: [(1.0, 1.0), (2.0, 1.0)]}})],
+        log=True,
+    ).svg()
+    (mean,), (band,) = read(svg, "mean"), read(svg, "band")
+    assert [y for _, y in mean] == pytest.approx([0.1, 1.0], rel=0.05)
+    assert [y for _, y in band] == pytest.approx([0.1 * found.std, 1.0, 1.0, 0.1 / found.std], rel=0.05)
+    (nothing,) = spreads({0: [(1.0, -1.0)]}, geometric=True)
+    assert math.isnan(nothing.mean) and nothing.std is None
+
+
 def test_a_seed_that_diverged_is_left_out_of_the_mean() -> None:
     found = spreads({0: [(1.0, 2.0), (2.0, NAN)], 1: [(1.0, 4.0), (2.0, 6.0)], 2: [(1.0, NAN)]})
     assert [(p.mean, p.std, p.seeds) for p in found] == [(3, pytest.approx(2**0.5), 2), (6, None, 1)]
