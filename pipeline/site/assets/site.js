@@ -163,7 +163,7 @@
     document.addEventListener("pointermove", function (event) { last = event; read(); });
     document.addEventListener("pointerdown", function (event) { last = event; read(); });
     document.documentElement.addEventListener("pointerleave", forget);
-    document.addEventListener("scroll", forget, { passive: true });
+    document.addEventListener("scroll", read, { passive: true });
     return read;
   }
 
