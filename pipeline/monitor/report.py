@@ -101,6 +101,8 @@ class Report:
     keeps ``status.json`` there: where the training is, for ``python -m pipeline runs``.
 
     Attributes:
+        name: What a person calls it.
+        node: The run and seed that it is, as folders call them; the name where there is no other.
         mode: How steps are taken; said before the first line, and again if it changes.
         said: What of it has been said.
     """
@@ -116,7 +118,7 @@ class Report:
         node: str = "",
     ) -> None:
         self.name = name
-        self.node = node
+        self.node = node or name
         self.images = images_per_epoch
         self.steps = steps_per_epoch
         self.screen = screen or Screen(stream)
@@ -191,7 +193,8 @@ class Report:
         moves = self.rate(now) > 0
         loss = self.rows[-1][1] if self.rows else math.nan
         status = {
-            "name": self.name,
+            "name": self.node,
+            "called": self.name,
             "epoch": self.epoch,
             "epochs": self.epochs,
             "step": self.step,
