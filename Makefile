@@ -8,6 +8,7 @@ SCALE   ?=
 FLAVOUR ?=
 RAW_DIR ?=
 DATASETS ?=
+ARTIFACTS ?=
 EXTEND  ?=
 EXTRAS  ?=
 DEVICE  ?=
@@ -26,8 +27,8 @@ endif
 ADDED   = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes $(WANTED:%=-r requirements-%.txt)
 DOCS   := $(VENV)/.docs
 CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOUR)) \
-          $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) $(if $(EXTEND),extend=$(EXTEND)) \
-          $(if $(DEVICE),device=$(DEVICE)))
+          $(if $(RAW_DIR),raw_dir=$(RAW_DIR)) $(if $(DATASETS),datasets=$(DATASETS)) \
+          $(if $(ARTIFACTS),artifacts=$(ARTIFACTS)) $(if $(EXTEND),extend=$(EXTEND)) $(if $(DEVICE),device=$(DEVICE)))
 # Another build of torch than that of the last set-up, or none of which is known which: then it is set up anew.
 OTHER  := $(filter-out $(shell cat $(VENV)/.torch 2>/dev/null),$(TORCH))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"

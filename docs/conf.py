@@ -40,6 +40,8 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 _LITERAL = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`]+`)")
 _EMPHASIS = re.compile(r"(?<![\w*\\])\*(?=[^\s*])[^*\n]*[^\s*]\*(?![\w*])")
+_BULLET = re.compile(r"(\s*(?:\* )?)(.*)")
+"""A line, and what makes it an item of a list."""
 
 
 def _plain(text: str) -> str:
@@ -60,9 +62,10 @@ def _prose(app, what, name, obj, options, lines: list[str]) -> None:
         if literal and line and not line.startswith(" "):
             literal = False
         if not literal:
-            parts = _LITERAL.split(line)
+            bullet, line_of_prose = _BULLET.fullmatch(line).groups()
+            parts = _LITERAL.split(line_of_prose)
             parts[::2] = map(_plain, parts[::2])
-            lines[number] = "".join(parts)
+            lines[number] = "".join([bullet, *parts])
         literal = literal or line.endswith("::")
 
 

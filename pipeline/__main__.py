@@ -56,7 +56,7 @@ def main() -> int:
         return _run(arguments)
 
 
-_WRITTEN = ("output", "html", "tex", "to", "out")
+_WRITTEN = ("output", "html", "tex", "to", "out", "once", "export")
 """Arguments that name a file or folder that need not be there yet."""
 
 

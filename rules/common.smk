@@ -15,12 +15,14 @@ for name, megabytes in (("MMAP_THRESHOLD", 32), ("TRIM_THRESHOLD", 1024), ("TOP_
 from pipeline.errors import lacking
 
 try:
-    from pipeline.engine import summary
+    from pipeline.engine import summary, terminate
+    from pipeline.engine.display import Display
     from pipeline.engine.workflow import read
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error) or error}")
 
 BUILD = read(config)
+DISPLAY = Display(BUILD)
 
 # A cluster may tell a job some time before its limit (SIGUSR1): that is for the stage, not for what carries it there.
 if BUILD.submitted:
@@ -86,9 +88,16 @@ def labels_of(wildcards):
     return {"artifact": artifact, "scale": edition}
 
 
+onstart:
+    terminate.hand_to_a_thread()
+    DISPLAY.begin(workflow.cores)
+
+
 onsuccess:
+    DISPLAY.end()
     summary.show(BUILD, sys.stderr)
 
 
 onerror:
+    DISPLAY.end()
     summary.failed(BUILD, sys.stderr)

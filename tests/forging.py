@@ -272,7 +272,7 @@ def beside(rng: random.Random, members: Members) -> list[str]:
             "Snakefile",
             "ro-crate-metadata.json",
             "rules/tables.smk",
-            "pipeline/site/sparkline.py",
+            "pipeline/site/charts.py",
         ]
     )
     members[name] += b" "

@@ -2,11 +2,13 @@
 
 Modules import jaxtyping for type checkers alone (``if TYPE_CHECKING:``): a run neither needs it nor pays for it. Here its
 types are found among the builtins, so that annotations can be evaluated, and its import hook wraps every function and
-class of the rooms below in a check by beartype.
+class of the rooms below in a check by beartype. A function inside a function is wrapped only if it promises a shape:
+it would be wrapped anew in every call of the outer one, which takes longer than what most of them compute.
 """
 
 from __future__ import annotations
 
+import ast
 import builtins
 import contextlib
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from typing import Any
 import beartype
 import jaxtyping
 import numpy as np
+from jaxtyping import _import_hook
 from numpy.typing import ArrayLike, NDArray
 
 ROOMS = ("nets", "objectives", "views", "kernels")
@@ -34,7 +37,27 @@ _CHECK: Callable[[Any], Any] = beartype.beartype(
 )
 
 
-def check(function: Any) -> Any:
+class _Transformer(_import_hook.JaxtypingTransformer):  # type: ignore[misc]
+    """Puts the decorator on what is to be checked."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """See the base."""
+        inside = any(isinstance(parent, ast.FunctionDef) for parent in self._parents)
+        leave = inside and not promises_shape(node)
+        self._no_type_check_level += leave
+        super().visit_FunctionDef(node)
+        self._no_type_check_level -= leave
+        return node
+
+
+def promises_shape(function: ast.FunctionDef) -> bool:
+    """Whether a type of an argument, or of what is returned, is that of an array with a shape."""
+    given = [node.annotation for node in ast.walk(function.args) if isinstance(node, ast.arg)]
+    named = (node for one in (*given, function.returns) if one is not None for node in ast.walk(one))
+    return any(isinstance(node, ast.Name) and node.id in TYPES for node in named)
+
+
+def checked(function: Any) -> Any:
     """Wrap a function or class so that its annotations hold; an int passes for a float, as it does for mypy."""
     return _CHECK(function)
 
@@ -56,7 +79,8 @@ def install() -> None:
 
     for name in TYPES:
         setattr(builtins, name, getattr(jaxtyping, name))
-    jaxtyping.install_import_hook(modules(), "shape_checks.check")
+    _import_hook.JaxtypingTransformer = _Transformer
+    jaxtyping.install_import_hook(modules(), "shape_checks.checked")
 
 
 @contextlib.contextmanager

@@ -11,12 +11,14 @@ import atexit
 import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,8 @@ IDLE = 300
 
 
 @functools.cache
-def _server() -> Path:
-    """Start the server; returns its socket."""
+def _server() -> tuple[Path, subprocess.Popen[bytes]]:
+    """Start the server; returns its socket and its process."""
     folder = Path(tempfile.mkdtemp(prefix="ssl-warm-"))
     path = folder / "server.sock"
     started = subprocess.Popen(
@@ -56,11 +58,10 @@ def _server() -> Path:
     def end() -> None:
         started.kill()
         started.wait()
-        path.unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder)
 
     atexit.register(end)
-    return path
+    return path, started
 
 
 @functools.cache
@@ -91,36 +92,69 @@ def run(
     Raises:
         TimeoutExpired: It took longer; it has been killed.
     """
-    module, arguments = command[2], command[3:]
-    own = {"module": module, "cwd": str(cwd), "environ": environ}
-    own["path"] = [str(cwd), str(cwd), *_installed()]  # its folder, and PYTHONPATH
-    text = json.dumps(json.loads(client.request(arguments)) | own).encode()
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as error,
         open(os.devnull, "rb") as nothing,  # noqa: PTH123 - a descriptor is wanted
-        _connected() as server,
+        Started(command, cwd, environ, [nothing.fileno(), out.fileno(), error.fileno()]) as started,
     ):
-        streams = [nothing.fileno(), out.fileno(), error.fileno()]
-        socket.send_fds(server, [len(text).to_bytes(4, "big")], streams)
-        server.sendall(text)
-        answers = server.makefile("rb")
-        child = json.loads(answers.readline())["pid"]
-        server.settimeout(timeout)
-        try:
-            answer = answers.readline()
-        except TimeoutError:
-            os.killpg(child, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(command, timeout) from None
+        status = started.wait(timeout)
         said = [_text(out), _text(error)]
-    status = os.waitstatus_to_exitcode(json.loads(answer)["status"])
     return subprocess.CompletedProcess(command, status, *said)
+
+
+class Started:
+    """A command that was begun as :class:`subprocess.Popen` begins it.
+
+    Args:
+        command: What :func:`can_run` takes.
+        cwd: Where it runs.
+        environ: Its environment.
+        streams: Descriptors of its standard input, output and error.
+
+    Attributes:
+        pid: Its process, which is alone in its group.
+    """
+
+    def __init__(self, command: Sequence[str], cwd: Path, environ: dict[str, str], streams: list[int]) -> None:
+        module, arguments = command[2], command[3:]
+        own = {"module": module, "cwd": str(cwd), "environ": environ}
+        own["path"] = [str(cwd), str(cwd), *_installed()]  # its folder, and PYTHONPATH
+        text = json.dumps(json.loads(client.request(arguments)) | own).encode()
+        self.command = command
+        self._server = _connected()
+        socket.send_fds(self._server, [len(text).to_bytes(4, "big")], streams)
+        self._server.sendall(text)
+        self._answers = self._server.makefile("rb")
+        self.pid: int = json.loads(self._answers.readline())["pid"]
+
+    def wait(self, timeout: float) -> int:
+        """Return its exit status.
+
+        Raises:
+            TimeoutExpired: It took longer; it has been killed.
+        """
+        self._server.settimeout(timeout)
+        try:
+            answer = self._answers.readline()
+        except TimeoutError:
+            os.killpg(self.pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(list(self.command), timeout) from None
+        return os.waitstatus_to_exitcode(json.loads(answer)["status"])
+
+    def __enter__(self) -> Started:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
 
 
 def _connected() -> socket.socket:
     """Connect, as soon as the server is there."""
     until = time.monotonic() + 60
-    while (found := client._connected(_server())) is None:
+    while (found := client._connected(_server()[0])) is None:
+        if _server()[1].poll() is not None:  # a test that calls nothing for longer than it waits
+            _server.cache_clear()
         if time.monotonic() > until:
             raise TimeoutError("the server for commands of tests does not answer")
         time.sleep(0.02)

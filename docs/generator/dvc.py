@@ -38,6 +38,8 @@ NAMES = {**{family: target for family, (target, _) in TARGETS.items()}, ARTIFACT
 """Family -> its stage in ``dvc.yaml``."""
 
 EDITION = "results/${scale}"
+CONFIG = " ".join(f"{key}=${{{key}}}" for key in ("scale", "datasets", "artifacts"))
+"""What ``params.yaml`` says, for snakemake."""
 DECIDE = ("pipeline/commands", "pipeline/engine", "pipeline/ledger", "pipeline/planning", "rules", "Snakefile")
 """What decides is in no key, but may decide otherwise tomorrow: Snakemake is asked again, which takes seconds."""
 
@@ -79,7 +81,7 @@ def stages() -> dict[str, dict[str, object]]:
         found[NAMES[family]] = {
             "desc": about,
             # an edition may have none of a family
-            "cmd": [f"mkdir -p {made}", f"snakemake {target} --config scale=${{scale}} datasets=${{datasets}}"],
+            "cmd": [f"mkdir -p {made}", f"snakemake {target} --config {CONFIG}"],
             "deps": [*below, "params", *sorted({*code[family], *DECIDE})],
             "outs": [{made: {"cache": False, "persist": True}}],
         }

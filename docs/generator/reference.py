@@ -228,8 +228,8 @@ def configuration() -> str:
     ]
     return (
         f"{NOTE}# --config\n\nWhat snakemake and every command take as `--config KEY=VALUE ...`. `make` has some of "
-        "them as variables: `SCALE`, `FLAVOUR`, `RAW_DIR`, `DATASETS`, `EXTEND`, and `CORES` for snakemake's "
-        "`--cores`.\n\n"
+        "them as variables: `SCALE`, `FLAVOUR`, `RAW_DIR`, `DATASETS`, `ARTIFACTS`, `EXTEND`, `DEVICE`, and `CORES` "
+        "for snakemake's `--cores`.\n\n"
         f"{table(['key', 'what it takes', 'default', 'meaning'], rows)}"
     )
 

@@ -14,7 +14,7 @@ check             number                                          standard error
 ``spread_above``  standard deviation s of the cell                chi-squared, as for normal errors
 ``rising``        Spearman's rank correlation with the axis,      1 / sqrt(n (k - 1)) for k places, normal
                   mean over n seeds
-``as_printed``    none: a setting is what is printed, or not    none
+``as_printed``    no number: a setting is what is printed or not  no error
 ================  ==============================================  ===========================================
 
 All standard deviations have ddof = 1. It is ``shown`` if the number passes the margin by so much that chance does so in

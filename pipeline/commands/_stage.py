@@ -18,8 +18,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Bring the nodes of jobs, or those of the given receipts, into place."""
     from pipeline.engine import requeue
     from pipeline.errors import UserError
+    from pipeline.monitor import teller
     from pipeline.monitor.stop import Stopped
 
+    teller.join()
     try:
         _run(arguments)
     except Stopped as stop:

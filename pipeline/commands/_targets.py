@@ -85,6 +85,6 @@ def planned(targets: Sequence[str], known: Catalogue, *, anew: bool = False) -> 
     if anew:
         user_files.anew()
     requests = [request(target, known) for target in targets]
-    plan = Plan(known, requests or known.built())
+    plan = Plan(known, requests or known.wanted())
     scale = known.scale(requests[0].scale if requests else known.options.scale)
     return Planned(plan, States(plan, Workspace(), anew=anew), scale.of(requests[0].paper) if requests else scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pipeline.commands import _targets
 
@@ -27,6 +28,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything, for machines")
     form.add_argument("--csv", action="store_true", help="all params and measurements")
+    form.add_argument(
+        "--export",
+        type=Path,
+        metavar="TO",
+        help="histories and what was measured along them: FILE.csv, FILE.jsonl (a row per number) or a folder",
+    )
     _targets.add_config(parser)
 
 
@@ -35,8 +42,11 @@ def run(arguments: argparse.Namespace) -> None:
     import json
     import sys
 
-    from pipeline.provenance import runs
+    from pipeline.errors import UserError
+    from pipeline.provenance import histories, runs
+    from pipeline.provenance.curves import Reader
     from pipeline.provenance.listing import Listing
+    from pipeline.provenance.live import statuses
 
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
     listing = Listing(runs.collect(found.plan, found.states))
@@ -45,6 +55,18 @@ def run(arguments: argparse.Namespace) -> None:
         listing.sort(arguments.sort)
     if arguments.json:
         print(json.dumps(listing.data(), indent=1, ensure_ascii=False))
+    elif arguments.export is not None:
+        live = statuses(found.states.workspace)
+        reader = Reader(found.states)
+        known = [(run, reader.curves(run, live.get(run.folder))) for run in listing.runs]
+        known = [(run, curves) for run, curves in known if curves.epoch > 0]
+        if not known:
+            raise UserError(
+                f"--export {arguments.export}: no run that fits has a history yet; type: python -m pipeline runs"
+            )
+        listing.runs = [run for run, _ in known]
+        written = histories.write(arguments.export, known, listing)
+        print(f"{written[0]}: {len(known)} trainings" + (f", and {len(written) - 1} more files" if written[1:] else ""))
     elif arguments.csv:
         sys.stdout.write(listing.csv())
     else:

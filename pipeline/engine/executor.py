@@ -36,6 +36,7 @@ from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor
 from pipeline.monitor.saver import PROGRESS
 from pipeline.monitor.stop import Stop, Stopped
+from pipeline.monitor.teller import Teller
 from pipeline.planning import names
 from pipeline.work import Work
 
@@ -72,6 +73,7 @@ class Executor:
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
         self._stop = Stop()
+        self._teller = Teller()
         self._made = False  # whether anything was executed here
         self._away: str | None = None  # why the remote cannot be asked, once that is known
 
@@ -97,6 +99,8 @@ class Executor:
                 stack.enter_context(self._lock(name))
             waiting = [task for task in map(self._task, nodes) if not self._settled(task)]
             left = [task.node for task in waiting if task.key_file.stage != "table"]
+            if waiting:
+                self._teller.tell(nodes=[task.node.name for task in waiting])
             if self._hand_over is None or not left:
                 stack.enter_context(self._stop.listening())
                 for batch in _batches(waiting):
@@ -238,14 +242,13 @@ class Executor:
         self._stop.check()
         first = tasks[0]
         key_files = {task.node.key: task.key_file for task in tasks}.values()
-        fingerprints = Fingerprints()  # without its memory: what is executed is what was read
-        self._check_code(key_files, fingerprints)
+        self._check_code(key_files, Fingerprints())  # without a memory: what is executed is what was read
         self._check_files(key_files)
         Finder.anew = True  # from here on code is compiled from the source that was looked at
         module = importlib.import_module(_dotted(components.PACKAGE.parent / first.key_file.module))
         for path in {path for key_file in key_files for path in key_file.components.values()}:
             components.load(_component_path(path))
-        self._check_code(key_files, fingerprints.again())
+        self._check_code(key_files, Fingerprints())
         for folder in {self.workspace.payload(task.node) for task in tasks}:
             files.writable(folder if first.node.family is ARTIFACT else folder.parent)
         outlines.keep(self.store, key_files)
@@ -258,7 +261,7 @@ class Executor:
         opened = Opened()
         begun = time.time()
         try:
-            monitor = Monitor(called=lambda name: self._called(Node(name)), stop=self._stop)
+            monitor = Monitor(called=lambda name: self._called(Node(name)), stop=self._stop, teller=self._teller)
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()

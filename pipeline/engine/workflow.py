@@ -56,12 +56,14 @@ class Command:
         submitted: Whether another Snakemake has called this one, for jobs of its own.
         builds: Whether it will run jobs, and locks the folder for that: no dry run, no report, no graph.
         here: Whether jobs run on this machine, and not where an executor sends them.
+        quiet: Whether progress is not to be shown.
     """
 
     targets: tuple[str, ...] = ()
     submitted: bool = False
     builds: bool = False
     here: bool = True
+    quiet: bool = False
 
 
 class Workflow:
@@ -71,6 +73,10 @@ class Workflow:
         config: Snakemake's ``config``.
         command: What was typed.
         root: The checkout.
+
+    Attributes:
+        shows: Whether a terminal is to show how far the build is.
+        states: Of the planned nodes, before the build, for who shows that; None where nobody does.
     """
 
     def __init__(self, config: dict[str, Any], command: Command, root: Path = Path()) -> None:
@@ -79,6 +85,8 @@ class Workflow:
         self.catalogue = Catalogue(Options.parse(config, dict(os.environ)))
         self.submitted = command.submitted
         self.here = command.here and not command.submitted
+        self.shows = self.here and command.builds and not command.quiet
+        self.states: States | None = None
         self.requests: list[Request] = []
         self.remarks: list[str] = []
         self.jobs: dict[tuple[str, str], Job] = {}
@@ -88,6 +96,7 @@ class Workflow:
         self.requests = self._requests(command.targets)
         self._take_turn(command.builds)
         states = States(Plan(self.catalogue, self.requests), self.workspace)
+        self.states = states if self.shows else None
         self.jobs = jobs_of(states)
         if not command.here:
             scales = sorted({request.scale for request in self.requests})
@@ -122,7 +131,7 @@ class Workflow:
         if everything:
             scales = {self.catalogue.options.scale}
             scales |= {s for s in self.catalogue.scales for t in targets if t.startswith(f"results/{s}/")}
-            requests += [request for scale in sorted(scales) for request in self.catalogue.built(scale)]
+            requests += [request for scale in sorted(scales) for request in self.catalogue.wanted(scale)]
         return requests
 
     def _take_turn(self, builds: bool) -> None:
@@ -292,7 +301,8 @@ def typed() -> Command:
         return Command()  # snakemake was called from Python: plan everything
     builds = not arguments.nolock and not any(getattr(arguments, name, None) for name in _LOOKS)
     here = arguments.executor in (None, "local") and not arguments.touch
-    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds, here)
+    quiet = not {"all", "progress"}.isdisjoint(str(one).lower() for one in arguments.quiet or ())
+    return Command(tuple(map(str, arguments.targets or ())), bool(arguments.target_jobs), builds, here, quiet)
 
 
 def read(config: dict[str, Any]) -> Workflow:

@@ -187,6 +187,8 @@ class EvaluationContext:
         """What a reader of the scores must know of the checkpoint, whatever was measured.
 
         Returns:
+            Remarks by their names.
+
             * ``collapsed``: whether the embeddings at the end of the training or, where the measure looked at features,
               those of the training images are next to one point or line.
             * ``feature_std``, ``feature_rank``: how far these features spread, see

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import write_if_different
 
@@ -65,21 +66,32 @@ def _unannotated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.Functi
 
     So a parameter's range, which stands there, is in no key: who widens one trains nothing again.
     """
-    if function.decorator_list or not any(
-        argument.annotation for argument in ast.walk(function.args) if isinstance(argument, ast.arg)
-    ):
+    if function.decorator_list:
         return function
+    given = copy.copy(function.args)
+    for name in ("posonlyargs", "args", "kwonlyargs"):
+        setattr(given, name, [_bare(argument) for argument in getattr(given, name)])
+    given.vararg, given.kwarg = _bare(given.vararg), _bare(given.kwarg)
     function = copy.copy(function)
-    function.args = copy.deepcopy(function.args)
-    for argument in ast.walk(function.args):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
+    function.args = given
     return function
 
 
+def _bare(argument: Any) -> Any:
+    if argument is None or argument.annotation is None:
+        return argument
+    argument = copy.copy(argument)
+    argument.annotation = None
+    return argument
+
+
+@functools.cache
+def _fields(kind: type[ast.AST]) -> tuple[tuple[str, str], ...]:
+    """Fields of a kind of node in the order in which they are written, and how each begins."""
+    return tuple((name, f" {name}=") for name in sorted(kind._fields) if name not in _SKIPPED)
+
+
 def _write(node: object, out: list[str]) -> None:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        node = _unannotated(node)
     if isinstance(node, ast.Constant):
         # ascii() and not repr(): what counts as printable depends on Python's Unicode tables.
         out.append(f"({type(node.value).__name__} {node.value!a})")
@@ -89,16 +101,16 @@ def _write(node: object, out: list[str]) -> None:
             _write(part, out)
         out.append(")")
     elif isinstance(node, ast.AST):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node = _unannotated(node)
         out.append(f"({type(node).__name__}")
-        for name in sorted(node._fields):
-            if name in _SKIPPED:
-                continue
+        for name, begins in _fields(type(node)):  # type: ignore[arg-type]  # a class can be hashed
             value = getattr(node, name, None)
             if isinstance(value, list):
-                value = [item for item in value if not (isinstance(item, ast.AST) and _is_inert(item))]
+                value = [item for item in value if not (isinstance(item, ast.stmt) and _is_inert(item))]
             if value is None or value == []:
                 continue
-            out.append(f" {name}=")
+            out.append(begins)
             _write(value, out)
         out.append(")")
     elif isinstance(node, list):
@@ -161,13 +173,15 @@ def _short(text: str) -> str:
 
 
 def _type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+    if not isinstance(node, ast.If) or not isinstance(node.test, ast.Name | ast.Attribute):
+        return False
+    return ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def _imported(tree: ast.AST, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Dotted names of what a module imports, relative imports resolved against its own ``parts``."""
     for node in ast.iter_child_nodes(tree):
-        if _type_checking(node):
+        if isinstance(node, ast.expr) or _type_checking(node):  # no expression imports
             continue
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -208,14 +222,14 @@ def _beside(path: Path, parts: tuple[str, ...]) -> Path | None:
     return None
 
 
-def _packages(path: Path) -> Iterator[Path]:
-    """The ``__init__`` files that run before a module of the package does."""
+def _packages(folder: Path) -> Iterator[Path]:
+    """The ``__init__`` files that run before a module in a folder of the package does."""
     root = PACKAGE.resolve()
-    for folder in path.parents:
-        if folder != root and root not in folder.parents:
+    for place in (folder, *folder.parents):
+        if place != root and root not in place.parents:
             return
-        if (folder / "__init__.py").is_file() and folder / "__init__.py" != path:
-            yield folder / "__init__.py"
+        if (place / "__init__.py").is_file():
+            yield place / "__init__.py"
 
 
 _EMPTY = digest("")
@@ -241,12 +255,17 @@ def _own_source() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
+_PARSED: dict[tuple[bool, str], list] = {}
+"""What this process has parsed: (whether it is the user's, hash of the source) -> hash of the form, imports."""
+
+
 class Fingerprints:
     """Fingerprints of modules, remembered by the hash of their source.
 
     Args:
         memory: A file that keeps results between calls; what it says is only looked up by content, and only believed
-            where this very code has written it. Without one all modules are parsed anew: so do the executor and audit.
+            where this very code has written it. Without one all modules are read anew, and parsed by this process: so
+            do the executor and audit.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
@@ -259,12 +278,6 @@ class Fingerprints:
                 found = json.loads(memory.read_text(encoding="utf-8"))
                 self._known = found if isinstance(found, dict) else {}
 
-    def again(self) -> Fingerprints:
-        """Read every file again; a source that this process has parsed is known by its contents."""
-        later = Fingerprints()
-        later._known = self._known if self._memory is None else {}
-        return later
-
     def _recall(self, content: str) -> list | None:
         """What is remembered of a source, by its hash; None where nothing is, or it was not written by this code."""
         found = self._known.get(content)
@@ -272,28 +285,39 @@ class Fingerprints:
             return None
         return found[:2] if found[2] == self._sealed(content, *found[:2]) else None
 
+    def _remember(self, content: str, found: list) -> None:
+        if self._memory is not None:
+            self._known[content] = [*found, self._sealed(content, *found)]
+            self._changed = True
+
     def _sealed(self, content: str, digest: object, imports: object) -> str:
         return _short(f"{self._seal} {content} {json.dumps([digest, imports])}")
 
     @functools.cache  # noqa: B019 - one short-lived object per process
+    def _label(self, path: Path) -> str:
+        return label(path)
+
+    @functools.cache  # noqa: B019 - as above
     def _read(self, path: Path) -> tuple[str, tuple[str, ...]]:
         """Hash of a module's canonical form and the package files that it imports."""
         source = path.read_bytes()
-        name = label(path)
+        name = self._label(path)
         content = hashlib.sha256(f"{VERSION} {name}\n".encode() + source).hexdigest()
         recalled = self._recall(content)
+        theirs = PACKAGE.resolve() not in path.resolve().parents
+        if recalled is None and (theirs, content) in _PARSED:
+            recalled = _PARSED[theirs, content]
+            self._remember(content, recalled)
         if recalled is None:
             tree = ast.parse(source, filename=str(path))
             parts = tuple(Path(name).with_suffix("").parts)
             parts = (*parts[:-1], "__init__") if path.name == "__init__.py" else parts
-            theirs = PACKAGE.resolve() not in path.resolve().parents
             found = {".".join(dotted) for dotted in _imported(tree, parts) if theirs or dotted[0] == PACKAGE.name}
             imports = sorted(found)
             out: list[str] = []
             _write(tree, out)
-            recalled = [_short("".join(out)), imports]
-            self._known[content] = [*recalled, self._sealed(content, *recalled)]
-            self._changed = True
+            recalled = _PARSED[theirs, content] = [_short("".join(out)), imports]
+            self._remember(content, recalled)
         digest, imports = recalled
         return digest, tuple(imports)
 
@@ -301,8 +325,23 @@ class Fingerprints:
     def _below(self, path: Path) -> tuple[Path, ...]:
         """Modules of the package that run because ``path`` does; for a component of the user's own, theirs too."""
         _, imports = self._read(path)
-        places = [_module(parts) or _beside(path, parts) for parts in (tuple(name.split(".")) for name in imports)]
-        return (*_packages(path), *(place.resolve() for place in places if place is not None))
+        found = [one for one in self._packages(path.parent) if one != path]
+        for name in imports:
+            place = self._module(name)
+            if place is None and (place := _beside(path, tuple(name.split(".")))) is not None:
+                place = place.resolve()
+            if place is not None:
+                found.append(place)
+        return tuple(found)
+
+    @functools.cache  # noqa: B019 - as above
+    def _module(self, name: str) -> Path | None:
+        place = _module(tuple(name.split(".")))
+        return None if place is None else place.resolve()
+
+    @functools.cache  # noqa: B019 - as above
+    def _packages(self, folder: Path) -> tuple[Path, ...]:
+        return tuple(_packages(folder))
 
     @functools.cache  # noqa: B019 - as above
     def _closure(self, root: Path) -> dict[str, str]:
@@ -311,9 +350,12 @@ class Fingerprints:
         waiting = [root]
         while waiting:
             path = waiting.pop()
-            if path in seen or decides(name := label(path)):
+            if path in seen:
                 continue
             seen.add(path)
+            name = self._label(path)
+            if decides(name):
+                continue
             digest, _ = self._read(path)
             if path.name == "__init__.py" and digest == _EMPTY:
                 continue

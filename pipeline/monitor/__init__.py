@@ -14,6 +14,7 @@ from pipeline.monitor.progress import Progress
 from pipeline.monitor.report import Report, Screen
 from pipeline.monitor.saver import Saver
 from pipeline.monitor.stop import Stop
+from pipeline.monitor.teller import Teller
 
 
 class Monitor:
@@ -23,15 +24,21 @@ class Monitor:
         stream: Where lines go; stderr if None.
         called: What a person calls a node; its own name without it.
         stop: Whether the process was told to stop; None: it never is.
+        teller: Tells a build that shows bars; None: a new one.
     """
 
     def __init__(
-        self, stream: TextIO | None = None, called: Callable[[str], str] = str, stop: Stop | None = None
+        self,
+        stream: TextIO | None = None,
+        called: Callable[[str], str] = str,
+        stop: Stop | None = None,
+        teller: Teller | None = None,
     ) -> None:
         self.stream = stream
         self.called = called
         self.stop = stop or Stop()
-        self.screen = Screen(stream)
+        self.teller = teller or Teller()
+        self.screen = Screen(stream, self.teller)
 
     def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
         """Watch a training.
@@ -42,7 +49,7 @@ class Monitor:
             steps: Steps per epoch.
             folder: Where its status file is kept; None for none.
         """
-        return Report(self.called(name), images, steps, folder=folder, screen=self.screen)
+        return Report(self.called(name), images, steps, folder=folder, screen=self.screen, node=name)
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
@@ -50,4 +57,4 @@ class Monitor:
 
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""
-        return Progress(self.called(name), stream=self.stream)
+        return Progress(self.called(name), stream=self.stream, teller=self.teller, node=name)

@@ -1,4 +1,4 @@
-"""A line on stderr from measurements that take longer than a few seconds."""
+"""A line on stderr, or a bar, from measurements that take longer than a few seconds."""
 
 from __future__ import annotations
 
@@ -6,22 +6,41 @@ import sys
 import time
 from typing import TextIO
 
+from pipeline.monitor.teller import Teller
+
+TOLD = 0.5
+"""Seconds between two looks of a build that shows bars."""
+
 
 class Progress:
-    """Prints how far a measurement is, at most every few seconds; one that is done sooner prints nothing."""
+    """Prints how far a measurement is, at most every few seconds; one that is done sooner prints nothing.
 
-    def __init__(self, name: str, every: float = 5.0, stream: TextIO | None = None) -> None:
+    Where a build shows bars it is told twice a second, and nothing is printed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        every: float = 5.0,
+        stream: TextIO | None = None,
+        teller: Teller | None = None,
+        node: str = "",
+    ) -> None:
         """Start the clock.
 
         Args:
-            name: The node that is measured.
+            name: What people call what is measured.
             every: Seconds between two lines.
             stream: Where to; stderr if ``None``.
+            teller: Tells a build that shows bars; None: there is none.
+            node: The node, for that build.
         """
         self.name = name
-        self.every = every
+        self.node = node
+        self.teller = teller if teller is not None and teller.heard else None
+        self.every = every if self.teller is None else TOLD
         self.stream = stream or sys.stderr
-        self._next = time.monotonic() + every
+        self._next = time.monotonic() + self.every
         self._what, self._start, self._first = "", 0.0, 0
 
     def tick(self, what: str, done: int, total: int) -> None:
@@ -31,6 +50,9 @@ class Progress:
             self._what, self._start, self._first = what, now, done
         if now >= self._next:
             self._next = now + self.every
+            if self.teller is not None:
+                self.teller.tell(at={self.node: [done, total]}, words=[f"{what} {done}/{total}"])
+                return
             left = ""
             if done > self._first:
                 seconds = (now - self._start) / (done - self._first) * (total - done)

@@ -1,11 +1,10 @@
-"""Live progress of trainings: a line on stderr, and a small file of each for whoever asks from outside."""
+"""Live progress of trainings: a bar or lines on stderr, and a small file of each for whoever asks from outside."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import TextIO
 
 from pipeline import files
 from pipeline.durations import clock
+from pipeline.monitor.progress import TOLD
+from pipeline.monitor.teller import Teller
 
 STATUS = "status.json"
 NOTED = 2.0
@@ -21,28 +22,27 @@ NOTED = 2.0
 
 
 class Screen:
-    """What the trainings of one process say on stderr: of one its own line, of several that take turns one for all.
+    """What the trainings of one process say: of one its own, of several that take turns one line for all.
 
-    On a terminal that line is rewritten; elsewhere there is a line now and then.
+    A build that shows bars is told twice a second. Elsewhere there is a line on stderr now and then, on a terminal as
+    in a log: other processes write there too, so none may move its cursor.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, teller: Teller | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
-        self.every = 0.2 if self.live else 10.0
+        self.teller = teller if teller is not None and teller.heard else None
+        self.every = 10.0 if self.teller is None else TOLD
         self.reports: list[Report] = []
         self.next = 0.0
         self.told: set[str] = set()
-        self._written = False
 
     def show(self, now: float) -> None:
-        """Write a line about all trainings that have begun, if it is time."""
+        """Write a line about all trainings that have begun, or tell of them, if it is time."""
         if not self.next:
             self.next = now + self.every
         if now < self.next:
             return
         self.next = now + self.every
-        self._written = True
         begun = [report for report in self.reports if report.start is not None]
         news: dict[str, list[Report]] = {}
         for report in begun:
@@ -50,26 +50,25 @@ class Screen:
                 report.said = report.mode
                 news.setdefault(report.mode, []).append(report)
         for mode, reports in news.items():
-            print(f"{_names(reports)}  {mode}", file=self.stream)
-        print(self._fit(_line(begun, now)), end="" if self.live else "\n", file=self.stream, flush=True)
+            print(f"{_names(reports)}  {mode}", file=self.stream, flush=True)
+        words = _words(begun, now)
+        if self.teller is not None:
+            at = {report.node: [report.step, report.last_step] for report in begun}
+            self.teller.tell(at=at, words=words)
+            return
+        if all(report.rate(now) > 0 for report in begun):
+            words.append(f"ETA {clock(max(report.eta(now) for report in begun))}")
+        print("  ".join([_names(begun), *words]), file=self.stream, flush=True)
 
     def say(self, text: str, once: str) -> None:
         """Print a line of its own, the first time that ``once`` is to be said."""
         if once not in self.told:
             self.told.add(once)
-            print((self._fit("") + "\r" if self.live else "") + text, file=self.stream, flush=True)
-
-    def _fit(self, line: str) -> str:
-        if not self.live:
-            return line
-        width = shutil.get_terminal_size().columns - 1
-        return "\r" + line[:width].ljust(width)
+            print(text, file=self.stream, flush=True)
 
     def leave(self, report: Report) -> None:
-        """Say no more about a training; the last one ends the live line."""
+        """Say no more about a training."""
         self.reports.remove(report)
-        if self.live and self._written and not self.reports:
-            print(self._fit("") + "\r", end="", file=self.stream, flush=True)
 
 
 def _names(reports: list[Report]) -> str:
@@ -78,25 +77,21 @@ def _names(reports: list[Report]) -> str:
     return ", ".join([first, *(name.rpartition(", ")[2] for name in rest)])
 
 
-def _line(reports: list[Report], now: float) -> str:
-    """Say how far trainings are.
+def _words(reports: list[Report], now: float) -> list[str]:
+    """Say how far trainings are, what matters most first.
 
-    Epochs of the first and the last of them, means of what they say, the sum of their images, and when the last one
-    ends.
+    Epochs of the first and the last of them, means of what they say, and the sum of their images.
     """
     epochs = sorted({report.epoch for report in reports})
     place = "-".join(map(str, epochs[:1] + epochs[1:][-1:]))
-    parts = [_names(reports), f"epoch {place}/{max(report.epochs for report in reports)}"]
+    words = [f"epoch {place}/{max(report.epochs for report in reports)}"]
     rows = [report.rows[-1] for report in reports if report.rows]
     if rows:
         _, loss, spread, rank = (sum(column) / len(rows) for column in zip(*rows, strict=True))
-        parts += [f"loss {loss:.4f}", f"std {spread:.2f}", f"rank {rank:.1f}"]
+        words += [f"loss {loss:.4f}", f"std {spread:.2f}", f"rank {rank:.1f}"]
     if all(report.rate(now) > 0 for report in reports):
-        parts += [
-            f"{sum(report.images_per_second(now) for report in reports):.0f} images/s",
-            f"ETA {clock(max(report.eta(now) for report in reports))}",
-        ]
-    return "  ".join(parts)
+        words.append(f"{sum(report.images_per_second(now) for report in reports):.0f} images/s")
+    return words
 
 
 class Report:
@@ -106,6 +101,8 @@ class Report:
     keeps ``status.json`` there: where the training is, for ``python -m pipeline runs``.
 
     Attributes:
+        name: What a person calls it.
+        node: The run and seed that it is, as folders call them; the name where there is no other.
         mode: How steps are taken; said before the first line, and again if it changes.
         said: What of it has been said.
     """
@@ -118,8 +115,10 @@ class Report:
         stream: TextIO | None = None,
         folder: Path | None = None,
         screen: Screen | None = None,
+        node: str = "",
     ) -> None:
         self.name = name
+        self.node = node or name
         self.images = images_per_epoch
         self.steps = steps_per_epoch
         self.screen = screen or Screen(stream)
@@ -144,6 +143,8 @@ class Report:
             last_step: Steps at the last milestone that is asked for.
             rows: Epoch, loss, standard deviation and effective rank of the epochs that are finished.
         """
+        if step != self.step + 1:
+            self._goes_on(step - 1)
         self.step, self.last_step, self.rows = step, last_step, rows
         now = time.monotonic()
         if now < self.due:
@@ -155,6 +156,13 @@ class Report:
             self._note(now)
         self.screen.show(now)
         self.due = min(self.screen.next, self.note)
+
+    def _goes_on(self, done: int) -> None:
+        """Say from where the training goes on: from an earlier milestone, or from where it was killed."""
+        epochs, beyond = divmod(done, self.steps)
+        place = f"from step {done}, in epoch {epochs + 1}" if beyond else f"from epoch {epochs}"
+        line = f"{self.name}  goes on {place}"
+        self.screen.say(line, line)
 
     @property
     def epoch(self) -> int:
@@ -185,7 +193,8 @@ class Report:
         moves = self.rate(now) > 0
         loss = self.rows[-1][1] if self.rows else math.nan
         status = {
-            "name": self.name,
+            "name": self.node,
+            "called": self.name,
             "epoch": self.epoch,
             "epochs": self.epochs,
             "step": self.step,

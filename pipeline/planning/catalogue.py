@@ -329,6 +329,26 @@ class Catalogue:
             for name in paper.artifacts
         ]
 
+    def wanted(self, scale: str | None = None) -> list[Request]:
+        """Those of an edition that make up all of it for this user: what ``--config artifacts`` names, or all.
+
+        Raises:
+            UserError: There is no paper or artifact of a name.
+        """
+        everything = self.built(scale)
+        named = self.options.artifacts
+        if not named:
+            return everything
+        known = {
+            name: request for request in everything for name in (request.paper, f"{request.paper}/{request.artifact}")
+        }
+        for name in named:
+            if name not in known:
+                raise UserError(
+                    f"--config artifacts: there is no paper or artifact {name!r}; {nearest(name, list(known))}"
+                )
+        return [each for each in everything if {each.paper, f"{each.paper}/{each.artifact}"} & {*named}]
+
     def request(self, target: str) -> Request | None:
         """The artifact that a path below results/ names; None for other paths.
 

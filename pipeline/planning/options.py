@@ -15,7 +15,7 @@ SEEDS_AT_ONCE = 4
 """Trained in turns by one process on a GPU, where the user says nothing."""
 
 ALL = "all"
-"""Said in place of names of data sets: those of the papers, whichever they are."""
+"""Said in place of names of data sets or artifacts: those of the papers, whichever they are."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Options:
     flavour: str = "paper"
     raw_dir: str | None = None
     datasets: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
     seeds: Seeds | None = None
     extend: str | None = None
     device: str | None = None
@@ -57,13 +58,9 @@ class Options:
                     param_types.checked(values[name], annotation)
                 except ValueError as error:
                     raise UserError(f"--config {name}: expected {error}, found {brief(values[name])}") from None
-        if "datasets" in values:
-            found = values["datasets"]
-            if not isinstance(found, str | list | tuple) or not found:
-                raise UserError(f"--config datasets: expected names such as cifar10 or cifar10,stl10, found {found!r}")
-            values["datasets"] = tuple(found.split(",")) if isinstance(found, str) else tuple(map(str, found))
-            if values["datasets"] == (ALL,):
-                values["datasets"] = ()
+        for name, example in (("datasets", "cifar10,stl10"), ("artifacts", "directpred,stepwise/table1")):
+            if name in values:
+                values[name] = _names(name, values[name], example)
         if not values.get("raw_dir") and environ.get("SSL_RAW_DIR"):
             values["raw_dir"] = environ["SSL_RAW_DIR"]
         for name in ("raw_dir", "extend"):
@@ -86,6 +83,15 @@ class Options:
         """Folder of results: the scale, and the flavour where it is not the paper's text."""
         scale = scale or self.scale
         return scale if self.flavour == "paper" else f"{scale}-{self.flavour}"
+
+
+def _names(key: str, found: Any, example: str) -> tuple[str, ...]:
+    """``cifar10,stl10``, or a list of names; none for all."""
+    if not isinstance(found, str | list | tuple) or not found:
+        first = example.partition(",")[0]
+        raise UserError(f"--config {key}: expected names such as {first} or {example}, found {found!r}")
+    names = tuple(found.split(",")) if isinstance(found, str) else tuple(map(str, found))
+    return () if names == (ALL,) else names
 
 
 def _bytes(text: Any) -> int:

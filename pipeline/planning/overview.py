@@ -67,7 +67,7 @@ def overview(catalogue: Catalogue, scale: str) -> Overview:
     """
     declared = catalogue.scale(scale)
     estimate = declared.estimate
-    needs = {request.stem.split("/", 2)[2]: _needs(Plan(catalogue, [request])) for request in catalogue.built(scale)}
+    needs = {request.stem.split("/", 2)[2]: _needs(Plan(catalogue, [request])) for request in catalogue.wanted(scale)}
     wanted = Counter(run for work, _, _ in needs.values() for run in work)
     whole: dict[Run, Cost] = {}
     for work, _, _ in needs.values():
@@ -108,7 +108,7 @@ def total(catalogue: Catalogue, scale: str) -> Total:
     Raises:
         UserError: A declaration is wrong.
     """
-    plan = Plan(catalogue, catalogue.built(scale))
+    plan = Plan(catalogue, catalogue.wanted(scale))
     declared = catalogue.scale(scale)
     work, jobs, measurements = _needs(plan)
     raw = {file["name"]: file.get("bytes") for data in plan.data.values() for file in data.params["files"]}

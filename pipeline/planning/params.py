@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.errors import brief
@@ -27,9 +27,20 @@ def shaped(layer: Params) -> Params:
         kind = value.get("kind", "") if isinstance(value, Mapping) else value
         if name in PARTS and (not isinstance(kind, str) or kind == "" != value == ""):
             raise ValueError(f"{name}: expected the name of one, or its keys {{kind: ..., ...}}, found {brief(value)}")
+        for key in _no_names(value):
+            raise ValueError(f"{name}: expected a name in place of the key {brief(key)}; write the name of a param")
         if name in NAMES and not isinstance(value, str):
             raise ValueError(f"{name}: expected a name, found {brief(value)}")
     return layer
+
+
+def _no_names(value: Any) -> Iterator[Any]:
+    """Keys of mappings, however deep, that are no text."""
+    if isinstance(value, Mapping):
+        yield from (key for key in value if not isinstance(key, str))
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for one in inside:
+        yield from _no_names(one)
 
 
 def overlay(base: Params, extra: Mapping[str, Any]) -> Params:

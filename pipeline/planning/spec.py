@@ -32,7 +32,7 @@ from pipeline.ranges import (
 
 Layer = Annotated[Params, AfterValidator(shaped)]
 """Params of a run, as one layer sets them."""
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+NAME = r"[A-Za-z0-9][_A-Za-z0-9-]{0,99}"  # the underscore first: Sphinx takes a word that ends in one for a link
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 """A name that becomes that of a file."""
 Images = Annotated[int, Interval(ge=1, le=1_000_000_000)]

@@ -19,8 +19,7 @@ from pipeline.ledger.workspace import Node, Workspace
 
 _PLACES = (
     r"((?:data|simulations)/[^/]+-[0-9a-f]{8})(?:/.*)?",
-    r"(checkpoints/[^/]+/seed\d+/epoch\d+)(?:/.*)?",
-    r"(measurements/[^/]+/seed\d+/epoch\d+/[^/]+)(?:/.*)?",
+    *(rf"({family.folder}/{family.below})(?:/.*)?" for family in (families.PRETRAIN, families.MEASURE)),
     r"receipts/((?:data|checkpoints|measurements|simulations)/.+?)(?:\.execution)?\.json",
     r"(results/[^/]+/[^/]+/[^/.]+)(?:\.\w+)+",
 )

@@ -102,7 +102,7 @@ class Listing:
         writer.writerow(columns)
         for run in self.runs:
             also = {"wanted_epochs": run.wanted[-1], "detail": run.detail}
-            writer.writerow([formats.cell(_text(also.get(name, self.value(run, name)))) for name in columns])
+            writer.writerow([formats.cell(text(also.get(name, self.value(run, name)))) for name in columns])
         return out.getvalue()
 
     def data(self) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ class Listing:
         params = [name for name in self.params if any(name in run.params for run in self.runs)]
         groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
         constant = [
-            f"{name} {_text(self.runs[0].params.get(name)) or 'null'}" for name in params if len(set(groups[name])) == 1
+            f"{name} {text(self.runs[0].params.get(name)) or 'null'}" for name in params if len(set(groups[name])) == 1
         ]
         rest = [name for name in params if len(set(groups[name])) > 1]
         kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
@@ -170,7 +170,8 @@ def _epochs(run: KnownRun) -> str:
     return f"{present}/{run.wanted[-1]}"
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A value as a table shows it; nothing of what is not there."""
     if value is None:
         return ""
     return value if isinstance(value, str) else dumped(value)
@@ -181,7 +182,7 @@ def _cell(run: KnownRun, name: str, value: Any) -> str:
         label = name.rpartition(".")[0]
         mark = "" if run.measured.get(label) == run.wanted[-1] else f" @{run.measured.get(label)}"
         return f"{value:.5g}{mark}"
-    return _text(value)
+    return text(value)
 
 
 def _fitting(blocks: dict[str, list[str]], order: Sequence[str], width: int) -> set[str]:

@@ -36,6 +36,32 @@ class Status:
     resumable: bool
 
 
+def statuses(workspace: Workspace) -> dict[str, Status]:
+    """Where trainings are, or were when they ended: ``checkpoints/CONFIG/seedS`` -> its latest status."""
+    latest: dict[str, Status] = {}
+    for path in workspace.scratch.glob(f"*/run/{STATUS}"):
+        found = files.read_json(path)
+        if isinstance(found, dict) and isinstance(found.get("name"), str):
+            known = latest.get(found["name"])
+            if known is None or _time(known.found) < _time(found):
+                latest[found["name"]] = Status(found, path.parts[-3], (path.parent / PROGRESS).is_file())
+    return latest
+
+
+def worker(workspace: Workspace, config: str) -> int | None:
+    """The process that trains a run now, by the executor's lock; None if there is none."""
+    lock = Lock(workspace.scratch / "locks" / f"pretrain-{config}")
+    pid = lock.last()
+    # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
+    # would find it held.
+    return pid if pid is not None and exists(pid) and lock.holder() is not None else None
+
+
+def _time(found: dict[str, Any]) -> float:
+    time = found.get("time")
+    return time if isinstance(time, int | float) else 0.0
+
+
 class Live:
     """One look at what goes on in a checkout. Changes nothing, and holds no lock for longer than it takes to ask.
 
@@ -45,14 +71,7 @@ class Live:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.statuses: dict[str, Status] = {}
-        for path in workspace.scratch.glob(f"*/run/{STATUS}"):
-            found = files.read_json(path)
-            if isinstance(found, dict) and isinstance(found.get("name"), str):
-                status = Status(found, path.parts[-3], (path.parent / PROGRESS).is_file())
-                known = self.statuses.get(found["name"])
-                if known is None or known.found.get("time", 0) < found.get("time", 0):
-                    self.statuses[found["name"]] = status
+        self.statuses = statuses(workspace)
         self.decisions: dict[str, dict[str, Any]] = {}
         for entry in Journal(workspace.journal).entries():
             if isinstance(entry.get("node"), str):
@@ -60,12 +79,8 @@ class Live:
         self.asked = self._asked()
 
     def worker(self, config: str) -> int | None:
-        """The process that trains a run now, by the executor's lock; None if there is none."""
-        lock = Lock(self.workspace.scratch / "locks" / f"pretrain-{config}")
-        pid = lock.last()
-        # A free lock is asked only where its last holder's number is in use: an executor that comes at this moment
-        # would find it held.
-        return pid if pid is not None and exists(pid) and lock.holder() is not None else None
+        """See :func:`worker`."""
+        return worker(self.workspace, config)
 
     def failure(self, node: Node, since: float) -> str | None:
         """The line with which a node failed after ``since``; None if what was decided last is something else."""

@@ -30,6 +30,11 @@ PICTURES = (".png", ".pdf", ".gif")
 TABLE, FIGURE = "pipeline/artifacts/table.py", "pipeline/artifacts/figure.py"
 
 
+def stages() -> None:
+    """Parse the stages of tables and figures once in this process, before children compute many of them again."""
+    Fingerprints().code([components.PACKAGE.parent / TABLE, components.PACKAGE.parent / FIGURE])
+
+
 def again(
     receipt: Mapping[str, Any],
     omitted_defaults: Mapping[str, Any],

@@ -70,6 +70,11 @@ class KnownRun:
         """The part of its name that is enough to find its folders."""
         return self.config.rpartition("-")[2]
 
+    @property
+    def folder(self) -> str:
+        """Where its milestones lie, which is also what its status is called by."""
+        return f"checkpoints/{self.config}/seed{self.seed}"
+
     def data(self) -> dict[str, Any]:
         """The run for machines."""
         kept = ("name", "config", "seed", "state", "detail", "wanted", "present", "live", "params", "measured")
@@ -80,7 +85,7 @@ class KnownRun:
 def collect(plan: Plan, states: States) -> list[KnownRun]:
     """All runs of a plan with all their seeds."""
     live = Live(states.workspace)
-    labels = _labels(plan)
+    labels = labels_of(plan)
     shown = _shown(plan)
     users = _users(plan)
     called = plan.called()
@@ -115,7 +120,7 @@ def _data(plan: Plan, identity: str) -> dict[str, Any]:
     return {"dataset": params["name"], **flat(params.get("source", {}), "source")}
 
 
-def _labels(plan: Plan) -> dict[str, str]:
+def labels_of(plan: Plan) -> dict[str, str]:
     """Measure -> the name of its columns: its kind, where no other measure is of that kind."""
     kinds = {identity: params["kind"] for identity, params in plan.measures.items()}
     alone = list(kinds.values())
@@ -150,7 +155,7 @@ def _state(
     status = live.statuses.get(nodes[0].node.name.rsplit("/", 1)[0])
     if worker is not None and status is not None and status.found.get("pid") == worker:
         run.live = {**status.found, "alive": True}
-        return "running", _progress(status.found)
+        return "running", progress(status.found)
     if starts:
         run.live = {"pid": worker, "alive": True}
         return "running", f"process {worker} is starting"
@@ -185,7 +190,8 @@ def _finished(run: KnownRun, nodes: list[State], states: States) -> tuple[str, s
     return "done", "; ".join(words)
 
 
-def _progress(status: Mapping[str, Any]) -> str:
+def progress(status: Mapping[str, Any]) -> str:
+    """Say how far a training is, by its status file."""
     parts = [f"epoch {status.get('epoch')} of {status.get('epochs')}"]
     if status.get("images_per_second"):
         parts.append(f"{status['images_per_second']:.0f} images/s")

@@ -50,7 +50,7 @@ def evaluate(known: Catalogue, tree: WorkingTree, config: Sequence[str]) -> list
         config: What ``--config`` was told, for the commands.
     """
     found = []
-    for request in known.built():
+    for request in known.wanted():
         claims = known.papers[request.paper].artifacts[request.artifact].claims
         if not claims:
             continue

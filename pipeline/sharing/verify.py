@@ -158,6 +158,7 @@ def _inside(contents: Contents, verdict: Verdict) -> None:
     _sources(contents, chain, verdict)
     if verdict.findings:
         return  # what follows would only repeat it
+    recompute.stages()
     for link in chain.family(ARTIFACT):
         _carried(contents, link, verdict)
         _again(contents, link, verdict)
@@ -185,8 +186,10 @@ def _sources(contents: Contents, chain: Chain, verdict: Verdict) -> None:
             accepted.setdefault(reason, []).append(link.node.name)
     for reason, nodes in accepted.items():
         verdict.remarks.append(f"{len(nodes)} stages ran with earlier code, declared equivalent: {reason}")
+    modules = {module for code in codes.values() for module in code if module in contents.hashes}
+    here = sources.known(sorted(modules), contents.read, components.PACKAGE.parent)
     try:
-        wrong = sandbox.call(functools.partial(sources.differing, list(codes.values()), contents.read))
+        wrong = sandbox.call(functools.partial(sources.differing, list(codes.values()), contents.read, here))
     except sandbox.Failed as error:
         wrong = {"pipeline/": f"its source cannot be looked at ({names.plain(error)})"}
     for name, text in wrong.items():

@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline import files
 from pipeline.artifacts import claims, formats, page, scorecard, settings
-from pipeline.durations import rough
 from pipeline.latex import written
+from pipeline.ledger.families import PRETRAIN
 from pipeline.planning.catalogue import Catalogue
-from pipeline.site import graph, output_dir, runs, tables, views
+from pipeline.provenance.curves import HISTORY
+from pipeline.site import charts, graph, output_dir, overlay, runs, tables, templating, views
 from pipeline.site.cost import cost
+from pipeline.site.overlay import Shown
 from pipeline.site.project import Project, ResultPage, natural, users
-
-HERE = Path(__file__).parent
 
 
 @dataclass
@@ -63,17 +62,7 @@ class Site:
         self.runs = runs.runs(project, self.users, self.called)
         self.data = runs.data(project, self.users, self.runs)
         self.pages = {run.config for run in self.runs}, {data.name for data in self.data}
-        self.environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.environment.filters |= {"path": quote, "duration": rough, "mark": views.MARKS.__getitem__}
-        self.environment.filters["brief"] = views.brief
-        self.environment.globals |= {"heading": views.heading, "anchor": runs.anchor}
-        self.environment.globals |= {"thumbnail": views.thumbnail, "tally": views.tally}
+        self.environment = templating.environment()
         self.environment.globals["previews"] = {r.name: tables.preview(r.report) for r in project.results if r.report}
 
     @cached_property
@@ -140,7 +129,7 @@ class Site:
             UserError: ``target`` is something else than a site.
         """
         with output_dir.replacing(target) as out:
-            for path in sorted((HERE / "assets").iterdir()):
+            for path in sorted(templating.ASSETS.iterdir()):
                 shutil.copyfile(path, out / path.name)
             self._count = 0
             built = bool(self.project.results)
@@ -204,6 +193,7 @@ class Site:
             )
         drawn = graph.svg(result.chain, [result.name], views.Links(result, *self.pages).href, self.called)
         report = result.report
+        trained = self._trained(result)
         self._page(
             out,
             f"{result.edition}/{result.paper}/{result.artifact}.html",
@@ -223,8 +213,34 @@ class Site:
             bold=tables.bold(report) if report else "",
             footnotes=tables.footnotes(report) if report else [],
             cost=cost(result.chain),
+            trained=trained,
+            too_many=len(trained) > charts.MOST,
+            charts=_charts(trained),
             drawn=Markup(drawn),
         )
+
+    def _trained(self, result: ResultPage) -> list[Shown]:
+        """Runs behind a result that have been trained, with the seeds that it needs."""
+        needed: dict[str, set[int]] = {}
+        for link in result.chain.family(PRETRAIN):
+            needed.setdefault(link.node.config, set()).add(link.node.seed or 0)
+        found: list[Shown] = []
+        for run in sorted((run for run in self.runs if run.config in needed), key=_title):
+            curves = {seed: one for seed, one in run.curves.items() if seed in needed[run.config] and one.epoch > 0}
+            if curves:
+                found.append(Shown(run.title, curves, len(found), to=f"../../runs/{quote(run.config)}.html"))
+        return found
+
+
+def _charts(trained: list[Shown]) -> list[str]:
+    """Histories of runs on common axes; none of more than can be told apart."""
+    if len(trained) > charts.MOST:
+        return []
+    return [overlay.chart(name, trained).svg() for name in overlay.available(trained) if name in HISTORY]
+
+
+def _title(run: runs.RunPage) -> list:
+    return natural(run.title)
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
-from pipeline.ledger.workspace import LOCAL, Node
+from pipeline.ledger.workspace import LOCAL, Milestone, Node, is_node
 from pipeline.planning import names
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
 
 WRAP = 31
 """Letters of a line that tells in which params a run differs from others."""
-
-_NAME = re.compile(
-    r"(data|simulations)/[^/]+|checkpoints/[^/]+/seed\d+/epoch\d+|measurements/[^/]+/seed\d+/epoch\d+/[^/]+|results(/[^/]+){3}"
-)
 
 
 @dataclass
@@ -55,7 +50,7 @@ def fold(chain: Chain, tops: Iterable[str] = (), called: Mapping[str, str] | Non
         tops: The nodes from which it was walked.
         called: Run -> what a person calls it; one without a name is told by what it is made of.
     """
-    known = {name: [below for below in link.below if _NAME.fullmatch(below)] for name, link in chain.links.items()}
+    known = {name: [below for below in link.below if is_node(below)] for name, link in chain.links.items()}
     boxes: dict[str, Box] = {}
     for name in dict.fromkeys([*known, *(below for others in known.values() for below in others), *tops]):
         box = boxes.setdefault(box_of(name), Box(box_of(name)))
@@ -134,13 +129,13 @@ def _lines(box: Box, links: list[Link], apart: dict[str, str], called: Mapping[s
         return [short, f"simulation {digest}"]
     if node.family is MEASURE:
         return [box.id.rsplit("/", 1)[1].rpartition("-")[0], count(len(box.names), "measurement")]
-    seeds, epochs = {Node(name).seed for name in box.names}, {Node(name).epoch for name in box.names}
-    words = f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}, {digest[:6]}"
+    seeds, milestones = {Node(name).seed for name in box.names}, {Node(name).at for name in box.names}
+    words = f"{count(len(seeds), 'seed')} × {count(len(milestones), 'milestone')}, {digest[:6]}"
     if not links:
         return [short, words]
     if node.config in called:
         return [*textwrap.wrap(called[node.config], WRAP)[:5], words]
-    title = names.plainly(links[0].receipt["params"], epochs != {0})
+    title = names.plainly(links[0].receipt["params"], milestones != {Milestone()})
     return [*textwrap.wrap(title, WRAP)[:2], *textwrap.wrap(apart.get(node.config, ""), WRAP)[:4], words]
 
 

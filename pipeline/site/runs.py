@@ -17,10 +17,13 @@ from pipeline.ledger.workspace import LOCAL
 from pipeline.planning import names
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.plan import Plan
+from pipeline.provenance import curves
 from pipeline.provenance.chain import Chain, Link
+from pipeline.provenance.curves import HISTORY, Curves
 from pipeline.provenance.differences import flat
-from pipeline.site import sparkline
+from pipeline.site import overlay
 from pipeline.site.graph_boxes import count
+from pipeline.site.overlay import Shown
 from pipeline.site.project import Project, ResultPage, natural
 
 
@@ -56,7 +59,7 @@ class RunPage:
         links: Milestones by seed and epoch.
         groups: Component -> its params, of what the receipts have resolved.
         measured: Its measurements.
-        curves: Name, curve, first and last value of what the history has.
+        curves: Seed -> what is known of it along its epochs.
         users: Results that are made from it.
         collapsed: Seeds that have collapsed, in training or by a measurement of their features.
     """
@@ -67,7 +70,7 @@ class RunPage:
     links: list[Link]
     groups: list[tuple[str, list[tuple[str, str]]]]
     measured: list[Measured]
-    curves: list[tuple[str, str, str, str]]
+    curves: dict[int, Curves]
     users: list[ResultPage]
     collapsed: list[int]
 
@@ -76,6 +79,22 @@ class RunPage:
         """``3 seeds × 3 milestones``."""
         seeds, epochs = {link.node.seed for link in self.links}, {link.node.epoch for link in self.links}
         return f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}"
+
+    @property
+    def trained(self) -> list[str]:
+        """Charts of its history."""
+        return self._charts(True)
+
+    @property
+    def along(self) -> list[str]:
+        """Charts of what was measured at several milestones."""
+        return self._charts(False)
+
+    def _charts(self, trained: bool) -> list[str]:
+        alone = [Shown(self.title, self.curves)]
+        wanted = [name for name in overlay.available(alone) if (name in HISTORY) == trained]
+        words = overlay.titles(wanted)
+        return [overlay.chart(name, alone, words=words[name]).svg() for name in wanted]
 
     @property
     def words(self) -> str:
@@ -156,7 +175,7 @@ def runs(project: Project, users: dict[str, list[ResultPage]], called: Mapping[s
                 links,
                 _groups(params),
                 [_measured(project, name, own) for name in sorted({_measure(link) for link in own})],
-                _curves(project, links),
+                _curves(project, links, own),
                 _union(users.get(link.node.name, []) for link in (*links, *own)),
                 _collapsed(project, links, own),
             )
@@ -267,13 +286,29 @@ def _collapsed(project: Project, links: list[Link], measurements: list[Link]) ->
     return sorted(found | {link.node.seed or 0 for link in measurements if project.scores(link).get("collapsed")})
 
 
-def _curves(project: Project, links: list[Link]) -> list[tuple[str, str, str, str]]:
-    last: dict[int, Link] = {link.node.seed or 0: link for link in links}
-    columns: dict[str, dict[int, list[float]]] = {}
-    for seed, link in last.items():
-        for name, values in sparkline.columns(project.payload(link, "history.csv") or b"").items():
-            columns.setdefault(name, {})[seed] = values
-    return [(name, sparkline.svg(name, lines), *sparkline.ends(lines)) for name, lines in columns.items()]
+def _curves(project: Project, links: list[Link], measurements: list[Link]) -> dict[int, Curves]:
+    """What the last milestone of each seed has written down, and what was measured along the way."""
+    found: dict[int, Curves] = {}
+    steps: dict[int, int] = {}
+    for link in links:
+        seed = link.node.seed or 0
+        text = (project.payload(link, "history.csv") or b"").decode("utf-8", "replace")
+        one = found.setdefault(seed, Curves())
+        one.numbers = curves.history(text) or one.numbers
+        if link.node.step:
+            summary = files.parse(project.payload(link, "summary.json") or b"")
+            steps[seed] = summary.get("steps_per_epoch", 0) if isinstance(summary, dict) else 0
+    kinds = {name: link.receipt["stage"] for name, link in ((_measure(link), link) for link in measurements)}
+    for link in measurements:
+        at, seed, scores = link.node.at, link.node.seed or 0, project.scores(link)
+        if seed not in found or (at.step and not steps.get(seed)):
+            continue
+        name, kind = _measure(link), link.receipt["stage"]
+        label = kind if list(kinds.values()).count(kind) == 1 else name
+        found[seed].add(label, kind, at.step / steps[seed] if at.step else at.epoch, scores)
+    for one in found.values():
+        one.sort()
+    return found
 
 
 def _union(groups: Iterable[list[ResultPage]]) -> list[ResultPage]:

@@ -35,12 +35,12 @@ LEAST = 5.5
 
 SHIPPED = PACKAGE / "artifacts/fonts"
 CATALOGUE = Catalogue(Options(scale="tiny"))
-PLAN = Plan(CATALOGUE, CATALOGUE.built())
-STATES = States(PLAN, Workspace(Path("/nonexistent")))
+REQUESTS = {request.stem: request for request in CATALOGUE.built()}
 FIGURES = sorted(
     stem
-    for stem, artifact in PLAN.artifacts.items()
-    if artifact.declaration.kind == "figure" and artifact.declaration.source in ("simulation", None)
+    for stem, request in REQUESTS.items()
+    for declared in [CATALOGUE.papers[request.paper].artifacts[request.artifact]]
+    if declared.kind == "figure" and declared.source in ("simulation", None)
 )
 CHEAP = {
     "directpred/fig4", "embnorms/fig1", "embnorms/fig6", "embnorms/figS1",
@@ -50,10 +50,11 @@ CHEAP = {
 
 def _made(stem: str, folder: Path) -> Work:
     """The work of a figure, its simulation run with as few replications as it can have."""
-    key = STATES.by_name[stem].key_file
+    states = States(Plan(CATALOGUE, [REQUESTS[stem]]), Workspace(Path("/nonexistent")))
+    key = states.by_name[stem].key_file
     inputs = {}
     for node in key.inputs.values():
-        below = STATES.by_name[STATES.by_name[stem].node.resolve_input(node).name].key_file
+        below = states.by_name[states.by_name[stem].node.resolve_input(node).name].key_file
         component = PACKAGE.parent / below.components["simulation"]
         simulation = dict(below.params["simulation"])
         if "replications" in simulation:

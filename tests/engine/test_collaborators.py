@@ -299,7 +299,7 @@ def start(folder: Path, web: str) -> Team:
     for path in (ann.root / "params/papers").glob("*.yaml"):
         if path.stem != "mini":
             path.unlink()
-    (ann.root / "params.yaml").write_text("scale: mini\ndatasets: all\n")
+    (ann.root / "params.yaml").write_text("scale: mini\ndatasets: all\nartifacts: all\n")
     (ann.root / "dvc.yaml").write_text(pipeline_of_dvc.text(ann.root / "params"))
     ann.edit("params/scales/mini.yaml", "title: tests", "title: tests\ntracked: true")
     ignore = ann.root / ".gitignore"

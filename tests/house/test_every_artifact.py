@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import shutil
@@ -40,18 +41,23 @@ from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
 
 TINY = Catalogue(Options(scale="tiny"))
-PLAN = Plan(TINY, TINY.built())
-STEMS = list(PLAN.artifacts)
+STEMS = [request.stem for request in TINY.built()]
 CONFIG = ("--config", "scale=tiny")
 ZIP = "some.zip"
 MORE = {"bundle": ("-o", ZIP), "diff": ()}
 
 
+@functools.cache
+def _plan() -> Plan:
+    return Plan(TINY, TINY.built())
+
+
+@functools.cache
 def _kinds() -> list[tuple[str, str]]:
     """An artifact for every combination of stages below it, with a node of each stage."""
-    states = States(PLAN, Workspace(Path("/nonexistent")))
+    states = States(_plan(), Workspace(Path("/nonexistent")))
     found: dict[tuple, list[tuple[str, str]]] = {}
-    for stem in sorted(STEMS, key=lambda stem: len(PLAN.artifacts[stem].nodes)):  # small ones are as good
+    for stem in sorted(STEMS, key=lambda stem: len(_plan().artifacts[stem].nodes)):  # small ones are as good
         nodes, waiting = {}, [stem]
         while waiting:
             state = states.by_name[waiting.pop()]
@@ -61,8 +67,25 @@ def _kinds() -> list[tuple[str, str]]:
     return [pair for pairs in found.values() for pair in pairs]
 
 
-FEW = {stem for stem, _ in _kinds()}
-FEW -= {stem for stem in FEW if len(PLAN.artifacts[stem].nodes) > 16}
+FEW = [
+    f"results/tiny/{name}"
+    for name in (
+        "directpred/fig1", "isoloss/table3", "directpred/fig3", "directpred/table4", "embnorms/figS6",
+        "stepwise/table1", "stepwise/table2", "directpred/sec3_simsiam_imagenet", "directpred/fig2",
+        "isoloss/fig_ema", "multiview/table2", "multiview/figE1", "multiview/figE2", "multiview/tableE3",
+        "stepwise/fig2cd",
+    )
+]  # fmt: skip
+"""The smallest of every kind; listed, since to find them everything is planned."""
+MUCH = [
+    f"results/tiny/{name}"
+    for name in (
+        "stepwise/ntk_evolution", "directpred/fig6", "embnorms/tableS1", "embnorms/tableS2", "embnorms/fig4",
+        "multiview/tableE1", "stepwise/learning_steps", "embnorms/fig3", "zoo/methods", "isoloss/fig3",
+        "embnorms/fig5",
+    )
+]  # fmt: skip
+"""Those of the other kinds, which read more than 16 nodes each."""
 MOST = [stem if stem in FEW else pytest.param(stem, marks=pytest.mark.slow) for stem in STEMS]
 """All artifacts; what lies beside the smallest of every kind, and what reads much, belongs to the slow tests."""
 
@@ -153,19 +176,24 @@ def fresh(tmp_path_factory) -> Terminal:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory, request) -> Terminal:
-    """A checkout in which everything that is asked about is in place, and committed."""
+    """A checkout in which everything that is asked about is in place, and committed; for slow tests, everything."""
     terminal = _checkout(tmp_path_factory.mktemp("house") / "project")
     readers = [item for item in request.session.items if "house" in getattr(item, "fixturenames", ())]
-    asked = {_params(item).get("stem") for item in readers}
+    asked = {_params(item)["stem"] for item in readers if "stem" in _params(item)}
+    everything = any(item.get_closest_marker("slow") for item in readers)
     with contextlib.chdir(terminal.root):
-        synthetic.build(
-            terminal.root, Catalogue(Options(scale="tiny"), terminal.params), None if None in asked else asked
-        )
+        synthetic.build(terminal.root, Catalogue(Options(scale="tiny"), terminal.params), None if everything else asked)
     _commit(terminal.root, "results", "receipts")
     return terminal
 
 
 # -- in place
+
+
+def test_few_are_the_smallest_of_every_kind():
+    smallest = {stem: len(_plan().artifacts[stem].nodes) for stem, _ in _kinds()}
+    assert {stem for stem, reads in smallest.items() if reads <= 16} == set(FEW)
+    assert smallest.keys() - set(FEW) == set(MUCH)
 
 
 @pytest.mark.parametrize("stem", MOST)
@@ -174,7 +202,7 @@ def test_what_is_in_place(house, stem):
     told = house.about("plan", f"{stem}.csv")
     assert told.code == 0 and "(nothing to execute)" in told.out
     told = house.about("audit", f"{stem}.csv")
-    real = PLAN.artifacts[stem].declaration.kind == "table" or not PLAN.artifacts[stem].nodes
+    real = _plan().artifacts[stem].declaration.kind == "table" or not _plan().artifacts[stem].nodes
     if real:
         assert told.code == 0 and "everything holds: " in told.out, told.out
     else:  # the numbers are invented, and the picture is a line of text: of each file one line says so, and no other
@@ -182,7 +210,7 @@ def test_what_is_in_place(house, stem):
         named = [line.removeprefix("forged: ").partition(": ")[0] for line in told]
         assert len(set(named)) == len(told) and all(name.startswith(f"{stem}.") for name in named), told
     told = house.about("runs", f"{stem}.csv")
-    trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
+    trained = any(node.startswith("measurements/") for node in _plan().artifacts[stem].nodes)
     assert told.code == 0 and told.out.startswith("state  config" if trained else "no runs: ")
     told = house.about("diff", f"{stem}.csv")
     assert told.code == 0 and not told.err, told
@@ -201,11 +229,11 @@ def _typeset(house: Terminal, stem: str) -> None:
     """A table, and every number, is LaTeX that holds together; a figure that has no numbers of its own says so."""
     told = house.about("tex", f"{stem}.csv")
     if told.code:
-        assert PLAN.artifacts[stem].declaration.kind == "figure" and "include " in told.line, told
+        assert _plan().artifacts[stem].declaration.kind == "figure" and "include " in told.line, told
         return
     name = stem.rpartition("/")[2]
     made = [house.root / f"tex/{name}.tex", *(house.root / f"tex/{name}").glob("*.tex")]
-    if PLAN.artifacts[stem].declaration.kind == "figure":
+    if _plan().artifacts[stem].declaration.kind == "figure":
         del made[0]
     for path in made:
         typeset.check(path.read_text())
@@ -219,7 +247,7 @@ def _typeset(house: Terminal, stem: str) -> None:
 def test_what_is_not_built(fresh, stem):
     told = fresh.about("why", f"{stem}.csv")
     assert told.code == 0 and told.out.startswith("because: no receipt yet of "), told
-    why = "input: " if PLAN.artifacts[stem].nodes else "receipt: there is none yet\n"
+    why = "input: " if _plan().artifacts[stem].nodes else "receipt: there is none yet\n"
     assert f": {stem}: to execute\n    {why}" in told.out
     assert "1 of 1" not in told.out
     told = fresh.about("plan", f"{stem}.csv")
@@ -268,10 +296,10 @@ def _other(given: dict) -> dict:
 
 @pytest.mark.parametrize("stem", MOST)
 def test_a_changed_param(changed, stem):
-    if not PLAN.artifacts[stem].nodes:  # neither is shown in a table of settings, or in a drawing
+    if not _plan().artifacts[stem].nodes:  # neither is shown in a table of settings, or in a drawing
         assert changed.about("why", f"{stem}.csv").out.endswith("up to date: no stage would execute\n")
         return
-    trained = any(node.startswith("measurements/") for node in PLAN.artifacts[stem].nodes)
+    trained = any(node.startswith("measurements/") for node in _plan().artifacts[stem].nodes)
     param = 'param precision "fp32" -> "bf16" in ' if trained else "param simulation."
     told = changed.about("why", f"{stem}.csv")
     because = [line for line in told.out.splitlines() if line.startswith("because: ")]
@@ -296,8 +324,15 @@ DAMAGE = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "stem", "node"), [(number, *pair) for number, pair in enumerate(_kinds())])
-def test_a_receipt_that_is_none(house, number, stem, node):
+@pytest.mark.parametrize("stem", [*FEW, *MUCH])
+def test_a_receipt_that_is_none(house, stem):
+    numbers = [(number, node) for number, (owner, node) in enumerate(_kinds()) if owner == stem]
+    assert numbers
+    for number, node in numbers:
+        _damaged(house, number, stem, node)
+
+
+def _damaged(house: Terminal, number: int, stem: str, node: str) -> None:
     path = house.root / Node(node).receipt
     good = path.read_bytes()
     for kind in ("gone", list(DAMAGE)[1 + number % 4]):  # every damage to many nodes, and not every one to every node
@@ -436,7 +471,8 @@ def test_everything_as_it_is_built(tmp_path):
         assert told.code == 3 and "\nUNANCHORED: " in told.out, (stem, told)
 
 
-def test_the_page_of_claims(house):
+@pytest.mark.parametrize("stem", ["results/tiny/stepwise/table1"])
+def test_the_page_of_claims(house, stem):
     told = house.type("claims")
     assert told.code == 0 and told.out.startswith("results/tiny/artifact-evaluation.md: "), told
     text = (house.root / "results/tiny/artifact-evaluation.md").read_text()
@@ -449,8 +485,9 @@ def test_the_page_of_claims(house):
     assert sections.keys() == with_claims
     assert all("\n    snakemake results/" in part and "Expected time: " in part for part in sections.values())
     built = [
-        stem for stem in STEMS if (house.root / f"{stem}.json").exists() and PLAN.artifacts[stem].declaration.claims
+        stem for stem in STEMS if (house.root / f"{stem}.json").exists() and _plan().artifacts[stem].declaration.claims
     ]
+    assert stem in built
     for stem in built:
         section = sections[tuple(stem.split("/")[2:])]
         assert "as recorded" in section and "not built here" not in section, stem

@@ -47,6 +47,28 @@ def test_a_type_that_is_not_the_annotated_one_is_refused() -> None:
         operators.mean_over_views(np.full((2, 4), 0.25, dtype=np.float32), np.ones((4, 1)))
 
 
+def test_a_function_inside_a_function_is_checked_if_it_promises_a_shape(tmp_path, monkeypatch) -> None:
+    source = """
+import numpy as np
+
+def outer(given: Float[np.ndarray, "n n"]):
+    def shaped(x: Float[np.ndarray, "n"]): return len(x)
+    def plain(x: int): return x
+    return shaped, plain
+"""
+    (tmp_path / "nested_one.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with jaxtyping.install_import_hook("nested_one", "shape_checks.checked"):
+        import nested_one
+    for wrong in (np.ones((2, 3)), "text"):
+        with pytest.raises(jaxtyping.TypeCheckError):
+            nested_one.outer(wrong)
+    shaped, plain = nested_one.outer(np.eye(2))
+    assert shaped(np.ones(2)) == 2 and plain("text") == "text"
+    with pytest.raises(jaxtyping.TypeCheckError):
+        shaped(np.eye(2))
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_checks_can_be_switched_off() -> None:
     assert matrix_sqrt.largest_eigenvalue(torch.eye(3)).shape == (1, 1)

@@ -596,7 +596,7 @@ TABLES = {
             "Weaker decay does so at a smaller tau": "matrices: Eq. 62 without decay",
             "Else the symmetric part stays": "matrices: Eq. 62 without target",
         },
-        {"replications": 2, "points": 40},
+        {"replications": 6, "points": 40},
     ),
     "fig9": Table(
         {
@@ -606,7 +606,7 @@ TABLES = {
             "Under strong decay it never exceeds its start": "matrices: Eq. 7 without decay",
             "At a small tau, with decay, it never exceeds its start": "matrices: Eq. 7 with tau = 1",
         },
-        {"replications": 2, "points": 60},
+        {"replications": 6, "points": 60},
     ),
     "fig10": Table(
         {

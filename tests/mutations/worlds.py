@@ -121,6 +121,17 @@ def _places(cell: Mapping[str, Any], name: str) -> Iterator[tuple[Axes, list[str
             yield {**axes, "measure": other}, part[other], rule[f"{other}.value"]
 
 
+_ROOT = tempfile.TemporaryDirectory()
+
+
+@functools.cache
+def _folder(number: int) -> Path:
+    """A folder that all worlds share, one after the other: to make and remove 40,000 takes longer than the claims."""
+    folder = Path(_ROOT.name, str(number))
+    folder.mkdir()
+    return folder
+
+
 def verdicts(paper: str, name: str, world: World) -> dict[str, str]:
     """Text -> verdict of an artifact's claims in a world."""
     params = artifact(paper, name).params
@@ -133,13 +144,11 @@ def verdicts(paper: str, name: str, world: World) -> dict[str, str]:
                     scores.setdefault(node, {})[name_of_value] = value
     # baselines are in no claim
     params = {**params, "cells": [cell for cell in params["cells"] if cell["role"] == "cell"]}
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = {}
-        for number, (node, values) in enumerate(scores.items()):
-            inputs[node] = Path(folder) / str(number)
-            inputs[node].mkdir()
-            (inputs[node] / "scores.json").write_text(json.dumps(values), encoding="utf-8")
-        rows, _ = read(Work(name, params, Path(folder), inputs))
+    inputs = {}
+    for number, (node, values) in enumerate(scores.items()):
+        inputs[node] = _folder(number)
+        (inputs[node] / "scores.json").write_text(json.dumps(values), encoding="utf-8")
+    rows, _ = read(Work(name, params, _folder(-1), inputs))
     return {claim["text"]: claim["verdict"] for claim in claims.judge(params["claims"], rows, SCALE, name)}
 
 

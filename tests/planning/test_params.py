@@ -24,6 +24,7 @@ from pipeline.errors import UserError
 from pipeline.planning import composition, overridden, spec, yaml_files
 from pipeline.planning.catalogue import PARAMS, Catalogue
 from pipeline.planning.options import Options
+from pipeline.planning.params import shaped
 from pipeline.planning.plan import Plan
 
 MODELS = [value for value in vars(spec).values() if isinstance(value, type) and issubclass(value, spec.Strict)] + [
@@ -577,3 +578,11 @@ def test_planning_reads_every_paper_without_torch_and_types_once() -> None:
     built = annotations._known.cache_info().misses
     Plan(catalogue, catalogue.built("paper"))
     assert annotations._known.cache_info().misses == built < 120
+
+
+@pytest.mark.parametrize(
+    "layer", [{"optimizer": {"lr": 0.1, 10**30: 0.9}}, {"target": {None: 1}}, {"views": {"scale": [{1.5: "a"}]}}]
+)
+def test_a_key_that_is_no_name_is_told_before_params_are_compared(layer: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(layer))}: expected a name in place of the key "):
+        shaped(layer)

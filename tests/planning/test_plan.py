@@ -330,6 +330,7 @@ def test_what_is_registered_and_not_declared_is_told_so(tmp_path):
     [
         ({"scael": "gpu"}, "--config scael: unknown key; did you mean scale?"),
         ({"datasets": None}, "--config datasets: expected names such as cifar10"),
+        ({"artifacts": 8}, "--config artifacts: expected names such as directpred"),
         ({"seeds": "two"}, "--config seeds: expected a whole number from 1 to 1000, found 'two'"),
         ({"scale": 5}, "--config scale: expected a name or path, found 5"),
         ({"extend": "/no/such/folder"}, "--config extend: there is no folder /no/such/folder"),
@@ -345,6 +346,20 @@ def test_names_given_with_config_are_checked():
         Catalogue(Options(datasets=("stl01",)))
     with pytest.raises(UserError, match=r"--config flavour=relased: did you mean released"):
         Catalogue(Options(flavour="relased")).built()
+    with pytest.raises(
+        UserError, match=r"artifacts: there is no .* 'directpred/tabel8'; did you mean directpred/table8"
+    ):
+        Catalogue(Options(artifacts=("stepwise", "directpred/tabel8"))).wanted()
+
+
+def test_all_of_a_scale_may_be_a_part_of_it():
+    part = Catalogue(Options.parse({"artifacts": "stepwise/table1,directpred"}, {}))
+    names = {(request.paper, request.artifact) for request in part.wanted()}
+    assert ("stepwise", "table1") in names and {paper for paper, _ in names} == {"stepwise", "directpred"}
+    assert len(names) == 1 + len(part.papers["directpred"].artifacts) < len(part.built())
+    assert part.wanted("tiny")[0].edition == "tiny"
+    everything = Catalogue(Options.parse({"artifacts": "all"}, {}))
+    assert everything.wanted() == everything.built()
 
 
 def test_the_untrained_encoder_does_not_depend_on_the_method():

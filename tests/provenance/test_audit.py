@@ -36,6 +36,15 @@ from pipeline.work import Work
 TABLE, FIGURE = "results/mini/mini/duel", "results/mini/mini/bars"
 
 
+@pytest.mark.parametrize("milestone", ["epoch0002", "step000120"])
+def test_a_file_is_known_by_its_place(milestone: str, tmp_path: Path):
+    for node, file in (("checkpoints/r-12345678/seed0/", "model.safetensors"), ("measurements/r-12345678/seed0/", "")):
+        node += milestone if file else f"{milestone}/knn-1a2b3c4d"
+        found = identify.by_place(Workspace(tmp_path), tmp_path / node / file)
+        assert (found.node, found.name) == (node, file)
+    assert identify.by_place(Workspace(tmp_path), tmp_path / "checkpoints/r-12345678/seed0/steps") is None
+
+
 def audited(root: Path, node: str, **more) -> audit.Audit:
     """Audit of an artifact in this process, against what the copy's own params declare."""
     workspace = Workspace(root)

@@ -173,11 +173,11 @@ def test_files_of_the_project_that_differ_from_here_are_listed(packed: Path, tmp
     """Also code that no receipt names, and declarations; a comment is no difference in code."""
     known = set(look(packed).differing)
     members = forging.read(packed)
-    members["pipeline/site/sparkline.py"] += b"\nLATER = 1\n"
+    members["pipeline/site/charts.py"] += b"\nLATER = 1\n"
     members["pipeline/site/graph_boxes.py"] += b"# a comment\n"
     members["Snakefile"] += b"\n"
     verdict = look(forging.write(tmp_path / "other.zip", members))
-    assert set(verdict.differing) - known == {"pipeline/site/sparkline.py", "Snakefile"}
+    assert set(verdict.differing) - known == {"pipeline/site/charts.py", "Snakefile"}
     assert any("files of the project differ" in remark for remark in verdict.remarks)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browsing import browser  # noqa: F401  # a fixture
 from conftest import DUEL, ROOT, Project, withdraw
 
 from pipeline import files
@@ -21,8 +22,8 @@ from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
-from pipeline.provenance.chain import Chain, walk
-from pipeline.site import graph, layers, output_dir, sparkline, tables
+from pipeline.provenance.chain import Chain, Link, walk
+from pipeline.site import graph, layers, output_dir, tables
 from pipeline.site.build import Site
 from pipeline.site.graph_boxes import fold
 from pipeline.site.project import Project as Shown
@@ -41,8 +42,9 @@ CLAIMED = """    baselines: false
       - {text: "Direct beats plain & <script>alert(1)</script>", greater: [direct, plain], for_each: [epochs]}
   early:"""
 
-SCRIPTED = ("index.html", "runs/index.html", "mini/scorecard.html", "mini/mini/duel.html")
-"""Pages with something to filter, to sort or to copy: of all others no byte is executed."""
+SCRIPTED = ("index.html", "runs/index.html", "mini/scorecard.html", "mini/mini/duel.html", "mini/mini/bars.html")
+"""Pages with something to filter, to sort, to copy or to read off a chart, as on those of runs: of all others no byte is
+executed."""
 
 
 @pytest.fixture(scope="session")
@@ -164,8 +166,21 @@ def test_a_run_has_its_params_scores_and_history(shown: Project) -> None:
     assert f"{scores['top1_last']:.6g}" in page.text
     receipt = files.hashes(shown.root / f"receipts/checkpoints/{config}/seed0/epoch0001.json")["sha256"]
     assert receipt in page.text
-    assert sum(tag == "svg" for tag, _ in page.tags) >= 1, "curves of the training"
+    charts = [attributes["aria-label"] for tag, attributes in page.tags if attributes.get("class") == "chart"]
+    assert charts[:3] == [f"{name} by epoch, 1 run" for name in ("loss", "embedding std", "effective rank")]
+    assert "linear probe, top1 last by epoch, 1 run" in charts, "measured at two milestones"
     assert "mini/mini/duel" in page.text and "mini/mini/bars" in page.text
+
+
+def test_a_result_has_the_curves_of_its_runs(shown: Project) -> None:
+    page = pages(shown.root / "site")["mini/mini/duel.html"]
+    lines = [attributes for tag, attributes in page.tags if tag == "g" and "data-name" in attributes]
+    assert len(lines) == 2 * 3 and len({one["data-name"] for one in lines}) == 2, "two runs in each of three charts"
+    assert {one["class"] for one in lines} == {"line k0 d0", "line k1 d0"}, "one colour per run"
+    last = next((shown.root / "checkpoints").glob("local-*linear*/seed0/epoch0002/history.csv")).read_text().split()[-1]
+    loss = float(last.split(",")[1])
+    assert f"mini/plain, shapes for cifar10: {loss:.4g} at epoch 2" in page.text
+    assert "Line: mean over seeds; band: ± one standard deviation" in page.text
 
 
 def test_the_scorecard_counts_cells_and_claims(shown: Project) -> None:
@@ -187,7 +202,7 @@ def test_the_cost_is_that_of_the_chain(shown: Project) -> None:
 def test_markup_in_declarations_is_text(shown: Project) -> None:
     for name, page in pages(shown.root / "site").items():
         assert not any(tag in ("b", "i", "graph") for tag, _ in page.tags), name
-        assert sum(tag == "script" for tag, _ in page.tags) == (name in SCRIPTED), name
+        assert sum(tag == "script" for tag, _ in page.tags) == (name in SCRIPTED or "runs/local" in name), name
     page = pages(shown.root / "site")["mini/mini/duel.html"]
     assert "One <b>against</b> the other" in page.text and "& <script>alert(1)</script>" in page.text
     assert "The <i>rest</i> is left out." in page.text and "read off a <graph>" in page.text
@@ -392,6 +407,26 @@ def test_the_graph_folds_seeds_and_milestones(shown: Project) -> None:
     assert graph.svg(chain, [name]).count("<a ") == 0
 
 
+def test_the_graph_knows_milestones_between_two_epochs(shown: Project) -> None:
+    name = "results/mini/mini/duel"
+    chain = walk(Folder(shown.root), [name])
+
+    def between(text: str) -> str:
+        return text.replace("epoch0001", "step000020")
+
+    moved = Chain(
+        {
+            between(node): Link(Node(between(node)), json.loads(between(json.dumps(link.receipt))), link.digest)
+            for node, link in chain.links.items()
+        }
+    )
+    before, after = fold(chain, [name]), fold(moved, [name])
+    assert any("/step" in node for box in after.values() for node in box.names)
+    assert [(box.id, box.below, box.lines) for box in after.values()] == [
+        (box.id, box.below, box.lines) for box in before.values()
+    ]
+
+
 def test_a_missing_receipt_is_a_box_in_red(changing: Project) -> None:
     (changing.root / next((changing.root / "receipts/data").glob("*[0-9a-f].json"))).unlink()
     name = "results/mini/mini/duel"
@@ -460,15 +495,6 @@ def test_small_numbers() -> None:
     assert sorted(["table10", "table2", "fig6"], key=natural) == ["fig6", "table2", "table10"]
 
 
-def test_a_history_with_gaps() -> None:
-    lines = sparkline.columns(b"epoch,loss\n1,2.0\n2,nan\n3,\n4,1.0\n")
-    assert lines.keys() == {"loss"} and lines["loss"][0] == 2.0
-    drawn = sparkline.svg("loss <x>", {0: lines["loss"]})
-    assert "nan" not in drawn and "<x>" not in drawn
-    assert sparkline.ends({0: lines["loss"]}) == ("2", "1")
-    assert sparkline.svg("loss", {0: [float("nan")]}).count("<path") == 0
-
-
 def test_many_artifacts(shown: Project, tmp_path: Path) -> None:
     where = importlib.util.spec_from_file_location("bench_site", ROOT / "bench/site.py")
     bench = importlib.util.module_from_spec(where)
@@ -497,27 +523,13 @@ def test_snakemakes_report_has_captions_categories_and_labels(changing: Project)
 # -- in a browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("there is no chromium here")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
-    with sync.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=path, args=flags)
-        yield found
-        found.close()
-
-
 def _failed(request) -> bool:
     """Whether a request has failed, and not only been left behind with its page."""
     return request.failure != "net::ERR_ABORTED"
 
 
 @pytest.fixture
-def visit(browser, shown: Project):
+def visit(browser, shown: Project):  # noqa: F811  # the fixture
     """Opens a page of the site, and fails on whatever goes wrong in it."""
     contexts, wrong = [], []
 

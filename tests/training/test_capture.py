@@ -545,6 +545,9 @@ def test_a_cpu_is_a_reason_and_the_report_says_it_first(
 
 # fused kernels; aot_eager goes through all of torch.compile but its last part, which wants a compiler
 
+FUSED_HERE = ("directpred", "simsiam in parts", "vicreg")
+"""A matrix that adjusts itself, a step in parts, a loss of both views: compiling takes seconds for each method."""
+
 TRACED = functools.partial(compiled, backend="aot_eager")
 
 
@@ -558,7 +561,7 @@ def fused(notes: type[Notes], monkeypatch: pytest.MonkeyPatch) -> type[Notes]:
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=pytest.mark.slow if "directpred, " in name else ()) for name in METHODS]
+    "method", [pytest.param(name, marks=() if name in FUSED_HERE else pytest.mark.slow) for name in METHODS]
 )
 def test_a_fused_run_is_the_plain_run_up_to_rounding(
     method: str, precision: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -404,43 +404,35 @@ def test_on_streams_each_seed_has_the_bytes_that_it_has_alone(
 # what is said
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setenv("COLUMNS", "200")
-    for stream in (io.StringIO(), Terminal()):
-        screen = Screen(stream)
-        reports = [Report(f"p/m, d, seed {seed}", 100, 10, screen=screen) for seed in (0, 1, 7)]
-        histories = [History(), History(), History()]
-        for step in range(1, 26):
-            for seed, (one, history) in enumerate(zip(reports, histories, strict=True)):
-                one.mode = "eager: the device is a CPU"
-                if step == 11:
-                    history.add(1, -1.0 - seed, 0.5, 3.0 + seed)
-                one.tick(step + 10 * (seed == 2), 100, history.rows)
-            clock[0] += 1.0
-        for one in reports[:2]:
-            one.close()
-        text = stream.getvalue()
-        assert text.count("p/m, d, seed 0, seed 1, seed 7  eager: the device is a CPU") == 1
-        lines = text.replace("\r", "\n").split("\n")
-        last = next(line for line in reversed(lines) if "epoch" in line)
-        assert last.startswith("p/m, d, seed 0, seed 1, seed 7  epoch ")
-        assert "loss -2.0000  std 0.50  rank 4.0" in last
-        assert "30 images/s" in last or "29 images/s" in last, last
-        if screen.live:
-            assert "epoch 3-4/10" in last and not text.endswith("\r")
-        reports[2].tick(40, 100, histories[2].rows)
-        clock[0] += 20.0
-        reports[2].tick(41, 100, histories[2].rows)
-        assert "p/m, d, seed 7  epoch 5/10  loss -3.0000" in stream.getvalue()
-        reports[2].close()
-        assert stream.getvalue().endswith(" \r" if screen.live else "\n")
+    stream = io.StringIO()
+    screen = Screen(stream)
+    reports = [Report(f"p/m, d, seed {seed}", 100, 10, screen=screen) for seed in (0, 1, 7)]
+    histories = [History(), History(), History()]
+    for step in range(1, 26):
+        for seed, (one, history) in enumerate(zip(reports, histories, strict=True)):
+            one.mode = "eager: the device is a CPU"
+            if step == 11:
+                history.add(1, -1.0 - seed, 0.5, 3.0 + seed)
+            one.tick(step + 10 * (seed == 2), 100, history.rows)
+        clock[0] += 1.0
+    for one in reports[:2]:
+        one.close()
+    text = stream.getvalue()
+    assert text.count("p/m, d, seed 0, seed 1, seed 7  eager: the device is a CPU") == 1
+    assert text.startswith("p/m, d, seed 7  goes on from epoch 1\n")
+    *_, last = text.splitlines()
+    assert last.startswith("p/m, d, seed 0, seed 1, seed 7  epoch 2-3/10")
+    assert "loss -2.0000  std 0.50  rank 4.0" in last
+    assert "30 images/s" in last or "29 images/s" in last, last
+    reports[2].tick(40, 100, histories[2].rows)
+    clock[0] += 20.0
+    reports[2].tick(41, 100, histories[2].rows)
+    assert "p/m, d, seed 7  epoch 5/10  loss -3.0000" in stream.getvalue()
+    reports[2].close()
+    assert stream.getvalue().endswith("\n")
 
 
 def _save(folder: Path, disk: SlowDisk) -> None:

@@ -396,28 +396,18 @@ def test_history_survives_its_text() -> None:
     assert History(text).rows[0] == history.rows[0]
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_report_rewrites_one_line_on_a_terminal_and_is_quiet_elsewhere(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_report_is_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    history = History()
-    for stream, lines in ((io.StringIO(), 2), (Terminal(), 0)):
-        report = Report("run/seed0", images_per_epoch=100, steps_per_epoch=10, stream=stream)
-        history.add(1, -1.5, 0.9, 3.0)
-        for step in range(1, 26):
-            clock[0] += 1.0
-            report.tick(step, 100, history.rows)
-        report.close()
-        assert stream.getvalue().count("\n") == lines
-        first = stream.getvalue().replace("\r", "\n").strip().split("\n")[0 if lines else 9]
-        assert "epoch 2/10" in first and "loss -1.5000" in first and "10 images/s" in first
-        assert "ETA 1:29" in first and "std 0.90" in first and "rank 3.0" in first
+    history, stream = History(), io.StringIO()
+    report = Report("run/seed0", images_per_epoch=100, steps_per_epoch=10, stream=stream)
+    history.add(1, -1.5, 0.9, 3.0)
+    for step in range(1, 26):
+        clock[0] += 1.0
+        report.tick(step, 100, history.rows)
+    report.close()
+    first, _ = stream.getvalue().splitlines()
+    assert first == "run/seed0  epoch 2/10  loss -1.5000  std 0.90  rank 3.0  10 images/s  ETA 1:29"
 
 
 # checkpoints and the device

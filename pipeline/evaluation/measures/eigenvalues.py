@@ -43,6 +43,8 @@ def measure(
         relative: Whether the threshold is in units of the largest eigenvalue.
 
     Returns:
+        Scores by their names.
+
         * ``cross_correlation``: of ``C = sum_i (f_i f'_i^T + f'_i f_i^T) / 2n`` (Simon 2023, Eq. 2), which may be
           negative; ``correlation``: of ``E[f f^T]`` over both views, not centred (what DirectPred's rule takes);
           ``covariance``: of the centred covariance of the embeddings of both views (Simon 2023, App. D.4);

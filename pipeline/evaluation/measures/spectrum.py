@@ -73,6 +73,8 @@ def summary(spectrum: Mapping[str, Any]) -> dict[str, float | None]:
         spectrum: What :func:`measure` returns under this name.
 
     Returns:
+        Scores by their names.
+
         * ``spectrum_log_largest_s``, ``spectrum_log_smallest_s``: natural logarithms of the ends of F's spectrum; one
           that rounding has brought to zero or below counts as the smallest that double precision can tell from zero
           beside the largest.

@@ -1,5 +1,5 @@
-// Filters cards and rows, sorts tables, copies what is to be copied. Without this file everything is there, unfiltered, in its
-// own order, and can be marked by hand.
+// Filters cards and rows, sorts tables, copies what is to be copied, reads values off charts, and asks for the page of watch
+// again. Without this file everything is there, unfiltered, in its own order, and can be marked by hand.
 (function () {
   "use strict";
 
@@ -72,7 +72,183 @@
     });
   }
 
-  document.querySelectorAll(".filter").forEach(filter);
+  // What stands in a chart at the epoch below the pointer. Charts may be replaced at any time, so the document listens;
+  // returns what reads again where the pointer is.
+  function readouts() {
+    var last = null, box = document.createElement("div");
+    box.className = "readout";
+    box.hidden = true;
+    document.body.appendChild(box);
+
+    function points(line) {
+      var found = [];
+      line.querySelectorAll("path.mean:not([opacity])").forEach(function (path) {
+        path.getAttribute("d").split(/[ML]/).filter(Boolean).forEach(function (pair) { found.push(pair.split(" ").map(Number)); });
+      });
+      line.querySelectorAll("circle.alone").forEach(function (dot) {
+        found.push([Number(dot.getAttribute("cx")), Number(dot.getAttribute("cy"))]);
+      });
+      return found;
+    }
+
+    function value(axis, log, at) {
+      var share = (at - axis[2]) / (axis[3] - axis[2]);
+      return log ? axis[0] * Math.pow(axis[1] / axis[0], share) : axis[0] + share * (axis[1] - axis[0]);
+    }
+
+    function row(line, number) {
+      var found = document.createElement("div");
+      var mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      mark.setAttribute("viewBox", "0 0 26 10");
+      mark.setAttribute("class", "swatch " + line.getAttribute("class").replace("line", "").replace("raised", ""));
+      var path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      path.setAttribute("class", "mean");
+      path.setAttribute("d", "M1 5H25");
+      mark.appendChild(path);
+      found.appendChild(mark);
+      [["name", line.dataset.name], ["number", number]].forEach(function (part) {
+        var span = document.createElement("span");
+        span.className = part[0];
+        span.textContent = part[1];
+        found.appendChild(span);
+      });
+      return found;
+    }
+
+    function leave() {
+      box.hidden = true;
+      document.querySelectorAll(".raised").forEach(function (line) { line.classList.remove("raised"); });
+      document.querySelectorAll(".lowered").forEach(function (chart) { chart.classList.remove("lowered"); });
+    }
+
+    function read() {
+      var event = last, under = last && document.elementFromPoint(last.clientX, last.clientY);
+      var chart = under && under.closest("svg.chart");
+      leave();
+      if (!chart) return;
+      var matrix = chart.getScreenCTM();
+      var px = (event.clientX - matrix.e) / matrix.a, py = (event.clientY - matrix.f) / matrix.d;
+      var x = chart.dataset.x.split(" ").map(Number), y = chart.dataset.y.split(" ").map(Number);
+      var log = "log" in chart.dataset;
+      var rows = [];
+      chart.querySelectorAll("g.line").forEach(function (line) {
+        var best = null;
+        points(line).forEach(function (point) {
+          if (!best || Math.abs(point[0] - px) < Math.abs(best[0] - px)) best = point;
+        });
+        if (best && Math.abs(best[0] - px) < 40) rows.push({ line: line, at: best, away: Math.abs(best[1] - py) });
+      });
+      if (!rows.length) return;
+      rows.sort(function (one, other) { return Math.abs(one.at[0] - px) - Math.abs(other.at[0] - px); });
+      var epoch = value(x, false, rows[0].at[0]);
+      rows.sort(function (one, other) { return one.away - other.away; });
+      var near = rows[0];
+      if (near.away < 14) { near.line.classList.add("raised"); chart.classList.add("lowered"); }
+      rows = rows.slice(0, 8).sort(function (one, other) { return one.at[1] - other.at[1]; });
+      box.textContent = "";
+      var head = document.createElement("b");
+      head.textContent = "epoch " + Number(epoch.toPrecision(3));
+      box.appendChild(head);
+      rows.forEach(function (one) { box.appendChild(row(one.line, value(y, log, one.at[1]).toPrecision(4).replace("-", "−"))); });
+      box.hidden = false;
+      var left = event.clientX + 16, top = event.clientY + 16;
+      if (left + box.offsetWidth > innerWidth - 8) left = Math.max(8, event.clientX - box.offsetWidth - 16);
+      if (top + box.offsetHeight > innerHeight - 8) top = Math.max(8, event.clientY - box.offsetHeight - 16);
+      box.style.left = left + "px";
+      box.style.top = top + "px";
+    }
+
+    function forget() { last = null; leave(); }
+
+    document.addEventListener("pointermove", function (event) { last = event; read(); });
+    document.addEventListener("pointerdown", function (event) { last = event; read(); });
+    document.documentElement.addEventListener("pointerleave", forget);
+    document.addEventListener("scroll", read, { passive: true });
+    return read;
+  }
+
+  // The page of watch: a choice goes into the address, and what the address shows is asked for again and again.
+  function watch(form, read) {
+    var EVERY = 2000, board = document.getElementById("board"), tag = "", asked = 0, timer;
+    form.querySelector("button[type=submit]").hidden = true;
+
+    function address() {
+      var found = {};
+      new FormData(form).forEach(function (value, name) {
+        if (value) found[name] = name in found ? found[name] + "," + value : value;
+      });
+      var query = Object.keys(found).map(function (name) {
+        return name + "=" + encodeURIComponent(found[name]).replace(/%2C/g, ",").replace(/%3D/g, "=").replace(/%20/g, "+");
+      }).join("&");
+      return "/" + (query ? "?" + query : "");
+    }
+
+    function show(text) {
+      var page = new DOMParser().parseFromString(text, "text/html"), found = page.getElementById("board");
+      if (!found) return;
+      var old = board.querySelector(".scroll"), left = old ? old.scrollLeft : 0;
+      var folded = board.querySelector("details"), open = folded && folded.open;
+      var focus = board.contains(document.activeElement) ? document.activeElement : null;
+      board.replaceChildren.apply(board, Array.prototype.slice.call(found.childNodes));
+      document.title = page.title;
+      if (open && board.querySelector("details")) board.querySelector("details").open = true;
+      read();
+      if (board.querySelector(".scroll")) board.querySelector(".scroll").scrollLeft = left;
+      if (focus && focus.name) {
+        var again = Array.prototype.find.call(board.querySelectorAll("input"), function (one) {
+          return one.name === focus.name && one.value === focus.value;
+        });
+        if (again) again.focus({ preventScroll: true });
+      }
+    }
+
+    function ask() {
+      clearTimeout(timer);
+      var mine = ++asked, begun = performance.now();
+      fetch(location.pathname + location.search, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" })
+        .then(function (answer) {
+          if (answer.status === 304 || !answer.ok) return null;
+          tag = answer.headers.get("ETag") || "";
+          return answer.text();
+        })
+        .then(function (text) { if (text !== null && mine === asked) show(text); })
+        .catch(function () {
+          if (mine !== asked) return;
+          tag = "";
+          var state = board.querySelector(".state");
+          if (state) state.innerHTML = "<span class=\"lost\">The server has ended or cannot be reached; this is what was seen last.</span>";
+        })
+        .then(function () { if (mine === asked) timer = setTimeout(next, Math.max(EVERY, 10 * (performance.now() - begun))); });
+    }
+
+    function next() { if (document.hidden) timer = setTimeout(next, EVERY); else ask(); }
+
+    function choose() {
+      var to = address();
+      if (to === location.pathname + location.search) return;
+      history.pushState(null, "", to);
+      tag = "";
+      ask();
+    }
+
+    form.addEventListener("submit", function (event) { event.preventDefault(); choose(); });
+    form.addEventListener("change", choose);
+    var typing;
+    form.addEventListener("input", function (event) {
+      if (event.target.type !== "search") return;
+      clearTimeout(typing);
+      typing = setTimeout(choose, 300);
+    });
+    addEventListener("popstate", function () { location.reload(); });
+    timer = setTimeout(next, EVERY);
+  }
+
+  var watched = document.querySelector("form[data-watch]");
+  if (watched || document.querySelector("svg.chart")) {
+    var read = readouts();
+    if (watched) watch(watched, read);
+  }
+  document.querySelectorAll(".filter:not(form *)").forEach(filter);
   document.querySelectorAll("table[data-sortable]").forEach(sortable);
   if (navigator.clipboard) document.querySelectorAll("[data-copies]").forEach(copies);
 })();

@@ -28,6 +28,8 @@ def measure(subject: EvaluationContext, *, reference: str, pairs: Count = 1000, 
         draws: Random subspaces for the Monte Carlo of the chance level.
 
     Returns:
+        Scores by their names.
+
         * ``alignment``: a(P, P') of the row spaces; ``alignment_centred``: without the constant function.
         * ``alignment_random``: mean alignment of random subspaces with the reference's; ``chance``: d / 2n, what it
           should be; ``chance_std``: spread of one draw.

@@ -42,6 +42,8 @@ def measure(
         draws: Random subspaces for the Monte Carlo of the chance level.
 
     Returns:
+        Scores by their names.
+
         * ``alignment_predicted``: a(P_exp, P_th); ``alignment_ntk``: a(P_exp, P_NTK).
         * ``alignment_random_predicted``, ``alignment_random_ntk``: mean alignment of random subspaces with P_th and
           P_NTK; ``chance``: d / 2n, what it should be (less where P_th has fewer dimensions); ``chance_std``: spread of

@@ -37,6 +37,8 @@ def measure(
         precision: Of the per-sample gradients and their products.
 
     Returns:
+        Scores by their names.
+
         * ``evolution_distance``: ``1 - cos(K, K_end)`` (Fort et al. 2020), blind to the kernel's scale.
         * ``evolution_final``: CKA with the final kernel, the cosine of the centred kernels; ``evolution_labels``: with
           the kernel of one-hot labels, on the inputs that have one.

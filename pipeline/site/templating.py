@@ -1,0 +1,30 @@
+"""Templates of pages, with what all of them may ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.durations import rough
+from pipeline.site import charts, runs, views
+
+HERE = Path(__file__).parent
+ASSETS = HERE / "assets"
+"""Style sheet and script of every page."""
+
+
+def environment() -> Environment:
+    """Return the templates; all text is escaped, and a name that is not there is an error."""
+    found = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"path": quote, "duration": rough, "mark": views.MARKS.__getitem__, "brief": views.brief}
+    found.globals |= {"heading": views.heading, "anchor": runs.anchor, "swatch": charts.swatch}
+    found.globals |= {"thumbnail": views.thumbnail, "tally": views.tally, "band_of_charts": charts.BAND}
+    return found
