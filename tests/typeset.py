@@ -21,7 +21,16 @@ def plain(text: str) -> str:
     return re.sub(r"(?<!\\)%.*", "", text)
 
 
-def check(text: str) -> None:
+def check(*texts: str) -> None:
+    """Every text holds together, and LaTeX sets all of them in one document, where there is one."""
+    for text in texts:
+        holds_together(text)
+    tex = shutil.which("pdflatex")
+    if tex:
+        typeset(tex, "\n\n".join(texts))
+
+
+def holds_together(text: str) -> None:
     """Braces and environments are closed, every row has as many cells as there are columns, no letter is left special."""
     body = plain(text)
     depth = 0
@@ -40,9 +49,6 @@ def check(text: str) -> None:
         for row in rows:
             cells = re.sub(r"^.*\\(toprule|midrule|bottomrule)", "", row, flags=re.DOTALL)
             assert cells_of(cells) == width, f"{cells_of(cells)} cells, where there are {width} columns: {cells!r}"
-    tex = shutil.which("pdflatex")
-    if tex:
-        typeset(tex, text)
 
 
 def specification(table: str) -> str:

@@ -235,8 +235,7 @@ def _typeset(house: Terminal, stem: str) -> None:
     made = [house.root / f"tex/{name}.tex", *(house.root / f"tex/{name}").glob("*.tex")]
     if _plan().artifacts[stem].declaration.kind == "figure":
         del made[0]
-    for path in made:
-        typeset.check(path.read_text())
+    typeset.check(*(path.read_text() for path in made))
     shutil.rmtree(house.root / "tex")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -103,29 +101,6 @@ def test_a_table_holds_together(tmp_path: Path) -> None:
     assert "digits stands for stl10" in text, "what stands in for the paper's data is said in the file"
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed, or not with siunitx")
-def test_latex_sets_tables_and_numbers(tmp_path: Path) -> None:
-    """LaTeX itself: no error, nothing that it does not know, and the numbers stand on the page."""
-    found = table(tmp_path / "work")
-    number = numbers(found)["direct_pred-stl10-100"]
-    document = "\n".join(
-        (
-            r"\documentclass{article}\usepackage{booktabs,siunitx,textcomp}",
-            r"\begin{document}",
-            *(rf"\begin{{table}}{tabular(found, printed=printed)}\end{{table}}" for printed in (False, True)),
-            rf"reaches {number}\,\%.\end{{document}}",
-        )
-    )
-    (tmp_path / "paper.tex").write_text(document)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Output written on paper.pdf" in done.stdout and "Undefined" not in done.stdout
-    (tmp_path / "paper.tex").write_text(document.replace(r"\bfseries", r"\boldseries"))
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120).returncode, "it can fail"
-
-
 def test_printed_numbers_stand_beside_ours(tmp_path: Path) -> None:
     text = tabular(table(tmp_path), printed=True)
     typeset.check(text)
@@ -159,8 +134,7 @@ def test_numbers_have_names(tmp_path: Path) -> None:
     found = numbers(table(tmp_path))
     assert found["direct_pred-stl10-100"] == r"\num[separate-uncertainty=true]{41.0 \pm 1.4}"
     assert "sgd-stl10-300" not in found and "raw-pixels-cifar10" in found
-    for text in found.values():
-        typeset.check(text)
+    typeset.check(*found.values())
 
 
 def test_two_numbers_never_share_a_name(tmp_path: Path) -> None:
