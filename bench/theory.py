@@ -48,7 +48,7 @@ from pipeline.planning.options import Options  # noqa: E402
 Array = NDArray[np.float64]
 
 PARTS = ("Snakefile", "pipeline", "rules", "params", "profiles", ".dvc/config")
-BUILD_BOUND = 180.0
+BUILD_BOUND = 240.0
 AGREE = 1e-10
 REPEATS = 5
 LONGEST = 5
