@@ -190,8 +190,8 @@ def receipt_edited(rng: random.Random, members: Members) -> list[str]:
         elif part == "params":
             value["params"]["batch_size"] = rng.randrange(1, 1000) * 1001
         elif part == "outputs":
-            # what nobody has read and what is not inside (the state for resuming) only the root hash binds
-            read = sorted(value["outputs"].keys() - {"state.safetensors"})
+            # what nobody has read and what is not inside (for resuming, and losses of steps) only the root hash binds
+            read = sorted(value["outputs"].keys() - {"state.safetensors", "losses.safetensors"})
             value["outputs"][rng.choice(read)]["sha256"] = f"{rng.getrandbits(256):064x}"
         else:
             value["seed"] = rng.randrange(5, 99)

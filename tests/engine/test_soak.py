@@ -141,7 +141,6 @@ def check(project: Project, wanted: dict[str, str], log: Path, *, store: bool = 
     assert "Nothing to be done" in project.snakemake(DUEL).stderr
 
 
-@pytest.mark.slow
 def test_a_few_kills(built: Project, tmp_path: Path) -> None:
     wanted, log = content(built), tmp_path / "log"
     objects = (
