@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.commands import _targets
+
+if TYPE_CHECKING:
+    from pipeline.engine.state import States
+    from pipeline.provenance.listing import Listing
 
 HELP = "every run: how far it is, alive or failed, the params that tell it apart, its measurements"
 
@@ -42,11 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     import json
     import sys
 
-    from pipeline.errors import UserError
-    from pipeline.provenance import histories, runs
-    from pipeline.provenance.curves import Reader
+    from pipeline.provenance import runs
     from pipeline.provenance.listing import Listing
-    from pipeline.provenance.live import statuses
 
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
     listing = Listing(runs.collect(found.plan, found.states))
@@ -56,18 +58,25 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(listing.data(), indent=1, ensure_ascii=False))
     elif arguments.export is not None:
-        live = statuses(found.states.workspace)
-        reader = Reader(found.states)
-        known = [(run, reader.curves(run, live.get(run.folder))) for run in listing.runs]
-        known = [(run, curves) for run, curves in known if curves.epoch > 0]
-        if not known:
-            raise UserError(
-                f"--export {arguments.export}: no run that fits has a history yet; type: python -m pipeline runs"
-            )
-        listing.runs = [run for run, _ in known]
-        written = histories.write(arguments.export, known, listing)
-        print(f"{written[0]}: {len(known)} trainings" + (f", and {len(written) - 1} more files" if written[1:] else ""))
+        print(_export(arguments.export, listing, found.states))
     elif arguments.csv:
         sys.stdout.write(listing.csv())
     else:
         print(listing.text())
+
+
+def _export(target: Path, listing: Listing, states: States) -> str:
+    """Write histories of the runs that have one; returns what was written, in a line."""
+    from pipeline.errors import UserError
+    from pipeline.provenance import histories
+    from pipeline.provenance.curves import Reader
+    from pipeline.provenance.live import statuses
+
+    live, reader = statuses(states.workspace), Reader(states)
+    known = [(run, reader.curves(run, live.get(run.folder))) for run in listing.runs]
+    known = [(run, curves) for run, curves in known if curves.epoch > 0]
+    if not known:
+        raise UserError(f"--export {target}: no run that fits has a history yet; type: python -m pipeline runs")
+    listing.runs = [run for run, _ in known]
+    written = histories.write(target, known, listing)
+    return f"{written[0]}: {len(known)} trainings" + (f", and {len(written) - 1} more files" if written[1:] else "")

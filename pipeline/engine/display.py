@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import files
 from pipeline.engine.outlook import Outlook
+from pipeline.ledger.journal import parsed
 from pipeline.locks import exists
 from pipeline.monitor.area import Area
 from pipeline.monitor.bars import draw
@@ -139,7 +139,7 @@ class Display:
             self._give_back()
 
     def _bars(self, outlook: Outlook) -> list[str]:
-        outlook.note(self._decided())
+        outlook.note(parsed(self._journal.lines()))
         rows = outlook.rows(self._told(), time.monotonic())
         width = self._area.size()[0]
         theirs = [tail.rest[: width - 1] for tail in self._texts.values() if tail.rewritten]
@@ -176,15 +176,6 @@ class Display:
                 path.unlink(missing_ok=True)
             elif isinstance(says, dict):
                 found[path.stem] = says
-        return found
-
-    def _decided(self) -> list[dict[str, Any]]:
-        """What the executor has decided since it was asked."""
-        found = []
-        for line in self._journal.lines():
-            with contextlib.suppress(ValueError):  # cut short by a full disk
-                entry = json.loads(line)
-                found += [entry] if isinstance(entry, dict) else []
         return found
 
 

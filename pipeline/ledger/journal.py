@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,14 @@ class Journal:
         """Decisions taken at or after ``since`` (seconds since the epoch)."""
         if not self.path.is_file():
             return []
-        found = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError):  # a line that a full disk cut short
-                found.append(json.loads(line))
-        return [entry for entry in found if isinstance(entry, dict) and entry["time"] >= since]
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        return [entry for entry in parsed(text.splitlines()) if entry["time"] >= since]
+
+
+def parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Entries of lines of a journal; one that a full disk cut short is passed over."""
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [entry for entry in found if isinstance(entry, dict)]

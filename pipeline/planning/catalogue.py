@@ -336,18 +336,16 @@ class Catalogue:
             UserError: There is no paper or artifact of a name.
         """
         everything = self.built(scale)
-        named = self.options.artifacts
-        if not named:
+        if not self.options.artifacts:
             return everything
-        known = {
-            name: request for request in everything for name in (request.paper, f"{request.paper}/{request.artifact}")
-        }
-        for name in named:
+        called = [(request, (request.paper, f"{request.paper}/{request.artifact}")) for request in everything]
+        known = dict.fromkeys(name for _, both in called for name in both)
+        for name in self.options.artifacts:
             if name not in known:
                 raise UserError(
                     f"--config artifacts: there is no paper or artifact {name!r}; {nearest(name, list(known))}"
                 )
-        return [each for each in everything if {each.paper, f"{each.paper}/{each.artifact}"} & {*named}]
+        return [request for request, both in called if not set(both).isdisjoint(self.options.artifacts)]
 
     def request(self, target: str) -> Request | None:
         """The artifact that a path below results/ names; None for other paths.

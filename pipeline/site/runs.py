@@ -77,8 +77,8 @@ class RunPage:
     @property
     def extent(self) -> str:
         """``3 seeds × 3 milestones``."""
-        seeds, epochs = {link.node.seed for link in self.links}, {link.node.epoch for link in self.links}
-        return f"{count(len(seeds), 'seed')} × {count(len(epochs), 'milestone')}"
+        seeds, milestones = {link.node.seed for link in self.links}, {link.node.at for link in self.links}
+        return f"{count(len(seeds), 'seed')} × {count(len(milestones), 'milestone')}"
 
     @property
     def trained(self) -> list[str]:
