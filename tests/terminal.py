@@ -18,6 +18,7 @@ from pathlib import Path
 import warm
 
 _TOKEN = re.compile(r"\x1b\[([0-?]*)[ -/]*([@-~])|([\r\n\b\x07])|([^\x00-\x1f]+)|(.)", re.DOTALL)
+_BEGUN = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*)?)?\Z")
 
 
 @dataclass
@@ -30,9 +31,13 @@ class Screen:
     row: int = 0
     column: int = 0
     unknown: set[str] = field(default_factory=set)
+    held: bool = False
+    _rest: str = ""
 
     def feed(self, text: str) -> None:
-        for match in _TOKEN.finditer(text):
+        text = self._rest + text
+        self._rest = text[_BEGUN.search(text).start() :]  # type: ignore[union-attr]
+        for match in _TOKEN.finditer(text.removesuffix(self._rest) if self._rest else text):
             numbers, final, control, plain, other = match.groups()
             if final is not None:
                 self._escape(numbers, final)
@@ -66,6 +71,8 @@ class Screen:
             self.lines[self.row] = self.lines[self.row][: self.column]
             if final == "J":
                 del self.lines[self.row + 1 :]
+        elif final in "hl" and numbers == "?2026":
+            self.held = final == "h"
         elif final != "m":
             self.unknown.add(f"{numbers}{final}")
 
@@ -152,7 +159,8 @@ class Terminal:
         text = text.replace("\r\n", "\n\r")
         self.raw += text
         self.screen.feed(text)
-        self.screens.append(self.screen.text())
+        if not self.screen.held:
+            self.screens.append(self.screen.text())
         return True
 
     def type(self, text: str) -> None:

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 COLUMNS, ROWS = 80, 24
 """Of a terminal that does not say."""
 
+HOLD, SHOW = "\x1b[?2026h", "\x1b[?2026l"
+"""What is between these is shown at once, where a terminal knows them (DEC mode 2026); others pass them over."""
+
 
 class Area:
     """Writes to a terminal.
@@ -62,6 +65,8 @@ class Area:
         else:
             text += "".join(f"\x1b[K{bar}\n" for bar in bars)
         self._shown, self._columns = list(bars), columns
+        if up or bars:
+            text = f"{HOLD}{text}{SHOW}"
         data = text.encode("utf-8", "replace")
         while data:
             data = data[os.write(self.handle, data) :]

@@ -35,6 +35,12 @@ class Status:
     folder: str
     resumable: bool
 
+    @property
+    def pid(self) -> int | None:
+        """The process that wrote it, or None if that can't be read."""
+        pid = self.found.get("pid")
+        return pid if isinstance(pid, int) else None
+
 
 def statuses(workspace: Workspace) -> dict[str, Status]:
     """Where trainings are, or were when they ended: ``checkpoints/CONFIG/seedS`` -> its latest status."""

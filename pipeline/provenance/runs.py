@@ -93,7 +93,7 @@ def collect(plan: Plan, states: States) -> list[KnownRun]:
     for config, planned in plan.runs.items():
         params = {**_data(plan, planned.data), **flat(planned.run)}
         worker = live.worker(config)
-        busy = any(status.found.get("pid") == worker for name, status in live.statuses.items() if _of(name, config))
+        busy = any(status.pid == worker for name, status in live.statuses.items() if _of(name, config))
         for seed in sorted({seed for seed, _ in planned.milestones}):
             nodes = [
                 states.by_name[checkpoint(config, s, at).name] for s, at in sorted(planned.milestones) if s == seed
@@ -153,7 +153,7 @@ def _state(
     if len(run.present) == len(nodes):
         return _finished(run, nodes, states)
     status = live.statuses.get(nodes[0].node.name.rsplit("/", 1)[0])
-    if worker is not None and status is not None and status.found.get("pid") == worker:
+    if worker is not None and status is not None and status.pid == worker:
         run.live = {**status.found, "alive": True}
         return "running", progress(status.found)
     if starts:

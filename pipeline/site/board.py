@@ -88,7 +88,7 @@ class Board:
     def _sign(self, states: States) -> Any:
         """Changes when a training begins or ends, or a node is decided on."""
         workspace = states.workspace
-        going = frozenset((name, status.found.get("pid")) for name, status in statuses(workspace).items())
+        going = frozenset((name, status.pid) for name, status in statuses(workspace).items())
         try:
             seen = workspace.journal.stat()
         except OSError:
@@ -170,7 +170,7 @@ class Board:
     def _now(self, run: KnownRun, status: Status | None) -> KnownRun:
         """The run as it is now: since all was looked at its training may have begun or ended."""
         worker = live.worker(self._reader.states.workspace, run.config) if status or run.state == "running" else None
-        if worker is not None and status is not None and status.found.get("pid") == worker:
+        if worker is not None and status is not None and status.pid == worker:
             return replace(run, state="running")
         if run.state == "running" and worker is None:
             return replace(run, state="waiting", detail="")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from terminal import Screen
 
-from pipeline.monitor.area import Area
+from pipeline.monitor.area import HOLD, SHOW, Area
 
 
 class Pair:
@@ -71,6 +71,13 @@ def test_the_cursor_stands_below_the_bars_and_is_never_hidden(pair):
     written = pair.write(["line"], ["a", "b"])
     assert pair.screen.column == 0 and pair.screen.row == 3
     assert "?25l" not in written
+
+
+def test_what_changes_together_is_shown_at_once(pair):
+    for lines, bars in ([], ["a", "b"]), (["line"], ["a 1", "b"]), ([], ["a 2", "b"]), (["last"], []):
+        written = pair.write(lines, bars)
+        assert written.startswith(HOLD) and written.endswith(SHOW) and written.count(HOLD) == written.count(SHOW) == 1
+    assert HOLD not in pair.write(["without bars"], [])
 
 
 def test_a_window_that_is_made_narrower_keeps_no_piece_of_a_bar(pair):
