@@ -77,7 +77,7 @@ def sentence(rows: Rows) -> str:
         own = [row for row in rows if row["whose"] == whose]
         verdicts = Counter(row["verdict"] for row in own)
         because = Counter(row["because"] or "no reason known" for row in own if row["verdict"] == claims.NOT_SHOWN)
-        undecided = verdicts[claims.UNDECIDED] + verdicts[claims.LOST]
+        undecided = sum(verdicts[one] for one in (claims.UNDECIDED, *claims.LOST.values()))
         text = f"Of {len(own)} {of} about them {verdicts[claims.SHOWN]} show, {undecided} are undecided and "
         text += f"{verdicts[claims.NOT_SHOWN]} do not show"
         reasons = ", ".join(f"{number} {why}" for why, number in sorted(because.items()))

@@ -30,17 +30,17 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import evidence, settings
+from pipeline.artifacts import evidence, lost, settings
 from pipeline.artifacts.evidence import LEVEL, NOT_SHOWN, SHOWN, UNDECIDED, Estimate
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
 from pipeline.errors import UserError
 
-LOST = "undecided (seeds diverged)"
+LOST = {reason: f"undecided (seeds that {said})" for reason, said in lost.SAID.items()}
+"""Verdicts on what has seeds without a number, by the reason."""
 UNTESTED = "not tested at this scale"
-UNREACHED = "undecided (seeds that do not come that far)"
-VERDICTS = (SHOWN, UNDECIDED, LOST, UNREACHED, NOT_SHOWN, UNTESTED)
+VERDICTS = (SHOWN, UNDECIDED, *LOST.values(), NOT_SHOWN, UNTESTED)
 
-__all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNREACHED", "UNTESTED", "VERDICTS", "judge", "overall"]
+__all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNTESTED", "VERDICTS", "judge", "overall"]
 
 CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed")
 PAIRS = ("greater", "at_least")
@@ -53,7 +53,7 @@ def overall(verdicts: Sequence[str]) -> str:
     One part that is not shown refutes it; it is shown only if every part is, so that what a scale leaves out
     is never taken for shown.
     """
-    for verdict in (NOT_SHOWN, LOST, UNREACHED, UNDECIDED, UNTESTED):
+    for verdict in (NOT_SHOWN, *LOST.values(), UNDECIDED, UNTESTED):
         if verdict in verdicts:
             return verdict
     return SHOWN if verdicts else UNTESTED
@@ -74,8 +74,8 @@ def judge(claims: Sequence[Mapping[str, Any]], rows: Sequence[Row], scale: str, 
         not shown, if it is not and that is declared), ``parts`` and ``published`` (on how many parts it ``holds`` by
         the paper's own means, ``of`` those that are printed). A part
         has ``at`` (the axes of ``for_each``), ``cells``, ``verdict``, ``value``, ``standard_error``, ``n``, ``paired``
-        (compared seed by seed), ``diverged`` (seeds without a number), ``collapsed`` (how many of its seeds have), and
-        from the paper's means the same number, ``published``, with ``published_holds``.
+        (compared seed by seed), ``lost`` (why seeds have no number, and how many), ``collapsed`` (how many of its
+        seeds have), and from the paper's means the same number, ``published``, with ``published_holds``.
 
     Raises:
         UserError: A claim has no check or several, or one of its selections does not pick one cell.
@@ -153,17 +153,18 @@ def _part(
     else:
         found, printed = evidence.level(rows[0]), _printed(rows, float)
     in_print = None if printed is None else Estimate(printed, 0.0, (), exact=True)
-    diverged, unreached = sum(row.diverged for row in rows), sum(row.unreached for row in rows)
+    gone = {reason: sum(row.lost.get(reason, 0) for row in rows) for reason in lost.SAID}
+    gone = {reason: count for reason, count in gone.items() if count}
     verdict = UNTESTED if excluded or any(row.missing for row in rows) else _decide(check, found, margin)
     return {
         "at": at,
         "cells": [row.axes for row in rows],
-        "verdict": verdict if verdict == UNTESTED or not (diverged or unreached) else LOST if diverged else UNREACHED,
+        "verdict": verdict if verdict == UNTESTED or not gone else LOST[next(iter(gone))],
         "value": found.value,
         "standard_error": found.error,
         "n": list(found.n),
         "paired": found.paired,
-        "diverged": diverged,
+        "lost": gone,
         "collapsed": sum(len(row.collapsed) for row in rows),
         "published": printed,
         "published_holds": None if in_print is None else _decide(check, in_print, margin) == SHOWN,
@@ -185,7 +186,7 @@ def _as_printed(row: Row, at: dict[str, Any], excluded: bool) -> dict[str, Any]:
         "standard_error": None,
         "n": [],
         "paired": False,
-        "diverged": 0,
+        "lost": {},
         "collapsed": 0,
         "published": None,
         "published_holds": None,

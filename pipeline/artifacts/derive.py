@@ -7,13 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.artifacts.lost import DIVERGED, NEVER, word
 from pipeline.errors import UserError
-
-DIVERGED = "diverged"
-"""What a seed shows whose training did not stay finite."""
-
-NEVER = "not reached"
-"""What a seed shows that does not reach a threshold at any place."""
 
 Read = Callable[[Sequence[str], str], dict[int, tuple[Any, str]]]
 """Nodes and the name of a value -> seed -> value and node."""
@@ -63,6 +58,11 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
+def _why(*values: Any) -> str:
+    """Why there is no number that follows from some, one of which is none."""
+    return word(dict(enumerate(values)), DIVERGED)
+
+
 def _difference(
     these: Mapping[int, tuple[Any, str]], those: Mapping[int, tuple[Any, str]], minus: Mapping[str, Any]
 ) -> Derived:
@@ -71,7 +71,7 @@ def _difference(
     for seed in these.keys() & those.keys():
         (this, node), (that, _) = these[seed], those[seed]
         first, second = _number(this), _number(that)
-        found[seed] = (DIVERGED if first is None or second is None else first - second, node)
+        found[seed] = (_why(this, that) if first is None or second is None else first - second, node)
     return Derived(dict(sorted(found.items())), f"less that of {', '.join(map(str, minus.values()))}")
 
 
@@ -83,9 +83,9 @@ def _first(
     read: Read,
 ) -> Derived:
     """Every seed by itself: the first place at which it is at the threshold or past it."""
-    of_seed: dict[int, float | None] = {}
+    of_seed: dict[int, Any] = {}
     if "threshold" in rule:  # another cell, seed by seed
-        of_seed = {seed: _number(value) for seed, (value, _) in read(rule["threshold"], name).items()}
+        of_seed = {seed: value for seed, (value, _) in read(rule["threshold"], name).items()}
         words = f"what {', '.join(map(str, rule['reaching'].values()))} has, seed by seed"
     else:
         words = f"{rule['reaching']:g}"
@@ -94,9 +94,10 @@ def _first(
         for seed, (value, node) in seeds.items():
             if isinstance(found.get(seed, (NEVER, ""))[0], int | float):
                 continue
-            number, threshold = _number(value), of_seed.get(seed) if "threshold" in rule else rule["reaching"]
+            wanted = of_seed.get(seed) if "threshold" in rule else rule["reaching"]
+            number, threshold = _number(value), _number(wanted)
             if threshold is None:
-                found[seed] = (DIVERGED, node)
+                found[seed] = (_why(wanted), node)
                 continue
             reached = number is not None and (number <= threshold if better == "lower" else number >= threshold)
             found[seed] = (_place(rule, part, seed, read) if reached else NEVER, node)
@@ -118,7 +119,8 @@ def _best(
             means.append((-mean if lower else mean, -number))
     axis = rule["best"] if rule["rule"] == "best" else rule["place"]
     if not means:
-        return Derived({seed: (DIVERGED, node) for seed, (_, node) in parts[0][1].items()}, f"no {axis} has all seeds")
+        lost = {seed: (_why(*(seeds[seed][0] for _, seeds in parts)), node) for seed, (_, node) in parts[0][1].items()}
+        return Derived(lost, f"no {axis} has all seeds")
     part, seeds = parts[-max(means)[1]]
     words = f"{axis} {part['at']} of {len(parts)}, chosen by {by}"
     if rule["rule"] == "best":
@@ -133,8 +135,9 @@ def _place(rule: Mapping[str, Any], part: Mapping[str, Any], seed: int, read: Re
     times = rule.get("times")
     if times is None:
         return part["at"]
-    factor = _number(read(part[times], rule[f"{times}.value"])[seed][0])
-    return DIVERGED if factor is None or not isinstance(part["at"], int | float) else part["at"] * factor
+    value, _ = read(part[times], rule[f"{times}.value"])[seed]
+    factor = _number(value)
+    return _why(value) if factor is None or not isinstance(part["at"], int | float) else part["at"] * factor
 
 
 def _unit(rule: Mapping[str, Any]) -> str:

@@ -6,11 +6,10 @@ import itertools
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import claims, formats, settings
-from pipeline.artifacts.derive import NEVER
+from pipeline.artifacts import claims, formats, lost, settings
 from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, same
 
 WIDTH = 110
@@ -19,7 +18,7 @@ WIDTH = 110
 BEST = {HIGHER: "the highest of its column", LOWER: "the lowest of its column"}
 """What bold numbers are, by what the measure declares as better."""
 
-DIVERGED = "† Seeds that diverged and are left out of the mean:"
+LEFT_OUT = "† Seeds that have no number and are left out of the mean:"
 COLLAPSED = (
     "‡ Seeds that collapsed: embeddings at the end of the training, or features, are next to one point or one line. A "
     "standardised probe divides by their spread, however small, so that its score does not tell:"
@@ -239,11 +238,11 @@ def _text(row: Row | None) -> str:
         text = f"**{text}**" if row.standing == settings.DIFFERS else text
         return text if row.setting.printed is None else f"{text} [{row.setting.printed}]"
     if row.mean is None:
-        text = "diverged" if row.diverged else NEVER if row.unreached else "-"
+        text = lost.word(row.seeds, "-")
     elif row.exact:
         text = formats.short(row.mean, row.unit)
     else:
-        text = f"{formats.spread(row.mean, row.std, row.unit)} ({row.n}){marks(row.diverged, row.collapsed)}"
+        text = f"{formats.spread(row.mean, row.std, row.unit)} ({row.n}){marks(row.lost, row.collapsed)}"
         text = f"**{text}**" if row.best else text
     if row.published:
         spread = f" ± {row.published.std}" if row.published.std else ""
@@ -251,9 +250,9 @@ def _text(row: Row | None) -> str:
     return text
 
 
-def marks(diverged: int, collapsed: Sequence[int]) -> str:
+def marks(gone: Collection[str], collapsed: Sequence[int]) -> str:
     """What stands behind the number of a cell that lost seeds, or has some that collapsed; the page says which."""
-    return "†" * bool(diverged) + "‡" * bool(collapsed)
+    return "†" * bool(gone) + "‡" * bool(collapsed)
 
 
 def _remarks(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
@@ -264,10 +263,9 @@ def _remarks(params: Mapping[str, Any], rows: Sequence[Row]) -> str:
             missing[row.missing] = missing.get(row.missing, 0) + 1
     lines = [_wrap(f"{why} ({count} cell{'s' * (count > 1)})", "  ", "- ") for why, count in missing.items()]
     text = "Not measured:\n\n" + "\n".join(lines) if lines else ""
-    lost = [row for row in rows if row.diverged]
-    if lost:
-        names = [f"{_where(params, row)} ({row.diverged} of {len(row.seeds)})" for row in lost]
-        text += "\n\n" * bool(text) + _wrap(f"{DIVERGED} {'; '.join(names)}.")
+    names = [f"{_where(params, row)} ({lost.words(row.lost, len(row.seeds))})" for row in rows if row.lost]
+    if names:
+        text += "\n\n" * bool(text) + _wrap(f"{LEFT_OUT} {'; '.join(names)}.")
     fallen = [row for row in rows if row.collapsed]
     if fallen:
         names = [f"{_where(params, row)} ({len(row.collapsed)} of {len(row.seeds)})" for row in fallen]
@@ -352,8 +350,8 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
         text = name + shown(value, 1, signed) + (f" ± {shown(error, 1)}" if error else "")
         if error is None:
             more.append("too few seeds")
-    if part["diverged"]:
-        more.append(f"{part['diverged']} of {part['diverged'] + sum(part['n'])} seeds diverged")
+    if part["lost"]:
+        more.append(lost.words(part["lost"], sum(part["lost"].values()) + sum(part["n"])))
     if check in claims.PAIRS and margin:
         more.append(f"needs {shown(margin, 1, signed)}")
     elif not signed and not part.get("setting"):

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import derive, settings
+from pipeline.artifacts import derive, lost, settings
+from pipeline.artifacts.lost import DIVERGED, UNDEFINED
 from pipeline.errors import UserError
 from pipeline.work import Work
 
 CELL = "cell"
 """Role of a row that the paper's table has; other roles are baselines."""
-
-DIVERGED = derive.DIVERGED
-"""What a seed shows whose training did not stay finite."""
 
 HIGHER, LOWER, NEITHER = "higher", "lower", "neither"
 """Which values of a measure are better: what it declares as ``better``."""
@@ -60,8 +58,8 @@ class Row:
         trained_epochs: Epochs that were trained.
         trained_steps: Steps that were taken, of a milestone between epochs; else 0.
         unit: Of its values.
-        seeds: Seed -> value, ``diverged`` where there is none. A value is a number for tables, and whatever
-            the measure returns for figures.
+        seeds: Seed -> value, or why there is none (:mod:`pipeline.artifacts.lost`). A value is a number for tables,
+            and whatever the measure returns for figures.
         better: Which values are better.
         nodes: Seed -> measurement from which the value is read; of a derived value the last of those that it follows
             from.
@@ -117,14 +115,9 @@ class Row:
         return len(self.values)
 
     @property
-    def diverged(self) -> int:
-        """How many seeds have none because they diverged."""
-        return sum(value == DIVERGED for value in self.seeds.values())
-
-    @property
-    def unreached(self) -> int:
-        """How many seeds have none because they did not come to a threshold."""
-        return sum(value == derive.NEVER for value in self.seeds.values())
+    def lost(self) -> dict[str, int]:
+        """Why seeds have none, and how many."""
+        return lost.counts(self.seeds)
 
     @property
     def mean(self) -> float | None:
@@ -143,10 +136,8 @@ class Row:
     def note(self) -> str:
         """What a reader must know about this row."""
         parts = [self.missing or ""]
-        if self.diverged:
-            parts.append(f"{self.diverged} of {len(self.seeds)} seeds diverged")
-        if self.unreached:
-            parts.append(f"{self.unreached} of {len(self.seeds)} seeds did not come that far")
+        if self.lost:
+            parts.append(lost.words(self.lost, len(self.seeds)))
         if self.collapsed:
             parts.append(f"{len(self.collapsed)} of {len(self.seeds)} seeds collapsed")
         if self.calibrated:
@@ -167,11 +158,11 @@ def axis_names(params: Mapping[str, Any]) -> list[str]:
 
 def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
     """Values of an axis among the cells, in their order of appearance."""
-    found: list[Any] = []
+    found: dict[str | float, Any] = {}
     for row in rows:
-        if row.role == CELL and axis in row.axes and not any(same(row.axes[axis], value) for value in found):
-            found.append(row.axes[axis])
-    return found
+        if row.role == CELL and axis in row.axes:
+            found.setdefault(_normal(row.axes[axis]), row.axes[axis])
+    return list(found.values())
 
 
 def measure_of(params: Mapping[str, Any], cell: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -304,7 +295,7 @@ def _scores(path: Path) -> dict[str, Any]:
 
 
 def _value(scores: Mapping[str, Any], name: str, path: Path) -> Any:
-    """One value of a measurement's scores; ``diverged`` where the run has none."""
+    """One value of a measurement's scores, or why the run has none."""
     if scores.get("outcome") == DIVERGED:
         return DIVERGED
     if name not in scores:
@@ -312,7 +303,9 @@ def _value(scores: Mapping[str, Any], name: str, path: Path) -> Any:
             f"{path}: there is no value called {name!r}; under measures, choose one of: {', '.join(scores)}"
         )
     value = scores[name]
-    if value is None or (isinstance(value, dict) and value.get("outcome") == DIVERGED):
+    if value is None:
+        return UNDEFINED
+    if isinstance(value, dict) and value.get("outcome") == DIVERGED:
         return DIVERGED
     return DIVERGED if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import claims, formats, page, settings
-from pipeline.artifacts.rows import CELL, DIVERGED, same
+from pipeline.artifacts import claims, formats, lost, page, settings
+from pipeline.artifacts.rows import CELL, same
 from pipeline.errors import UserError
 
 WITHIN, OUTSIDE = "within", "outside"
 NOT_COMPARABLE, NO_BAND, NOT_MEASURED = "not comparable", "too few seeds", "not measured"
-LOST = "seeds diverged"
+LOST = "seeds without a number"
 STANDINGS = (WITHIN, OUTSIDE, LOST, NO_BAND, NOT_COMPARABLE, NOT_MEASURED)
 
 _SETTINGS = {settings.AS_PRINTED: WITHIN, settings.DIFFERS: OUTSIDE, settings.BY_SCALE: NOT_COMPARABLE}
@@ -50,8 +50,8 @@ BAND = (
     "A cell is within the published band if it differs from the printed mean by no more than sqrt((2 s / sqrt(n))² + "
     "e²): s is our standard deviation over n seeds; e is twice the paper's standard error where its number of seeds is "
     "known, and else the standard deviation that it prints. Cells on stand-in data or with other numbers of epochs "
-    "than the paper's are not comparable and never count as within, nor do cells of which a seed diverged; a cell of "
-    "one seed has no band."
+    "than the paper's are not comparable and never count as within, nor do cells of which a seed has no number; "
+    "a cell of one seed has no band."
 )
 
 
@@ -78,14 +78,14 @@ def stand(cell: Mapping[str, Any]) -> Standing | None:
     published = cell["published_mean"]
     if published is None or cell["role"] != CELL:
         return None
-    diverged = DIVERGED in cell.get("seeds", {}).values()
+    gone = lost.counts(cell.get("seeds", {}))
     if cell["mean"] is None:
-        return Standing(LOST if diverged else NOT_MEASURED)
+        return Standing(LOST if gone else NOT_MEASURED)
     difference = cell["mean"] - published
     epochs = cell["axes"].get("epochs")
     if cell["dataset"] != cell["paper_dataset"] or not (epochs is None or same(epochs, cell["trained_epochs"])):
         return Standing(NOT_COMPARABLE, difference)
-    if diverged:
+    if gone:
         return Standing(LOST, difference)
     if cell["std"] is None:
         return Standing(NO_BAND, difference)

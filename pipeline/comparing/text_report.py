@@ -59,4 +59,4 @@ def level(row: Row | None, unit: str) -> str:
     if row.mean is None:
         return row.note or "no number"
     spread = "" if row.std is None else f" ± {formats.number(row.std, unit)}"
-    return f"{formats.number(row.mean, unit)}{spread} ({row.n})" + (f" {row.note}" if row.diverged else "")
+    return f"{formats.number(row.mean, unit)}{spread} ({row.n})" + (f" {row.note}" if row.lost else "")

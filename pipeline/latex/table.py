@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import page
+from pipeline.artifacts import lost, page
 from pipeline.artifacts.rows import CELL, same
 from pipeline.latex.escape import comment, escape
 from pipeline.latex.quantity import column, quantity
@@ -93,8 +93,8 @@ def _text(cell: Cell | None, which: str) -> str:
         return "{--}" if mean is None else f"{mean:g}" + (rf" \pm {std:g}" if std is not None else "")
     number = value(cell)
     if number is None:
-        return "{diverged}" if "diverged" in cell["seeds"].values() else "{--}"
-    marks = page.marks("diverged" in cell["seeds"].values(), cell["collapsed"])
+        return f"{{{lost.word(cell['seeds'], '--')}}}"
+    marks = page.marks(lost.counts(cell["seeds"]), cell["collapsed"])
     number = rf"\bfseries {number}" if cell["best"] else number
     return number + (f"{{{escape(marks)}}}" if marks else "")
 
@@ -144,8 +144,8 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     """What the marks say, as comments for the caption."""
     cells = report["cells"]
     found = []
-    if any("diverged" in cell["seeds"].values() and cell["mean"] is not None for cell in cells):
-        found.append(comment("dagger: some seeds diverged and are left out of the mean"))
+    if any(lost.counts(cell["seeds"]) and cell["mean"] is not None for cell in cells):
+        found.append(comment("dagger: some seeds have no number and are left out of the mean"))
     if any(cell["collapsed"] for cell in cells):
         found.append(comment("double dagger: some seeds collapsed"))
     if any(cell["best"] for cell in cells):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.artifacts import formats, page, scorecard
+from pipeline.artifacts import formats, lost, page, scorecard
 from pipeline.artifacts.rows import CELL, HIGHER, same
 
 
@@ -25,7 +25,7 @@ class ShownCell:
         band: By how much the two may differ.
         measured: Whether there is a number.
         note: What a reader must know about it.
-        marks: † where seeds diverged, ‡ where some collapsed.
+        marks: † where seeds have no number, ‡ where some collapsed.
         best: Whether it is the best of its column.
     """
 
@@ -94,11 +94,11 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> ShownCell:
     if found.get("setting"):
         return _setting(made, found)
     if found["mean"] is None:
-        made.text, made.measured = "diverged" if "diverged" in found["seeds"].values() else "–", False
+        made.text, made.measured = lost.word(found["seeds"], "–"), False
     else:
         made.text = formats.spread(found["mean"], found["std"], unit)
     made.best = found.get("best", False)
-    made.marks = page.marks("diverged" in found["seeds"].values() and made.measured, found.get("collapsed", ()))
+    made.marks = page.marks(lost.counts(found["seeds"]) if made.measured else (), found.get("collapsed", ()))
     standing = scorecard.stand(found)
     if standing is not None:
         digits = 2 if unit == "%" else None
@@ -152,7 +152,7 @@ def footnotes(report: Mapping[str, Any]) -> list[str]:
     """What the marks behind numbers say, with the cells that have them."""
     cells, found = report["cells"], []
     for text, chosen in (
-        (page.DIVERGED, [one for one in cells if "diverged" in one["seeds"].values()]),
+        (page.LEFT_OUT, [one for one in cells if lost.counts(one["seeds"])]),
         (page.COLLAPSED, [one for one in cells if one.get("collapsed")]),
         (page.UNTRAINED, [one for one in cells if one.get("calibrated")]),
     ):

@@ -20,8 +20,7 @@ from pipeline.site.project import ResultPage, natural
 MARKS = {
     claims.SHOWN: "shown",
     claims.UNDECIDED: "undecided",
-    claims.LOST: "undecided",
-    claims.UNREACHED: "undecided",
+    **dict.fromkeys(claims.LOST.values(), "undecided"),
     claims.NOT_SHOWN: "refuted",
     claims.UNTESTED: "untested",
 }
@@ -29,8 +28,7 @@ MARKS = {
 
 SHORT = {
     claims.UNDECIDED: "undecided",
-    claims.LOST: "seeds diverged",
-    claims.UNREACHED: "not reached",
+    **{verdict: f"seeds {reason}" for reason, verdict in claims.LOST.items()},
     claims.UNTESTED: "not tested",
 }
 """Verdicts that are shortened on cards."""

@@ -14,13 +14,13 @@ from conftest import load_yaml
 from handmade import DIVERGED, cell, filled, grid, params, work
 
 from pipeline.artifacts import claims, scorecard, table
-from pipeline.artifacts.claims import LOST as DIVERGENT
 from pipeline.artifacts.claims import NOT_SHOWN, SHOWN, UNDECIDED, UNTESTED
+from pipeline.artifacts.lost import DIVERGED as LOST
 from pipeline.artifacts.rows import CELL, Printed, Row
-from pipeline.artifacts.rows import DIVERGED as LOST
 from pipeline.errors import UserError
 from pipeline.planning import spec
 
+DIVERGENT = claims.LOST[LOST]
 PARAMS = Path(__file__).resolve().parents[2] / "params"
 WHERE = "results/quick/directpred/table8"
 
@@ -488,6 +488,6 @@ def test_a_diverged_side_is_said_on_the_page(tmp_path: Path) -> None:
     spec = params(cells=cells, claims=[{"text": "It wins", "greater": ["directpred", "sgd"]}])
     done = work(tmp_path, spec, filled(cells, values))
     list(table.execute([done]))
-    assert "- **undecided (seeds diverged)**: It wins\n  - no number (2 of 4 seeds diverged)\n" in (
+    assert "- **undecided (seeds that diverged)**: It wins\n  - no number (2 of 4 seeds diverged)\n" in (
         done.out / "table8.md"
     ).read_text("utf-8")

@@ -298,7 +298,9 @@ def test_fig6_with_gaps(tmp_path: Path) -> None:
     assert at["stl10", "2.0", "mean"] == "44" and ("stl10", "2.0", "std") not in at
     assert ("stl10", "4.0", "mean") not in at and ("cifar10", "16.0", "mean") not in at
     page = (out / "fig6.md").read_text(encoding="utf-8")
-    assert "stl10, alpha_p 2.0 (1 of 2); stl10, alpha_p 4.0 (2 of 2)" in page
+    assert "stl10, alpha_p 2.0 (1 of 2 seeds diverged); stl10, alpha_p 4.0 (2 of 2 seeds diverged)" in " ".join(
+        page.split()
+    )
     assert "- not among the data sets (1 cell)" in page
 
 
@@ -315,7 +317,7 @@ def test_fig2_of_a_run_that_diverged(tmp_path: Path) -> None:
     out = build(fig2(tmp_path, scores={node: DIVERGED}))
     epochs = {(row["wp"], row["trained_epochs"]) for row in lines(out / "fig2.csv")}
     assert ("regular", "8") not in epochs and ("symmetric", "8") in epochs
-    assert "regular, 100 epochs (1 of 1)" in (out / "fig2.md").read_text(encoding="utf-8")
+    assert "regular, 100 epochs (1 of 1 seeds diverged)" in (out / "fig2.md").read_text(encoding="utf-8")
 
 
 # -- legible

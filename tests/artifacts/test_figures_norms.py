@@ -23,7 +23,8 @@ from safetensors.numpy import save_file
 from pipeline.artifacts import bands, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.images import Images
-from pipeline.artifacts.rows import CELL, DIVERGED, Row
+from pipeline.artifacts.lost import DIVERGED
+from pipeline.artifacts.rows import CELL, Row
 from pipeline.papers.embnorms.figures import along, buckets, extremes, splits
 
 PARAMS = {"scale": {"key": "quick"}, "measure": {"title": "norms", "unit": ""}}

@@ -13,7 +13,7 @@ sys.path.insert(0, str(DOCS))
 
 from generator import verdicts  # noqa: E402
 
-from pipeline.artifacts import scorecard  # noqa: E402
+from pipeline.artifacts import claims, scorecard  # noqa: E402
 from pipeline.errors import UserError  # noqa: E402
 
 
@@ -23,9 +23,9 @@ def row(verdict: str, whose: str = "paper", because: str = "") -> dict[str, str]
 
 def test_counts_by_hand() -> None:
     rows = [row("shown")] * 3 + [row("not shown", because="error in print"), row("not shown")]
-    rows += [row("undecided (seed noise)"), row("undecided (seeds diverged)"), row("shown", "ours")]
+    rows += [row("undecided (seed noise)"), *(row(verdict) for verdict in claims.LOST.values()), row("shown", "ours")]
     assert " ".join(verdicts.sentence(rows).split()) == (
-        "Of 7 sentences of the papers about them 3 show, 2 are undecided and 2 do not show (1 error in print, 1 no "
+        "Of 9 sentences of the papers about them 3 show, 4 are undecided and 2 do not show (1 error in print, 1 no "
         "reason known). Of 1 sentences of ours about them 1 show, 0 are undecided and 0 do not show."
     )
 

@@ -227,7 +227,7 @@ def test_when_a_threshold_is_reached_and_that_it_is_not(grammar):
         ]
         assert other["seeds"][seed] == (reached[0] if reached else "not reached")
     (claim,) = report(grammar, "when")["claims"]
-    assert claim["verdict"] == "undecided (seeds that do not come that far)"
+    assert claim["verdict"] == "undecided (seeds that did not come that far)"
     assert "not reached" in (grammar.root / "results/mini/mini/when.md").read_text()
 
 
@@ -281,11 +281,18 @@ def test_one_line_for_a_mistake(tmp_path, old, new, message):
         planned(tmp_path, old, new)
 
 
-def test_a_place_without_all_its_seeds_is_not_chosen():
-    nodes = {"a": [50.0, "diverged"], "b": [40.0, 41.0]}
+def minus(first, second, read):
+    rule = {"rule": "minus", "minus": {"method": second}, "parts": [{"nodes": first}, {"nodes": second}]}
+    return {seed: value for seed, (value, _) in values(rule, "top1", "higher", read, "t").seeds.items()}
+
+
+def test_a_place_without_all_its_seeds_is_not_chosen_and_what_follows_says_why():
+    nodes = {"a": [50.0, "diverged"], "b": [40.0, 41.0], "c": [3.0, "not defined"]}
 
     def read(names, value):
         return {seed: (number, f"{names}{seed}") for seed, number in enumerate(nodes[names])}
+
+    assert minus("a", "b", read) == {0: 10.0, 1: "diverged"} and minus("b", "c", read) == {0: 37.0, 1: "not defined"}
 
     rule = {
         "rule": "best", "best": "lr", "by": "x", "x.value": "top1", "x.better": "higher",

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pipeline import components
-from pipeline.artifacts.rows import DIVERGED, read
+from pipeline.artifacts.lost import DIVERGED
+from pipeline.artifacts.rows import read
 from pipeline.errors import UserError
 from pipeline.simulation import draws, stage
 from pipeline.simulation.records import Simulation
@@ -106,7 +107,7 @@ def test_a_replication_without_a_number_is_said(tmp_path):
     spec = {"cells": [{**cell, "missing": None, "nodes": ["simulations/theirs"]}], "measure": {"value": "", "unit": ""}}
     spec |= {"rows": ["quantity"], "columns": [], "fixed": {}, "published": []}
     ((row,), _) = read(Work("results/x", spec, tmp_path, {"simulations/theirs": done.out}))
-    assert row.seeds == {0: 5.0, 1: DIVERGED, 2: 7.0} and row.diverged == 1 and not row.exact
+    assert row.seeds == {0: 5.0, 1: DIVERGED, 2: 7.0} and row.lost == {DIVERGED: 1} and not row.exact
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def draw(
             told = {**place, **({} if measure is None else {"measure": measure})}
             points = sorted((at[str(row.axes[along])], row.mean, row.std) for row in line if row.mean is not None)
             records += bands.draw_band(axes, points, told, along, colour, label=name or None, **look)
-            gone = [at[str(row.axes[along])] for row in line if row.diverged and row.mean is None]
+            gone = [at[str(row.axes[along])] for row in line if row.lost and row.mean is None]
             axes.plot(gone, [0.04] * len(gone), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
             lost = lost or bool(gone)
         if measure == panels[0]:
