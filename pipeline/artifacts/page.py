@@ -6,11 +6,11 @@ import itertools
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import claims, formats, lost, settings
-from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, same
+from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, baseline_lines, same
 
 WIDTH = 110
 """Columns of a terminal that a page wants."""
@@ -197,26 +197,11 @@ def _table(params: Mapping[str, Any], rows: Sequence[Row], columns: Sequence[str
     names = [list(map(str, side)) or [""] for side in sides]
     lines = [[*names[k], *map(_text, line)] for k, line in enumerate(body)]
     blank = [""] * (len(params["rows"]) - 1)
-    for name, found in _baselines(rows, columns, heads):
+    baselines = [(row.role, row.axes, row) for row in rows if row.role != CELL]
+    for name, found in baseline_lines(baselines, columns, heads):
         lines.append([name, *blank, *map(_text, found)])
     top = [", ".join(map(place, columns, head)) or params["measure"]["title"] for head in heads]
     return formats.grid([*(params["rows"] or [""]), *top], lines)
-
-
-def _baselines(
-    rows: Sequence[Row], columns: Sequence[str], heads: Sequence[tuple[Any, ...]]
-) -> Iterator[tuple[str, list[Row | None]]]:
-    """The last lines of a table. A baseline has only a data set, so it stands in every column of that."""
-    datasets = axis_values(rows, "dataset")
-    for role in dict.fromkeys(row.role for row in rows if row.role != CELL):
-        known = {row.paper_dataset: row for row in rows if row.role == role}
-        if "dataset" in columns:
-            at = list(columns).index("dataset")
-            yield role, [known.get(str(head[at])) for head in heads]
-        else:
-            for dataset in datasets:
-                name = role if len(datasets) < 2 else f"{role}, {dataset}"
-                yield name, [known.get(str(dataset))] * len(heads)
 
 
 def _at(

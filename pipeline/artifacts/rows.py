@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.artifacts import derive, lost, settings
 from pipeline.artifacts.lost import DIVERGED, UNDEFINED
@@ -25,6 +25,8 @@ _PRINTED = ("value", "std", "unit", "source", "note")
 """Columns of a file of published numbers that are not axes."""
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+
+Item = TypeVar("Item")
 
 
 def same(first: Any, second: Any) -> bool:
@@ -163,6 +165,35 @@ def axis_values(rows: Sequence[Row], axis: str) -> list[Any]:
         if row.role == CELL and axis in row.axes:
             found.setdefault(_normal(row.axes[axis]), row.axes[axis])
     return list(found.values())
+
+
+def baseline_lines(
+    baselines: Sequence[tuple[str, Mapping[str, Any], Item]], columns: Sequence[str], places: Sequence[Sequence[Any]]
+) -> Iterator[tuple[str, list[Item | None]]]:
+    """Yield the lines of a table's baselines: name, and what stands in each column.
+
+    A baseline has few axes, a data set and where there are several a measure, and stands in every column that agrees
+    with it. What it has beside the columns is a line of its own.
+
+    Args:
+        baselines: Role, axes and item of each.
+        columns: Axes along which the columns lie.
+        places: Values of these axes for each column.
+    """
+    groups: dict[str, dict[tuple[str, ...], list[tuple[Mapping[str, Any], Item]]]] = {}
+    for role, axes, item in baselines:
+        side = tuple(str(value) for axis, value in axes.items() if axis not in columns)
+        groups.setdefault(role, {}).setdefault(side, []).append((axes, item))
+    for role, lines in groups.items():
+        told = [len(set(values)) > 1 for values in zip(*lines, strict=True)]
+        for side, found in lines.items():
+            name = ", ".join([role, *(value for value, tell in zip(side, told, strict=True) if tell)])
+            heads = [dict(zip(columns, place, strict=True)) for place in places]
+            yield name, [next((item for axes, item in found if _agree(axes, head)), None) for head in heads]
+
+
+def _agree(axes: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    return all(same(value, others[axis]) for axis, value in axes.items() if axis in others)
 
 
 def measure_of(params: Mapping[str, Any], cell: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import lost, page
-from pipeline.artifacts.rows import CELL, same
+from pipeline.artifacts.rows import CELL, baseline_lines, same
 from pipeline.latex.escape import comment, escape
 from pipeline.latex.quantity import column, quantity
 
@@ -39,7 +39,8 @@ def tabular(report: Mapping[str, Any], printed: bool = False) -> str:
             [*map(escape, side or (report["title"],)), *(_text(cell, which) for cell in at for which in beside)]
         )
     below = []
-    for name, cells in _baselines(report, rows, columns, heads):
+    baselines = [(cell["role"], cell["axes"], cell) for cell in report["cells"] if cell["role"] != CELL]
+    for name, cells in baseline_lines(baselines, columns, heads):
         blank = [""] * (max(len(rows), 1) - 1)
         below.append([escape(name), *blank, *(_text(cell, which) for cell in cells for which in beside)])
     places = [(*head, which) for head in heads for which in beside] if printed else heads
@@ -168,20 +169,3 @@ def _values(cells: Sequence[Cell], axis: str) -> list[Any]:
 def _find(cells: Sequence[Cell], axes: Sequence[str], place: Sequence[Any]) -> Cell | None:
     wanted = list(zip(axes, place, strict=True))
     return next((cell for cell in cells if all(same(cell["axes"].get(axis), found) for axis, found in wanted)), None)
-
-
-def _baselines(
-    report: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str], heads: Sequence[Place]
-) -> list[tuple[str, list[Cell | None]]]:
-    """What the paper's table does not have: a line for each, in every column of its data set."""
-    found: list[tuple[str, list[Cell | None]]] = []
-    others = [cell for cell in report["cells"] if cell["role"] != CELL]
-    for role in dict.fromkeys(cell["role"] for cell in others):
-        known = {cell["paper_dataset"]: cell for cell in others if cell["role"] == role}
-        if "dataset" in columns:
-            at = list(columns).index("dataset")
-            found.append((role, [known.get(str(head[at])) for head in heads]))
-        else:
-            names = {data: role if len(known) == 1 else f"{role}, {data}" for data in known}
-            found += [(names[data], [cell] * len(heads)) for data, cell in known.items()]
-    return found

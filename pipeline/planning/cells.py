@@ -208,13 +208,14 @@ class CellExpander:
                     raise UserError(f"{self.where}: over: {', '.join(times)}: only cells that derive run over it")
             yield cell
         if self.scale.baselines and self.artifact.baselines:
-            for dataset, params in first.items():
-                for role, extra in (("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)):
-                    cell = Cell({"dataset": dataset}, role=role, paper_dataset=dataset)
-                    baseline = overlay(params, extra)
-                    baseline["encoder"] = components.unfinished("encoder", baseline["encoder"], self.needs.extend)
-                    self._fill(cell, baseline, Directives(), own=tuple(extra))
-                    yield cell
+            shown = [{"measure": name} for name in self.measures] if "measure" in axes else [{}]
+            pairs = itertools.product((("raw pixels", PIXELS), ("untrained encoder", UNTRAINED)), shown)
+            for (dataset, params), ((role, extra), measure) in itertools.product(first.items(), pairs):
+                cell = Cell({"dataset": dataset, **measure}, role=role, paper_dataset=dataset)
+                baseline = overlay(params, extra)
+                baseline["encoder"] = components.unfinished("encoder", baseline["encoder"], self.needs.extend)
+                self._fill(cell, baseline, Directives(), own=tuple(extra))
+                yield cell
 
     def _cell(self, chosen: dict[str, Any]) -> Cell:
         cell = Cell(chosen, paper_dataset=str(chosen["dataset"]), epochs=chosen.get("epochs", 0))
@@ -291,7 +292,7 @@ class CellExpander:
         return None
 
     def _measure_of(self, cell: Cell) -> Measure:
-        """The measure whose value a cell shows; a baseline shows that of the artifact, the first of several."""
+        """The measure whose value a cell shows."""
         return self.measures.get(str(cell.axes.get("measure")), next(iter(self.measures.values())))
 
     def _fill(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.artifacts import formats, lost, page, scorecard
-from pipeline.artifacts.rows import CELL, HIGHER, same
+from pipeline.artifacts.rows import CELL, HIGHER, baseline_lines, same
 
 
 @dataclass
@@ -83,7 +83,11 @@ def grid(report: Mapping[str, Any]) -> Grid | None:
         wanted = [dict(zip([*rows, *columns], [*side, *at], strict=True)) for at in places]
         lines.append((list(map(str, side)) or [report["artifact"]], [_find(own, axes, unit) for axes in wanted]))
     found = Grid(rows or [""], _heads(own, columns, places, report["measure"]["title"]), lines)
-    found.baselines = list(_baselines(cells, rows, columns, places, unit))
+    others = [
+        (one["role"], one["axes"], cell(number, one, unit)) for number, one in enumerate(cells) if one["role"] != CELL
+    ]
+    blank = [""] * (len(rows) - 1)
+    found.baselines = [([name, *blank], line) for name, line in baseline_lines(others, columns, places)]
     return found
 
 
@@ -232,25 +236,3 @@ def _stands(cells: Sequence[tuple[int, Mapping[str, Any]]], axis: str, value: An
     else:
         found = set()
     return f"here: {', '.join(sorted(found))}" if found else ""
-
-
-def _baselines(
-    cells: Sequence[Mapping[str, Any]],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    places: Sequence[tuple[Any, ...]],
-    unit: str,
-) -> Iterator[tuple[list[str], list[ShownCell | None]]]:
-    """Lines of baselines: one has only a data set, so it stands in every column of that."""
-    others = [(number, entry) for number, entry in enumerate(cells) if entry["role"] != CELL]
-    datasets = dict.fromkeys(entry["paper_dataset"] for _, entry in others)
-    blank = [""] * (len(rows) - 1)
-    for role in dict.fromkeys(entry["role"] for _, entry in others):
-        known = {entry["paper_dataset"]: cell(number, entry, unit) for number, entry in others if entry["role"] == role}
-        if "dataset" in columns:
-            at = list(columns).index("dataset")
-            yield [role, *blank], [known.get(str(place[at])) for place in places]
-        else:
-            for dataset in datasets:
-                name = role if len(datasets) < 2 else f"{role}, {dataset}"
-                yield [name, *blank], [known.get(dataset)] * len(places)

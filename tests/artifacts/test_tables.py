@@ -13,6 +13,7 @@ from handmade import DIVERGED, cell, filled, grid, params, work
 
 from pipeline.artifacts import formats, rows, scorecard, table
 from pipeline.errors import UserError
+from pipeline.latex import table as latex_table
 from pipeline.site import tables as site_tables
 
 METHODS = ["directpred", "sgd"]
@@ -367,3 +368,43 @@ print(time.process_time(), *{name.split(".")[0] for name in sys.modules})
 )
 def test_a_mean_has_the_decimals_of_its_deviation(mean, std, unit, text):
     assert formats.spread(mean, std, unit) == text
+
+
+@pytest.mark.parametrize("where", ["columns", "rows"])
+def test_a_baseline_stands_beside_the_measure_that_it_has(tmp_path: Path, where: str) -> None:
+    layout = {"rows": ["method"], "columns": ["dataset", "measure"]}
+    if where == "rows":
+        layout = {"rows": ["method", "measure"], "columns": ["dataset"]}
+    measures = {name: {"value": name, "unit": "%", "title": name} for name in ("top1", "top5")}
+    cells = grid(method=["a"], dataset=["stl10", "cifar10"], measure=list(measures), epochs=[100])
+    told = [{"dataset": name, "measure": measure} for name in ("stl10", "cifar10") for measure in measures]
+    cells += [cell(axes, role="raw pixels") for axes in told]
+    scores = {
+        node: {"top1": 10.0 * len(entry["paper_dataset"]), "top5": 11.0 * len(entry["paper_dataset"])}
+        for entry in cells
+        for node in entry["nodes"]
+    }
+    spec = params(cells=cells, **layout, fixed={"epochs": 100}, measures=measures, measure=measures["top1"])
+    out = build(tmp_path, spec, scores)
+    wanted = {("stl10", "top1"): 50.0, ("stl10", "top5"): 55.0, ("cifar10", "top1"): 70.0, ("cifar10", "top5"): 77.0}
+    found = json.loads((out / "table8.json").read_text(encoding="utf-8"))
+    assert {
+        (one["axes"]["dataset"], one["axes"]["measure"]): one["mean"] for one in found["cells"] if one["role"] != "cell"
+    } == wanted
+    lines: dict[str, list[str]] = {}
+    for line in (out / "table8.md").read_text(encoding="utf-8").splitlines():  # wide ones come in blocks
+        if line.startswith("| raw pixels"):
+            name, *texts = [text.strip() for text in line.split("|")[1:-1]]
+            lines.setdefault(name, []).extend(text.split()[0] for text in texts if text)
+    on_site = site_tables.grid(found)
+    assert on_site is not None
+    shown = {names[0]: [one.text.split()[0] for one in line if one] for names, line in on_site.baselines}
+    typeset = latex_table.tabular(found, printed=False).splitlines()
+    tex = [line.removesuffix(r" \\").split("&") for line in typeset if "raw pixels" in line]
+    if where == "columns":
+        assert lines["raw pixels"] == shown["raw pixels"] == ["50.0", "55.0", "70.0", "77.0"]
+        assert [text.strip() for text in tex[0][1:]] == ["50.0", "55.0", "70.0", "77.0"]
+    else:
+        assert lines["raw pixels, top1"] == shown["raw pixels, top1"] == ["50.0", "70.0"]
+        assert lines["raw pixels, top5"] == shown["raw pixels, top5"] == ["55.0", "77.0"]
+        assert [[text.strip() for text in line[2:]] for line in tex] == [["50.0", "70.0"], ["55.0", "77.0"]]

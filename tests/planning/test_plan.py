@@ -11,6 +11,7 @@ import yaml
 from conftest import copy_project, dump_yaml, load_yaml, withdraw
 
 from pipeline import components
+from pipeline.artifacts.rows import values_read
 from pipeline.engine.estimate import Forecast
 from pipeline.engine.state import States
 from pipeline.errors import UserError
@@ -648,6 +649,17 @@ def test_a_plan_refuses_what_does_not_go_with_the_objective_but_for_its_baseline
         UserError, match=r"mine.*predictor\.kind: expected a predictor that is set by a rule of its own"
     ):
         planned("results/small/mine/t.csv", extend=str(folder))
+
+
+def test_a_baseline_has_the_measure_of_its_column():
+    made = planned("results/tiny/directpred/table9.csv").artifacts["results/tiny/directpred/table9"]
+    values = {name: found["value"] for name, found in made.params["measures"].items()}
+    baselines = [one for one in made.params["cells"] if one["role"] != "cell"]
+    told = {(one["role"], one["axes"]["measure"]) for one in baselines}
+    assert told == {(role, name) for role in ("raw pixels", "untrained encoder") for name in values}
+    read = {one["axes"]["measure"]: made.params["cells"].index(one) for one in baselines}
+    found = {number: name for number, _, name in values_read(made.params)}
+    assert len(set(values.values())) == 2 and {name: found[at] for name, at in read.items()} == values
 
 
 # -- editions in place of scales
