@@ -56,7 +56,7 @@ class RunPage:
         config: Folder of the run.
         title: What a person calls it.
         data: Folder of its data set.
-        links: Milestones by seed and epoch.
+        links: Milestones by seed, those between two epochs first.
         groups: Component -> its params, of what the receipts have resolved.
         measured: Its measurements.
         curves: Seed -> what is known of it along its epochs.
@@ -239,8 +239,8 @@ def _by_config(chain: Chain, family: Family) -> dict[str, list[Link]]:
     return found
 
 
-def _place(link: Link) -> tuple[int, int, str]:
-    return link.node.seed or 0, link.node.epoch or 0, link.node.name
+def _place(link: Link) -> tuple[int, int, int, str]:
+    return link.node.seed or 0, link.node.at.epoch, link.node.at.step, link.node.name
 
 
 def _name(link: Link) -> list:

@@ -18,12 +18,14 @@ from conftest import DUEL, ROOT, Project, withdraw
 from pipeline import files
 from pipeline.durations import rough
 from pipeline.errors import UserError
+from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, Link, walk
 from pipeline.site import graph, layers, output_dir, tables
+from pipeline.site import runs as run_pages
 from pipeline.site.build import Site
 from pipeline.site.graph_boxes import fold
 from pipeline.site.project import Project as Shown
@@ -161,6 +163,7 @@ def test_a_run_has_its_params_scores_and_history(shown: Project) -> None:
     found = pages(shown.root / "site")
     name = next(name for name in found if name.startswith("runs/local") and "directpred" in name)
     page, config = found[name], Path(name).stem
+    assert "0 epoch 1 " in page.text and "0 epoch 2 " in page.text, "milestones are told in words"
     assert "rho 0.3" in page.text and "batch_size 32" in page.text and "1 seed × 2 milestones" in page.text
     scores = json.loads(next((shown.root / "measurements" / config).rglob("scores.json")).read_text())
     assert f"{scores['top1_last']:.6g}" in page.text
@@ -425,6 +428,16 @@ def test_the_graph_knows_milestones_between_two_epochs(shown: Project) -> None:
     assert [(box.id, box.below, box.lines) for box in after.values()] == [
         (box.id, box.below, box.lines) for box in before.values()
     ]
+
+
+def test_milestones_of_a_run_come_in_the_order_of_training() -> None:
+    names = ["seed1/epoch0001", "seed0/epoch0010", "seed0/step000200", "seed0/epoch0002", "seed0/step000030"]
+    receipt = {"params": {}, "inputs": {"data": {"node": "data/noise"}}}
+    chain = Chain({name: Link(Node(f"checkpoints/local-a/{name}"), receipt, "") for name in names})
+    links = run_pages._by_config(chain, PRETRAIN)["local-a"]
+    assert [(link.node.seed, link.node.at.words) for link in links] == [
+        (0, "step 30"), (0, "step 200"), (0, "epoch 2"), (0, "epoch 10"), (1, "epoch 1"),
+    ]  # fmt: skip
 
 
 def test_a_missing_receipt_is_a_box_in_red(changing: Project) -> None:
