@@ -105,6 +105,9 @@ MUTATIONS = {
     "network faster": Mutation("the network takes one and a half times the step", _slower(1.5)),
     "network decays": Mutation("weight decay on the readout", _stepped(_decay)),
     "network grows": Mutation("the readout grows by itself", _stepped(_grow)),
+    "network stops short": Mutation(
+        "every eigenvalue of the network's C ends at 0.6", changed(wide.train, lambda c, *_, **__: 0.6 * c)
+    ),
     "kernel turned": Mutation(
         "modes of the tangent kernel with views exchanged at random",
         changed(
@@ -208,6 +211,10 @@ MUTATIONS = {
     "starts without Gram-Schmidt": Mutation(
         "norms of W(0) v_j in place of what is left of them",
         replaced(start.effective_starts, lambda weights, rows: np.linalg.norm(weights @ rows.T, axis=0)),
+    ),
+    "starts of another power": Mutation(
+        "s*(0) to the power of 1.1, wrong by more the smaller the start",
+        changed(start.effective_starts, lambda s, *_: s**1.1),
     ),
     "K_Gamma without 1 / 2n": Mutation(
         "K^1/2 P K^1/2 is not divided by 2n", changed(kernel.k_gamma, lambda k, *_, **__: k * len(k))
@@ -381,7 +388,7 @@ TABLES = {
             "Modes are learnt in the order of gamma": "learnt in the order of the smallest",
             "No mode is learnt later than the tangent kernel says by more than 5 %": "half the step times",
             "No mode is learnt earlier than the tangent kernel says by more than 5 %": "twice the step times",
-            "After each step the loss is a whole number within 0.1": "network grows",
+            "After each step the loss is a whole number within 0.1": "network stops short",
             "Eigenvalues of C that have risen stay near 1 (not below)": "network decays",
             "Eigenvalues of C that have risen stay near 1 (not above)": "network grows",
             "The outputs end in the span of the leading modes of the tangent kernel (squared cosines of all principal angles)": (
@@ -405,7 +412,7 @@ TABLES = {
             "Prop. 4.3: its squared norm is the sum of 1 / gamma_j": "bottom spectral",
             "Prop. 4.3: every other W of zero loss is larger": "bottom spectral",
             "Result 4.6: W from a small start approaches the aligned solution (1e-3 against 1e-5)": (
-                "starts without Gram-Schmidt"
+                "starts of another power"
             ),
             "Result 4.6: W from a small start approaches the aligned solution (1e-5 against 1e-7)": (
                 "starts without Gram-Schmidt"
