@@ -134,15 +134,15 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
         return "# Scorecard\n\nNo artifact of this edition is built."
     flavour = "" if rows[0]["flavour"] == "paper" else f", flavour {rows[0]['flavour']}"
     parts = [f"# Scorecard, scale {rows[0]['scale']}{flavour}"]
-    totals = summary(rows)
+    totals, words = summary(rows), verdicts(rows)
     for title, whose in (("## Claims", "claims"), ("## Sentences of ours, which no paper states", "ours")):
         body = [
-            [total["paper"], *(str(total[whose][verdict]) for verdict in claims.VERDICTS)]
+            [total["paper"], *(str(total[whose][word]) for word in words)]
             for total in totals
             if any(total[whose].values())
         ]
         if body:
-            parts += [title, formats.grid(["paper", *claims.VERDICTS], body)]
+            parts += [title, formats.grid(["paper", *words], body)]
     if not any(row["kind"] == "claim" for row in rows):
         parts.append("No artifact of this edition has a claim.")
     if any(total["published"] for total in totals):
@@ -177,6 +177,12 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
+def verdicts(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Verdicts that are counted: all there are, but for those of seeds without a number that no claim has."""
+    found = {row["verdict"] for row in rows if row["kind"] == "claim"}
+    return [verdict for verdict in claims.VERDICTS if verdict in found or verdict not in claims.LOST.values()]
+
+
 def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Counts per paper, and over all where there are several: verdicts on claims, standings of published cells.
 
@@ -188,7 +194,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for paper in [*papers, None] if len(papers) > 1 else papers:
         own = [row for row in rows if paper in (None, row["paper"])]
-        verdicts = {
+        judged = {
             whose: Counter(row["verdict"] for row in own if row["kind"] == "claim" and row["whose"] == whose)
             for whose in (PAPERS, OURS)
         }
@@ -197,8 +203,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         found.append(
             {
                 "paper": paper or "all",
-                "claims": verdicts[PAPERS],
-                "ours": verdicts[OURS],
+                "claims": judged[PAPERS],
+                "ours": judged[OURS],
                 "cells": standings,
                 "published": sum(standings.values()),
             }

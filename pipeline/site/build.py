@@ -15,7 +15,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from pipeline import files
-from pipeline.artifacts import claims, formats, page, scorecard, settings
+from pipeline.artifacts import formats, page, scorecard, settings
 from pipeline.latex import written
 from pipeline.ledger.families import PRETRAIN
 from pipeline.planning.catalogue import Catalogue
@@ -140,7 +140,7 @@ class Site:
                 editions=self.editions,
                 titles=self.titles,
                 totals={edition: _totals(rows) for edition, rows in self.rows.items()},
-                verdicts=claims.VERDICTS,
+                verdicts=scorecard.verdicts(row for rows in self.rows.values() for row in rows),
                 within=scorecard.WITHIN,
                 built=built,
             )
@@ -176,7 +176,7 @@ class Site:
             totals=scorecard.summary(rows),
             claims=[row for row in rows if row["kind"] == "claim"],
             cells=cells,
-            verdicts=claims.VERDICTS,
+            verdicts=scorecard.verdicts(rows),
             standings=scorecard.STANDINGS,
             band=scorecard.BAND,
             hidden=[r for section in sections for r in section.results if not r.report],

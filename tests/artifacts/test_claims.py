@@ -386,7 +386,11 @@ def test_scorecard(reports: list[Path], tmp_path: Path) -> None:
     page = (tmp_path / "scorecard.md").read_text(encoding="utf-8")
     assert re.search(r"\| directpred +\| 4 +\| 0 +\| 0 +\| 0 +\| 0 +\| 4 +\| 0 +\|", page), "cells of both tables"
     assert re.search(r"\| table10 +\| 2 +\| 0 +\| 0 +\| 0 +\| 0 +\| 2 +\| 0 +\|", page)
-    assert re.search(r"\| directpred \| 1 +\| 1 +\| 0 +\| 0 +\| 0 +\|", page)
+    assert re.search(r"\| directpred \| 1 +\| 1 +\| 0 +\| 0 +\|", page)
+    assert DIVERGENT not in page, "what no claim has needs no column"
+    gone = [{**row, "verdict": DIVERGENT} if row["verdict"] == SHOWN else row for row in scorecard.collect(reports)]
+    counted = r"\| directpred \| 0 +\| 1 +\| 1 +\| 0 +\| 0 +\|"
+    assert re.search(rf"\| {re.escape(DIVERGENT)} \|.*\n.*\n{counted}", scorecard.render(gone))
     assert re.search(r"\| table8 +\| DirectPred \\\| wins \| undecided \(seed noise\) \| 1 of 2 +\| 1 of 1 +\|", page)
     before = page.encode()
     scorecard.write(reversed(reports), tmp_path / "scorecard.csv", tmp_path / "scorecard.md")
