@@ -388,7 +388,7 @@ def test_scorecard(reports: list[Path], tmp_path: Path) -> None:
     assert re.search(r"\| table10 +\| 2 +\| 0 +\| 0 +\| 0 +\| 0 +\| 2 +\| 0 +\|", page)
     assert re.search(r"\| directpred \| 1 +\| 1 +\| 0 +\| 0 +\|", page)
     assert DIVERGENT not in page, "what no claim has needs no column"
-    gone = [{**row, "verdict": DIVERGENT} if row["verdict"] == SHOWN else row for row in scorecard.collect(reports)]
+    gone = [{**row, "verdict": DIVERGENT} if row.get("verdict") == SHOWN else row for row in scorecard.collect(reports)]
     counted = r"\| directpred \| 0 +\| 1 +\| 1 +\| 0 +\| 0 +\|"
     assert re.search(rf"\| {re.escape(DIVERGENT)} \|.*\n.*\n{counted}", scorecard.render(gone))
     assert re.search(r"\| table8 +\| DirectPred \\\| wins \| undecided \(seed noise\) \| 1 of 2 +\| 1 of 1 +\|", page)
