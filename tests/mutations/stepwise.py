@@ -320,7 +320,14 @@ MEASURED = {
         },
         _staircase,
     ),
-    "learning_steps": Measured({"Eigenvalues become large one after the other": "all at once"}, _staircase),
+    "learning_steps": Measured(
+        {
+            "Eigenvalues become large one after the other": "all at once",
+            "The second later than the first, by more than the seeds differ": "all at once",
+            "The third later than the second, by more than the seeds differ": "all at once",
+        },
+        _staircase,
+    ),
     "byol_steps": Measured(
         {"Footnote 16: no steps are seen (fewer than three eigenvalues become large)": "large from the start"}, _byol
     ),
