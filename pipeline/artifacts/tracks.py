@@ -54,7 +54,7 @@ def draw_tracks(
         numbers: Likewise of measures that are numbers: a line of means over seeds, beside those of the other columns.
         threshold: Where the dashed line lies; 0: none.
         modes: Most eigenvalues that are drawn.
-        decades: Of the logarithmic axis, below the largest eigenvalue.
+        decades: How far below the largest eigenvalue of its time one may lie; what is less is rounding.
         width: Inches.
         panel: Height of one panel, inches.
     """
@@ -93,6 +93,8 @@ def draw_tracks(
                 continue
             found = _lines(chosen, time, modes, decades)
             _eigenvalues(axes, found, threshold, modes)
+            if not found:
+                _say_why(axes, chosen)
             for crossed in crossings:
                 axes.axvline(crossed, color=style.MUTED, linewidth=0.5, linestyle=":")
             crossings = [x for mode in found if (x := _crossing(found[mode], threshold)) is not None]
@@ -122,6 +124,7 @@ def _loss(axes: Axes, rows: Sequence[Row], at: Mapping[str, Any]) -> list[dict[s
     """The curve of the last milestone that has one; it reaches back to the start."""
     curves = [value for row in rows if isinstance(value := _first(row), dict)]
     if not curves:
+        _say_why(axes, rows)
         return []
     last = max(curves, key=lambda curve: curve["step"][-1])
     axes.plot(last["step"], last["loss"], color=style.COLOURS[0])
@@ -132,18 +135,26 @@ def _loss(axes: Axes, rows: Sequence[Row], at: Mapping[str, Any]) -> list[dict[s
 
 
 def _lines(rows: Sequence[Row], time: str, modes: int, decades: int) -> dict[int, list[tuple[float, float]]]:
-    """Mode -> points; what rounding has brought to zero or below has no place on a logarithmic axis."""
+    """Mode -> points; what is nothing but rounding beside the largest at that time is left out."""
     found: dict[int, list[tuple[float, float]]] = {}
     known = {}
     for row in rows:
         if isinstance(values := _first(row), list):
             known[row.trained_steps if time == "steps" else row.trained_epochs] = values
-    top = max((values[0] for values in known.values()), default=1.0)
     for x in sorted(known):
         for mode, value in enumerate(known[x][:modes], 1):
-            if value > top * 10**-decades:
+            if value > known[x][0] * 10**-decades:
                 found.setdefault(mode, []).append((x, value))
     return found
+
+
+def _say_why(axes: Axes, rows: Sequence[Row]) -> None:
+    """Tell in a panel why nothing is drawn in it."""
+    reasons = dict.fromkeys(value for row in rows if isinstance(value := _first(row), str))
+    axes.text(
+        0.5, 0.5, ", ".join(reasons) or "not measured", transform=axes.transAxes, ha="center", va="center",
+        color=style.MUTED,
+    )  # fmt: skip
 
 
 def _means(rows: Sequence[Row], time: str) -> list[tuple[float, float]]:
