@@ -218,7 +218,7 @@ def _dress(schema: Schema, model: str) -> None:
             schema["properties"][name] = field = {"allOf": [{"$ref": field.pop("$ref")}], **field}
         field["description"] = FIELDS[model][name]
     one_of = {
-        "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed"),
+        "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising", "together", "as_printed"),
         "Derive": ("best", "place", "first", "minus"),
     }.get(model)
     if one_of:

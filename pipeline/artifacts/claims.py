@@ -14,6 +14,8 @@ check             number                                          standard error
 ``spread_above``  standard deviation s of the cell                chi-squared, as for normal errors
 ``rising``        Spearman's rank correlation with the axis,      1 / sqrt(n (k - 1)) for k places, normal
                   mean over n seeds
+``together``      Spearman's rank correlation of two lines along  s / sqrt(n) over the seeds, s no less than
+                  an axis of k places, mean over n seeds          1 / sqrt(k - 1), Student
 ``as_printed``    no number: a setting is what is printed or not  no error
 ================  ==============================================  ===========================================
 
@@ -42,9 +44,13 @@ VERDICTS = (SHOWN, UNDECIDED, *LOST.values(), NOT_SHOWN, UNTESTED)
 
 __all__ = ["LEVEL", "LOST", "NOT_SHOWN", "SHOWN", "UNDECIDED", "UNTESTED", "VERDICTS", "judge", "overall"]
 
-CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed")
+CHECKS = ("greater", "at_least", "above", "below", "spread_above", "rising", "together", "as_printed")
 PAIRS = ("greater", "at_least")
 """Checks that compare two cells."""
+SIDES = (*PAIRS, "together")
+"""Checks that select twice."""
+ALONG = ("rising", "together")
+"""Checks of lines along an axis, whose number is a rank correlation."""
 
 
 def overall(verdicts: Sequence[str]) -> str:
@@ -89,9 +95,10 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
     if len(checks) != 1:
         raise UserError(f"{where}: {len(checks)} checks; give it one of: {', '.join(CHECKS)}")
     check = checks[0]
-    margins = {"greater": claim.get("by", 0.0), "at_least": -claim.get("within", 0.0), "rising": 0.0, "as_printed": 0.0}
-    margin = margins.get(check, claim[check])
-    sides = [_selection(side) for side in claim[check]] if check in PAIRS else [{}]
+    margins = {"greater": claim.get("by", 0.0), "at_least": -claim.get("within", 0.0), "as_printed": 0.0}
+    margin = 0.0 if check in ALONG else margins.get(check, claim[check])
+    sides = [_selection(side) for side in claim[check]] if check in SIDES else [{}]
+    line = claim.get("along", claim.get("rising"))
     axes = claim.get("for_each", [])
     for axis in axes:
         _values(cells, axis, f"{where}: for_each")
@@ -102,12 +109,12 @@ def _judge(claim: Mapping[str, Any], cells: list[Row], scale: str, where: str) -
     for values in itertools.product(*(axis_values(cells, axis) for axis in axes)):
         at = dict(zip(axes, values, strict=True))
         common = {**claim.get("where", {}), **at}
-        if check == "rising":
-            groups = [_along(cells, common, claim["rising"], where)]
+        if check in ALONG:
+            groups = [_along(cells, {**common, **side}, str(line), f"{where}: {check}") for side in sides]
         else:
             groups = [[_pick(cells, {**common, **side}, where)] for side in sides]
         _check_kind(check, groups[0][0], where)
-        parts.append(_part(check, margin, groups, claim.get("rising"), at, excluded))
+        parts.append(_part(check, margin, groups, line, at, excluded))
     verdict = overall([part["verdict"] for part in parts])
     printed = [part["published_holds"] for part in parts if part["published_holds"] is not None]
     return {
@@ -148,6 +155,9 @@ def _part(
         assert axis is not None
         places = [float(row.axes[axis]) for row in rows]
         found, printed = evidence.trend(rows, axis), _printed(rows, lambda *means: evidence.correlation(places, means))
+    elif check == "together":
+        found, half = evidence.together(*groups), len(groups[0])
+        printed = _printed(rows, lambda *means: evidence.correlation(means[:half], means[half:]))
     elif check == "spread_above":
         found, printed = evidence.spread(rows[0]), _printed_spread(rows[0])
     else:
@@ -253,7 +263,7 @@ def _along(cells: list[Row], selection: Mapping[str, Any], axis: str, where: str
     try:
         places = [float(value) for value in values]
     except ValueError:
-        raise UserError(f"{where}: rising: {axis} has no numbers but: {', '.join(map(str, values))}") from None
+        raise UserError(f"{where}: {axis} has no numbers but: {', '.join(map(str, values))}") from None
     ordered = sorted(zip(places, values, strict=True))
     return [_pick(cells, {**selection, axis: value}, where) for _, value in ordered]
 

@@ -145,6 +145,31 @@ def trend(rows: Sequence[Row], axis: str) -> Estimate:
     return Estimate(value, _inverse_root(len(points) - 1), (len(points),))
 
 
+def together(first: Sequence[Row], second: Sequence[Row]) -> Estimate:
+    """Rank correlation of two lines with the same places: mean of each seed's own, with the error that seeds show.
+
+    Points along one training are not independent, so that their number says little of the error: it comes from how
+    seeds differ, at the least as unrelated lines of k independent points would, by 1 / sqrt(k - 1). None where a cell
+    has no number, or no seed has all.
+    """
+    rows = [*first, *second]
+    if all(row.exact for row in rows):
+        lines = [[float(f"{row.values[0]:.11e}") for row in side] for side in (first, second)]
+        return Estimate(correlation(*lines), 0.0, (len(first),), exact=True)
+    seeds = set.intersection(*(set(row.numbers) for row in rows if not row.exact))
+    if not seeds or not all(row.n for row in rows):
+        return Estimate(None, None, (sum(row.n for row in rows),))
+    found = [
+        correlation(*([row.values[0] if row.exact else row.numbers[seed] for row in side] for side in (first, second)))
+        for seed in sorted(seeds)
+    ]
+    mean, n, least = math.fsum(found) / len(found), len(found), _inverse_root(len(first) - 1)
+    if n < 2 or least is None:
+        return Estimate(mean, None, (n,))
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in found) / (n - 1))
+    return Estimate(mean, max(spread, least) / math.sqrt(n), (n,), n - 1)
+
+
 def correlation(first: Sequence[float], second: Sequence[float]) -> float:
     """Spearman's rank correlation, ties at their mean rank; 0 where one side is constant."""
     a, b = _ranks(first), _ranks(second)

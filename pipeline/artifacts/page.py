@@ -316,22 +316,21 @@ def detail(verdict: Mapping[str, Any], part: Mapping[str, Any], unit: str, label
     check, margin, value, error = verdict["check"], verdict["margin"], part["value"], part["standard_error"]
 
     def shown(number: float, digits: int, plus: bool = False) -> str:
-        if check == "rising":
+        if check in claims.ALONG:
             text = f"{number:.2f}"
         else:
             text = formats.number(number, unit, digits) if unit == "%" else f"{number:.3g}"
         return f"+{text}" if plus and float(text) > 0 else text
 
-    signed = check in (*claims.PAIRS, "rising")
+    signed = check in (*claims.PAIRS, *claims.ALONG)
     more: list[str] = []
     if part.get("setting"):
         text = _beside(part["setting"])
     elif value is None:
         text = claims.UNTESTED if part["verdict"] == claims.UNTESTED else "no number"
     else:
-        name = {"greater": "", "at_least": "", "rising": "rank correlation ", "spread_above": "std "}.get(
-            check, "mean "
-        )
+        name = "rank correlation " if check in claims.ALONG else "" if check in claims.PAIRS else "mean "
+        name = "std " if check == "spread_above" else name
         text = name + shown(value, 1, signed) + (f" ± {shown(error, 1)}" if error else "")
         if error is None:
             more.append("too few seeds")

@@ -108,8 +108,9 @@ class Claim(Strict):
 
     ``greater: [A, B]`` compares two selections of cells (``by``: at least so many points); ``at_least: [A, B]`` asks
     that A falls short of B by less than ``within`` points; ``above`` and ``below`` bound the mean of the cells in
-    ``where``; ``spread_above`` bounds their standard deviation; ``rising`` asks for numbers that rise along an axis.
-    ``as_printed`` asks that a setting is what the paper prints.
+    ``where``; ``spread_above`` bounds their standard deviation; ``rising`` asks for numbers that rise along an axis;
+    ``together: [A, B]`` for two that rise and fall with each other ``along`` an axis. ``as_printed`` asks that a
+    setting is what the paper prints.
     ``for_each`` names axes over which the check is repeated. A selection is a dict of axis values; a plain word is a
     value of the axis ``method``. ``ours`` marks a sentence that no paper states; ``because`` says of one that does not
     show why: the paper errs, or our setting is not the one that it speaks of.
@@ -124,6 +125,8 @@ class Claim(Strict):
     below: Real | None = None
     spread_above: NonNegative | None = None
     rising: str | None = None
+    together: Annotated[tuple[Params | str, Params | str], Field(strict=False)] | None = None
+    along: str | None = None
     as_printed: Literal[True] | None = None
     where: Params = {}
     for_each: list[str] = []
@@ -133,14 +136,16 @@ class Claim(Strict):
 
     @model_validator(mode="after")
     def _one_check(self) -> Claim:
-        checks = ("greater", "at_least", "above", "below", "spread_above", "rising", "as_printed")
+        checks = ("greater", "at_least", "above", "below", "spread_above", "rising", "together", "as_printed")
         given = [name for name in checks if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected just one of {', '.join(checks)}")
         if self.by and self.greater is None:
             raise ValueError("by goes with greater")
         if (self.within is None) != (self.at_least is None):
-            raise ValueError("at_least and within go together: by how much A may fall short of B")
+            raise ValueError("at_least and within belong to each other: by how much A may fall short of B")
+        if (self.along is None) != (self.together is None):
+            raise ValueError("together and along belong to each other: the axis along which A and B are compared")
         return self
 
 

@@ -9,9 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import load_yaml
 from handmade import DIVERGED, cell, filled, grid, params, work
+from scipy import stats
 
 from pipeline.artifacts import claims, scorecard, table
 from pipeline.artifacts.claims import NOT_SHOWN, SHOWN, UNDECIDED, UNTESTED
@@ -202,6 +204,49 @@ def test_what_is_exact_rises_at_every_step(values: list, verdict: str) -> None:
     assert judge({"rising": "eta"}, cells)["verdict"] == verdict
 
 
+def lines(first: list, second: list) -> list[Row]:
+    """Two methods along an axis; each has a list of seeds per place."""
+    sides = (("a", first), ("b", second))
+    return [row(list(at), method=name, t=float(t)) for name, line in sides for t, at in enumerate(line)]
+
+
+UP = [[1, 2, 3], [2, 3, 4], [5, 5, 5], [6, 7, 8], [9, 9, 9], [11, 10, 12], [13, 14, 15], [20, 21, 22]]
+DOWN = UP[::-1]
+WAVES = [[3, 1, 8], [1, 5, 2], [2, 8, 7], [8, 2, 1], [5, 7, 6], [7, 3, 3], [4, 6, 5], [6, 4, 4]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        (UP, UP, SHOWN),
+        (UP, [[x * x for x in at] for at in UP], SHOWN),  # their order alone counts
+        (DOWN, DOWN, SHOWN),  # they may fall together
+        (UP, DOWN, NOT_SHOWN),
+        (UP, WAVES, UNDECIDED),
+        ([at[:1] for at in UP], [at[:1] for at in UP], UNDECIDED),  # one seed has no error
+        (UP, [[5, 5, 5]] * 8, UNDECIDED),  # what is constant goes with nothing
+        (UP, [[*at[:2], LOST] for at in UP], DIVERGENT),
+        (UP[:3], UP[:3], UNDECIDED),  # three places are too few
+    ],
+)
+def test_together(first: list, second: list, verdict: str) -> None:
+    claim = {"together": ["a", "b"], "along": "t"}
+    cells = lines(first, second)
+    assert judge(claim, cells)["verdict"] == verdict
+    assert judge(claim, cells[::-1])["verdict"] == verdict
+    swapped = judge({"together": ["b", "a"], "along": "t"}, cells)
+    assert swapped["verdict"] == verdict and swapped["parts"][0]["value"] == judge(claim, cells)["parts"][0]["value"]
+
+
+def test_together_is_scipys_correlation_of_each_seed() -> None:
+    (part,) = judge({"together": ["a", "b"], "along": "t"}, lines(UP, WAVES))["parts"]
+    each = [stats.spearmanr([at[k] for at in UP], [at[k] for at in WAVES]).statistic for k in range(3)]
+    assert part["value"] == pytest.approx(np.mean(each), rel=1e-12)
+    assert part["standard_error"] == pytest.approx(max(np.std(each, ddof=1), 7**-0.5) / 3**0.5, rel=1e-12)
+    exact = [theory(float(value), method=name, t=float(t)) for name in "ab" for t, value in enumerate((1, 3, 2))]
+    assert judge({"together": ["a", "b"], "along": "t"}, exact)["verdict"] == SHOWN
+
+
 # -- parts, scales, missing cells
 
 
@@ -283,6 +328,7 @@ def test_where_holds_for_both_sides() -> None:
         ({"below": 10.0}, "the claim picks 4 cells; give it one value of method and epochs"),
         ({"rising": "method", "for_each": ["epochs"]}, "rising: method has no numbers but: directpred, sgd"),
         ({"rising": "epochs"}, "epochs 100 picks 2 cells; give it one value of method"),
+        ({"together": ["directpred", "sgd"], "along": "nothing"}, "together: there is no axis 'nothing'"),
         ({"greater": [{"epochs": 100}, "sgd"], "for_each": ["epochs"]}, "epochs is set to one value as well"),
         ({}, "0 checks; give it one of: greater, at_least, above, below, spread_above, rising"),
         ({"above": 1.0, "below": 2.0}, "2 checks"),

@@ -25,6 +25,7 @@ checks = st.one_of(
     st.fixed_dictionaries({"below": number, "for_each": st.just(["method"])}),
     st.fixed_dictionaries({"spread_above": number.map(abs), "for_each": st.just(["method"])}),
     st.fixed_dictionaries({"rising": st.just("place"), "for_each": st.just(["method"])}),
+    st.fixed_dictionaries({"together": st.permutations(METHODS).map(lambda m: m[:2]), "along": st.just("place")}),
 )
 SCALED = ("by", "within", "above", "below", "spread_above")
 """Keys of a check that have the unit of the numbers."""
@@ -38,7 +39,7 @@ def tables(draw: Any) -> tuple[dict[str, Any], list[Row]]:
     rows = []
     for method in METHODS:
         exact, seeds = draw(st.booleans()), draw(st.integers(1, 7))
-        for place in PLACES if "rising" in claim else PLACES[:1]:
+        for place in PLACES if claim.keys() & {"rising", "along"} else PLACES[:1]:
             numbers: dict[int, Any] = {seed: draw(values) for seed in range(1 if exact else seeds)}
             rows.append(Row({"method": method, "place": place}, CELL, "", "", 0, numbers, exact=exact))
     return claim, rows

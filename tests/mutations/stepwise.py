@@ -280,6 +280,16 @@ def _at_once(world: Any) -> Any:
     return lambda axes: (5.0 * (axes["steps"] > 100), 0.0)
 
 
+def _hidden_backwards(world: Any) -> Any:
+    """What is hidden loses a direction with each that the embeddings gain."""
+
+    def other(axes: Any) -> Any:
+        value = world(axes)
+        return tuple(10 - one for one in value) if axes.get("measure") == "hidden effective rank" else value
+
+    return other
+
+
 WORLDS = {
     "theory and kernel": Other("P_th and P_NTK exchanged", exchanged("quantity", "a(P_exp,P_th)", "a(P_exp,P_NTK)")),
     "at chance": Other("embeddings have collapsed to where chance has them", everywhere(0.025)),
@@ -291,6 +301,7 @@ WORLDS = {
     "backwards": Other("training runs backwards", exchanged("epochs", 0, 320)),
     "the training backwards": Other("training runs backwards", exchanged("epochs", 1, 320)),
     "nothing happens": Other("nothing is learnt", everywhere(1e-3)),
+    "hidden representations run backwards": Other("the later, the fewer directions are hidden", _hidden_backwards),
     "large from the start": Other("all are large from the start on", everywhere(5.0)),
     "all at once": Other("all become large at the same step", _at_once),
     **{
@@ -317,6 +328,7 @@ MEASURED = {
         {
             "Embeddings come to span more directions": "nothing happens",
             "So do hidden representations": "nothing happens",
+            "Their ranks rise and fall together": "hidden representations run backwards",
         },
         _staircase,
     ),
