@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline import annotations, components
+from pipeline.artifacts import claims
 from pipeline.planning import composition, spec
 
 from . import signatures
@@ -218,7 +219,7 @@ def _dress(schema: Schema, model: str) -> None:
             schema["properties"][name] = field = {"allOf": [{"$ref": field.pop("$ref")}], **field}
         field["description"] = FIELDS[model][name]
     one_of = {
-        "Claim": ("greater", "at_least", "above", "below", "spread_above", "rising", "together", "as_printed"),
+        "Claim": claims.CHECKS,
         "Derive": ("best", "place", "first", "minus"),
     }.get(model)
     if one_of:
