@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
-from pipeline.engine.outlook import Outlook
 from pipeline.ledger.journal import parsed
 from pipeline.locks import exists
 from pipeline.monitor.area import Area
@@ -30,6 +29,7 @@ from pipeline.monitor.tail import Tail
 from pipeline.monitor.teller import FOLDER, STATE, TEXT
 
 if TYPE_CHECKING:
+    from pipeline.engine.outlook import Outlook
     from pipeline.engine.workflow import Workflow
 
 EVERY = 0.2

@@ -116,7 +116,7 @@ class Executor:
             UserError: Another process works on the node's run.
         """
         with self._lock(_exclusive(node)):
-            scratch = self._folder(found["key"][:16] + ".restore")
+            scratch = self._restoring(node)
             try:
                 if not self.store.fetch(found["outputs"], scratch):
                     return False
@@ -204,7 +204,7 @@ class Executor:
         if self._in_place(task.node, found["outputs"]):
             decision = "unchanged"
         else:
-            scratch = self._folder(task.key[:16])
+            scratch = self._restoring(task.node)
             try:
                 if not self._obtain(found["outputs"]) or not self.store.fetch(found["outputs"], scratch):
                     return False
@@ -309,9 +309,13 @@ class Executor:
         return opened.undeclared(self.workspace.root, context.get("extend"), declared)[:MOST]
 
     def _run_key(self, task: Task) -> str:
-        """Names the scratch folder of a run: the same for all its milestones, and after a crash."""
+        """Names the scratch folder of a run: the same for all its milestones, and after a crash.
+
+        That of another node is its own, and not of its key: networks that differ in how they will be trained alone are
+        the same at the start, and so are the keys of what is measured there, by two jobs at a time.
+        """
         if task.node.family is not PRETRAIN:
-            return task.key[:16]
+            return files.sha256_of(f"{task.node.name} {task.key}".encode())[:16]
         contents = {role: entry["content"] for role, entry in task.parts["inputs"].items()}
         file = task.key_file
         return receipt.key_of(file.stage, file.code, file.params, contents, task.node.seed)[:16]
@@ -487,6 +491,10 @@ class Executor:
         stored = self.store.receipt(found["key"])
         if not stored.is_file():
             self.store.write(stored, files.dumps(found))
+
+    def _restoring(self, node: Node) -> Path:
+        """The folder into which a node's files are fetched, for whoever has the right to work on it."""
+        return self._folder(files.sha256_of(node.name.encode())[:16] + ".restore")
 
     def _folder(self, name: str) -> Path:
         folder = self.workspace.scratch / name

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.engine.executor import Executor, is_as_written
@@ -89,15 +90,13 @@ def _enter(executor: Executor, node: Node, entry: ReturnedNode, known: bool, res
     if known and in_place and not lacking:
         result.known.append(node.name)
     else:
-        source = executor.workspace.scratch / f"{entry.receipt['key'][:16]}.enter"
-        shutil.rmtree(source, ignore_errors=True)
-        try:
+        executor.workspace.scratch.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=executor.workspace.scratch, suffix=".enter") as temporary:
+            source = Path(temporary) / "payload"
             for name, data in entry.files.items():
                 (source / name).parent.mkdir(parents=True, exist_ok=True)
                 (source / name).write_bytes(data)
             executor.enter(node, entry.receipt, entry.execution, source)
-        finally:
-            shutil.rmtree(source, ignore_errors=True)
         (result.more if known else result.new).append(node.name)
     result.absent += sum(not (folder / name).is_file() for name in outputs)
 

@@ -51,6 +51,7 @@ class Catalogue:
         self.folders = [folder] + ([self.extend] if self.extend else [])
         self.options = self._of_edition(options)
         self._scales: dict[str, spec.Scale] = {}
+        self._checked: set[str] = set()
         for name in options.datasets:
             self.dataset(name, "--config datasets")
 
@@ -81,17 +82,28 @@ class Catalogue:
     def papers(self) -> dict[str, spec.Paper]:
         """Declared papers by key."""
         found: dict[str, spec.Paper] = {}
-        paths = {}
         for path in self._papers:
             paper = spec.parse(spec.Paper, yaml_files.load(path), shown(path))
             if paper.paper in found:
                 raise UserError(f"{shown(path)}: paper: {paper.paper} is declared already; choose another key")
-            found[paper.paper], paths[paper.paper] = paper, path
-        found = {key: self._completed(paper, found, ()) for key, paper in found.items()}
-        for key, paper in found.items():
-            self._check_flavours(paper, shown(paths[key]))
-            self._check_layers(paper, shown(paths[key]))
-        return found
+            found[paper.paper] = paper
+        return {key: self._completed(paper, found, ()) for key, paper in found.items()}
+
+    def paper(self, key: str) -> spec.Paper:
+        """A paper of which something is planned: all that it says is checked first, whether a run uses it or not.
+
+        Raises:
+            UserError: A name or value in it means nothing.
+        """
+        paper = self.papers[key]
+        if key not in self._checked:
+            if paper.like is not None:  # whose mistakes are told where they stand
+                self.paper(paper.like)
+            where = shown(self.paths[key])
+            self._check_flavours(paper, where)
+            self._check_layers(paper, where)
+            self._checked.add(key)
+        return paper
 
     def _completed(self, paper: spec.Paper, known: dict[str, spec.Paper], seen: tuple[str, ...]) -> spec.Paper:
         """A paper with what it takes from the one that it is like."""

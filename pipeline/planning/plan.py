@@ -58,7 +58,7 @@ class Plan(Needs):
     # -- expansion
 
     def _artifact(self, request: Request) -> ArtifactPlan:
-        paper = self.catalogue.papers[request.paper]
+        paper = self.catalogue.paper(request.paper)
         artifact = paper.artifacts[request.artifact]
         scale = self.catalogue.scale(request.scale).of(request.paper, request.artifact)
         where = f"{shown(self.catalogue.paths[request.paper])}: {request.artifact}"

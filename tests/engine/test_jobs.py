@@ -133,3 +133,57 @@ def test_a_dry_run_says_what_each_job_will_do(built: Project) -> None:
     said = re.findall(r"pretrain mini/direct, shapes for cifar10: (.*)", done.stdout + done.stderr)
     assert said == ["1 to execute, 2 in place; seed 0; epochs 1, 2, 3"]
     assert built.build(DUEL) == {"pretrain": 2, "linear_probe": 2, "table": 1}
+
+
+MEETING = '''
+"""Waits for another process that measures."""
+
+import os
+import time
+from pathlib import Path
+
+READS = ()
+VALUES = ("met",)
+
+
+def measure(subject, *, number: int = 2):
+    """Count the processes that are here at a time."""
+    here = Path("logs/meeting")
+    here.mkdir(exist_ok=True)
+    (here / str(os.getpid())).touch()
+    for _ in range(1000):
+        if len(list(here.iterdir())) == number:
+            return {"met": number}
+        time.sleep(0.02)
+    return {"met": 0}
+'''
+
+MET = """
+  meeting:
+    title: Two rates, before training
+    rows: {lr: [0.1, 0.2]}
+    fixed: {method: plain, dataset: cifar10, epochs: 0}
+    measure: met
+    seeds: 1
+    baselines: false
+"""
+
+
+def test_two_jobs_measure_the_same_thing_at_the_same_time(project: Project) -> None:
+    """Networks that will be trained with different rates are the same at the start, and so is the measurement's key."""
+    add_mini(project).alone()
+    (project.root / "pipeline/evaluation/measures/meeting.py").write_text(MEETING)
+    paper = project.root / "params/papers/mini.yaml"
+    text = paper.read_text().replace(
+        "measures:\n", 'measures:\n  met: {measure: {kind: meeting}, value: met, unit: ""}\n'
+    )
+    paper.write_text(text + MET)
+    counts = project.build("results/mini/mini/meeting.csv", "--config", "scale=mini")
+    assert counts == {"prepare": 1, "pretrain": 2, "meeting": 2, "table": 1}
+    found = [
+        json.loads(path.read_text()) for path in (project.root / "receipts/measurements").rglob("meeting*[0-9a-f].json")
+    ]
+    assert len(found) == 2 and len({receipt["key"] for receipt in found}) == 1
+    scores = [json.loads(path.read_text()) for path in (project.root / "measurements").rglob("meeting*/scores.json")]
+    assert [score["met"] for score in scores] == [2, 2]
+    assert not list((project.root / ".scratch").glob("*.restore"))
