@@ -173,8 +173,5 @@ def _keys(figure: Figure, grid: Any, colour: ScalarMappable, modes: int) -> None
     bar.outline.set_visible(False)
     bar.ax.text(-0.02, 0.5, "rank $j$", transform=bar.ax.transAxes, ha="right", va="center")
     names = ("asymmetry", "smallest eigenvalue")
-    legend = figure.legend(
-        grid[-1][3].lines[:2], names, loc="lower right", bbox_to_anchor=(0.995, 0.0),
-        handlelength=1.5, borderpad=0.2, labelspacing=0.3, borderaxespad=0.0,
-    )  # fmt: skip
-    legend.set_in_layout(False)  # it stands beside the colour bar, in space that is there anyway
+    axes = grid[-1][3]
+    axes.legend(axes.lines[:2], names, loc="best", handlelength=1.5, borderpad=0.2, labelspacing=0.3)
