@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import printing
 import pytest
 from handmade import DIVERGED, cell, filled, grid, params, work
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -341,6 +342,7 @@ def test_text_is_large_enough_and_inside(tmp_path: Path, make: Any) -> None:
             extent = text.get_window_extent()
             assert extent.x0 >= -1 and extent.y0 >= -1, text.get_text()
             assert extent.x1 <= box.x1 + 1 and extent.y1 <= box.y1 + 1, text.get_text()
+    assert not printing.crossings(drawing)
 
 
 def test_names_of_lines_do_not_overlap(tmp_path: Path) -> None:

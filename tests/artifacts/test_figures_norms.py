@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import printing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 from safetensors.numpy import save_file
 
 from pipeline.artifacts import bands, style
@@ -180,27 +180,12 @@ def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Drawing:
     return make(tmp_path) if request.param in PICTURES else make()
 
 
-def printed(drawing: Drawing) -> list[tuple[str, Bbox]]:
-    """All texts that are seen, with their places; ticks beyond the limits have labels that are not."""
-    hidden = set()
-    for panel in drawing.figure.findobj(lambda part: hasattr(part, "xaxis")):
-        for axis in (panel.xaxis, panel.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-                inside = low - 1e-9 <= tick.get_loc() <= high + 1e-9 and panel.axison
-                hidden |= set() if inside else {tick.label1, tick.label2}
-    texts = drawing.figure.findobj(lambda part: isinstance(part, Text) and part.get_visible())
-    return [(t.get_text(), t.get_window_extent()) for t in texts if t.get_text().strip() and t not in hidden]
-
-
 def test_nothing_overlaps_or_leaves_the_page(shown: Drawing) -> None:
-    texts, page = printed(shown), shown.figure.bbox
+    texts, page = printing.seen(shown), shown.figure.bbox
     assert page.width == pytest.approx(3.3 * shown.figure.dpi) and len(texts) > 10
     for text, box in texts:
         assert box.x0 >= -0.5 and box.y0 >= -0.5 and box.x1 <= page.x1 + 0.5 and box.y1 <= page.y1 + 0.5, text
-    for (one, first), (other, second) in itertools.combinations(texts, 2):
-        crossing = Bbox.intersection(first, second)
-        assert crossing is None or min(crossing.width, crossing.height) < 0.7, (one, other)
+    assert not printing.crossings(shown)
     sizes = [part.get_fontsize() for part in shown.figure.findobj(lambda part: isinstance(part, Text))]
     assert min(sizes) >= style.SMALL
 
@@ -468,7 +453,7 @@ def test_nothing_measured_is_an_empty_figure(tmp_path: Path, kind: str) -> None:
         laid_out(extremes.draw, lost(extreme()), images(tmp_path)),
     ):  # fmt: skip
         assert drawing.records == []
-        assert kind == "none" or "not measured" in [text for text, _ in printed(drawing)]
+        assert kind == "none" or "not measured" in [text for text, _ in printing.seen(drawing)]
 
 
 def test_a_gap_is_no_mark_and_the_rest_stays() -> None:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import matplotlib
+import printing
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties, findfont
@@ -123,6 +124,7 @@ def test_a_figure_is_legible_in_one_column(stem: str, tmp_path: Path) -> None:
     size, text = smallest(drawing)
     assert size >= LEAST, f"{text!r}: {size:.1f} pt"
     assert not cut(drawing)
+    assert not printing.crossings(drawing)
     list(figure.execute([work]))
     data = next(work.out.glob("*.pdf")).read_bytes()
     assert b"/Type3" not in data and b"/FontFile2" in data
