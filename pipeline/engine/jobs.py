@@ -28,6 +28,7 @@ RULES = {
     "eigenvalues": "spectrum",
     "ntk": "ntk",
     "ntk_evolution": "ntk",
+    "learning_order": "ntk",
     "timing": "timing",
 }
 """Measure -> the rule of the jobs that take it. Those of one rule share a process, and what is extracted of a

@@ -77,7 +77,7 @@ class Directives:
 
     Attributes:
         reads: What comes behind the measure's value to name the one that a cell shows.
-        reference: The method (or ``last``) with whose checkpoint a cell's is compared.
+        reference: The method (or ``first``, ``last``) with whose checkpoint a cell's is compared.
         axes: The axes that name methods: those of what is compared, and none of what it is compared with.
         where: File and entry, for messages.
         swept: What the axes set, which a scale leaves alone.
@@ -312,7 +312,8 @@ class CellExpander:
         compared = directives.reference or measure.measure.get("reference")
         last = self._last() if compared == "last" else None
         config = self._run(cell, params, directives, own, last.epoch if last else None)
-        protocol = self._protocol(cell, config, measure, compared, last or at, directives)
+        other_at = Milestone() if compared == "first" else last or at
+        protocol = self._protocol(cell, config, measure, compared, other_at, directives)
         if directives.reads:
             cell.value = "_".join([measure.value, *directives.reads])
         self._check_value(measure, cell.value or measure.value)
@@ -506,8 +507,9 @@ class CellExpander:
     ) -> str:
         """Plan the measure of a cell; returns its identity.
 
-        A measure with a param ``reference`` compares two checkpoints: the other is the same run's last one (``last``)
-        or that of another method with the same seed after as many epochs; it stands at ``other_at``.
+        A measure with a param ``reference`` compares two checkpoints: the other is the same run's start or last one
+        (``first``, ``last``) or that of another method with the same seed after as many epochs; it stands at
+        ``other_at``.
         """
         declared = measure.measure
         kind = declared.get("kind", "")
@@ -518,7 +520,7 @@ class CellExpander:
             if declared.get(param, value) != value
         }
         params = {**declared, **own}
-        if compared == "last":
+        if compared in ("first", "last"):
             params["reference"] = f"{{config}}/{{seed}}/{other_at}"
         elif compared is not None:
             chosen = {axis: value for axis, value in cell.axes.items() if axis not in directives.axes}

@@ -73,6 +73,14 @@ def test_the_last_milestone_is_wanted_where_something_is_compared_with_it():
         assert {(0, Milestone(2)), (1, Milestone(2))} < plan.runs[config].milestones
 
 
+def test_the_start_is_wanted_where_something_is_compared_with_it():
+    plan = planned("learning_order")
+    for config in plan.runs:
+        wanted = {f"checkpoints/{config}/seed{seed}/epoch0000" for seed in (0, 1)}
+        assert {node.name for node in plan.references(config)} == wanted
+        assert {(0, Milestone()), (1, Milestone())} < plan.runs[config].milestones
+
+
 def test_tables_and_figure_share_their_runs():
     assert len(planned("table1", "table2", "ntk_evolution").runs) == 3
 

@@ -271,6 +271,11 @@ def _staircase(axes: Any) -> Any:
     return 20 + 40 * way - 10 * (str(axes["method"]).endswith("small start"))
 
 
+def _ordered(axes: Any) -> Any:
+    """Modes grow in the order of the kernel's eigenvalues."""
+    return 0.9
+
+
 def _byol(axes: Any) -> Any:
     return 1e-3
 
@@ -300,6 +305,7 @@ WORLDS = {
     "second and last pair": Other("pairs exchanged", exchanged("pair", "Barlow Twins and VICReg", "SimCLR and VICReg")),
     "backwards": Other("training runs backwards", exchanged("epochs", 0, 320)),
     "the training backwards": Other("training runs backwards", exchanged("epochs", 1, 320)),
+    "in no order": Other("the kernel says nothing of the order", everywhere(-0.02)),
     "nothing happens": Other("nothing is learnt", everywhere(1e-3)),
     "hidden representations run backwards": Other("the later, the fewer directions are hidden", _hidden_backwards),
     "large from the start": Other("all are large from the start on", everywhere(5.0)),
@@ -339,6 +345,13 @@ MEASURED = {
             "The third later than the second, by more than the seeds differ": "all at once",
         },
         _staircase,
+    ),
+    "learning_order": Measured(
+        {
+            "When the first modes are learnt, those of larger gamma have grown more": "in no order",
+            "So they have in the end": "in no order",
+        },
+        _ordered,
     ),
     "byol_steps": Measured(
         {"Footnote 16: no steps are seen (fewer than three eigenvalues become large)": "large from the start"}, _byol
