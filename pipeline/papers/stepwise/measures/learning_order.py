@@ -1,4 +1,4 @@
-"""In which order a network learns, and in which its tangent kernel at the start says it will (Simon 2023, Section 5)."""
+"""In which order a network learns, and in which its initial tangent kernel says it will (Simon 2023, Section 5)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure(
 
     Theory writes embeddings as f = U S [b_1 ... b_d]^T K^-1/2 K_xX with the eigenvectors b_j of K_Gamma (Eq. 24), and
     from small initialization each s_j grows as exp(4 gamma_j t) until it is learnt (Eq. 10): modes are learnt in the
-    order of gamma. Of a network s_j is the length of f K^-1/2 b_j, with K that of the network as it was before training.
+    order of gamma. Of a network s_j is the length of f K^-1/2 b_j, with K that of the network before training.
 
     Args:
         subject: A milestone, with the run's start as its ``reference``.
