@@ -240,9 +240,9 @@ def test_splits_are_the_rows(shape: str) -> None:
         numbers = [text for text in panel.texts if text.get_text()]
         own = of(drawing.records, quantity="mean", method=("SimCLR", "SimSiam")[number % 2],
                  dataset=("cifar10", "cifar100")[number // 2])  # fmt: skip
-        assert [text.get_text() for text in numbers] == [f"{record['value']:.2f}" for record in own]
+        assert [text.get_text() for text in numbers] == [f"{record['value']:.3f}" for record in own]
         bold = [text.get_text() for text in numbers if text.get_fontweight() == "bold"]
-        assert bold == ["1.00"], "the training split"
+        assert bold == ["1.000"], "the training split"
         black = [line for line in panel.lines if line.get_color() == "black" and len(set(line.get_xdata())) == 2]
         assert [line.get_ydata()[0] for line in black] == [record["value"] for record in own]
 

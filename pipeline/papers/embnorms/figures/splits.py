@@ -128,7 +128,7 @@ def _panel(
             axes.bar(place, mean, 2 * _HALF, color=_light(colour), linewidth=0)
         axes.plot([place - _HALF, place + _HALF], [mean, mean], color="black", linewidth=1.0, solid_capstyle="butt")
         axes.annotate(
-            f"{mean:.2f}", (place, max(mean, highest)), xytext=(0, 1.5), textcoords="offset points",
+            f"{mean:.3f}", (place, max(mean, highest)), xytext=(0, 1.5), textcoords="offset points",
             ha="center", va="bottom", fontsize=style.SMALL, fontweight="bold" if name == trained else "normal",
         )  # fmt: skip
     axes.set_xticks(list(places.values()), [name.rpartition(" ")[2] for name in places])
