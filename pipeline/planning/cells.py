@@ -262,7 +262,7 @@ class CellExpander:
             params, directives = self._layers(place)
             self._fill(part, params, directives)
             entry: Params = {"at": value, "nodes": part.nodes}
-            if rule.times is not None and rule.axis in ("epochs", "steps"):  # what each costs, this scale trains less of
+            if rule.times is not None and rule.axis in ("epochs", "steps"):  # what costs is what this scale trains
                 trained = part.trained_epochs if rule.axis == "epochs" else part.trained_steps
                 entry |= {"at": trained, "stands_for": value}
             for name in filter(None, (rule.by, rule.times)):
