@@ -215,7 +215,7 @@ def test_when_a_threshold_is_reached_and_that_it_is_not(grammar):
     assert first["seeds"] == {"0": 100, "1": 100} and never["seeds"] == {"0": "not reached", "1": "not reached"}
     (params,) = [json.loads(p.read_text())["params"] for p in grammar.root.glob("results/mini/mini/when.receipt.json")]
     losses = params["cells"][2]["derive"]["parts"][0]["loss"]
-    trained = cell(grammar, "several", method="plain", measure="probe")["trained_epochs"]  # what was paid for 100 epochs of the paper
+    trained = cell(grammar, "several", method="plain", measure="probe")["trained_epochs"]  # of 100
     assert trained < 100
     assert list(cost["seeds"].values()) == [trained * score(grammar, node, "train_loss") for node in losses]
     other = cell(grammar, "when", when="other")
