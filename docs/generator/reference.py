@@ -87,7 +87,8 @@ def _modeline(schema: str, folder: str) -> str:
 
 def papers() -> str:
     """The grammar of a paper."""
-    aside = table(["key", "meaning"], [[f"`{key}`", text] for key, text in schemas.FIELDS["Method"].items()])
+    beside = {**schemas.FIELDS["Method"], **schemas.FIELDS["Place"]}
+    aside = table(["key", "meaning"], [[f"`{key}`", text] for key, text in beside.items()])
     run = []
     for key, field in composition.RunSpec.model_fields.items():
         if key in components.CATEGORIES:

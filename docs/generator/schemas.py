@@ -48,7 +48,7 @@ MODELS: tuple[type[BaseModel], ...] = (
 
 LAYER = "a layer of a run's parameters"
 METHOD = "a layer of a run's parameters, or with `like`, `reads`, `reference`, `derive`"
-AXIS = "a parameter's path (`optimizer.lr`), or value → layer"
+AXIS = "a parameter's path (`optimizer.lr`), or value → layer, with `datasets` for what differs on one"
 INSIDE: dict[tuple[str, str], tuple[str, Schema]] = {
     ("Paper", "defaults"): (LAYER, {"$ref": "#/$defs/layer"}),
     ("Paper", "datasets"): (f"data set → {LAYER}", {"additionalProperties": {"$ref": "#/$defs/layer"}}),
@@ -160,6 +160,11 @@ def _inner(extend: Path | None) -> Schema:
         name: {"type": "string", "description": text} for name, text in FIELDS["Method"].items()
     }  # like, reads, reference
     asides["derive"] = {**_dressed(spec.Derive), "description": FIELDS["Method"]["derive"]}
+    by_dataset = {
+        "type": "object",
+        "description": FIELDS["Place"]["datasets"],
+        "additionalProperties": {"$ref": "#/$defs/layer"},
+    }
     parts = [name for name in composition.RunSpec.model_fields if name in components.CATEGORIES]
     used = {
         "type": "object",
@@ -175,10 +180,11 @@ def _inner(extend: Path | None) -> Schema:
         **{name: _component(name, extend, bare=False) for name in ("measure", "source")},
         "layer": _layer(extend),
         "method": _layer(extend, asides),
+        "place": _layer(extend, {**asides, "datasets": by_dataset}),
         "axis": {
             "anyOf": [
                 {"type": "string", "description": "Path of one parameter, such as optimizer.lr."},
-                {"type": "object", "additionalProperties": {"$ref": "#/$defs/method"}},
+                {"type": "object", "additionalProperties": {"$ref": "#/$defs/place"}},
             ]
         },
         "used": {"anyOf": [{"type": "string"}, used, {"type": "null"}]},

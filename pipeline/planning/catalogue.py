@@ -259,8 +259,13 @@ class Catalogue:
         layers |= {f"methods.{name}": layer for name, layer in paper.methods.items()}
         for place, axes in [("axes", paper.axes), *((f"flavours.{n}.axes", f.axes) for n, f in paper.flavours.items())]:
             for axis, values in axes.items():
-                if not isinstance(values, str):
-                    layers |= {f"{place}.{axis}.{value}": layer for value, layer in values.items()}
+                for value, layer in values.items() if not isinstance(values, str) else ():
+                    layers[f"{place}.{axis}.{value}"] = layer
+                    for name, more in layer.get("datasets", {}).items():
+                        here = f"{place}.{axis}.{value}.datasets"
+                        if name not in self.datasets:
+                            raise UserError(f"{where}: {here}: {nearest(name, list(self.datasets), 'there are')}")
+                        layers[f"{here}.{name}"] = more
         for place, layer in layers.items():
             composition.check_values(layer, f"{where}: {place}", self.extend)
         for name, measure in paper.measures.items():

@@ -262,6 +262,9 @@ class CellExpander:
             params, directives = self._layers(place)
             self._fill(part, params, directives)
             entry: Params = {"at": value, "nodes": part.nodes}
+            if rule.times is not None and rule.axis in ("epochs", "steps"):  # what costs is what this scale trains
+                trained = part.trained_epochs if rule.axis == "epochs" else part.trained_steps
+                entry |= {"at": trained, "stands_for": value}
             for name in filter(None, (rule.by, rule.times)):
                 beside = self._cell(place)
                 self._fill(beside, params, directives, measure=self._measure(name))
@@ -551,7 +554,7 @@ class CellExpander:
         sweeps = []
         for name, value in chosen.items():
             if name not in _RESERVED:
-                layer = directives.take(self._axis(name, value), name)
+                layer = directives.take(self._axis(name, value, dataset), name)
                 if (like := layer.pop("like", None)) is not None:
                     directives.axes.append(name)
                     directives.method = str(like)
@@ -572,7 +575,8 @@ class CellExpander:
             params = overlay(params, {part: more} if more else {})
         return params, directives
 
-    def _axis(self, name: str, value: Any) -> Params:
+    def _axis(self, name: str, value: Any, dataset: str) -> Params:
+        """What a value of an axis sets on a data set of the paper."""
         axis = self.flavour.axes.get(name, self.paper.axes.get(name))
         if axis is None:
             known = ", ".join([*_RESERVED, *self.paper.axes])
@@ -584,4 +588,6 @@ class CellExpander:
                 raise UserError(f"{self.where}: {name}: {error}") from None
         if str(value) not in axis:
             raise UserError(f"{self.where}: {name}: {value!r} is none of: {', '.join(axis)}")
-        return overlay({}, axis[str(value)])
+        layer = dict(axis[str(value)])
+        of_data = layer.pop("datasets", {})
+        return overlay(overlay({}, layer), of_data.get(dataset, {}))

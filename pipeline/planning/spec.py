@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline import annotations as param_types
 from pipeline.errors import UserError, brief, nearest
-from pipeline.planning.params import Params, overlay, shaped
+from pipeline.planning.params import NAMES, Params, overlay, shaped
 from pipeline.ranges import (
     Epochs,
     Fraction,
@@ -32,6 +32,26 @@ from pipeline.ranges import (
 
 Layer = Annotated[Params, AfterValidator(shaped)]
 """Params of a run, as one layer sets them."""
+
+
+def _by_dataset(layer: Params) -> Params:
+    """What a value of an axis sets, and under ``datasets`` what else it sets on one of them."""
+    of_data = layer.get("datasets", {})
+    if not isinstance(of_data, dict) or not all(isinstance(more, dict) for more in of_data.values()):
+        raise ValueError(f"datasets: expected what is set on each, as {{NAME: {{...}}}}, found {brief(of_data)}")
+    for name, more in of_data.items():
+        try:
+            shaped(more)
+        except ValueError as error:
+            raise ValueError(f"datasets.{name}: {error}") from None
+        for key in ("datasets", "derive", *NAMES):
+            if key in more:
+                raise ValueError(f"datasets.{name}: {key}: expected params of a run; say it for all data sets alike")
+    return shaped(layer)
+
+
+AxisLayer = Annotated[Params, AfterValidator(_by_dataset)]
+"""A layer that may differ by data set."""
 NAME = r"[A-Za-z0-9][_A-Za-z0-9-]{0,99}"  # the underscore first: Sphinx takes a word that ends in one for a link
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 """A name that becomes that of a file."""
@@ -381,7 +401,7 @@ class Flavour(Strict):
     """
 
     kinds: dict[str, dict[str, Params]] = {}
-    axes: dict[str, str | dict[str, Layer]] = {}
+    axes: dict[str, str | dict[str, AxisLayer]] = {}
     measures: dict[str, str] = {}
 
 
@@ -402,7 +422,7 @@ class Paper(Strict):
     datasets: dict[str, Layer] = {}
     flavours: dict[Name, Flavour] = {}
     methods: dict[str, Layer] = {}
-    axes: dict[str, str | dict[str, Layer]] = {}
+    axes: dict[str, str | dict[str, AxisLayer]] = {}
     measures: dict[str, Measure] = {}
     artifacts: dict[Name, Artifact] = {}
 
@@ -593,7 +613,8 @@ def _oneline(model: type[BaseModel], error: ValidationError, where: str) -> User
     errors = error.errors()
     first = errors[0]
     # of a union pydantic tells what each alternative says: the word of a validator of ours is the one to hear
-    first = next((e for e in errors if e["type"] == "value_error" and e["loc"][:-1] == first["loc"][:-1]), first)
+    above = first["loc"][:-1]
+    first = next((e for e in errors if e["type"] == "value_error" and e["loc"][: len(above)] == above), first)
     keys, of = _place(model, first["loc"])
     place = ": ".join([where, *([".".join(brief(key, str) for key in keys)] if keys else [])])
     if first["type"] == "extra_forbidden":

@@ -39,6 +39,20 @@ def test_features_are_means_over_the_image_and_its_views(subject: EvaluationCont
     assert torch.allclose(found, plain / 4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("views", "first"),
+    [
+        ({"kind": "simclr", "count": 4, "size": 64}, {"kind": "simclr", "count": 4, "size": 64}),
+        ({"count": [2, 6], "size": [64, 32], "flip": 0.5}, {"count": 2, "size": 64, "flip": 0.5}),
+        ({"count": [2, 6], "size": 64, "flip": [0.5, 0.0]}, {"count": 2, "size": 64, "flip": 0.5}),
+        ({"count": 2, "size": [64, 32]}, {"count": 1, "size": 64}),
+        ({"count": 2, "flip": [0.5, 0.0]}, {"count": 2, "flip": [0.5, 0.0]}),
+    ],
+)
+def test_views_of_another_size_are_no_patches(views: dict, first: dict) -> None:
+    assert patch_probe._first_kind(views) == first
+
+
 def test_one_patch_is_the_image_as_it_is(subject: EvaluationContext) -> None:
     assert torch.equal(patch_probe._features(subject, "test", 1), subject.features("test"))
     params = {"lr": 1e-3, "weight_decay": 1e-6, "batch_size": 32, "epochs": 3, "label_smoothing": 0.1}

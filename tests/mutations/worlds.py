@@ -115,7 +115,7 @@ def _places(cell: Mapping[str, Any], name: str) -> Iterator[tuple[Axes, list[str
     if "threshold" in rule:
         yield {**cell["axes"], **rule["reaching"]}, rule["threshold"], name
     for part in rule["parts"]:
-        axes = {**cell["axes"], axis: part["at"]}
+        axes = {**cell["axes"], axis: part.get("stands_for", part["at"])}
         yield axes, part["nodes"], name
         for other in (rule[key] for key in ("by", "times") if key in rule):
             yield {**axes, "measure": other}, part[other], rule[f"{other}.value"]

@@ -215,7 +215,9 @@ def test_when_a_threshold_is_reached_and_that_it_is_not(grammar):
     assert first["seeds"] == {"0": 100, "1": 100} and never["seeds"] == {"0": "not reached", "1": "not reached"}
     (params,) = [json.loads(p.read_text())["params"] for p in grammar.root.glob("results/mini/mini/when.receipt.json")]
     losses = params["cells"][2]["derive"]["parts"][0]["loss"]
-    assert list(cost["seeds"].values()) == [100 * score(grammar, node, "train_loss") for node in losses]
+    trained = cell(grammar, "several", method="plain", measure="probe")["trained_epochs"]  # of 100
+    assert trained < 100
+    assert list(cost["seeds"].values()) == [trained * score(grammar, node, "train_loss") for node in losses]
     other = cell(grammar, "when", when="other")
     level = cell(grammar, "several", method="direct", measure="probe")["seeds"]
     track = {
@@ -279,6 +281,20 @@ def planned(tmp_path: Path, old: str, new: str) -> Plan:
 def test_one_line_for_a_mistake(tmp_path, old, new, message):
     with pytest.raises(UserError, match=message):
         planned(tmp_path, old, new)
+
+
+def test_what_is_multiplied_are_the_epochs_that_the_scale_trains(tmp_path):
+    """The axis is the paper's: what a place on it costs are epochs of this machine."""
+    project = declare(add_mini(copy_project(tmp_path / "project")))
+    for mapped, trained in ((None, [1, 2]), ("{100: 100, 300: 300}", [100, 300])):
+        if mapped:
+            project.edit("params/scales/mini.yaml", "epochs: {100: 1, 300: 2}", f"epochs: {mapped}")
+        catalogue = Catalogue(Options.parse({"scale": "mini"}, {}), project.root / "params")
+        (artifact,) = Plan(catalogue, [catalogue.request("results/mini/mini/when.csv")]).artifacts.values()
+        rules = {cell["axes"]["when"]: cell["derive"] for cell in artifact.params["cells"]}
+        assert [part["at"] for part in rules["cost"]["parts"]] == trained
+        assert [part["stands_for"] for part in rules["cost"]["parts"]] == [100, 300]
+        assert [part["at"] for part in rules["first"]["parts"]] == [100, 300], "a place is the paper's"
 
 
 def minus(first, second, read):

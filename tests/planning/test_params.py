@@ -586,3 +586,45 @@ def test_planning_reads_every_paper_without_torch_and_types_once() -> None:
 def test_a_key_that_is_no_name_is_told_before_params_are_compared(layer: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"{next(iter(layer))}: expected a name in place of the key "):
         shaped(layer)
+
+
+# -- values of an axis that differ by data set
+
+AXIS = {"slow": {"optimizer": {"lr": 0.02}, "datasets": {"stl10": {"optimizer": {"lr": 0.005}, "batch_size": 64}}}}
+
+
+@pytest.fixture
+def apart(folder: Path) -> Path:
+    """The paper with an axis whose value sets another rate on STL-10."""
+    path = folder / "papers/mine.yaml"
+    change(path, "axes", "pace", value=AXIS)
+    rows = {"method": ["sgd"], "pace": ["slow"], "dataset": ["cifar10", "stl10"]}
+    change(path, "artifacts", "t", value={"title": "T", "rows": rows, "fixed": {"epochs": 100}, "measure": "probe"})
+    change(path, "flavours", value={})
+    change(path, "measures", value={"probe": {"measure": {"kind": "linear_probe"}, "value": "top1_last"}})
+    return folder
+
+
+def test_an_axis_may_set_something_else_on_one_data_set(apart: Path) -> None:
+    (artifact,) = (plan := planned("results/paper/mine/t.csv", extend=str(apart))).artifacts.values()
+    runs = {cell["dataset"]: plan.runs[cell["nodes"][0].split("/")[1]].run for cell in artifact.params["cells"]}
+    assert {name: run["optimizer"]["lr"] for name, run in runs.items()} == {"cifar10": 0.02, "stl10": 0.005}
+    assert runs["stl10"]["batch_size"] == 64 != runs["cifar10"]["batch_size"]
+    assert runs["stl10"]["optimizer"]["momentum"] == runs["cifar10"]["optimizer"]["momentum"]
+
+
+@pytest.mark.parametrize(
+    ("datasets", "words"),
+    [
+        ({"stl": {"batch_size": 64}}, "axes.pace.slow.datasets: did you mean stl10?"),
+        ({"stl10": {"batch_size": -1}}, "axes.pace.slow.datasets.stl10: batch_size: expected"),
+        ({"stl10": {"optimizer": {"lr": -1.0}}}, "axes.pace.slow.datasets.stl10: optimizer.lr: expected"),
+        ({"stl10": 64}, "datasets: expected what is set on each, as {NAME: {...}}, found "),
+        ({"stl10": {"optimizer": 3}}, "datasets.stl10: optimizer: expected the name of one"),
+        ({"stl10": {"like": "sgd"}}, "datasets.stl10: like: expected params of a run"),
+        ({"stl10": {"datasets": {}}}, "datasets.stl10: datasets: expected params of a run"),
+    ],
+)
+def test_what_an_axis_sets_on_a_data_set_is_checked(apart: Path, datasets: dict[str, Any], words: str) -> None:
+    change(apart / "papers/mine.yaml", "axes", "pace", "slow", "datasets", value=datasets)
+    assert words in refused(apart)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,8 @@ def measure(
     """Train a softmax layer on the mean features of ``patches`` views of every image of ``train``, test it on ``test``.
 
     The linear evaluation of Ghosh 2024 (Appendix D, Table 5): Adam, 16 patches; the first view is the image as it is,
-    the others are drawn as in training, those of test images too (released code, which also smooths labels).
+    the others are drawn as in training, those of test images too (released code, which also smooths labels). Of views
+    in groups, or of several sizes, those of the first kind are drawn.
 
     Args:
         subject: The checkpoint.
@@ -70,11 +72,19 @@ def measure(
     )
 
 
+def _first_kind(views: Mapping[str, Any]) -> dict[str, Any]:
+    """Views without those of other sizes: an image is not told by its small crops, which only training has."""
+    if not isinstance(views.get("count"), list) and not isinstance(views.get("size"), list):
+        return dict(views)
+    first = {name: value[0] if isinstance(value, list) else value for name, value in views.items()}
+    return first if isinstance(views.get("count"), list) else {**first, "count": 1}
+
+
 @torch.no_grad()
 def _features(subject: EvaluationContext, split: str, patches: int) -> Tensor:
     """(N, d) float32: means over the views, the first of which is the image itself."""
     total = subject.features(split).clone()
-    images, views = subject.images(split), subject.spec["views"]
+    images, views = subject.images(split), _first_kind(subject.spec["views"])
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
     policy = components.make(subject.components["views"], views, shape, subject.spec["normalize"])
     encoder = subject.network.encoder
