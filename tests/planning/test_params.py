@@ -247,6 +247,15 @@ def test_a_number_out_of_its_range_is_one_line(folder: Path, place: tuple, value
     assert words in text and "mine.yaml" in text
 
 
+def test_values_of_a_paper_are_told_when_something_of_it_is_planned(folder: Path) -> None:
+    """Whether the run that is asked for uses them or not; who asks for another paper need not mend them first."""
+    change(folder / "papers/mine.yaml", "methods", "idle", value={"like": "sgd", "optimizer": {"lr": -1}})
+    assert planned("results/tiny/directpred/table8.csv", scale="tiny", extend=str(folder)).artifacts
+    for targets in (["results/tiny/mine/t.csv"], []):
+        with pytest.raises(UserError, match="mine.yaml: methods.idle: optimizer.lr: expected a number from 0"):
+            planned(*targets, scale="tiny", extend=str(folder))
+
+
 SCALES = [
     (("seeds",), 100000000, "seeds: expected a whole number from 1 to 1000 or null, found 100000000"),
     (("epochs",), {100: "x"}, "epochs.100: expected a whole number from 0 to 100,000, found 'x'"),
