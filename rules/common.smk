@@ -18,7 +18,7 @@ gc.disable()
 from pipeline.errors import lacking
 
 try:
-    from pipeline.engine import summary, terminate
+    from pipeline.engine import scheduling, summary, terminate
     from pipeline.engine.display import Display
     from pipeline.engine.workflow import read
 except ModuleNotFoundError as error:
@@ -94,6 +94,7 @@ def labels_of(wildcards):
 
 
 onstart:
+    scheduling.calm(workflow.scheduler, BUILD.here)
     terminate.hand_to_a_thread()
     DISPLAY.begin(workflow.cores)
 

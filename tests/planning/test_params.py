@@ -252,7 +252,7 @@ def test_values_of_a_paper_are_told_when_something_of_it_is_planned(folder: Path
     change(folder / "papers/mine.yaml", "methods", "idle", value={"like": "sgd", "optimizer": {"lr": -1}})
     assert planned("results/tiny/directpred/table8.csv", scale="tiny", extend=str(folder)).artifacts
     for targets in (["results/tiny/mine/t.csv"], []):
-        with pytest.raises(UserError, match="mine.yaml: methods.idle: optimizer.lr: expected a number from 0"):
+        with pytest.raises(UserError, match=r"mine\.yaml: methods\.idle: optimizer\.lr: expected a number from 0"):
             planned(*targets, scale="tiny", extend=str(folder))
 
 
