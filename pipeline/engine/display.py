@@ -146,6 +146,8 @@ class Display:
         return [*theirs, *draw(rows, width, plain=self._plain)]
 
     def _outlook(self, cores: int) -> Outlook:
+        from pipeline.engine.outlook import Outlook  # which a build with nothing to do would import for nothing
+
         workflow = self.workflow
         states, workflow.states = workflow.states, None  # of a large plan they take up much memory
         assert states is not None

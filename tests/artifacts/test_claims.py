@@ -360,6 +360,10 @@ def declared() -> list[tuple[str, str]]:
     ]
 
 
+ILLEGIBLE = {("multiview", "table2")}
+"""Printed tables of which so few cells are legible that no claim is on two of them."""
+
+
 @pytest.mark.parametrize(("paper", "name"), declared())
 def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path, paper: str, name: str) -> None:
     """Every selection picks a cell, every printed number finds one, and these numbers bear the claim out."""
@@ -386,7 +390,7 @@ def test_declared_claims_fit_their_table_and_its_printed_numbers(tmp_path: Path,
     for claim in report["claims"]:
         assert claim["verdict"] == UNTESTED
         assert claim["published"]["holds"] == claim["published"]["of"], claim["text"]
-        assert claim["published"]["of"] > 0 or not published
+        assert claim["published"]["of"] > 0 or not published or (paper, name) in ILLEGIBLE
 
 
 # -- scorecard

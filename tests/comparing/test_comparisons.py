@@ -131,14 +131,18 @@ def test_a_measure_s_own_reference_is_not_the_method_that_an_axis_is_like(tmp_pa
         (
             "reference: Barlow Twins, reads: random}",
             "reference: Barlow Twins, reads: 3}",
-            "axes.pair: expected text, or a mapping",
+            "axes.pair.random subspaces: reads: expected a name, found 3",
         ),
         (
             "reference: Barlow Twins, reads: random}",
             "reference: Barlow Twins, reads: radnom}",
             "no value 'alignment_radnom'",
         ),
-        ("{like: VICReg, reference: SimCLR}", "{like: [VICReg], reference: SimCLR}", "axes.pair: expected text"),
+        (
+            "{like: VICReg, reference: SimCLR}",
+            "{like: [VICReg], reference: SimCLR}",
+            "axes.pair.SimCLR and VICReg: like: expected a name",
+        ),
     ],
 )
 def test_a_mistake_in_a_comparison_is_one_line(tmp_path, old, new, words):

@@ -82,7 +82,7 @@ MUCH = [
     for name in (
         "stepwise/ntk_evolution", "directpred/fig6", "embnorms/tableS1", "embnorms/tableS2", "embnorms/fig4",
         "multiview/tableE1", "stepwise/learning_steps", "embnorms/fig3", "zoo/methods", "isoloss/fig3",
-        "embnorms/fig5", "multiview/table2",
+        "embnorms/fig5", "multiview/table2", "stepwise/learning_order",
     )
 ]  # fmt: skip
 """Those of the other kinds, which read more than 16 nodes each."""
