@@ -1,0 +1,45 @@
+"""Curves of many views: panels of data sets that a scale leaves out say so, and lose no line of the legend."""
+
+from __future__ import annotations
+
+import printing
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from pipeline.artifacts import style
+from pipeline.artifacts.drawing import Drawing
+from pipeline.artifacts.rows import CELL, Row
+from pipeline.papers.multiview.figures import curves
+
+PARAMS = {"scale": {"key": "quick"}, "measure": {"title": "linear probe", "unit": "%"}}
+SETTINGS = ("2 views", "4 views", "VICReg, 2 views")
+
+
+def rows(measured: str) -> list[Row]:
+    """Three settings on two data sets, of which one is measured."""
+    return [
+        Row(
+            {"setting": setting, "dataset": name, "epochs": epochs}, CELL, dataset=name, paper_dataset=name,
+            trained_epochs=epochs, seeds={0: 20.0 + number + epochs, 1: 22.0 + number + epochs} if name == measured else {},
+            missing=None if name == measured else "not run",
+        )
+        for name in ("cifar10", "stl10")
+        for number, setting in enumerate(SETTINGS)
+        for epochs in (5, 10)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("measured", ["cifar10", "stl10"])
+def test_a_data_set_that_is_left_out_is_told_in_its_panel(measured: str) -> None:
+    with style.applied():
+        drawing: Drawing = curves.draw(rows(measured), PARAMS)
+        FigureCanvasAgg(drawing.figure)
+    panels = {panel.get_title(): panel for panel in drawing.figure.axes}
+    for name, panel in panels.items():
+        assert [text.get_text() for text in panel.texts if text.get_text()] == (
+            [] if name == measured else ["not measured"]
+        )
+        assert len(panel.get_xticks()) > 0 if name == measured else len(panel.get_xticks()) == 0
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(SETTINGS)
+    assert not printing.crossings(drawing)
