@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row
-from pipeline.papers.multiview.figures import curves
+from pipeline.papers.multiview.figures import curves, widths
 
 PARAMS = {"scale": {"key": "quick"}, "measure": {"title": "linear probe", "unit": "%"}}
 SETTINGS = ("2 views", "4 views", "VICReg, 2 views")
@@ -42,4 +42,29 @@ def test_a_data_set_that_is_left_out_is_told_in_its_panel(measured: str) -> None
         assert len(panel.get_xticks()) > 0 if name == measured else len(panel.get_xticks()) == 0
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(SETTINGS)
+    assert not printing.crossings(drawing)
+
+
+@pytest.mark.parametrize("measured", ["cifar10", "stl10"])
+def test_so_it_is_with_widths(measured: str) -> None:
+    choices = ("Barlow Twins, fixed", "Barlow Twins, optimal")
+    found = [
+        Row(
+            {"choice": choice, "dataset": name, "pdim": pdim}, CELL, dataset=name, paper_dataset=name, trained_epochs=8,
+            seeds={0: 20.0 + place, 1: 22.0 + place} if name == measured else {},
+            missing=None if name == measured else "not run",
+        )
+        for name in ("cifar10", "stl10")
+        for choice in choices
+        for place, pdim in enumerate((64, 256, 1024))
+    ]  # fmt: skip
+    with style.applied():
+        drawing = widths.draw(found, PARAMS)
+        FigureCanvasAgg(drawing.figure)
+    told = {
+        panel.get_title(): [text.get_text() for text in panel.texts if text.get_text()] for panel in drawing.figure.axes
+    }
+    assert told == {name: [] if name == measured else ["not measured"] for name in ("cifar10", "stl10")}
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(choices)
     assert not printing.crossings(drawing)

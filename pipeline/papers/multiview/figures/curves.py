@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import bands, drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.papers.multiview.figures import _panels
 from pipeline.ranges import Inches
 
 MINUTES = "minutes of an epoch"
@@ -63,15 +64,8 @@ def draw(
                 records += bands.draw_band(axes, points, at, against, colour, **look)
             axes.set_title(f"{dataset}" if measure is None or len(measures) == 1 else f"{dataset}, probe {measure}")
             axes.set_xlabel("epoch" if against == "epochs" else "minutes of training")
-            if not any(len(drawn.get_xdata()) for drawn in axes.lines):
-                axes.set_xticks([])
-                axes.set_yticks([])
-                axes.text(
-                    0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=style.MUTED
-                )
         grid[line, 0].set_ylabel("top-1 in %")
-    named = {label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(named.values(), named, loc="outside lower center", ncols=2)
+    _panels.finish(figure, grid.flat)
     drawing.remark(figure, params, rows)
     caption = _CAPTION.format(against="epochs" if against == "epochs" else "minutes of training on this machine")
     return Drawing(figure, ["dataset", "measure", "setting", against], records, caption)

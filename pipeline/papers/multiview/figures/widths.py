@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pipeline.artifacts import drawing, style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row, axis_values, same
+from pipeline.papers.multiview.figures import _panels
 from pipeline.ranges import Inches
 
 _CAPTION = (
@@ -57,6 +58,6 @@ def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3,
         axes.set_title(str(dataset))
         axes.set_xlabel("projector width")
     grid[0].set_ylabel("top-1 in %")
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    _panels.finish(figure, grid)
     drawing.remark(figure, params, rows)
     return Drawing(figure, ["dataset", "choice", "pdim"], records, _CAPTION)
