@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from pipeline.artifacts import style
 from pipeline.artifacts.drawing import Drawing
 from pipeline.artifacts.rows import CELL, Row
-from pipeline.papers.multiview.figures import curves, widths
+from pipeline.papers.multiview.figures import curves, frontier, widths
 
 PARAMS = {"scale": {"key": "quick"}, "measure": {"title": "linear probe", "unit": "%"}}
 SETTINGS = ("2 views", "4 views", "VICReg, 2 views")
@@ -68,3 +68,20 @@ def test_so_it_is_with_widths(measured: str) -> None:
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(choices)
     assert not printing.crossings(drawing)
+
+
+def test_points_of_the_frontier_have_names_beside_each_other() -> None:
+    found = [
+        Row(
+            {"setting": f"{views} views, {share} %", "dataset": "cifar10", "epochs": 100, "measure": measure}, CELL,
+            dataset="cifar10", paper_dataset="cifar10", trained_epochs=8, seeds={0: value, 1: value},
+        )
+        for views in (2, 4, 8)
+        for share in (25, 50, 75)
+        for measure, value in (("patches", 20.0 + views / 10 + share / 100), (curves.MINUTES, 0.01 + 1e-5 * share))
+    ]  # fmt: skip
+    with style.applied():
+        drawing = frontier.draw(found, PARAMS)
+        FigureCanvasAgg(drawing.figure)
+    named = [text.get_text() for text in drawing.figure.axes[0].texts]
+    assert len(named) == 9 and not printing.crossings(drawing)

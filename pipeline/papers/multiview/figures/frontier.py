@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.artifacts import drawing, style
@@ -33,6 +34,7 @@ def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3,
     axes = figure.subplots()
     points: list[tuple[float, float]] = []
     records: list[dict[str, Any]] = []
+    labels: list[tuple[float, float, str, str]] = []
     for setting in axis_values(cells, "setting"):
         own = [row for row in cells if same(row.axes["setting"], setting)]
         cost = next((r.mean for r in own if same(r.axes["measure"], MINUTES) and r.mean is not None), None)
@@ -46,17 +48,38 @@ def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3,
         axes.errorbar(
             x, y, probe.std or 0.0, color=colour, marker="^" if two else "o", elinewidth=0.6, linestyle="none"
         )
-        axes.annotate(
-            str(setting), (x, y), xytext=(4, 2), textcoords="offset points", fontsize=style.SMALL, color=colour
-        )
+        labels.append((x, y, str(setting), colour))
         records.append({"setting": setting, "minutes": x, "quantity": "error", "value": y})
     best = frontier(points)
     axes.plot([x for x, _ in best], [y for _, y in best], color=style.MUTED, linewidth=0.6, linestyle=":")
     axes.margins(x=0.25, y=0.15)
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("error in %")
+    _name(axes, labels, 72 * height)
     drawing.remark(figure, params, rows)
     return Drawing(figure, ["setting", "minutes"], records, _CAPTION)
+
+
+def _name(axes: Axes, labels: Sequence[tuple[float, float, str, str]], points: float) -> None:
+    """Write each point's name beside it, no two at one height.
+
+    Args:
+        axes: With its limits.
+        labels: x, y, text and colour of each.
+        points: Height of the figure, of which the panel is seven tenths or more.
+    """
+    low, high = axes.get_ylim()
+    point = (high - low) / (0.7 * points)
+    places = drawing.apart([y + 2 * point for _, y, _, _ in labels], 1.3 * style.SMALL * point)
+    for (x, y, text, colour), place in zip(labels, places, strict=True):
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(4, (place - y) / point),
+            textcoords="offset points",
+            fontsize=style.SMALL,
+            color=colour,
+        )
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
