@@ -33,7 +33,7 @@ CONFIG := $(strip $(if $(SCALE),scale=$(SCALE)) $(if $(FLAVOUR),flavour=$(FLAVOU
 OTHER  := $(filter-out $(shell cat $(VENV)/.torch 2>/dev/null),$(TORCH))
 RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup extras site docs reference test test-all test-gpu test-slurm lint format lock bench clean FORCE
+.PHONY: help setup extras site docs reference test test-all test-gpu slurm test-slurm lint format lock bench clean FORCE
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -87,10 +87,12 @@ test-all: $(READY)  ## the test suite with what takes minutes
 test-gpu: $(READY)  ## the tests that need a GPU, on one
 	@$(RUN) pytest -m gpu
 
-test-slurm:  ## the tests that need a SLURM, on one of two nodes that is started here; as root
+slurm:  ## Debian's SLURM, and Snakemake's executor for it; as root
 	@$(MAKE) --no-print-directory setup EXTRAS=slurm
 	@command -v slurmctld slurmd munged >/dev/null || \
 	    (apt-get update -q && apt-get install -q -y --no-install-recommends slurmctld slurmd slurm-client munge)
+
+test-slurm: slurm  ## the tests that need a SLURM, on one of two nodes that is started here; as root
 	@$(RUN) pytest -n 0 tests/engine/test_slurm.py -m "slow or not slow" -rs
 
 lint: $(READY)  ## what linters, formatters and the type checker say, and the advice of snakemake

@@ -10,13 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import claims, formats, lost, settings
-from pipeline.artifacts.rows import CELL, HIGHER, LOWER, Row, axis_values, baseline_lines, same
+from pipeline.artifacts.rows import CELL, HIGHER, LOWER, NEITHER, Row, axis_values, baseline_lines, same
 
 WIDTH = 110
 """Columns of a terminal that a page wants."""
 
-BEST = {HIGHER: "the highest of its column", LOWER: "the lowest of its column"}
-"""What bold numbers are, by what the measure declares as better."""
+BEST = {
+    HIGHER: "the highest of its column",
+    LOWER: "the lowest of its column",
+    NEITHER: "the best of its column, by what its measure calls better",
+}
+"""What bold numbers are, by what the measure declares as better; several measures together declare nothing."""
 
 LEFT_OUT = "† Seeds that have no number and are left out of the mean:"
 COLLAPSED = (

@@ -150,7 +150,7 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
     if any(cell["collapsed"] for cell in cells):
         found.append(comment("double dagger: some seeds collapsed"))
     if any(cell["best"] for cell in cells):
-        found.append(comment(f"bold: {page.BEST.get(report['measure'].get('better', 'higher'), 'the best')}"))
+        found.append(comment(f"bold: {page.BEST[report['measure'].get('better', 'higher')]}"))
     return found
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from trainings import files_of, make_works, run_spec, write_noise
 
+from pipeline.evaluation.context import EvaluationContext
+from pipeline.monitor.progress import Progress
+from pipeline.nets.checkpoint import MODEL, SUMMARY
 from pipeline.papers.stepwise.kernel import solve
+from pipeline.papers.stepwise.measures import learning_order
 from pipeline.papers.stepwise.measures.learning_order import order, strengths
+from pipeline.training import pretrain
 
 N, D = 12, 4
 
@@ -43,6 +53,12 @@ def test_growth_of_eq_10_is_ordered_like_gamma(inputs: np.ndarray) -> None:
     assert order(theory.gamma, (s / start)[::-1]) == pytest.approx(-1.0)
 
 
+def test_when_all_is_learnt_theory_has_the_reverse_order(inputs: np.ndarray) -> None:
+    """From equal starts: a learnt mode is at gamma_j^-1/2. So the question is one of the time before."""
+    theory = solve(inputs @ inputs.T, D)
+    assert order(theory.gamma, theory.gamma**-0.5 / 1e-6) == pytest.approx(-1.0)
+
+
 def test_a_descent_grows_modes_in_the_order_of_gamma(inputs: np.ndarray) -> None:
     """Barlow Twins of Eqs. 1 and 2 by automatic differentiation of the printed loss, a linear model from a small start."""
     x, n = torch.from_numpy(inputs), N
@@ -69,3 +85,29 @@ def test_what_has_not_grown_has_no_order() -> None:
     assert (
         order(np.array([2.0, 1.0]), np.array([2.0, 1.0])) is None
     )  # two modes are in order by chance, half of the time
+
+
+def test_a_change_of_running_statistics_alone_is_no_growth(tmp_path: Path) -> None:
+    """In the first steps they are next to what a BatchNorm begins with, and would seem to be all that happens."""
+    spec = run_spec(predictor={"kind": "none"}, target={"kind": "same", "stop_gradient": False})
+    for name in ("noise", "run"):
+        (tmp_path / name).mkdir()
+    data = write_noise(tmp_path / "noise")
+    (work,) = pretrain.execute(make_works(spec, [0], tmp_path / "run", data))
+    later = shutil.copytree(work.out, tmp_path / "later")
+    summary = {name: value for name, value in json.loads((later / SUMMARY).read_text()).items() if name != "epoch"}
+    (later / SUMMARY).write_text(json.dumps({**summary, "step": 1}))
+    model = load_file(later / MODEL)
+    changed = {name: value + 0.5 if ".running_" in name else value for name, value in model.items()}
+    assert any((changed[name] != model[name]).any() for name in model)
+    save_file(changed, later / MODEL)
+
+    def subject(checkpoint: Path, reference: EvaluationContext | None = None) -> EvaluationContext:
+        read = {name: spec[name] for name in learning_order.READS}
+        found = EvaluationContext(read, 3, torch.device("cpu"), checkpoint, data, files_of(spec), Progress("test"))
+        found.reference = reference
+        return found
+
+    found = learning_order.measure(subject(later, subject(work.out)), reference="first", pairs=20, precision="fp64")
+    assert found["order"] is None and len(found["growths"]) >= 3
+    assert found["growths"] == pytest.approx(np.ones(len(found["growths"])), abs=1e-12)

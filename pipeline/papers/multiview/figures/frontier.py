@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -52,34 +52,43 @@ def draw(rows: Sequence[Row], params: Mapping[str, Any], *, width: Inches = 3.3,
         records.append({"setting": setting, "minutes": x, "quantity": "error", "value": y})
     best = frontier(points)
     axes.plot([x for x, _ in best], [y for _, y in best], color=style.MUTED, linewidth=0.6, linestyle=":")
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(x=0.3, y=0.15)
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("error in %")
-    _name(axes, labels, 72 * height)
+    low, high = axes.get_xlim()
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= high])  # the margin on the left is for names
+    axes.set_xlim(low, high)
+    _name(axes, labels, set(best[1:]), 72 * height)
     drawing.remark(figure, params, rows)
     return Drawing(figure, ["setting", "minutes"], records, _CAPTION)
 
 
-def _name(axes: Axes, labels: Sequence[tuple[float, float, str, str]], points: float) -> None:
-    """Write each point's name beside it, no two at one height.
+def _name(
+    axes: Axes, labels: Sequence[tuple[float, float, str, str]], best: Set[tuple[float, float]], points: float
+) -> None:
+    """Write each point's name beside it: of the best to the left and below, where no other point can be.
 
     Args:
         axes: With its limits.
         labels: x, y, text and colour of each.
+        best: The points of the frontier, but for its first, which has the axis there.
         points: Height of the figure, of which the panel is seven tenths or more.
     """
     low, high = axes.get_ylim()
     point = (high - low) / (0.7 * points)
-    places = drawing.apart([y + 2 * point for _, y, _, _ in labels], 1.3 * style.SMALL * point)
-    for (x, y, text, colour), place in zip(labels, places, strict=True):
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(4, (place - y) / point),
-            textcoords="offset points",
-            fontsize=style.SMALL,
-            color=colour,
-        )
+    for left in (False, True):
+        side = [label for label in labels if (label[:2] in best) == left]
+        places = drawing.apart([y + (-7 if left else 2) * point for _, y, _, _ in side], 1.3 * style.SMALL * point)
+        for (x, y, text, colour), place in zip(side, places, strict=True):
+            axes.annotate(
+                text,
+                (x, y),
+                xytext=(-4 if left else 4, (place - y) / point),
+                textcoords="offset points",
+                horizontalalignment="right" if left else "left",
+                fontsize=style.SMALL,
+                color=colour,
+            )
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from pipeline.evaluation import pairs as positive
-from pipeline.evaluation.context import EvaluationContext
+from pipeline.evaluation.calibration import calibrate
+from pipeline.evaluation.context import CALIBRATED_ON, EvaluationContext
 from pipeline.papers.stepwise.kernel import leading
 from pipeline.papers.stepwise.measures import _kernels
 from pipeline.ranges import Count
@@ -30,6 +31,12 @@ def measure(
     from small initialization each s_j grows as exp(4 gamma_j t) until it is learnt (Eq. 10): modes are learnt in the
     order of gamma. Of a network s_j is the length of f K^-1/2 b_j, with K that of the network before training.
 
+    This is a question about the time before the first mode is learnt. A mode that is learnt stays at gamma_j^-1/2, so
+    when all are, those of small gamma have grown most: from equal starts theory's own correlation goes from 1 to -1.
+
+    Statistics of BatchNorm are collected anew, as they are at the start: in the first steps running ones say what no
+    network has, and a change of theirs is no growth.
+
     Args:
         subject: A milestone, with the run's start as its ``reference``.
         reference: ``first`` in the declaration.
@@ -38,8 +45,8 @@ def measure(
 
     Returns:
         ``order``: Spearman's rank correlation of gamma_j with s_j(t) / s_j(0), 1 where modes grow as theory says, 0
-        where the kernel says nothing of it, None where nothing has grown; ``growths`` and ``gammas``, of the d leading
-        modes as far as gamma is positive, the largest gamma first.
+        where the kernel says nothing of it, None where nothing has grown or a mode has nothing to grow from;
+        ``growths`` and ``gammas``, of the d leading modes as far as gamma is positive, the largest gamma first.
 
     Raises:
         NotFinite: An embedding is infinite or NaN.
@@ -47,9 +54,19 @@ def measure(
     start = subject.reference
     assert start is not None
     inputs = positive.draw(subject, pairs)
+    calibrate(
+        subject.branch,
+        subject.arrays.images(CALIBRATED_ON),
+        subject.spec["normalize"],
+        subject.seed,
+        device=subject.device,
+    )
     now, before = _kernels.embeddings(subject, inputs), _kernels.embeddings(start, inputs)
     modes = leading(_kernels.kernel(start, inputs, precision), len(now), _kernels.TOLERANCE[precision])
-    growths = strengths(now, modes.modes) / strengths(before, modes.modes)
+    at_start = strengths(before, modes.modes)
+    if not at_start.all():
+        return {"order": None, "growths": [], "gammas": modes.gamma.tolist()}
+    growths = strengths(now, modes.modes) / at_start
     return {"order": order(modes.gamma, growths), "growths": growths.tolist(), "gammas": modes.gamma.tolist()}
 
 
