@@ -22,7 +22,6 @@ class Handover:
     Attributes:
         rank: Its number, from 1.
         processes: How many there are.
-        device: Where it computes.
         meeting: Folder in which the processes find each other.
         path: Where Python looks for modules, as rank 0 does.
         works: What rank 0 does.
@@ -30,7 +29,6 @@ class Handover:
 
     rank: int
     processes: int
-    device: str
     meeting: str
     path: list[str]
     works: list[dict[str, Any]]
@@ -45,12 +43,18 @@ class Handover:
         return cls(**json.loads(line))
 
 
-def packed(works: Sequence[Work]) -> list[dict[str, Any]]:
-    """Works as JSON has them, without what watches them; paths are absolute."""
+def packed(works: Sequence[Work], device: str) -> list[dict[str, Any]]:
+    """Works as JSON has them, without what watches them.
+
+    Args:
+        works: Of rank 0. Their paths become absolute.
+        device: Where they are to be done.
+    """
     found = []
     for work in works:
         plain = asdict(replace(work, monitor=None))  # type: ignore[arg-type]  # a copy that nobody runs
         del plain["monitor"]
+        plain["context"]["device"] = device
         for name in _PATHS:
             plain[name] = None if plain[name] is None else str(Path(plain[name]).absolute())
         for name in _FOLDERS:

@@ -62,10 +62,9 @@ def main() -> int:
 
 def _train(heard: dict[str, Any], answers: TextIO) -> None:
     # not at the top of this file, which is read before everything is compiled anew
-    import torch
-
     from pipeline import components
     from pipeline.data.arrays import Arrays
+    from pipeline.numerics.device import prepare_device
     from pipeline.training.pretrain import Training
     from pipeline.training.processes import group
     from pipeline.training.processes.handover import Handover, unpacked
@@ -76,7 +75,7 @@ def _train(heard: dict[str, Any], answers: TextIO) -> None:
         works = unpacked(told.works, Unseen(nowhere))
         for path in works[0].components.values():
             components.load(path)
-        device = torch.device(told.device)
+        device = prepare_device(works[0].spec, works[0].context)
         _say(answers, {"ready": bytecode.LOADED})
         joined = group.join(Path(told.meeting), told.rank, told.processes, device)
         images = Arrays.open(works[0].inputs["data"]).images(works[0].spec["split"]).to(device)

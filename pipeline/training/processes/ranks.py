@@ -22,6 +22,7 @@ import torch
 from pipeline import bytecode
 from pipeline.components import PACKAGE
 from pipeline.errors import UserError
+from pipeline.monitor import teller
 from pipeline.training.processes import group, rank
 from pipeline.training.processes.group import Group
 from pipeline.training.processes.handover import Handover, packed
@@ -86,17 +87,25 @@ class Ranks:
             [sys.executable, "-P", "-m", rank.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+            env=self._environ(),
             start_new_session=True,  # a Ctrl-C is for rank 0
         )
         self._children[number] = child
-        device = device_of(number, self.device)
         path = [str(Path(entry or ".").absolute()) for entry in sys.path]
-        told = Handover(number, self.processes, device, str(self._meeting), path, packed(works))
+        plain = packed(works, device_of(number, self.device))
+        told = Handover(number, self.processes, str(self._meeting), path, plain)
         assert child.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # why, it says when it is asked whether it is ready
             child.stdin.write(told.dumps())
             child.stdin.flush()
+
+    @staticmethod
+    def _environ() -> dict[str, str]:
+        """Variables of this process, but for those by which it tells a build how far it is."""
+        told = (teller.FOLDER, teller.PLACE)
+        return {name: value for name, value in os.environ.items() if name not in told} | {
+            "PYTHONPATH": str(PACKAGE.parent)
+        }
 
     def __enter__(self) -> Ranks:
         return self
