@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
 import pytest
 
 from pipeline import hardware
+from pipeline.commands import _targets
+from pipeline.commands import plan as command
 from pipeline.engine import gpus
-from pipeline.engine.several_gpus import advice, makespan
+from pipeline.engine.estimate import Forecast
+from pipeline.engine.several_gpus import advice, makespan, trainings
+from pipeline.engine.state import States
 from pipeline.ledger.workspace import Workspace
 from pipeline.planning import costs
+from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.options import Options
+from pipeline.planning.plan import Plan
 
 HOUR = 3600.0
 
@@ -50,6 +58,32 @@ def test_the_numbers_that_were_compared_are_said() -> None:
 
 def test_where_there_is_nothing_to_choose_nothing_is_said() -> None:
     assert advice([HOUR], 1) is advice([], 4) is advice([0.0], 4) is advice([HOUR], 0) is None
+
+
+@pytest.mark.parametrize(("scale", "number", "says"), [("gpu", 8, True), ("gpu", 1, False), ("tiny", 8, False)])
+def test_the_command_says_it_on_such_a_machine(
+    scale: str,
+    number: int,
+    says: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    catalogue = Catalogue(Options(scale=scale))
+    planned = Plan(catalogue, [_targets.request("directpred/table8", catalogue)])
+    states = States(planned, Workspace(tmp_path))
+    found = trainings(Forecast(states, catalogue.scale(scale)))
+    trained = {config for config, run in planned.runs.items() if any(at.epoch for _, at in run.milestones)}
+    assert len(found) == len(trained) > 1 and min(found) > 0
+    monkeypatch.setattr(hardware, "gpus", lambda: [str(one) for one in range(number)])
+    monkeypatch.setattr(
+        _targets, "planned", lambda targets, known: _targets.Planned(planned, states, catalogue.scale(scale))
+    )
+    parser = argparse.ArgumentParser()
+    command.add(parser)
+    command.run(parser.parse_args(["--config", f"scale={scale}"]))
+    line = advice(found, number)
+    assert ((line or "no line") in capsys.readouterr().out) == says
 
 
 def test_gpus_are_counted_without_torch(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def every_run(folder: Path, **params: Any) -> None:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"processes": 0}, "processes: expected a whole number from 1 to 1,024, found 0"),
+        ({"processes": 0}, "processes: expected a whole number from 1 to 1024, found 0"),
         ({"processes": 33}, "processes: expected at most 32, two images of a minibatch of 64 for each, found 33; set"),
         ({"processes": 2, "accumulation": 2}, "accumulation: 2 processes pass a minibatch in as many parts, each at"),
         ({"sync_batchnorm": False}, "sync_batchnorm: one process has all images of a minibatch; remove it, or set"),

@@ -241,7 +241,7 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")
 def test_rank_0_that_is_killed_or_told_to_stop_takes_the_others_along(data: Path, tmp_path: Path) -> None:
-    epochs, scratch = 30, tmp_path / "scratch"
+    epochs, scratch = 12, tmp_path / "scratch"
     whole = execute(SPEC, [epochs], tmp_path / "whole", data)[epochs]
     environ = {**os.environ, "SSL_PROGRESS_SECONDS": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     position = 0
