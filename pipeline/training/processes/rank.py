@@ -96,7 +96,7 @@ def _say(answers: TextIO, what: dict[str, Any]) -> None:
 
 def _end_with_rank_0() -> None:
     """End when nobody holds the other end of standard input, however that came about."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin, whose lock the end of the interpreter would want
         pass
     os._exit(1)
 
