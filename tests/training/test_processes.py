@@ -22,7 +22,7 @@ from trainings import content, files_of, make_works, run_spec, write_noise
 
 from pipeline import components
 from pipeline.errors import UserError
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, teller
 from pipeline.numerics import saved_tensors
 from pipeline.numerics.randomness import generator
 from pipeline.training.processes import batchnorm, ranks, stage
@@ -205,13 +205,16 @@ def test_a_rank_that_is_killed_again_and_again_ends_the_training(
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, teller
 from pipeline.training.processes import stage
 from pipeline.training.processes.handover import unpacked
 
 monitor = Monitor()
+works = unpacked(json.loads(Path(sys.argv[1]).read_text()))
+for work in works:
+    work.monitor = monitor
 with monitor.stop.listening():
-    for work in stage.execute(unpacked(json.loads(Path(sys.argv[1]).read_text()), monitor)):
+    for work in stage.execute(works):
         pass
 """
 
@@ -279,11 +282,26 @@ def test_works_come_to_ranks_as_they_are(data: Path, tmp_path: Path) -> None:
     works = make_works(SPEC, [1, 2], tmp_path / "a", data, scratch=tmp_path / "scratch", resume=tmp_path / "earlier")
     line = Handover(1, 2, "there", sys.path, packed(works, "cuda:1")).dumps()
     assert line.count(b"\n") == 1
-    monitor = Monitor()
-    again = unpacked(Handover.loads(line).works, monitor)
+    again = unpacked(Handover.loads(line).works)
     for work, other in zip(works, again, strict=True):
-        assert vars(other) == {**vars(work), "monitor": monitor, "context": {"device": "cuda:1"}}
+        assert vars(other) == {**vars(work), "monitor": other.monitor, "context": {"device": "cuda:1"}}
         assert work.context == {"device": "cpu"}
+
+
+def test_what_a_rank_does_is_neither_shown_nor_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(teller.PLACE, str(tmp_path / "job"))  # rank 0 tells a build how far it is
+    monkeypatch.setenv("SSL_PROGRESS_SECONDS", "0")
+    monitor = Monitor().unseen()
+    report = monitor.training("a run", 10, 2, tmp_path)
+    report.say("a line")
+    monitor.screen.every = 0.0
+    for step in range(1, 4):
+        report.tick(step, 4, [])
+    monitor.saver(lambda: pytest.fail("it was saved")).maybe_save()
+    report.close()
+    assert list(tmp_path.iterdir()) == [] and capsys.readouterr() == ("", "")
 
 
 POLICY = """

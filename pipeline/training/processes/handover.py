@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.monitor import Monitor
 from pipeline.work import Work
 
 _PATHS = ("out", "resume", "scratch")
@@ -63,12 +62,14 @@ def packed(works: Sequence[Work], device: str) -> list[dict[str, Any]]:
     return found
 
 
-def unpacked(found: Sequence[dict[str, Any]], monitor: Monitor) -> list[Work]:
-    """Works of what :func:`packed` gave, with a monitor that they share."""
+def unpacked(found: Sequence[dict[str, Any]]) -> list[Work]:
+    """Works of what :func:`packed` gave, whose monitor shows and saves nothing."""
     works = []
     for plain in found:
         paths: dict[str, Any] = {name: None if plain[name] is None else Path(plain[name]) for name in _PATHS}
         for name in _FOLDERS:
             paths[name] = {role: Path(path) for role, path in plain[name].items()}
-        works.append(Work(**{**plain, **paths, "monitor": monitor}))
+        work = Work(**{**plain, **paths})
+        work.monitor = work.monitor.unseen()
+        works.append(work)
     return works

@@ -13,30 +13,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline import bytecode
 from pipeline.errors import UserError
-from pipeline.monitor import Monitor
-from pipeline.monitor.report import Report
-from pipeline.monitor.saver import Saver
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Signals that are for rank 0: it comes to where it can save, which takes all ranks."""
-
-
-class Unseen(Monitor):
-    """Watches a training that rank 0 shows and saves."""
-
-    def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
-        """Watch it without a status file."""
-        return super().training(name, images, steps, None)
-
-    def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
-        """Save nothing."""
-        return Saver(None, among)
 
 
 def main() -> int:
@@ -71,19 +55,18 @@ def _train(heard: dict[str, Any], answers: TextIO) -> None:
     from pipeline.training.processes.run import FollowingRun
 
     told = Handover(**heard)
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of a file
-        works = unpacked(told.works, Unseen(nowhere))
-        for path in works[0].components.values():
-            components.load(path)
-        device = prepare_device(works[0].spec, works[0].context)
-        _say(answers, {"ready": bytecode.LOADED})
-        joined = group.join(Path(told.meeting), told.rank, told.processes, device)
-        images = Arrays.open(works[0].inputs["data"]).images(works[0].spec["split"]).to(device)
-        run = functools.partial(FollowingRun, group=joined)
-        training = Training(works, images, works[0].monitor, 1, run)
-        finished = (work for work in training if work is not None)
-        for _ in range(len(works)):
-            next(finished)  # and no further: rank 0 alone removes the progress
+    works = unpacked(told.works)
+    for path in works[0].components.values():
+        components.load(path)
+    device = prepare_device(works[0].spec, works[0].context)
+    _say(answers, {"ready": bytecode.LOADED})
+    joined = group.join(Path(told.meeting), told.rank, told.processes, device)
+    images = Arrays.open(works[0].inputs["data"]).images(works[0].spec["split"]).to(device)
+    run = functools.partial(FollowingRun, group=joined)
+    training = Training(works, images, works[0].monitor, 1, run)
+    finished = (work for work in training if work is not None)
+    for _ in range(len(works)):
+        next(finished)  # and no further: rank 0 alone removes the progress
 
 
 def _say(answers: TextIO, what: dict[str, Any]) -> None:

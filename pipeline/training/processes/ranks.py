@@ -22,7 +22,6 @@ import torch
 from pipeline import bytecode
 from pipeline.components import PACKAGE
 from pipeline.errors import UserError
-from pipeline.monitor import teller
 from pipeline.training.processes import group, rank
 from pipeline.training.processes.group import Group
 from pipeline.training.processes.handover import Handover, packed
@@ -87,7 +86,7 @@ class Ranks:
             [sys.executable, "-P", "-m", rank.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=self._environ(),
+            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
             start_new_session=True,  # a Ctrl-C is for rank 0
         )
         self._children[number] = child
@@ -98,14 +97,6 @@ class Ranks:
         with contextlib.suppress(BrokenPipeError):  # why, it says when it is asked whether it is ready
             child.stdin.write(told.dumps())
             child.stdin.flush()
-
-    @staticmethod
-    def _environ() -> dict[str, str]:
-        """Variables of this process, but for those by which it tells a build how far it is."""
-        told = (teller.FOLDER, teller.PLACE)
-        return {name: value for name, value in os.environ.items() if name not in told} | {
-            "PYTHONPATH": str(PACKAGE.parent)
-        }
 
     def __enter__(self) -> Ranks:
         return self
