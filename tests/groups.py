@@ -1,4 +1,4 @@
-"""Trainings in float64 by a group of processes and by one, compared: ``python groups.py FOLDER RANK PROCESSES``.
+"""Trainings in float64 by a group of processes and by one, compared: ``python groups.py FOLDER RANK PROCESSES cpu``.
 
 All cases run in one group, since starting processes takes longer than ten steps of a tiny network.
 """
@@ -23,7 +23,7 @@ from pipeline import components  # noqa: E402
 from pipeline.training.pretrain import Run  # noqa: E402
 from pipeline.training.processes import group as groups  # noqa: E402
 from pipeline.training.processes.group import Group  # noqa: E402
-from pipeline.training.processes.run import GroupRun  # noqa: E402
+from pipeline.training.processes.run import GroupRun, device_of  # noqa: E402
 from pipeline.views import normalize  # noqa: E402
 
 STEPS = 10
@@ -95,19 +95,20 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float(((one[name] - other[name]).abs() / one[name].abs().clamp(min=1)).max()) for name in one)
 
 
-def compared(changes: dict[str, Any], folder: Path, group: Group) -> float:
+def compared(changes: dict[str, Any], folder: Path, group: Group, device: str) -> float:
     """How far a training by a group is from that of one process after ten steps."""
     folder.mkdir(exist_ok=True)
-    (work,) = make_works(spec_of(changes), [2], folder / f"rank{group.rank}", folder.parent)
+    (work,) = make_works(spec_of(changes), [2], folder / f"rank{group.rank}", folder.parent, device=device)
     together = after(GroupRun(work, None, None, group))
     return apart(after(Run(work)), together) if group.rank == 0 else 0.0
 
 
-def local(changes: dict[str, Any], folder: Path, group: Group) -> float:
+def local(changes: dict[str, Any], folder: Path, group: Group, device: str) -> float:
     """The same without synchronised BatchNorm, against a process that passes minibatches in as many parts."""
     folder.mkdir(exist_ok=True)
     spec = spec_of({"batch_size": 16, **changes})
-    (work,) = make_works({**spec, "sync_batchnorm": False}, [2], folder / f"rank{group.rank}", folder.parent)
+    spec_local = {**spec, "sync_batchnorm": False}
+    (work,) = make_works(spec_local, [2], folder / f"rank{group.rank}", folder.parent, device=device)
     together = after(GroupRun(work, None, None, group), 6)
     work.spec = {**spec, "accumulation": group.processes}
     alone = after(Run(work), 6)
@@ -119,33 +120,37 @@ def local(changes: dict[str, Any], folder: Path, group: Group) -> float:
     return apart(alone, together) if group.rank == 0 else 0.0
 
 
-def main(folder: Path, rank: int, processes: int) -> None:
+def main(folder: Path, rank: int, processes: int, kind: str) -> None:
     """Take part in all cases; rank 0 writes what it finds."""
+    device = device_of(rank, torch.device(kind))
+    if kind == "cuda":
+        torch.cuda.set_device(rank)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     normalize.to_unit = lambda images: images.double().div(255)  # the other policies draw, and so compute, in float64
-    group = groups.join(folder, rank, processes, torch.device("cpu"))
+    group = groups.join(folder, rank, processes, torch.device(device))
     found = {}
-    chosen = cases() if processes == 2 else few(cases())
+    chosen = cases() if processes == 2 and kind == "cpu" else few(cases())
     for number, (name, changes) in enumerate(chosen.items()):
-        found[name] = compared(changes, folder / f"case{number}", group)
-    for kind in ("cosine", "euclidean") if processes == 2 else ("cosine",):
-        found[f"local {kind}"] = local({"objective": {"kind": kind}}, folder / f"local-{kind}", group)
-        mlp = {"objective": {"kind": kind}, "predictor": {"kind": "mlp", "hidden": 8}}
-        found[f"local {kind}, mlp"] = local(mlp, folder / f"local-{kind}-mlp", group)
+        found[name] = compared(changes, folder / f"case{number}", group, device)
+    for objective in ("cosine", "euclidean") if processes == 2 else ("cosine",):
+        of = {"objective": {"kind": objective}}
+        found[f"local {objective}"] = local(of, folder / f"local-{objective}", group, device)
+        mlp = {**of, "predictor": {"kind": "mlp", "hidden": 8}}
+        found[f"local {objective}, mlp"] = local(mlp, folder / f"local-{objective}-mlp", group, device)
     if rank == 0:
         (folder / "found.json").write_text(json.dumps(found))
     groups.leave()
 
 
-def run(folder: Path, processes: int, script: Path = Path(__file__)) -> dict[str, float]:
-    """Start a group, wait for it, and read what it has found."""
+def run(folder: Path, processes: int, kind: str = "cpu") -> dict[str, float]:
+    """Start a group on CPUs or GPUs, wait for it, and read what it has found."""
     write_noise(folder)
-    command = [sys.executable, str(script), str(folder)]
+    command = [sys.executable, __file__, str(folder)]
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ranks = [subprocess.Popen([*command, str(one), str(processes)], env=environ) for one in range(processes)]
+    ranks = [subprocess.Popen([*command, str(one), str(processes), kind], env=environ) for one in range(processes)]
     try:
-        assert [rank.wait(300) for rank in ranks] == [0] * processes
+        assert [rank.wait(600) for rank in ranks] == [0] * processes
     finally:
         for rank in ranks:
             rank.kill()
@@ -155,4 +160,4 @@ def run(folder: Path, processes: int, script: Path = Path(__file__)) -> dict[str
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

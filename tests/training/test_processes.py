@@ -67,6 +67,27 @@ def test_several_processes_train_what_one_does(processes: int, tmp_path: Path) -
     assert not {name: off for name, off in found.items() if not off < 1e-10}
 
 
+several_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+
+
+@pytest.mark.gpu
+@several_gpus
+def test_two_gpus_train_what_one_does(tmp_path: Path) -> None:
+    found = groups.run(tmp_path, 2, "cuda")
+    assert not {name: off for name, off in found.items() if not off < 1e-9}
+
+
+@pytest.mark.gpu
+@several_gpus
+def test_a_gpus_rank_that_is_killed_costs_no_byte(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_PROGRESS_SECONDS", "0")
+    spec = SPEC | {"deterministic": True}
+    whole = execute(spec, [3], tmp_path / "whole", data, device="cuda")
+    killer = Killer(monkeypatch, [0, 3, 9])
+    assert execute(spec, [3], tmp_path / "a", data, scratch=tmp_path / "scratch", device="cuda") == whole
+    assert killer.after == []
+
+
 @pytest.mark.parametrize(
     ("images", "processes", "sizes"),
     [(15, 4, (4, 4, 4, 3)), (16, 2, (8, 8)), (8, 4, (2, 2, 2, 2)), (7, 4, (7,)), (2, 2, (2,)), (5, 1, (5,))],
