@@ -18,6 +18,10 @@ _CHECKED = (0b11).to_bytes(4, "little")
 """Flags of bytecode that names a hash of its source, and is to be compared with it."""
 
 
+LOADED: dict[str, str] = {}
+"""Sources of which this process runs code: path -> hash."""
+
+
 class Loader(SourceFileLoader):
     """Loads a module from its source, or from bytecode that is of just that source."""
 
@@ -25,6 +29,7 @@ class Loader(SourceFileLoader):
         """Code of the module, compiled now or from that very source."""
         path = self.get_filename(fullname)
         source = self.get_data(path)
+        LOADED[path] = source_hash(source).hex()
         if Finder.anew:
             return self.source_to_code(source, path)
         head = MAGIC_NUMBER + _CHECKED + source_hash(source)

@@ -53,6 +53,20 @@ def accelerator(devices: Path = Path("/dev"), environ: Mapping[str, str] | None 
     return any(next(devices.glob(pattern), None) is not None for pattern in _DEVICES)
 
 
+def gpus(devices: Path = Path("/dev"), environ: Mapping[str, str] | None = None) -> list[str]:
+    """Name NVIDIA's GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; told without torch.
+
+    Args:
+        devices: Where the system lists them.
+        environ: Variables of the environment; those of this process where nothing is said.
+    """
+    chosen = (os.environ if environ is None else environ).get(_HIDING[0])
+    if chosen is None:
+        return [str(number) for number, _ in enumerate(devices.glob(_DEVICES[0]))]
+    names = [name.strip() for name in chosen.split(",")]
+    return names[: next((place for place, name in enumerate(names) if name in ("", "-1")), len(names))]
+
+
 def memory() -> int | None:
     """Bytes of memory that this process may use, as far as the system tells."""
     found = []

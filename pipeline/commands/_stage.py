@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from pipeline.engine import forkserver, jobs
+    from pipeline.engine import forkserver, gpus, jobs
     from pipeline.engine.executor import Executor
     from pipeline.errors import UserError
     from pipeline.ledger.workspace import Node, Workspace
@@ -64,7 +64,8 @@ def _run(arguments: argparse.Namespace) -> None:
     for path in arguments.paths:
         if path.startswith(f"{jobs.FOLDER}/"):
             job = jobs.of_index(workspace, path)
-            executor.run([Node(name) for name in job.nodes])
+            with gpus.held(workspace, job.gpus):
+                executor.run([Node(name) for name in job.nodes])
             jobs.finish(workspace, job)
     nodes = [Node.of_receipt(path) for path in arguments.paths if not path.startswith(f"{jobs.FOLDER}/")]
     if nodes:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline import durations
+from pipeline import durations, hardware
 from pipeline.commands import _targets
 from pipeline.durations import rough
 from pipeline.errors import UserError
@@ -35,6 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Say what the targets need, how much of it is there, and how long the rest will take."""
+    from pipeline.engine import several_gpus
     from pipeline.engine.estimate import Forecast
     from pipeline.planning import overridden
 
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
     stages: dict[str, Counter] = {}
     for state in states:
         stages.setdefault(state.key_file.stage, Counter())[state.status] += 1
-    seconds, basis = Forecast(states, found.scale).seconds()
+    forecast = Forecast(states, found.scale)
+    seconds, basis = forecast.seconds()
     runs = {(config, seed) for config, run in plan.runs.items() for seed, _ in run.milestones}
     if arguments.json:
         shown = {
@@ -90,6 +92,10 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"payload of {len(elsewhere)} nodes in place is not here ({size / 1e6:.1f} MB); to fetch it: {fetch}")
     amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
     print(f"about {amount} ({basis})")
+    if found.scale.gpu and plan.catalogue.options.device != "cpu":
+        line = several_gpus.advice(several_gpus.trainings(forecast), len(hardware.gpus()))
+        if line is not None:
+            print(line)
     for line in [*overridden.summaries(plan), *overridden.lines(plan)]:
         print(line)
     if arguments.specs:

@@ -86,16 +86,17 @@ class Forecast:
         return sum(seconds for _, seconds, _ in found), all(basis == MEASURED for _, _, basis in found)
 
     def memory(self, config: str, family: Family) -> tuple[float, bool]:
-        """Megabytes that a job of a run, data set or simulation holds, and whether receipts say so.
+        """Megabytes that a job of a run, data set or simulation holds in all processes, and whether receipts say so.
 
         Args:
             config: The run, data set or simulation.
             family: Of the job's nodes.
         """
+        run = self.states.plan.runs.get(config)
+        processes = run.run["processes"] if run is not None and family is PRETRAIN else 1
         known = [record["memory_mb"] for record, _ in self._like(family, config) if record.get("memory_mb")]
         if known:
-            return float(max(known)), True
-        run = self.states.plan.runs.get(config)
+            return float(max(known)) * processes, True
         data = run.data if run is not None else config if family is PREPARE else None
         images = 0.0
         if data is not None:
@@ -104,7 +105,7 @@ class Forecast:
             names = [name for name in SPLITS if name in splits]
             count = sum(costs.images(declared.params, declared.omitted_defaults, name) for name in names)
             images = count * 3 * costs.image_side(declared) ** 2 / 2**20
-        return self.scale.estimate.memory + images, False
+        return (self.scale.estimate.memory + images) * processes, False
 
     def _costs(self, states: Iterable[State]) -> Iterator[tuple[State, float, str]]:
         """What is to be executed, its seconds, and what that guess rests on.
@@ -126,6 +127,7 @@ class Forecast:
                 rate = self._training(node.config)
                 guess = cost.seconds(self.scale.estimate)
                 seconds = cost.operations * rate if rate is not None else guess
+                seconds /= costs.speedup(self.states.plan.runs[node.config].run["processes"])
             elif node.family is MEASURE:
                 rate = self._measuring(node.config)
                 seconds = rate if rate is not None else self.scale.estimate.measurement
@@ -135,14 +137,15 @@ class Forecast:
             yield state, seconds, GUESSED if rate is None else MEASURED
 
     def _training(self, config: str) -> float | None:
-        """Return the median seconds per multiply-add of like trainings; None where there is none."""
+        """Return the median seconds per multiply-add of like trainings by one process; None where there is none."""
         run = self.states.plan.runs[config].run
 
         def rate(record: dict[str, Any], params: dict[str, Any]) -> float | None:
             views = {**_VIEWS, **params.get("views", {})}
             image = costs.step_image({"encoder": run["encoder"], "views": views}, costs.side(self.states.plan, config))
             cost = costs.epoch_images(self.states.plan, config) * image
-            return record["seconds"] / (record["epochs"] * cost) if record.get("epochs") and cost else None
+            seconds = record["seconds"] * costs.speedup(params.get("processes", 1))
+            return seconds / (record["epochs"] * cost) if record.get("epochs") and cost else None
 
         return self._median(PRETRAIN, config, rate)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pipeline.engine.jobs import Job, done, rule_of
 from pipeline.engine.state import EXECUTE, IN_PLACE, RESTORABLE, States
+from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.workspace import Node
 
 
@@ -28,13 +29,14 @@ def jobs_of(states: States) -> dict[tuple[str, str], Job]:
             for template in states.keys[node.key].inputs.values()
         }
         run = states.plan.runs.get(name)
+        processes = run.run["processes"] if run is not None and nodes[0].family is PRETRAIN else 1
         found[rule, name] = Job(
             rule,
             name,
             tuple(node.name for node in nodes),
             (*sorted(keys), *sorted(read)),
-            run.run["threads"] if run is not None else 1,
-            int(run.gpu) if run is not None else 0,
+            processes * run.run["threads"] if run is not None else 1,
+            processes * run.gpu if run is not None else 0,
             _what(states, nodes),
             called.get(name, name),
         )

@@ -52,6 +52,7 @@ class Family:
         return self.modules[self.name]
 
 
+_PROCESSES = "processes"
 _RUN = r"[^/\s]+/seed\d{1,9}/(?:epoch\d{4,9}|step\d{6,12})"
 
 PREPARE = Family(
@@ -72,7 +73,7 @@ PRETRAIN = Family(
     cost="training",
     about="Arrays to networks, one per method and seed",
     below=_RUN,
-    modules={"pretrain": "pipeline/training/pretrain.py"},
+    modules={"pretrain": "pipeline/training/pretrain.py", _PROCESSES: "pipeline/training/processes/stage.py"},
     writes=frozenset(("history.csv", "losses.safetensors", "summary.json")),
     writes_together=("model.safetensors", "state.safetensors"),
     like="checkpoints/*/seed{seed}/*.json",
@@ -114,3 +115,8 @@ FAMILIES = (PREPARE, PRETRAIN, MEASURE, SIMULATE, ARTIFACT)
 
 BY_FOLDER = {family.folder: family for family in FAMILIES}
 """First part of a node's name -> its family."""
+
+
+def trainer(processes: int) -> str:
+    """The module that trains a run of so many processes: what only several need is in no key of one."""
+    return PRETRAIN.module if processes == 1 else PRETRAIN.modules[_PROCESSES]

@@ -6,9 +6,10 @@ reworded line or another interval makes no training stale.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from pipeline.monitor.progress import Progress
 from pipeline.monitor.report import Report, Screen
@@ -55,6 +56,33 @@ class Monitor:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""
         return Saver(save, among, self.stop)
 
+    def unseen(self) -> Monitor:
+        """A monitor for a process that does what another one shows and saves."""
+        return _Unseen()
+
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""
         return Progress(self.called(name), stream=self.stream, teller=self.teller, node=name)
+
+
+class _Unseen(Monitor):
+    """Watches a training of which nobody here is told, and of which nothing is saved."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(TextIO, _Nowhere()), teller=Teller(silent=True))
+
+    def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
+        """Watch it without a status file."""
+        return super().training(name, images, steps, None)
+
+    def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
+        """Save nothing."""
+        return super().saver(None, among)
+
+
+class _Nowhere(io.TextIOBase):
+    """Where lines go that nobody is to see."""
+
+    def write(self, text: str) -> int:
+        """Forget it."""
+        return len(text)

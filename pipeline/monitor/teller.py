@@ -72,12 +72,15 @@ class _Shown:
 class Teller:
     """Tells how far this process is, if there is somebody to tell.
 
+    Args:
+        silent: Whether nothing is told, whoever would hear it.
+
     Attributes:
-        heard: Whether there is.
+        heard: Whether somebody shows what is told.
     """
 
-    def __init__(self) -> None:
-        place = os.environ.get(PLACE)
+    def __init__(self, *, silent: bool = False) -> None:
+        place = None if silent else os.environ.get(PLACE)
         self._place = Path(place + STATE) if place else None
         self._told: dict[str, Any] = {}
 

@@ -50,7 +50,7 @@ class Network(nn.Module):
         self.strategy = strategy
 
     def forward(
-        self, views: list[Float[Tensor, "batch ..."]], embed_views: EmbedViews = embed_each
+        self, views: list[Float[Tensor, "part ..."]], embed_views: EmbedViews = embed_each
     ) -> tuple[list[Float[Tensor, "batch dim"]], list[Float[Tensor, "batch dim"]], list[Float[Tensor, "batch dim"]]]:
         """Embeddings, predictions and target embeddings of all views.
 
@@ -58,8 +58,10 @@ class Network(nn.Module):
         (released code).
 
         Args:
-            views: One tensor of shape (batch, channels, height, width) per view.
-            embed_views: How a branch passes views; see :mod:`pipeline.nets.per_view`.
+            views: One tensor of shape (batch, channels, height, width) per view; where several processes train, those
+                of this one's part of the minibatch.
+            embed_views: How a branch passes views; see :mod:`pipeline.nets.per_view`. Of several processes it has the
+                embeddings of all.
 
         Returns:
             Three lists with a tensor of shape (batch, dim) per view.

@@ -67,8 +67,9 @@ class Target(ABC):
 
         Args:
             branch: Passes views through what :meth:`branch` returned.
-            views: One tensor of shape (batch, channels, height, width) per view.
-            online: Online embeddings of the same views, each (batch, dim).
+            views: One tensor of shape (batch, channels, height, width) per view; where several processes train, those
+                of this one's part of the minibatch.
+            online: Online embeddings of all images of the minibatch, each (batch, dim).
         """
 
     def begin(self, epochs_done: float, device: torch.device) -> None:

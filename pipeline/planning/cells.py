@@ -17,7 +17,14 @@ from pipeline.planning.needs import Needs
 from pipeline.planning.params import PARTS, Params, nested, overlay, paths
 from pipeline.planning.spec import Artifact, Derive, Measure, Paper, Pictures, Scale
 
-UNTRAINED: Params = {"projector": "none", "predictor": "none", "target": "same", "initialization": "standard"}
+UNTRAINED: Params = {
+    "projector": "none",
+    "predictor": "none",
+    "target": "same",
+    "initialization": "standard",
+    "processes": 1,
+    "sync_batchnorm": True,
+}
 """The untrained-encoder baseline as a composition: the probe reads nothing but the encoder."""
 
 PIXELS: Params = {**UNTRAINED, "encoder": "pixels"}

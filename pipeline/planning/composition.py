@@ -44,6 +44,8 @@ class RunSpec(Strict):
     accumulation: Annotated[int, Interval(ge=1, le=4_096)] = _param(int, 1, default_before=1)
     precision: Literal["fp32", "tf32", "bf16"] = _param(str, "fp32")
     threads: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1)
+    processes: Annotated[int, Interval(ge=1, le=1_024)] = _param(int, 1, default_before=1)
+    sync_batchnorm: bool = _param(bool, True, default_before=True)
     deterministic: bool = _param(bool, False, default_before=False)
 
 
@@ -126,8 +128,30 @@ def _contradictions(run: Params, where: str) -> None:
         raise UserError(f"{where}: encoder.weights_prefix: expected beside weights: FILE; add it, or remove it")
     if encoder["kind"] == "pixels" and encoder.get("weights"):
         raise UserError(f"{where}: encoder.weights: pixels has no parameters; remove weights, or choose another kind")
+    _processes(run, where)
     if run["projector"]["kind"] == "none" and run["encoder"]["kind"] == "pixels" and run["objective"] is None:
         raise UserError(f"{where}: nothing to train")
+
+
+def _processes(run: Params, where: str) -> None:
+    """Refuse what several processes can't do, and what would change nothing for one."""
+    processes = run["processes"]
+    if processes == 1:
+        if not run["sync_batchnorm"]:
+            raise UserError(
+                f"{where}: sync_batchnorm: one process has all images of a minibatch; remove it, or set processes"
+            )
+        return
+    if run["batch_size"] < 2 * processes:
+        raise UserError(
+            f"{where}: processes: expected at most {run['batch_size'] // 2}, two images of a minibatch of "
+            f"{run['batch_size']} for each, found {processes}; set fewer, or batch_size"
+        )
+    if run["accumulation"] > 1:
+        raise UserError(
+            f"{where}: accumulation: {processes} processes pass a minibatch in as many parts, each at once; set "
+            "accumulation: 1 and more processes, or processes: 1"
+        )
 
 
 def below(layer: Mapping[str, Any], swept: Iterable[Mapping[str, Any]], extend: Path | None = None) -> Params:

@@ -23,6 +23,9 @@ _STEMS = {"stock": 1, "tinyimagenet": 4, "cifar": 16, "cifar_padded": 16}
 _UNKNOWN = 36_200
 """Of encoders that are not the project's own, per pixel."""
 
+SCALING = 0.8
+"""How much of a process's own speed it keeps among others: a guess at what waiting for each other costs."""
+
 
 class Cost(NamedTuple):
     """What a training has spent.
@@ -42,6 +45,11 @@ class Cost(NamedTuple):
     def seconds(self, guess: Estimate) -> float:
         """How long it takes by a scale's guess."""
         return self.operations / (1e9 * guess.speed) + self.passes * guess.step
+
+
+def speedup(processes: int) -> float:
+    """How many times as fast several processes train as one, each on a device of its own."""
+    return 1.0 if processes == 1 else processes * SCALING
 
 
 def forward(encoder: Mapping[str, Any], side: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import components, user_files
 from pipeline.ledger import accepted
-from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, SIMULATE, trainer
 from pipeline.ledger.fingerprint import Fingerprints, label
 from pipeline.ledger.keys import KeyFile
 from pipeline.ledger.workspace import Node, checkpoint, measurement
@@ -61,9 +61,9 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
         parts = _parts(run.run, PARTS, plan.extend)
         found[checkpoint(config, 0, 0).key] = made(
             "pretrain",
-            PRETRAIN.module,
+            trainer(run.run["processes"]),
             parts,
-            options.at_once(run.gpu),
+            options.at_once(run.gpu) if run.run["processes"] == 1 else 1,
             params=kept,
             paths=user_files.places(run.run),
             omitted_defaults=omitted_defaults,

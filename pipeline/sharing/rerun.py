@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline import components, files, user_files
 from pipeline.errors import UserError
-from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE, Family, trainer
 from pipeline.ledger.keys import merged
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.findings import CHANGED, MISSING, Finding
@@ -221,7 +221,7 @@ class Again:
         )
         took = time.perf_counter()
         print(f"rerun: {node.name}; about {self._left:.0f} s left", file=sys.stderr, flush=True)
-        module = importlib.import_module(node.family.module.removesuffix(".py").replace("/", "."))
+        module = importlib.import_module(_module(node.family, spec).removesuffix(".py").replace("/", "."))
         for _ in module.execute([work]):
             pass
         self._left = max(self._left - self._seconds(link), 0.0)
@@ -262,3 +262,7 @@ def _declared(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     if listed != spec["files"]:
         raise UserError(f"its raw files are not those of {names.plain(spec.get('name'))} in params/datasets.yaml here")
     return listed
+
+
+def _module(family: Family, spec: Mapping[str, Any]) -> str:
+    return trainer(spec.get("processes", 1)) if family is PRETRAIN else family.module

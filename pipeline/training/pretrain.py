@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,7 +275,14 @@ class Training:
         saver: What saves its progress; None before the first turn.
     """
 
-    def __init__(self, works: list[Work], images: Tensor, monitor: Monitor, among: int) -> None:
+    def __init__(
+        self,
+        works: list[Work],
+        images: Tensor,
+        monitor: Monitor,
+        among: int,
+        run: Callable[[Work, Tensor, int], Run] = Run,
+    ) -> None:
         """Nothing is built yet.
 
         Args:
@@ -283,8 +290,9 @@ class Training:
             images: The training images, on the device.
             monitor: Shows how far it is, and decides when it saves its progress.
             among: How many trainings take turns in this process.
+            run: Makes what is trained, of its first work, the images, and how many epochs it will go.
         """
-        self.works, self.images, self.monitor, self.among = works, images, monitor, among
+        self.works, self.images, self.monitor, self.among, self.run = works, images, monitor, among, run
         self.saver: Saver | None = None
 
     def __iter__(self) -> Iterator[Work | None]:
@@ -306,7 +314,7 @@ class Training:
         # of those at the same place the one between two epochs first: it does not wait for the epoch's record
         works = sorted(works, key=lambda work: (goals[work.name], work.step is None))
         last_step = goals[works[-1].name]
-        run = Run(works[0], self.images, math.ceil(last_step / steps))
+        run = self.run(works[0], self.images, math.ceil(last_step / steps))
         scratch = works[0].scratch
         name = works[0].name.rsplit("/", 1)[0]
         report = self.monitor.training(name, len(run.batches.images), steps, scratch)

@@ -49,8 +49,8 @@ class Ema(Target):
     @torch.no_grad()
     def embeddings(
         self,
-        branch: Callable[[list[Float[Tensor, "batch ..."]]], list[Float[Tensor, "batch dim"]]] | None,
-        views: list[Float[Tensor, "batch ..."]],
+        branch: Callable[[list[Float[Tensor, "part ..."]]], list[Float[Tensor, "batch dim"]]] | None,
+        views: list[Float[Tensor, "part ..."]],
         online: list[Float[Tensor, "batch dim"]],
     ) -> list[Float[Tensor, "batch dim"]]:
         """The branch's embeddings, each (batch, dim)."""

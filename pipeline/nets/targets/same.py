@@ -24,8 +24,8 @@ class Same(Target):
 
     def embeddings(
         self,
-        branch: Callable[[list[Float[Tensor, "batch ..."]]], list[Float[Tensor, "batch dim"]]] | None,
-        views: list[Float[Tensor, "batch ..."]],
+        branch: Callable[[list[Float[Tensor, "part ..."]]], list[Float[Tensor, "batch dim"]]] | None,
+        views: list[Float[Tensor, "part ..."]],
         online: list[Float[Tensor, "batch dim"]],
     ) -> list[Float[Tensor, "batch dim"]]:
         """The online embeddings, each (batch, dim), detached if there is a stop-gradient."""

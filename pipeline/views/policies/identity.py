@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor
@@ -12,13 +12,42 @@ from pipeline.errors import UserError
 from pipeline.ranges import Interval
 from pipeline.views.normalize import Statistics, normalised, statistics
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The policy, which draws nothing.
+
+    Attributes:
+        normalize: Channel statistics, or ``None``.
+        count: Number of views.
+    """
+
+    normalize: Statistics | None
+    count: int
+
+    def sample(self, batch: int, generator: torch.Generator) -> tuple[()]:
+        """Draw what ``batch`` images need: nothing."""
+        return ()
+
+    def apply(self, images: Num[Tensor, "N C H W"], drawn: tuple[()]) -> list[Float[Tensor, "N C H W"]]:
+        """Give ``count`` copies of the normalised images."""
+        view = normalised(images, self.normalize)
+        return [view.clone() for _ in range(self.count)]
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """``count`` views of a batch: (N, C, H, W) uint8 to tensors (N, C, H, W)."""
+        return self.apply(images, self.sample(len(images), generator))
+
 
 def build(
     image_shape: tuple[int, int, int],
     normalize: Statistics | None,
     *,
     count: Annotated[int, Interval(ge=2, le=64)] = 2,
-) -> Callable[[Tensor, torch.Generator], list[Tensor]]:
+) -> Identity:
     """Views without augmentation, for baselines and tests.
 
     Args:
@@ -36,8 +65,4 @@ def build(
         raise UserError(f"views.count: expected at least 1, found {count}; two views is the usual choice")
     statistics(normalize, image_shape[0])
 
-    def policy(images: Tensor, generator: torch.Generator) -> list[Tensor]:
-        view = normalised(images, normalize)
-        return [view.clone() for _ in range(count)]
-
-    return policy
+    return Identity(normalize, count)
