@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.commands import _targets
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Restore whole chains without computing anything; exit status 0 if all of them are in place."""
     from pathlib import Path
 
-    from pipeline.ledger.workspace import Node, Workspace
+    from pipeline.ledger.workspace import Workspace
     from pipeline.provenance import restore
 
     known = _targets.catalogue(arguments.config)
@@ -34,17 +35,45 @@ def run(arguments: argparse.Namespace) -> int:
     done = restore.restore(workspace, receipts, arguments.remote)
     for path in done.replaced:
         print(f"{path}: not what its receipt says; restored")
-    for name, path in done.missing.items():
-        print(f"missing: {path}: neither in the store nor in the remote; to make it again: rm {Node(name).receipt}")
+    size = sum(
+        entry["size"]
+        for name, found in receipts.items()
+        if name not in done.missing
+        for entry in found["outputs"].values()
+    )
+    for line in _missing(done.missing):
+        print(line)
     print(
         f"{len(done.restored)} nodes restored, {done.intact} were in place"
         f"{f', {done.fetched} objects from the remote' if done.fetched else ''}"
-        f"; {done.size / 1e6:.1f} MB verified"
+        f"; {size / 1e6:.1f} MB verified{f'; {len(done.missing)} nodes are missing' if done.missing else ''}"
     )
     if stale:
         more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
         print(f"to be computed, there is nothing to restore: {stale[0]}{more}; type: snakemake")
     return 1 if done.missing or stale else 0
+
+
+def _missing(missing: Mapping[str, str]) -> list[str]:
+    """One line per data set, run or artifact of which files are missing, and what to do about all of them.
+
+    Args:
+        missing: Node -> a file of it that is nowhere to be had.
+    """
+    if not missing:
+        return []
+    nodes: dict[str, list[str]] = {}
+    for name in missing:
+        nodes.setdefault("/".join(name.split("/")[:2]), []).append(name)
+    lines = []
+    for _, names in sorted(nodes.items()):
+        more = f" and of {len(names) - 1} more of its nodes" if len(names) > 1 else ""
+        lines.append(f"missing: {missing[names[0]]}{more}")
+    lines.append(
+        "neither in the store nor in a remote: whoever has them types dvc push to one that dvc remote list shows. Data "
+        "are prepared again where something new reads them; all else is computed again once its receipt is removed"
+    )
+    return lines
 
 
 def _collect(workspace: Any, target: str, known: Any, receipts: dict[str, dict[str, Any]], stale: list[str]) -> None:

@@ -25,7 +25,7 @@ from pipeline.engine import jobs
 from pipeline.engine.opened import MOST, Opened
 from pipeline.errors import UserError
 from pipeline.ledger import machine, outlines, receipt
-from pipeline.ledger.families import ARTIFACT, MEASURE, PRETRAIN
+from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN
 from pipeline.ledger.fingerprint import Fingerprints
 from pipeline.ledger.journal import Journal
 from pipeline.ledger.keys import KeyFile
@@ -359,11 +359,34 @@ class Executor:
             path = folder / next(iter(missing))
             if self._away is not None:  # what may well be there is not to be made again
                 raise UserError(f"{path}: {reader.name} reads it, and it is not here; {self._away}")
-            raise UserError(
-                f"{path}: {reader.name} reads it, and it is neither in place as its receipt "
-                f"says nor in the store or its remote; to make it again: rm {node.receipt}, and the same command"
-            )
+            if node.family is not PREPARE:
+                raise UserError(
+                    f"{path}: {reader.name} reads it, and it is neither in place as its receipt "
+                    f"says nor in the store or its remote; to make it again: rm {node.receipt}, and the same command"
+                )
+            self._prepare_again(node, found)
         return folder
+
+    def _prepare_again(self, node: Node, found: dict[str, Any]) -> None:
+        """Make a data set whose files are nowhere, as in a clone: from the same sources it is the same to the byte.
+
+        Nothing else is made again unasked. A training takes long, and gives other bytes on another machine.
+
+        Raises:
+            UserError: There are no sources, or they give something else.
+        """
+        with self._lock(_exclusive(node), wait=True):
+            if self._in_place(node, found["outputs"]):  # another job was faster
+                return
+            print(f"{node.name}: its files are nowhere; it is prepared again, as its receipt says", file=sys.stderr)
+            self._execute([self._task(node)])
+            self._track(node)
+        again = receipt.read(self.workspace.path(node.receipt))
+        if again is None or again["outputs"] != found["outputs"]:
+            raise UserError(
+                f"{node.name}: prepared again it is another one than its receipt said; git diff {node.receipt} shows "
+                "both. Type the same command, which computes again what reads it"
+            )
 
     def _obtain(self, outputs: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether the store has all files of a receipt, after a look into the remote where it has not."""
@@ -502,15 +525,29 @@ class Executor:
         return folder
 
     @contextlib.contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        """Hold the only right to work on one config; the lock goes with the process, however it ends."""
+    def _lock(self, name: str, wait: bool = False) -> Iterator[None]:
+        """Hold the only right to work on one config; the lock goes with the process, however it ends.
+
+        Args:
+            name: Of the lock.
+            wait: Until whoever holds it is done.
+
+        Raises:
+            UserError: Another process holds it.
+        """
         lock = Lock(self._folder("locks") / name)
-        try:
-            lock.take()
-        except Held as held:
-            who = held.holder
-            kill = "" if who.host or not who.pid else f", or type: kill {who.pid}"
-            raise UserError(f"{name}: {who} is working on it; wait for it to end{kill}") from None
+        while True:
+            try:
+                lock.take()
+                break
+            except Held as held:
+                if wait:
+                    self._stop.check()
+                    time.sleep(0.2)
+                    continue
+                who = held.holder
+                kill = "" if who.host or not who.pid else f", or type: kill {who.pid}"
+                raise UserError(f"{name}: {who} is working on it; wait for it to end{kill}") from None
         try:
             yield
         finally:

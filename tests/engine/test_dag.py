@@ -83,6 +83,57 @@ def test_a_clone_with_receipts_and_no_payload_schedules_nothing(built, tmp_path)
     assert not (clone.root / "checkpoints").exists()
 
 
+def test_a_clone_without_payload_prepares_its_data_again_for_what_is_new(built, tmp_path):
+    """Everything is trained anew, by two jobs that need the same data set at once."""
+    clone = add_mini(copy_project(tmp_path / "clone"))
+    for part in ("receipts", "results"):
+        shutil.copytree(built.root / part, clone.root / part)
+    clone.edit("params/scales/mini.yaml", "batch_size: 32", "batch_size: 24")
+    before = {path: path.read_bytes() for path in (clone.root / "receipts/data").iterdir()}
+    done = clone.snakemake(DUEL)
+    assert done.stderr.count("its files are nowhere; it is prepared again, as its receipt says") == 1
+    executed = Counter(entry["stage"] for entry in clone.journal() if entry["decision"] == "executed")
+    assert executed == {"prepare": 1, "pretrain": 4, "linear_probe": 4, "table": 1}
+    assert {path: path.read_bytes() for path in before if "execution" not in path.name} == {
+        path: text for path, text in before.items() if "execution" not in path.name
+    }
+
+
+def test_what_cannot_be_restored_is_a_line_per_run(built, tmp_path):
+    clone = add_mini(copy_project(tmp_path / "clone"))
+    for part in ("receipts", "results"):
+        shutil.copytree(built.root / part, clone.root / part)
+    done = clone.pipeline("restore", DUEL, "--config", "scale=mini", check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1 and len(lines) == 7
+    assert all(line.startswith("missing: ") for line in lines[:5])
+    assert sum("and of 1 more of its nodes" in line for line in lines) == 4  # two runs, and what was measured of them
+    assert "whoever has them types dvc push" in lines[5]
+    assert lines[6] == f"0 nodes restored, 1 were in place; {_size(clone)} verified; 9 nodes are missing"
+
+
+def _size(project: Project) -> str:
+    """Bytes of the table's files, as a person reads them."""
+    outputs = json.loads((project.root / DUEL).with_suffix(".receipt.json").read_text())["outputs"]
+    return f"{sum(entry['size'] for entry in outputs.values()) / 1e6:.1f} MB"
+
+
+def test_data_that_are_prepared_otherwise_than_their_receipt_says_are_told(built, tmp_path):
+    clone = add_mini(copy_project(tmp_path / "clone"))
+    for part in ("receipts", "results"):
+        shutil.copytree(built.root / part, clone.root / part)
+    clone.edit("params/scales/mini.yaml", "batch_size: 32", "batch_size: 24")
+    (path,) = (path for path in (clone.root / "receipts/data").iterdir() if "execution" not in path.name)
+    found = json.loads(path.read_text())
+    entry = found["outputs"]["arrays.safetensors"]
+    entry["sha256"], entry["md5"] = "0" * 64, "0" * 32
+    path.write_text(json.dumps(found))
+    done = clone.snakemake(DUEL, check=False)
+    assert done.returncode != 0
+    assert "prepared again it is another one than its receipt said; git diff receipts/data/" in done.stderr
+    assert clone.build(DUEL) == {"pretrain": 4, "linear_probe": 4, "table": 1}
+
+
 def test_table_code_makes_tables_only(built):
     path = built.root / "pipeline/artifacts/table.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")
