@@ -28,7 +28,8 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
     found: dict[str, KeyFile] = {}
     options = plan.catalogue.options
     entries = plan.catalogue.accepted
-    context = {name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))}
+    where = ("raw_dir", "device", "extend", "memory", "images", "readers")
+    context = {name: value for name in where if (value := getattr(options, name))}
 
     # Thousands of stages are made of some dozens of sets of components: each set is looked at once.
     seen: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
