@@ -174,18 +174,15 @@ def write(
     writer.declare(classes, arrays, whole, None if keep == "pixels" else how)
     from PIL.Image import DecompressionBombWarning
 
-    def pixels(opened: Path | IO[bytes], name: object) -> NDArray[np.uint8]:
-        return decode(opened, name, size, fit, formats, draft)
-
     def kept(opened: Path | IO[bytes], name: object) -> _Kept:
-        return _kept(opened, name, pixels, keep == "encoded")
+        return _kept(opened, name, lambda stream: decode(stream, name, size, fit, formats, draft), keep == "encoded")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DecompressionBombWarning)  # what is too large is refused by name
         for split, images in splits.items():
             writer.append(f"{split}_labels", images.labels)
             if keep == "pixels":
-                for rows in _by_rows(_in_order(images.images, pixels)):
+                for rows in _by_rows(_decoded(images.images, size, fit, formats, draft)):
                     writer.append(f"{split}_images", np.stack(rows))
                 continue
             with Shards(writer.folder, split) as shards:
@@ -202,7 +199,7 @@ def _by_rows(found: Iterator[_Result]) -> Iterator[list[_Result]]:
 
 
 def _kept(
-    opened: Path | IO[bytes], name: object, pixels: Callable[[IO[bytes], object], NDArray[np.uint8]], encoded: bool
+    opened: Path | IO[bytes], name: object, pixels: Callable[[IO[bytes]], NDArray[np.uint8]], encoded: bool
 ) -> _Kept:
     """An image for a shard: what cannot be decoded is refused now, and not by a training."""
     from PIL import Image
@@ -210,7 +207,7 @@ def _kept(
     content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
     stream = BytesIO(content)
     stream.name = str(opened if isinstance(opened, Path) else getattr(opened, "name", name))
-    found = pixels(stream, name)
+    found = pixels(stream)
     with Image.open(BytesIO(content)) as image:
         width, height = image.size
     return _Kept(content if encoded else found.tobytes(), (height, width))
@@ -254,6 +251,13 @@ def eight_bits(image: Image) -> Image:
 
     values = np.asarray(image).astype(np.int64)
     return fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+
+
+def _decoded(
+    images: Sequence[Path | Opener], size: int, fit: str, formats: Sequence[str], draft: bool = False
+) -> Iterator[NDArray[np.uint8]]:
+    """Arrays of shape (3, size, size), in order."""
+    return _in_order(images, lambda opened, name: decode(opened, name, size, fit, formats, draft))
 
 
 def _in_order(
