@@ -108,6 +108,19 @@ def test_minibatches_are_those_of_images_in_memory(tmp_path: Path) -> None:
             assert torch.equal(ours.batch(epoch, step), theirs.batch(epoch, step)), (fraction, epoch, step)
 
 
+@pytest.mark.gpu
+def test_minibatches_come_to_a_gpu_through_pinned_memory(tmp_path: Path) -> None:
+    arrays = write_parts(tmp_path, train=noise(64, 3, 4, 4))
+    whole = arrays.images("train")
+    images = StreamedImages(PixelImages(arrays.path, ["train_images"]), torch.device("cuda"))
+    reading = images.begin(torch.arange(5))
+    assert reading.buffer.is_pinned() and torch.equal(images.end(reading).cpu(), whole[:5])
+    ours, theirs = batches_of(images, 8, seed=5), batches_of(whole.cuda(), 8, seed=5)
+    for step in range(3 * ours.steps):
+        found, expected = (batches.batch(*divmod(step, ours.steps)) for batches in (ours, theirs))
+        assert found.is_cuda and torch.equal(found, expected)
+
+
 class Counted:
     """Stored images that do not answer before they are told to, and count what they are asked for."""
 
