@@ -84,7 +84,7 @@ def test_without_receipts_the_scale_says_what_a_job_states(planned: Planned) -> 
 def test_a_set_in_many_files_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     catalogue = Catalogue(Options(scale="gpu"))
     plan = Plan(catalogue, [Request("gpu", "gpu", "paper", "directpred", "sec3_simsiam_imagenet")])
-    assert [data.sharded for data in plan.data.values()] == [True]  # of ImageNet, 193 GB
+    assert [data.sharded for data in plan.data.values()] == [True]  # of ImageNet, 200 GB
     states = States(plan, Workspace(tmp_path))
     demands = Demands(states, [catalogue.scale("gpu")])
     jobs = jobs_of(states).values()
