@@ -129,6 +129,7 @@ bench: $(READY)  ## measure what docs/speed.md and docs/scale.md claim
 	@$(RUN) python bench/many_views.py
 	@$(RUN) python bench/probe.py
 	@$(RUN) python bench/scale.py
+	@$(RUN) python bench/reading.py
 
 clean:  ## remove what can be had again: keys, logs, scratch, snakemake's own notes, built documentation
 	rm -rf keys jobs logs .scratch .snakemake docs/_build docs/api

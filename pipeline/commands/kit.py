@@ -58,7 +58,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         return 0
     options = known.options
     config: dict[str, Any] = {"scale": options.scale, "flavour": options.flavour}
-    for name in ("seeds", "interleave", "device", "memory"):
+    for name in ("seeds", "interleave", "device", "memory", "images", "readers"):
         if getattr(options, name) is not None:
             config[name] = getattr(options, name)
     if options.datasets:

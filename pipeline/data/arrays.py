@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import components
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 ARRAYS = "arrays.safetensors"
 META = "meta.json"
+SHARDED = "data/sharded.py"
+"""Module of the package that reads images which lie in files beside the arrays."""
+
 UNLABELED = -1
 
 
@@ -77,8 +81,15 @@ class Arrays:
     def images(self, split: str) -> Tensor:
         """Images of a split, uint8 of shape (N, C, H, W), read-only by convention.
 
-        One part is a view of the mapped file; ``train+unlabeled`` is a copy of both.
+        One part is a view of the mapped file; ``train+unlabeled`` is a copy of both. Where the images lie in files
+        beside the arrays (``stored`` in ``meta.json``) it is what reads them: it has a length, a shape, and rows by
+        slices and numbers, as a tensor has, and nothing is read before rows are asked for.
         """
+        if "stored" in self.meta:
+            # by name: who reads no such set need not run again where that module is edited (the plan puts it into keys)
+            reader = components.load(components.PACKAGE / SHARDED)
+            parts = self._parts(split)
+            return reader.images(self, parts, [self._read(f"{part}_spans") for part in parts])
         return self._joined([self._read(f"{part}_images") for part in self._parts(split)])
 
     def labels(self, split: str) -> Tensor:

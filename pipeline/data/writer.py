@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,16 +31,26 @@ Complete = Callable[[Sequence[str], Mapping[str, int], bool], None]
 """Refuses classes and counts of images that are not those of a data set; the flag: the counts know of no limit."""
 
 
+def _counts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Number of images by split, however they are kept."""
+    kept = {split: shapes.get(f"{split}_images", shapes.get(f"{split}_spans")) for split in _SPLITS}
+    return {split: shape[0] for split, shape in kept.items() if shape is not None}
+
+
 class Writer:
     """Writes ``arrays.safetensors`` and ``meta.json`` into a folder; a context manager.
 
     The bytes depend on what is written and on nothing else: neither on the chunks' sizes nor on their order.
     Nothing here is atomic: the folder is the caller's scratch until the block has ended without an exception.
+
+    Attributes:
+        folder: The folder, for files beside the arrays.
     """
 
     def __init__(self, folder: Path, name: str, complete: Complete | None = None) -> None:
         self._complete = complete
-        self._folder = folder
+        self.folder = folder
+        self._stored: Mapping[str, Any] | None = None
         self._name = name
         self._classes: list[str] = []
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -67,6 +77,7 @@ class Writer:
         classes: list[str],
         arrays: Mapping[str, tuple[str, tuple[int, ...]]],
         whole: Mapping[str, int] | None = None,
+        stored: Mapping[str, Any] | None = None,
     ) -> None:
         """Say what will be written; comes once, before any :meth:`append`.
 
@@ -76,12 +87,14 @@ class Writer:
                 ``train_labels`` (N,), the same for ``test``, ``unlabeled_images`` if there are any, and
                 ``train_factors/<name>`` (N,), and ``train_votes`` (N, classes) where people or others voted.
             whole: By split, how many images were found of which a limit leaves some; None where there is no limit.
+            stored: Of images that lie in files beside the arrays (:mod:`pipeline.data.shards`) how these are read:
+                ``kind``, ``size`` and others. There are ``train_spans`` (N, 3) then in place of ``train_images``.
 
         Raises:
             UserError: What was found is not what the data set declares.
         """
         if self._complete is not None:
-            kept = {split: arrays[f"{split}_images"][1][0] for split in _SPLITS if f"{split}_images" in arrays}
+            kept = _counts({name: shape for name, (_, shape) in arrays.items()})
             self._complete(classes, {**kept, **(whole or {})}, whole is not None)
         # Wide types first keeps every tensor aligned without padding, which the format does not allow.
         order = sorted(arrays, key=self._alignment_of(arrays))
@@ -100,7 +113,7 @@ class Writer:
         start = self._file.tell()
         for name in order:
             self._begin[name] += start
-        self._classes = list(classes)
+        self._classes, self._stored = list(classes), stored
         self._bar = self._progress(begin)
 
     def append(self, name: str, rows: NDArray) -> None:
@@ -125,7 +138,7 @@ class Writer:
 
     def counts(self) -> dict[str, int]:
         """Declared number of images by split."""
-        return {s: self._shapes[f"{s}_images"][0] for s in _SPLITS if f"{s}_images" in self._shapes}
+        return _counts(self._shapes)
 
     def _finish(self) -> None:
         if not self._shapes:
@@ -133,14 +146,17 @@ class Writer:
         for name, shape in self._shapes.items():
             if self._written[name] != shape[0]:
                 raise ValueError(f"{name}: declared {shape[0]} rows, got {self._written[name]}")
-        meta = {
+        meta: dict[str, Any] = {
             "name": self._name,
             "classes": self._classes,
             "counts": self.counts(),
-            "image_shape": self._shapes["train_images"][1:],
         }
+        if self._stored is None:
+            meta["image_shape"] = self._shapes["train_images"][1:]
+        else:
+            meta |= {"image_shape": (3, self._stored["size"], self._stored["size"]), "stored": dict(self._stored)}
         text = json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False)
-        (self._folder / META).write_text(text + "\n", encoding="utf-8")
+        (self.folder / META).write_text(text + "\n", encoding="utf-8")
 
     def _progress(self, total: int) -> tqdm:
         from tqdm import tqdm

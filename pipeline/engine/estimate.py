@@ -99,7 +99,7 @@ class Forecast:
             return float(max(known)) * processes, True
         data = run.data if run is not None else config if family is PREPARE else None
         images = 0.0
-        if data is not None:
+        if data is not None and not self.states.plan.data[data].sharded:  # of which a minibatch is read at a time
             declared = self.states.plan.data[data]
             splits = {**declared.params["source"], **(declared.omitted_defaults.get("splits") or {})}
             names = [name for name in SPLITS if name in splits]

@@ -76,6 +76,7 @@ class Executor:
         self._teller = Teller()
         self._made = False  # whether anything was executed here
         self._away: str | None = None  # why the remote cannot be asked, once that is known
+        self._seen: dict[Path, tuple[int, ...]] = {}  # inputs that were found to be as written, as they were then
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Bring all nodes into place.
@@ -354,7 +355,7 @@ class Executor:
         assert found is not None
         outputs = {name: entry for name, entry in found["outputs"].items() if names is None or name in names}
         folder = self.workspace.payload(node)
-        missing = {name: entry for name, entry in outputs.items() if not is_as_written(folder / name, entry)}
+        missing = {name: entry for name, entry in outputs.items() if not self._is_input(folder / name, entry)}
         if missing and not (self._obtain(missing) and self.store.fetch(missing, folder)):
             path = folder / next(iter(missing))
             if self._away is not None:  # what may well be there is not to be made again
@@ -387,6 +388,19 @@ class Executor:
                 f"{node.name}: prepared again it is another one than its receipt said; git diff {node.receipt} shows "
                 "both. Type the same command, which computes again what reads it"
             )
+
+    def _is_input(self, path: Path, entry: Mapping[str, Any]) -> bool:
+        """Whether an input is what its receipt says: read once for all nodes of a job, as large as it may be."""
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, int(entry["sha256"], 16))
+        if self._seen.get(path) != state:
+            if not is_as_written(path, entry):
+                return False
+            self._seen[path] = state
+        return True
 
     def _obtain(self, outputs: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether the store has all files of a receipt, after a look into the remote where it has not."""

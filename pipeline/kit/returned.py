@@ -35,7 +35,7 @@ _RECORD: dict[str, type | tuple[type, ...]] = {
 """What an execution record may say; see :mod:`pipeline.ledger.machine`."""
 _WORDS = 200
 _WORD = re.compile(r"[\w.+-]+(/[\w.+-]+)*")
-_CONFIG = ("scale", "flavour", "datasets", "seeds", "interleave", "device", "memory")
+_CONFIG = ("scale", "flavour", "datasets", "seeds", "interleave", "device", "memory", "images", "readers")
 """What the plan of a kit may have been made with: no folders."""
 
 

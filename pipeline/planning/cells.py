@@ -187,6 +187,12 @@ class CellExpander:
                 f"{self.where}: images: {name} has no licence, which a figure with its images must name; add licence: "
                 f"TEXT to {name} in {shown(self.needs.catalogue.datasets_path(name))}"
             )
+        if self.needs.data[node.removeprefix("data/")].sharded:
+            place = shown(self.needs.catalogue.datasets_path(name))
+            raise UserError(
+                f"{self.where}: images: expected a data set whose images lie in one file, which figures read, found "
+                f"{name}; show those of another one, or set source.keep: pixels for {name} in {place}"
+            )
         told = {key: getattr(declared, key) for key in ("title", "licence", "citation")}
         return {"node": node, "dataset": name, "paper_dataset": wanted.dataset, "split": wanted.split, **told}
 

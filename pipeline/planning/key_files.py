@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from pipeline.planning.params import PARTS, Params
 from pipeline.planning.plan import Plan
 
 ARRAYS = ["arrays.safetensors", "meta.json"]
-"""What stages read of a data set."""
+"""What stages read of a data set, but of one whose images lie in many files: of that all."""
+
+SHARDED = components.PACKAGE / "data/sharded.py"
+"""What reads such images: in the code of whoever reads such a set, and of nobody else."""
 
 WEIGHTS = ["model.safetensors", "summary.json"]
 """What measurements read of a checkpoint."""
@@ -28,7 +31,8 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
     found: dict[str, KeyFile] = {}
     options = plan.catalogue.options
     entries = plan.catalogue.accepted
-    context = {name: value for name in ("raw_dir", "device", "extend", "memory") if (value := getattr(options, name))}
+    where = ("raw_dir", "device", "extend", "memory", "images", "readers")
+    context = {name: value for name in where if (value := getattr(options, name))}
 
     # Thousands of stages are made of some dozens of sets of components: each set is looked at once.
     seen: dict[tuple[str, ...], tuple[dict[str, str], dict[str, str]]] = {}
@@ -46,6 +50,11 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
         here = context | ({"interleave": interleave} if interleave > 1 else {})
         return KeyFile(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)
 
+    def read_of(data: Mapping[str, str]) -> tuple[dict[str, list[str]], dict[str, Path]]:
+        """Which files of data sets are read, and what reads them; by role, of the data sets' identities."""
+        sharded = {role for role, identity in data.items() if plan.data[identity].sharded}
+        return {role: ARRAYS for role in data if role not in sharded}, {"images": SHARDED} if sharded else {}
+
     for identity, data in plan.data.items():
         found[Node(f"data/{identity}").key] = made(
             "prepare",
@@ -58,7 +67,8 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
         )
     for config, run in plan.runs.items():
         kept, omitted_defaults = prune(run.run, plan.extend)
-        parts = _parts(run.run, PARTS, plan.extend)
+        reads, reader = read_of({"data": run.data})
+        parts = _parts(run.run, PARTS, plan.extend) | reader
         found[checkpoint(config, 0, 0).key] = made(
             "pretrain",
             trainer(run.run["processes"]),
@@ -69,7 +79,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             omitted_defaults=omitted_defaults,
             inputs={"data": f"data/{run.data}"},
             tracked=run.tracked,
-            reads={"data": ARRAYS},
+            reads=reads,
         )
         for measure in run.measures:
             params = plan.measures[measure]
@@ -80,10 +90,11 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             paths = user_files.places(chosen)
             named = {"measure": components.find("measure", kind, plan.extend)}
             named |= _parts(run.run, read, plan.extend)
-            inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}", "data": f"data/{run.data}"}
-            reads = {"checkpoint": [*WEIGHTS, *components.records_read(kind, plan.extend)], "data": ARRAYS}
-            for role, data in params.get("data", {}).items():
-                inputs[role], reads[role] = data, ARRAYS
+            sets = {"data": f"data/{run.data}"} | params.get("data", {})
+            inputs = {"checkpoint": f"checkpoints/{config}/{{milestone}}"} | sets
+            reads, reader = read_of({role: node.removeprefix("data/") for role, node in sets.items()})
+            reads |= {"checkpoint": [*WEIGHTS, *components.records_read(kind, plan.extend)]}
+            named |= reader
             if "reference" in params:
                 reference = checkpoint(config, 0, 0).resolve_input(f"checkpoints/{params['reference']}")
                 other = plan.runs[reference.config].run

@@ -27,6 +27,11 @@ class DataPlan:
     tracked: bool
     places: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def sharded(self) -> bool:
+        """Whether its images lie in many files beside the arrays (the param ``keep`` of its source)."""
+        return self.params["source"].get("keep", "pixels") != "pixels"
+
 
 @dataclass
 class RunPlan:

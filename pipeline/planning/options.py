@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pipeline import annotations as param_types
 from pipeline import sizes
@@ -32,6 +32,8 @@ class Options:
     device: str | None = None
     memory: Annotated[int, Interval(ge=1, le=1_000_000_000_000_000)] | None = None
     interleave: Annotated[int, Interval(ge=1, le=64)] | None = None
+    images: Literal["memory", "disk"] | None = None
+    readers: Annotated[int, Interval(ge=1, le=256)] | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
@@ -51,7 +53,7 @@ class Options:
                 raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
         if "memory" in values:
             values["memory"] = _bytes(values["memory"])
-        for name in ("seeds", "memory", "interleave"):
+        for name in ("seeds", "memory", "interleave", "images", "readers"):
             if name in values:
                 annotation = str(cls.__dataclass_fields__[name].type).removesuffix(" | None")
                 try:

@@ -23,13 +23,14 @@ from pipeline.numerics import saved_tensors
 from pipeline.numerics.arithmetic import forward_context
 from pipeline.numerics.device import WORKSPACE, prepare_device
 from pipeline.training import interleave
-from pipeline.training.batches import Batches, fraction_of, steps_of
+from pipeline.training.batches import steps_of
 from pipeline.training.capture import StepRunner
 from pipeline.training.collapse_metrics import collapse_indicators
 from pipeline.training.fusion import fuser
 from pipeline.training.groups import parameter_groups
 from pipeline.training.history import History, StepLosses
 from pipeline.training.step import TrainingStep
+from pipeline.training.streaming import StreamedImages, batches_of, share_of, training_images
 from pipeline.work import Work
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class Run:
         diverged: The epoch in which the loss stopped being finite, or None.
     """
 
-    def __init__(self, work: Work, images: Tensor | None = None, epochs: int | None = None) -> None:
+    def __init__(self, work: Work, images: Tensor | StreamedImages | None = None, epochs: int | None = None) -> None:
         """Build everything at position 0.
 
         Args:
             work: The first of the run's works.
-            images: The training images of the split on the run's device, where they are there already: runs that differ
-                in their seed alone share them. None: read them.
+            images: The training images of the split, on the run's device or to be read ahead, where they were looked
+                for already: runs that differ in their seed alone share them. None: look for them.
             epochs: How far the run will go; None is as far as ``work``.
         """
         spec, files = work.spec, work.components
@@ -62,9 +63,9 @@ class Run:
         self.device = prepare_device(spec, work.context)
         arrays = Arrays.open(work.inputs["data"])
         if images is None:
-            images = arrays.images(spec["split"]).to(self.device)
-        images = fraction_of(images, spec.get("fraction", 1.0), work.seed)
-        self.batches = Batches(images, spec["batch_size"], work.seed)
+            images = training_images(arrays, spec["split"], self.device, work.context)
+        images = share_of(images, spec.get("fraction", 1.0), work.seed)
+        self.batches = batches_of(images, spec["batch_size"], work.seed)
         policy = components.make(files["views"], spec["views"], arrays.image_shape, spec["normalize"])
         self.network = build_network(spec, arrays.image_shape, files, work.seed)
         components.make(files["initialization"], spec["initialization"])(self.network)
@@ -278,16 +279,16 @@ class Training:
     def __init__(
         self,
         works: list[Work],
-        images: Tensor,
+        images: Tensor | StreamedImages,
         monitor: Monitor,
         among: int,
-        run: Callable[[Work, Tensor, int], Run] = Run,
+        run: Callable[[Work, Tensor | StreamedImages, int], Run] = Run,
     ) -> None:
         """Nothing is built yet.
 
         Args:
             works: Milestones of one run and seed; not empty.
-            images: The training images, on the device.
+            images: The training images, on the device or to be read ahead.
             monitor: Shows how far it is, and decides when it saves its progress.
             among: How many trainings take turns in this process.
             run: Makes what is trained, of its first work, the images, and how many epochs it will go.
@@ -309,7 +310,7 @@ class Training:
         """
         works = self.works
         spec = works[0].spec
-        steps = steps_of(len(fraction_of(self.images, spec.get("fraction", 1.0), works[0].seed)), spec["batch_size"])
+        steps = steps_of(len(share_of(self.images, spec.get("fraction", 1.0), works[0].seed)), spec["batch_size"])
         goals = {work.name: work.epoch * steps if work.step is None else work.step for work in works}
         # of those at the same place the one between two epochs first: it does not wait for the epoch's record
         works = sorted(works, key=lambda work: (goals[work.name], work.step is None))
@@ -366,6 +367,7 @@ def execute(works: list[Work]) -> Iterator[Work]:
         seeds.setdefault(work.seed, []).append(work)
     spec = works[0].spec
     device = prepare_device(spec, works[0].context)
-    images = Arrays.open(works[0].inputs["data"]).images(spec["split"]).to(device)
+    arrays = Arrays.open(works[0].inputs["data"])
+    images = training_images(arrays, spec["split"], device, works[0].context, len(seeds))
     trainings = [Training(of_seed, images, works[0].monitor, len(seeds)) for of_seed in seeds.values()]
     yield from interleave.in_turns(trainings, interleave.streams(device, len(trainings)))

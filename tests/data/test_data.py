@@ -1243,6 +1243,8 @@ def test_every_source_of_image_files_declares_its_formats():
     for kind in reading:
         default = components.params("source", kind)["formats"][1]
         before = {} if kind == "imagefolder" else {"formats": default}  # it has had them from the first
+        if kind in ("imagefolder", "imagenet", "imagenet100"):
+            before |= {"keep": "pixels", "draft": False}
         assert default == ["JPEG", "PNG"] and components.default_before("source", kind) == before
 
 

@@ -56,6 +56,10 @@ unlicensed:
   title: Of unknown terms
   source: {kind: digits, size: 8, train: 20, test: 10, seed: 0}
   classes: 10
+many:
+  title: In many files
+  source: {kind: imagenet, keep: shards}
+  licence: MIT
 """
 STEM = "results/tiny/theirs/gallery"
 
@@ -148,6 +152,11 @@ def test_it_is_drawn_again_where_the_images_are_and_only_counted_where_not(galle
             "dataset: digits",
             "dataset: unlicensed",
             "unlicensed has no licence, which a figure with its images must name",
+        ),
+        (
+            "dataset: digits",
+            "dataset: many",
+            "expected a data set whose images lie in one file, which figures read, found many; show those of another one",
         ),
         ("dataset: digits", "dataset: digit", "there is no data set called 'digit'"),
         ("kind: figure\n", "kind: table\n", "expected measure, simulation or configuration, one of them"),

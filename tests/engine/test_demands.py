@@ -81,6 +81,16 @@ def test_without_receipts_the_scale_says_what_a_job_states(planned: Planned) -> 
     assert demands.minutes(planned.jobs["simulate"]) == UNTOLD
 
 
+def test_a_set_in_many_files_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    catalogue = Catalogue(Options(scale="gpu"))
+    plan = Plan(catalogue, [Request("gpu", "gpu", "paper", "directpred", "sec3_simsiam_imagenet")])
+    assert [data.sharded for data in plan.data.values()] == [True]  # of ImageNet, 200 GB
+    states = States(plan, Workspace(tmp_path))
+    demands = Demands(states, [catalogue.scale("gpu")])
+    jobs = jobs_of(states).values()
+    assert {demands.memory(job) for job in jobs if job.rule in ("pretrain", "probe")} == {MEMORY}
+
+
 def test_receipts_of_like_runs_say_more(planned: Planned) -> None:
     train = planned.jobs["pretrain"]
     folder = planned.root / f"receipts/checkpoints/{train.name[:-10]}{'a' * 10}/seed0"

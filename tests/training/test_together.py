@@ -40,6 +40,7 @@ from pipeline.planning.plan import Plan
 from pipeline.provenance import runs
 from pipeline.provenance.live import Live
 from pipeline.training import interleave, pretrain
+from pipeline.training.batches import Batches
 from pipeline.training.capture import StepRunner
 from pipeline.training.history import History
 from pipeline.work import Work
@@ -142,14 +143,14 @@ def test_they_take_turns_step_by_step_and_share_their_images(
         taken.append((self.seed, number))
         return real(self, batch, epoch, step, number)
 
-    started = pretrain.Batches.__init__
+    started = Batches.__init__
 
     def noting(self: Any, found: torch.Tensor, *args: Any) -> None:
         images.add(found.data_ptr())
         started(self, found, *args)
 
     monkeypatch.setattr(StepRunner, "__call__", counting)
-    monkeypatch.setattr(pretrain.Batches, "__init__", noting)
+    monkeypatch.setattr(Batches, "__init__", noting)
     train(of_seeds(run_spec(**SHORT), {5: [1], 6: [2], 7: [1]}, tmp_path, data))
     assert taken[:12] == [(seed, number) for number in range(1, 5) for seed in (5, 6, 7)]
     assert taken[12:] == [(6, number) for number in range(5, 9)]

@@ -16,6 +16,8 @@ from pipeline.ranges import Count, Interval, Seed, Side
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
+DEFAULT_BEFORE = {"keep": "pixels", "draft": False}
+
 
 def build(
     files: Mapping[str, Path],
@@ -32,6 +34,8 @@ def build(
     formats: list[str] = ["JPEG", "PNG"],  # noqa: B006, the plan reads defaults as literals
     limit_train: Count | None = None,
     limit_test: Count | None = None,
+    keep: Literal["pixels", "shards", "encoded"] = "pixels",
+    draft: bool = False,
 ) -> None:
     """Write the images of ``root/train/CLASS/`` and ``root/test/CLASS/`` at one size.
 
@@ -52,6 +56,9 @@ def build(
         formats: Formats that are opened, by Pillow's names; nothing else is, whatever a file is called.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the images that are tested on.
+        keep: ``pixels``, one array in one file; ``shards``, the same in files of 1 GiB; ``encoded``, the files that
+            were found, in such files, decoded whenever they are read. The network sees the same images.
+        draft: Whether JPEGs are decoded at the smallest scale that suffices: faster, and not quite the same images.
 
     Raises:
         UserError: A folder is missing or has no images, a class has too few, or a file is no image.
@@ -74,7 +81,7 @@ def build(
         if not paths:
             raise UserError(f"{folder}: expected images of the formats {', '.join(formats)}, found none")
         splits["unlabeled"] = ImageSet(paths, [-1] * len(paths))
-    images.write(writer, classes, splits, size, fit, formats, {"train": limit_train, "test": limit_test})
+    images.write(writer, classes, splits, size, fit, formats, {"train": limit_train, "test": limit_test}, keep, draft)
 
 
 def _inside(root: Path, name: str, param: str) -> Path:

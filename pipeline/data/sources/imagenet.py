@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
 
-DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"]}
+DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"], "keep": "pixels", "draft": False}
 
 
 def build(
@@ -25,6 +25,8 @@ def build(
     formats: list[str] = ["JPEG", "PNG"],  # noqa: B006, the plan reads defaults as literals
     limit_train: Count | None = None,
     limit_test: Count | None = None,
+    keep: Literal["pixels", "shards", "encoded"] = "pixels",
+    draft: bool = False,
 ) -> None:
     """Write training and validation images at one size, classes in the order of their WordNet ids.
 
@@ -39,7 +41,10 @@ def build(
         formats: Formats that are opened, by Pillow's names; nothing else is, whatever a file is called.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the validation images.
+        keep: ``pixels``, one array in one file; ``shards``, the same in files of 1 GiB; ``encoded``, the files that
+            were found, in such files, decoded whenever they are read. The network sees the same images.
+        draft: Whether JPEGs are decoded at the smallest scale that suffices: faster, and not quite the same images.
     """
     images.check_formats(formats)
     ids, splits = imagenet.read(files, formats)
-    images.write(writer, ids, splits, size, fit, formats, {"train": limit_train, "test": limit_test})
+    images.write(writer, ids, splits, size, fit, formats, {"train": limit_train, "test": limit_test}, keep, draft)

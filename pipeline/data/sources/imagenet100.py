@@ -13,7 +13,7 @@ from pipeline.ranges import Count, Side
 if TYPE_CHECKING:
     from pipeline.data.writer import Writer
 
-DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"]}
+DEFAULT_BEFORE = {"formats": ["JPEG", "PNG"], "keep": "pixels", "draft": False}
 
 CLASSES = """
     n01558993 n01692333 n01729322 n01735189 n01749939 n01773797 n01820546 n01855672 n01978455 n01980166
@@ -39,6 +39,8 @@ def build(
     formats: list[str] = ["JPEG", "PNG"],  # noqa: B006, the plan reads defaults as literals
     limit_train: Count | None = None,
     limit_test: Count | None = None,
+    keep: Literal["pixels", "shards", "encoded"] = "pixels",
+    draft: bool = False,
 ) -> None:
     """Write 100 classes of ImageNet at one size, in the order of their WordNet ids.
 
@@ -52,6 +54,9 @@ def build(
         formats: Formats that are opened, by Pillow's names; nothing else is, whatever a file is called.
         limit_train: Keep only the first images of every class, this many in all.
         limit_test: The same for the validation images.
+        keep: ``pixels``, one array in one file; ``shards``, the same in files of 1 GiB; ``encoded``, the files that
+            were found, in such files, decoded whenever they are read. The network sees the same images.
+        draft: Whether JPEGs are decoded at the smallest scale that suffices: faster, and not quite the same images.
 
     Raises:
         UserError: An unknown subset, or a folder of more or fewer classes.
@@ -65,4 +70,4 @@ def build(
             f"{files[imagenet.TRAIN]}: {len(ids)} classes, expected {len(CLASSES)}; "
             "with all of ImageNet, set source.subset to cmc"
         )
-    images.write(writer, ids, splits, size, fit, formats, {"train": limit_train, "test": limit_test})
+    images.write(writer, ids, splits, size, fit, formats, {"train": limit_train, "test": limit_test}, keep, draft)

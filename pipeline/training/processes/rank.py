@@ -53,6 +53,7 @@ def _train(heard: dict[str, Any], answers: TextIO) -> None:
     from pipeline.training.processes import group
     from pipeline.training.processes.handover import Handover, unpacked
     from pipeline.training.processes.run import FollowingRun
+    from pipeline.training.streaming import training_images
 
     told = Handover(**heard)
     works = unpacked(told.works)

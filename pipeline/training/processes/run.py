@@ -15,6 +15,7 @@ from pipeline.training.processes import batchnorm
 from pipeline.training.processes.group import Group
 from pipeline.training.processes.step import GroupStep
 from pipeline.training.processes.views import PartedPolicy
+from pipeline.training.streaming import StreamedImages
 from pipeline.work import Work
 
 
@@ -25,7 +26,7 @@ class GroupRun(Run):
         group: The processes.
     """
 
-    def __init__(self, work: Work, images: Tensor | None, epochs: int | None, group: Group) -> None:
+    def __init__(self, work: Work, images: Tensor | StreamedImages | None, epochs: int | None, group: Group) -> None:
         """Build everything at position 0, as for one process, and divide its steps.
 
         Raises:

@@ -21,6 +21,7 @@ from pipeline.numerics.device import prepare_device
 from pipeline.training.pretrain import Training
 from pipeline.training.processes.ranks import End, Ranks
 from pipeline.training.processes.run import GroupRun, device_of
+from pipeline.training.streaming import StreamedImages, training_images
 from pipeline.work import Work
 
 RESTARTS = 3
@@ -42,7 +43,7 @@ def execute(works: list[Work]) -> Iterator[Work]:
     """
     spec = works[0].spec
     device = _device(spec, works)
-    images = Arrays.open(works[0].inputs["data"]).images(spec["split"]).to(device)
+    images = training_images(Arrays.open(works[0].inputs["data"]), spec["split"], device, works[0].context)
     seeds: dict[int, list[Work]] = {}
     for work in works:
         seeds.setdefault(work.seed, []).append(work)
@@ -75,12 +76,12 @@ class _Elastic:
 
     Attributes:
         works: Those that are left.
-        images: The training images, on the device.
+        images: The training images, on the device or to be read ahead.
         device: Of rank 0.
     """
 
     works: list[Work]
-    images: Tensor
+    images: Tensor | StreamedImages
     device: torch.device
 
     def train(self) -> Iterator[Work]:
