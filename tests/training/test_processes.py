@@ -400,6 +400,12 @@ def test_seeds_come_one_after_the_other(data: Path, tmp_path: Path, undisturbed:
     assert done == [3, 4] and content(works[0].out) == undisturbed[1] != content(works[1].out)
 
 
+def test_images_may_stay_on_disk(data: Path, tmp_path: Path, undisturbed: dict[int, dict[str, str]]) -> None:
+    (work,) = make_works(SPEC, [1], tmp_path, data)
+    work.context["images"] = "disk"
+    assert [content(done.out) for done in stage.execute([work])] == [undisturbed[1]]
+
+
 def test_share_says_where_its_images_are() -> None:
     assert Share((3, 2, 2), 2).own == slice(5, 7) and Share((3,), 2).own == slice(0, 3)
     assert isinstance(simclr.build((3, 8, 8), None).sample(4, torch.Generator()).split([3, 1])[1].grey, torch.Tensor)
