@@ -156,6 +156,21 @@ def test_what_a_folder_holds_is_in_the_key_and_told_by_file(checkout: Checkout, 
     assert (state.node.name, state.status) == (node, IN_PLACE), "changing back costs nothing"
 
 
+def test_what_file_managers_leave_in_a_folder_is_no_content(checkout: Checkout, theirs: Path):
+    node = checkout.prepare()
+    for name in (".DS_Store", "inner/.DS_Store", "inner/._b.txt", "Thumbs.db", "inner/Desktop.ini", ".cache/d/e.txt"):
+        path = theirs / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("left behind")
+    state = checkout.data(checkout.states())
+    assert (state.node.name, state.status) == (node, IN_PLACE)
+    # of its own accord nothing else is left out, and a hidden folder that was named is one like any other
+    (theirs / "photos/thumbs.db.txt").write_text("3")
+    assert checkout.data(checkout.states()).status == EXECUTE
+    assert user_files.listing(theirs / "photos/.cache").keys() == {"d/e.txt"}
+    assert user_files.listing(theirs / "photos/.DS_Store").keys() == {""}
+
+
 def test_audit_names_the_file_that_changed(checkout: Checkout, theirs: Path):
     node = checkout.prepare()
     origin = Origin(node)
