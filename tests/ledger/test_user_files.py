@@ -193,7 +193,9 @@ def test_where_a_folder_lies_is_in_no_key(checkout: Checkout, theirs: Path, tmp_
 
 def test_a_path_that_is_not_there_is_one_line_at_plan_time(checkout: Checkout, theirs: Path):
     shutil.rmtree(theirs / "photos")
-    with pytest.raises(UserError, match=r"source\.root: 'photos': there is no file or folder .*theirs/photos or "):
+    # the file that declares it stands first, not the source that asks for it
+    told = rf"^{theirs}/datasets\.yaml: marks: source\.root: 'photos': there is no file or folder .*theirs/photos or "
+    with pytest.raises(UserError, match=told):
         checkout.states()
 
 
