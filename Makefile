@@ -57,6 +57,9 @@ $(READY): requirements.txt $(if $(OTHER),FORCE)
 results/%: $(READY) FORCE
 	@$(RUN) snakemake $@ --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 
+.DEFAULT:  # a name alone is no target: files of that name are nobody's
+	$(error there is no target $@; a table or figure: make results/$@.csv, everything else: make help)
+
 all: $(READY)  ## every artifact of the scale
 	@$(RUN) snakemake --cores $(CORES) $(if $(CONFIG),--config $(CONFIG))
 

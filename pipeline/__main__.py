@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from pipeline import commands
 from pipeline.entry import FROM
-from pipeline.errors import UserError, explain, lacking
+from pipeline.errors import UserError, explain, lacking, nearest
 from pipeline.monitor.stop import Stopped
 
 
@@ -49,6 +49,9 @@ class _Plain:
 def main() -> int:
     """Run one command; what goes wrong by the user's hand or the machine's ends in one line."""
     parser = _parser()
+    word = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if word is not None and word not in commands.NAMES:
+        parser.error(f"there is no command {word!r}; {nearest(word, commands.NAMES)}")
     arguments = parser.parse_args()
     if (place := os.environ.pop(FROM, None)) is not None:
         _from_there(arguments, Path(place))

@@ -416,35 +416,33 @@ def _checked(
 
     annotation, default, required = param
     try:
-        if "Path" in annotation and annotations.of_files(annotation):
-            return _described(category, name, annotation, value, where, extend)
-        return annotations.checked(value, annotation)
+        of_files = "Path" in annotation and annotations.of_files(annotation)
+        if of_files and category == "figure":
+            raise UserError(
+                "a figure draws measurements alone, so that anybody can draw it again; have a measure read it"
+            )
+        found = annotations.checked(_told_of_files(value) if of_files else value, annotation)
     except ValueError as error:
         such = "" if required or default is None else f"; type for instance {name}: {brief(default, json.dumps)}"
         raise UserError(f"{where}: {category}.{name}: expected {error}, found {brief(value)}{such}") from None
-    except UserError as error:
+    except UserError as error:  # the source says what cannot be
         raise UserError(f"{find(category, kind, extend)}: {name}: {error}") from None
+    return _described(found, f"{where}: {category}.{name}", extend) if of_files else found
 
 
-def _described(category: str, name: str, annotation: str, value: Any, where: str, extend: Path | None) -> Any:
+def _told_of_files(value: Any) -> Any:
+    """Paths as they were declared, where they may be described already."""
+    if isinstance(value, list | tuple):
+        return list(map(_told_of_files, value))
+    return value["path"] if user_files.is_described(value) else value
+
+
+def _described(value: Any, where: str, extend: Path | None) -> Any:
     """A value that names files: each as what it holds, read from where the user's folder or the checkout has it."""
-    from pipeline import annotations
-
-    if category == "figure":
-        raise UserError("a figure draws measurements alone, so that anybody can draw it again; have a measure read it")
-
-    def told(value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return list(map(told, value))
-        return value["path"] if user_files.is_described(value) else value
-
-    def described(value: Any) -> Any:
-        if isinstance(value, list):
-            return list(map(described, value))
-        folders = (extend, Path()) if extend else (Path(),)
-        return user_files.described(value, f"{where}: {category}.{name}", folders) if isinstance(value, str) else value
-
-    return described(annotations.checked(told(value), annotation))
+    if isinstance(value, list):
+        return [_described(one, where, extend) for one in value]
+    folders = (extend, Path()) if extend else (Path(),)
+    return user_files.described(value, where, folders) if isinstance(value, str) else value
 
 
 OBJECTIVE_READS = ("predictions", "targets", "embeddings", "matrix", "step")

@@ -40,17 +40,27 @@ def nearest(name: str, known: Iterable[str], otherwise: str = "there are") -> st
 
     Args:
         name: As typed.
-        known: All names that would do; of dotted ones the last part is also looked at.
+        known: All names that would do; of dotted ones the last part is also looked at. Letters in another order are
+            as near as can be.
         otherwise: How the list begins where no name is like it.
     """
     names = list(map(str, known))
     inner = [known for known in names if known.rpartition(".")[2] == str(name)]
     if len(inner) > 1:
         return f"did you mean {' or '.join(inner)}?"
-    close = inner or difflib.get_close_matches(str(name)[:100], names, n=1)
+    typed = str(name)[:100]
+    close = inner or [known for known in names if sorted(known) == sorted(typed)]  # of short names difflib finds none
+    close = close or difflib.get_close_matches(typed, names, n=1) or _ending_alike(typed, names)
     if close:
         return f"did you mean {close[0]}?"
     return f"{otherwise}: {', '.join(names[:24]) or 'none'}{', ...' if len(names) > 24 else ''}"
+
+
+def _ending_alike(name: str, names: list[str]) -> list[str]:
+    """The dotted name whose last part is most like what was typed; none where several end so, or none does."""
+    ends = [known.rpartition(".")[2] for known in names]
+    close = difflib.get_close_matches(name, [end for end in ends if ends.count(end) == 1], n=1)
+    return [known for known, end in zip(names, ends, strict=True) if close == [end]]
 
 
 _HINTS = {

@@ -1,6 +1,7 @@
 """Files and folders of the user's that a component reads: parameters of type ``Path``, known by what they hold.
 
 What is in a key is the content: a file's hash, or the hash of a folder's listing with the hash of every file in it.
+What file managers leave in folders is no content: no source reads it, and who looks at pictures has no other data set.
 Where it lies on this machine is in none, so a folder that is moved changes nothing and a picture that is added does.
 Contents are remembered by size, times and inode, so that a large folder is read once.
 """
@@ -25,6 +26,9 @@ MEMORY = Path("keys/.user_files.json")
 
 _FRESH = 2 * 10**9
 """A file that was changed so short a time ago (ns) may change again without a change of its time."""
+
+_LEFT_BEHIND = {"thumbs.db", "desktop.ini"}
+"""Files that Windows writes into folders that it shows; those of others begin with a dot."""
 
 _FIELDS = {"path", "content", "files"}
 
@@ -66,6 +70,8 @@ def _absolute(told: str, where: str, folders: tuple[Path, ...]) -> Path:
 def listing(path: Path, where: str = "") -> dict[str, str]:
     """sha256 of every file of a folder by its name in it; of a file by the empty name.
 
+    Names that begin with a dot, of files and of folders, are left out, and so are ``Thumbs.db`` and ``desktop.ini``.
+
     Raises:
         UserError: Something in it can't be read, or is neither file nor folder.
     """
@@ -83,7 +89,7 @@ def listing(path: Path, where: str = "") -> dict[str, str]:
 
 
 def _below(folder: Path) -> Iterator[str]:
-    """Names of all files below a folder, links followed, no folder twice within itself."""
+    """Names of the files below a folder that are content, links followed, no folder twice within itself."""
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while waiting:
         inside, above = waiting.pop()
@@ -94,9 +100,11 @@ def _below(folder: Path) -> Iterator[str]:
         with os.scandir(folder / inside) as entries:
             for entry in entries:
                 name = f"{inside}/{entry.name}".lstrip("/")
+                if entry.name.startswith("."):
+                    continue
                 if entry.is_dir():
                     waiting.append((name, above | {place}))
-                else:
+                elif entry.name.lower() not in _LEFT_BEHIND:
                     yield name
 
 

@@ -33,7 +33,9 @@ def run(arguments: argparse.Namespace) -> None:
         where[axis] = value
     known = _targets.catalogue(arguments.config)
     given = arguments.which
-    if not any(part in ("results", "checkpoints") for part in Path(given).parts):
+    parts = Path(given).parts
+    short = len(parts) < 4 and parts[0] == "results" and not Path(given).exists()  # a link of a build points there
+    if short or not any(part in ("results", "checkpoints") for part in parts):
         given = f"{_targets.request(given, known).stem}"
     found = encoder.load(given, seed=arguments.seed, extend=known.extend, **where)
     names = folder.write(found, arguments.to)

@@ -62,10 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     before = _targets.catalogue([*config, *_own.declarations(folder)])
     content = sweep.declared(typed, before)
-    path = folder / "papers" / f"{content['paper']}.yaml"
-    text = sweep.text(content, _own.typed())
-    sweep.check_place(path, text, before)
-    paper = spec.parse(spec.Paper, content, str(path))
+    placed = sweep.placed(content, _own.typed(), folder / "papers", before, bool(arguments.name))
+    path = placed.path
+    paper = spec.parse(spec.Paper, placed.content, str(path))
     scale = before.scale(before.options.scale)
     if any(item.partition("=")[0] in ("seed", "seeds") for item in arguments.over):
         wanted = paper.artifacts["table"].seeds
@@ -76,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     known = _targets.catalogue([*config, *_own.declarations(folder)]).with_paper(paper, path)
     names = [f"{paper.paper}/{name}" for name in paper.artifacts]
     planned = _targets.planned(names, known)
-    files.write_if_different(path, text)
+    files.write_if_different(path, placed.text)
+    for other in placed.kept:
+        print(f"{other} declares another sweep and is kept; this one is {path}")
     seconds, basis = Forecast(planned.states, planned.scale).seconds()
     runs = {(name, seed) for name, planned_run in planned.plan.runs.items() for seed, _ in planned_run.milestones}
     print(f"{path}: {len(runs)} runs, about {rough(seconds)} ({basis})", flush=True)

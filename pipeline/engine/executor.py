@@ -283,7 +283,7 @@ class Executor:
                 raise UserError(f"{next(iter(by_name))}: the stage ended without it")
         except BaseException as error:
             blamed = {work.name for work in works if work.failed} or by_name.keys()
-            decision = "stopped" if isinstance(error, Stopped) else "failed"
+            decision = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"  # a signal, or Ctrl-C
             for task in by_name.values():
                 if task.node.name in blamed:
                     taken = time.time() - task.started

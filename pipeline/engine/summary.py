@@ -6,8 +6,11 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
-from pipeline.engine import aside
+from pipeline.engine import aside, jobs
+from pipeline.ledger.families import MEASURE
 from pipeline.ledger.journal import Journal
+from pipeline.ledger.workspace import Node, Workspace
+from pipeline.planning import names
 
 if TYPE_CHECKING:
     from pipeline.engine.workflow import Workflow
@@ -39,13 +42,25 @@ def show(workflow: Workflow, out: TextIO) -> None:
 
 
 def failed(workflow: Workflow, out: TextIO) -> None:
-    """Say what a failed build has nevertheless done, and what failed; results that it was to replace come back."""
+    """Say what a failed build has done all the same, and what was stopped or failed.
+
+    Results that it was to replace come back.
+    """
     for name in aside.put_back(workflow.workspace):
         print(f"{name}: as it was before", file=out)
     text, entries = _counts(workflow)
     print(f"\n{text}; what is done stays done", file=out)
-    last = {entry["node"]: entry for entry in entries}  # what was stopped may have gone on since
-    for entry in last.values():
-        if entry["decision"] == "failed":
-            print(f"failed: {entry['node']}: {entry.get('error', '')}", file=out)
-            return
+    last = {entry["node"]: entry for entry in entries}.values()  # what was stopped may have gone on since
+    stopped = [_called(workflow.workspace, entry) for entry in last if entry["decision"] == "stopped"]
+    if stopped:
+        print(f"stopped: {' and '.join(dict.fromkeys(stopped))}; the same command goes on", file=out)
+    fault = next((entry for entry in last if entry["decision"] == "failed"), None)
+    if fault is not None:
+        print(f"failed: {fault['node']}: {fault.get('error', '')}", file=out)
+
+
+def _called(workspace: Workspace, entry: dict) -> str:
+    """What a person calls what was being made: all milestones of a run by one name."""
+    node = Node(entry["node"])
+    name = names.of_seed(jobs.called(workspace, node.config), node.seed)
+    return f"{entry['stage']} of {name}" if node.family is MEASURE else name

@@ -370,6 +370,10 @@ class Catalogue:
         Raises:
             UserError: No such artifact, several of that short name, or one that is not declared yet.
         """
+        half = re.fullmatch(r"results/([^/]+)/([^/.]+)(\.\w+)", target)
+        if half and (half[1], half[2]) in self.registry:
+            full = f"results/{self.options.edition()}/{half[1]}/{half[2]}{half[3]}"
+            raise UserError(f"{target}: results lie in a folder per scale; type {full}")
         match = re.fullmatch(r"results/(?:([^/]+)/([^/]+)/)?([^/.]+)\.(\w+)", target)
         if match and match[4] == "gif":
             raise UserError(f"{target}: an animation comes with its figure; type {target.removesuffix('gif')}png")
@@ -387,7 +391,8 @@ class Catalogue:
                 raise UserError(f"{target}: {len(papers)} papers have an artifact of this name; type {full}")
             if not papers:
                 names = sorted({name for _, name in self.registry})
-                raise UserError(f"{target}: no paper has an artifact called {artifact!r}; {nearest(artifact, names)}")
+                hint = self._forgotten(None, artifact) or nearest(artifact, names)
+                raise UserError(f"{target}: no paper has an artifact called {artifact!r}; {hint}")
             paper = papers[0]
         else:
             scale, _, flavour = edition.rpartition("-") if "-" in edition else (edition, "", "")
@@ -399,9 +404,8 @@ class Catalogue:
             if (paper, artifact) not in self.registry:
                 names = sorted(name for key, name in self.registry if key == paper)
                 if not names:
-                    raise UserError(
-                        f"{target}: there is no paper called {paper!r}; {nearest(paper, sorted(self.paper_keys))}"
-                    )
+                    hint = self._forgotten(paper, artifact) or nearest(paper, sorted(self.paper_keys))
+                    raise UserError(f"{target}: there is no paper called {paper!r}; {hint}")
                 raise UserError(f"{target}: {paper} has no artifact called {artifact!r}; {nearest(artifact, names)}")
         if paper not in self.papers or artifact not in self.papers[paper].artifacts:
             ready = [name for key, declared in self.papers.items() if key == paper for name in declared.artifacts]
@@ -415,6 +419,23 @@ class Catalogue:
         if kind == "table" and match[4] in ("pdf", "png"):
             raise UserError(f"{target}: {paper}/{artifact} is a table; type {target.rsplit('.', 1)[0]}.csv or .md")
         return Request(edition, scale, flavour, paper, artifact)
+
+    def _forgotten(self, paper: str | None, artifact: str) -> str:
+        """A question where a folder beside the Snakefile that nobody named declares an artifact; empty if none does."""
+        beside = self.folders[0].parent
+        for path in sorted([*beside.glob("*/paper.yaml"), *beside.glob("*/papers/*.yaml")]):
+            folder = beside / path.relative_to(beside).parts[0]
+            if folder in self.folders or folder.name.startswith("."):
+                continue
+            try:
+                declared = yaml_files.load(path)
+            except UserError:
+                continue
+            known = declared if isinstance(declared, dict) else {}
+            named = known.get("artifacts")
+            if isinstance(named, dict) and artifact in named and paper in (None, known.get("paper")):
+                return f"{shown(path)} declares one: did you forget --config extend={folder.name}?"
+        return ""
 
     @cached_property
     def paper_keys(self) -> set[str]:

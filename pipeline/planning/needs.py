@@ -11,7 +11,7 @@ from pipeline import components, user_files
 from pipeline.ledger import naming
 from pipeline.ledger.workspace import Milestone, Node, checkpoint, measurement
 from pipeline.planning import composition, names
-from pipeline.planning.catalogue import Catalogue
+from pipeline.planning.catalogue import Catalogue, shown
 from pipeline.planning.overridden import Override
 from pipeline.planning.params import Params
 from pipeline.planning.spec import Scale
@@ -91,7 +91,8 @@ class Needs:
             return self._known[asked]
         declared = self.catalogue.dataset(name, where)
         source = {**declared.source, **given}
-        resolved = components.resolve("source", source, said if given else f"params/datasets.yaml: {name}", self.extend)
+        said = said if given else f"{shown(self.catalogue.datasets_path(name))}: {name}"
+        resolved = components.resolve("source", source, said, self.extend)
         kept, omitted_defaults = composition.prune({"source": resolved}, self.extend)
         listed = [file.model_dump(exclude_none=True) for file in declared.files]
         content = {"name": name, "classes": declared.classes, "files": listed, **kept}

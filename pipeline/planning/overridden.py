@@ -87,12 +87,36 @@ def edited(plan: Plan) -> list[Override]:
     for key in sorted({override.paper for override in plan.overridden}):
         ours = {override for override in plan.overridden if override.paper == key}
         path = plan.catalogue.paths[key]
+        ours -= _inherited(plan, key, ours)
         committed = _committed(path)
         if committed is None:
             found += ours
         elif committed != path.read_bytes():
             found += ours - _before(plan, key, committed)
     return sorted(found)
+
+
+def _inherited(plan: Plan, key: str, overrides: set[Override]) -> set[Override]:
+    """Overrides of what a paper's file does not say: the paper that it is ``like`` does."""
+    paper = plan.catalogue.papers[key]
+    if paper.like is None:
+        return set()
+    path = plan.catalogue.paths[key]
+    own = _said(spec.parse(spec.Paper, yaml_files.load(path), shown(path)))
+    theirs = _said(plan.catalogue.papers[paper.like])
+    return {override for override in overrides if override.path in theirs - own}
+
+
+def _said(paper: spec.Paper) -> set[str]:
+    """Parameters that a paper sets for its runs and measures, as overrides name them."""
+    chosen = [layer for axis in paper.axes.values() if not isinstance(axis, str) for layer in axis.values()]
+    layers = [paper.defaults, *paper.datasets.values(), *paper.methods.values(), *chosen]
+    layers += [more for layer in chosen for more in layer.get("datasets", {}).values()]
+    measures = [measure.measure for measure in paper.measures.values()]
+    return set().union(
+        *map(params.paths, layers),
+        *({f"{measure.get('kind')}.{param}" for param in measure} for measure in measures),
+    )
 
 
 def _committed(path: Path) -> bytes | None:
@@ -130,6 +154,15 @@ def summaries(plan: Plan) -> list[str]:
     for override in plan.overridden:
         groups.setdefault((override.scale, override.paper), set()).add(override.by)
     return [
-        f"{scale} sets in place of {shown(plan.catalogue.paths[paper])}: {', '.join(sorted(paths))}"
+        f"{scale} sets in place of {_files(plan, paper)}: {', '.join(sorted(paths))}"
         for (scale, paper), paths in sorted(groups.items())
     ]
+
+
+def _files(plan: Plan, key: str) -> str:
+    """The file of a paper, and of those that it is ``like``, which say what it does not."""
+    found = [shown(plan.catalogue.paths[key])]
+    while (like := plan.catalogue.papers[key].like) is not None:
+        key = like
+        found.append(shown(plan.catalogue.paths[key]))
+    return ", like ".join(found)

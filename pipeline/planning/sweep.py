@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import shlex
@@ -52,6 +53,23 @@ class Sweep:
     measures: list[str] = field(default_factory=list)
     epochs: int | None = None
     name: str = ""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A sweep and its file.
+
+    Attributes:
+        path: Of the file.
+        content: The declaration, with the name of its file.
+        text: Of the file.
+        kept: Files of other sweeps that would have the same name.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    text: str
+    kept: list[Path]
 
 
 def values(text: str, where: str) -> list[Any]:
@@ -252,28 +270,70 @@ def text(content: Mapping[str, Any], typed: Sequence[str]) -> str:
     return f"{MARK}{said}\n# Yours to edit and keep: what was edited is not written over. ({_seal(body)})\n{body}"
 
 
-def check_place(path: Path, new: str, known: Catalogue) -> None:
-    """Refuse to write over what is not a sweep as it was written, or to declare a paper that there is.
+def placed(content: dict[str, Any], typed: Sequence[str], folder: Path, known: Catalogue, named: bool) -> Placed:
+    """Find the file for a sweep: that of the same sweep, also of one with fewer values; else a name that is free.
+
+    Args:
+        content: The declaration.
+        typed: The command, behind its name.
+        folder: Where papers are declared.
+        known: Before it.
+        named: Whether its name was typed; else a number is put behind it where another sweep has it.
 
     Raises:
         UserError: A file or a paper of that name is there.
+    """
+    kept: list[Path] = []
+    for number in itertools.count(1):
+        name = content["paper"] if number == 1 else f"{content['paper']}-{number}"
+        path = folder / f"{name}.yaml"
+        own = {**content, "paper": name}
+        found = _written(path, known)
+        if found is None or _grown(found, own):
+            same = found == own
+            return Placed(path, own, path.read_text(encoding="utf-8") if same else text(own, typed), kept)
+        if named:
+            raise UserError(
+                f"--name {name}: {path} declares another sweep, {found['title']}; "
+                "type another name, or remove that file"
+            )
+        kept.append(path)
+    raise AssertionError
+
+
+def _written(path: Path, known: Catalogue) -> dict[str, Any] | None:
+    """What a file declares as it was written here; None where there is none.
+
+    Raises:
+        UserError: It is edited, or no sweep, or a paper of its name is elsewhere.
     """
     name = path.stem
     if not path.exists():
         if name in known.papers:
             raise UserError(f"--name {name}: there is a paper of this name; type --name with another one")
-        return
+        return None
     try:
         found = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         found = ""
     first, _, rest = found.partition("\n")
     second, _, body = rest.partition("\n")
-    if found != new and not (first.startswith(MARK) and second.endswith(f"({_seal(body)})")):
+    if not (first.startswith(MARK) and second.endswith(f"({_seal(body)})")):
         raise UserError(
             f"{path}: it is edited, or no sweep, and is not written over; name another with --name, or build this "
             f"one: snakemake results/{known.options.edition()}/{name}/table.csv --config extend={path.parent.parent}"
         )
+    content: dict[str, Any] = yaml_files.parse(body, str(path))
+    return content
+
+
+def _grown(before: Any, now: Any, inside: str = "") -> bool:
+    """Whether a declaration says all that another one says: of rows, columns and seeds it may say more."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return before.keys() == now.keys() and all(_grown(before[name], now[name], name) for name in before)
+    if isinstance(before, list) and isinstance(now, list):
+        return all(value in now for value in before)
+    return bool(before <= now if inside == "seeds" else before == now)
 
 
 def _seal(body: str) -> str:

@@ -267,6 +267,9 @@ def test_a_build_that_is_stopped_says_what_it_has_done(number, built):
     assert terminal.wait() != 0
     text = terminal.screen.text()
     assert not BARS.search(text) and re.search(r"^executed \d stages.*; what is done stays done", text, re.MULTILINE)
+    told = re.search(r"^stopped: mini/\w+, shapes.*the same command goes on$", text, re.MULTILINE | re.DOTALL)
+    assert (told is not None) == (number == signal.SIGINT), text  # on SIGTERM Snakemake waits for jobs that have begun
+    assert "failed: " not in text
     assert not list(built.root.glob(".scratch/display-*"))
 
 

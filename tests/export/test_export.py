@@ -287,6 +287,15 @@ def test_it_is_exported_as_it_is_typed(root: Path, tmp_path: Path, capsys) -> No
     assert json.loads((tmp_path / "net/receipt.json").read_text())["seed"] == 0
 
 
+@pytest.mark.parametrize("name", ["results/duel.csv", "results/duel", "theirs/duel", "duel"])
+def test_a_table_is_named_as_elsewhere(root: Path, tmp_path: Path, name: str) -> None:
+    words = ["export", name, "--where", "method=shipped", "epochs=1", "--seed", "0", "--to", str(tmp_path / "net")]
+    with contextlib.chdir(root):
+        arguments = _parser().parse_args([*words, "--config", "scale=theirs", "extend=theirs"])
+        arguments.run(arguments)
+    assert json.loads((tmp_path / "net/receipt.json").read_text())["seed"] == 0
+
+
 def test_imports_that_cannot_be_carried_are_refused(tmp_path: Path) -> None:
     for line, words in {
         "import pipeline.ranges": "write from pipeline.ranges import",

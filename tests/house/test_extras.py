@@ -50,6 +50,16 @@ def test_an_extra_that_is_not_there_is_one_line(checkout: Path) -> None:
     )
 
 
+def test_a_name_alone_is_told_what_to_type(checkout: Path) -> None:
+    done = make(checkout, "table8")
+    assert done.returncode and not done.stdout
+    assert re.fullmatch(
+        r"Makefile:\d+: \*\*\* there is no target table8; a table or figure: make results/table8.csv, .*\n", done.stderr
+    )
+    for target in ("setup", "results/table8.csv", "help"):  # what is read and has no rule is none
+        assert make(checkout, target).returncode == 0
+
+
 def test_what_is_locked_is_what_is_declared_and_pinned_nowhere_twice() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     pinned = {

@@ -156,6 +156,21 @@ def test_what_a_folder_holds_is_in_the_key_and_told_by_file(checkout: Checkout, 
     assert (state.node.name, state.status) == (node, IN_PLACE), "changing back costs nothing"
 
 
+def test_what_file_managers_leave_in_a_folder_is_no_content(checkout: Checkout, theirs: Path):
+    node = checkout.prepare()
+    for name in (".DS_Store", "inner/.DS_Store", "inner/._b.txt", "Thumbs.db", "inner/Desktop.ini", ".cache/d/e.txt"):
+        path = theirs / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("left behind")
+    state = checkout.data(checkout.states())
+    assert (state.node.name, state.status) == (node, IN_PLACE)
+    # of its own accord nothing else is left out, and a hidden folder that was named is one like any other
+    (theirs / "photos/thumbs.db.txt").write_text("3")
+    assert checkout.data(checkout.states()).status == EXECUTE
+    assert user_files.listing(theirs / "photos/.cache").keys() == {"d/e.txt"}
+    assert user_files.listing(theirs / "photos/.DS_Store").keys() == {""}
+
+
 def test_audit_names_the_file_that_changed(checkout: Checkout, theirs: Path):
     node = checkout.prepare()
     origin = Origin(node)
@@ -178,7 +193,9 @@ def test_where_a_folder_lies_is_in_no_key(checkout: Checkout, theirs: Path, tmp_
 
 def test_a_path_that_is_not_there_is_one_line_at_plan_time(checkout: Checkout, theirs: Path):
     shutil.rmtree(theirs / "photos")
-    with pytest.raises(UserError, match=r"source\.root: 'photos': there is no file or folder .*theirs/photos or "):
+    # the file that declares it stands first, not the source that asks for it
+    told = rf"^{theirs}/datasets\.yaml: marks: source\.root: 'photos': there is no file or folder .*theirs/photos or "
+    with pytest.raises(UserError, match=told):
         checkout.states()
 
 

@@ -474,6 +474,33 @@ def test_an_edit_with_an_effect_is_not(folder: Path) -> None:
     assert said(folder) == []
 
 
+def test_what_a_file_inherits_is_not_said_of_it(folder: Path) -> None:
+    shown = folder / "papers/other.yaml"
+    mine = yaml.safe_load((folder / "papers/mine.yaml").read_text())
+    artifacts, measures = mine["artifacts"], mine["measures"]
+    shown.write_text(
+        yaml.safe_dump(
+            {"paper": "other", "like": "mine", "title": "t", "authors": "a", "year": 2026, "artifacts": artifacts}
+        )
+    )
+
+    def said_of_it() -> list[str]:
+        plan = planned("results/small/other/t.csv", extend=str(folder))
+        assert overridden.summaries(plan)[0].startswith(
+            f"small sets in place of {shown}, like {folder}/papers/mine.yaml: "
+        )
+        return overridden.lines(plan)
+
+    assert all(line.startswith("seeds: ") for line in said_of_it()), "artifacts are its own"
+    change(shown, "defaults", value={"optimizer": {"lr": 0.3}})
+    measures["linear_top1"]["measure"]["epochs"] = 60
+    change(shown, "measures", value={"linear_top1": measures["linear_top1"]})
+    assert [line for line in said_of_it() if not line.startswith("seeds: ")] == [
+        f"linear_probe.epochs: 60 in {shown} has no effect at small, which sets 5",
+        f"optimizer.lr: 0.3 in {shown} has no effect at small, which sets 0.1",
+    ]
+
+
 def test_plan_and_why_say_it(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     git(project.root, "init", "-q"), git(project.root, "add", "-A"), git(project.root, "commit", "-qm", "as it was")

@@ -308,6 +308,8 @@ def test_published_numbers_find_their_cells(scale):
         ("results/quik/directpred/table8.csv", "there is no scale called 'quik'; did you mean quick?"),
         ("results/quick/directpred/tabel8.csv", "directpred has no artifact called 'tabel8'; did you mean table8"),
         ("results/quick/directpred/table8.png", "is a table; type results/quick/directpred/table8.csv or .md"),
+        ("results/directpred/table8.csv", "a folder per scale; type results/quick/directpred/table8.csv"),
+        ("results/directpred/fig1.png", "a folder per scale; type results/quick/directpred/fig1.png"),
         ("results/quick-relased/directpred/table8.csv", "has no flavour 'relased'; did you mean released?"),
     ],
 )
@@ -316,6 +318,29 @@ def test_a_wrong_name_says_the_right_one(target, words):
         Catalogue(Options()).request(target)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_nobody_named_is_asked_for(tmp_path):
+    shutil.copytree(PARAMS, tmp_path / "params")
+    (tmp_path / "sweeps/papers").mkdir(parents=True)
+    (tmp_path / "sweeps/papers/lr.yaml").write_text("{paper: lr, artifacts: {table: {}, curve: {}}}")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/paper.yaml").write_text("{paper: pics, artifacts: {probes: {}}}")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/paper.yaml").write_text("{paper: [")
+    known = Catalogue(Options(), tmp_path / "params")
+    for target, path, folder in (
+        ("results/probes.csv", "mine/paper.yaml", "mine"),
+        ("results/tiny/pics/probes.csv", "mine/paper.yaml", "mine"),
+        ("results/quick/lr/table.csv", "sweeps/papers/lr.yaml", "sweeps"),
+    ):
+        with pytest.raises(UserError) as error:
+            known.request(target)
+        assert str(error.value).endswith(f"; {tmp_path}/{path} declares one: did you forget --config extend={folder}?")
+    with pytest.raises(UserError, match="no paper has an artifact called 'tabel8'; did you mean table8"):
+        known.request("results/tabel8.csv")
+    with pytest.raises(UserError, match="there is no paper called 'pics'; there are"):
+        known.request("results/quick/pics/table.csv")
 
 
 def test_what_is_registered_and_not_declared_is_told_so(tmp_path):

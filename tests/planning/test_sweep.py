@@ -204,6 +204,41 @@ def test_the_file_is_kept_and_once_edited_not_written_over(tmp_path: Path, monke
     assert code == 1 and not (tmp_path / "sweeps/papers/isoloss.yaml").exists()
 
 
+def test_another_sweep_lies_beside_the_first(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "sweeps/papers"
+
+    def typed(rates: str, *more: str, on: str = "shapes", scale: str = "tiny") -> tuple[int, str, str]:
+        line = ["directpred/sgd", "--over", f"optimizer.lr={rates}", "--on", on, "--no-build", *more]
+        return call(monkeypatch, capsys, *line, "--config", f"scale={scale}")
+
+    typed("0.1,0.2")
+    first = (folder / "directpred-sgd-lr.yaml").read_text()
+    code, out, err = typed("0.3,0.5")
+    assert (code, err) == (0, "") and "results/tiny/directpred-sgd-lr-2/table.csv" in out
+    assert out.splitlines()[0] == (
+        "sweeps/papers/directpred-sgd-lr.yaml declares another sweep and is kept; "
+        "this one is sweeps/papers/directpred-sgd-lr-2.yaml"
+    )
+    code, out, err = typed("0.1,0.2", on="textured_digits")
+    assert code == 0 and "sweeps/papers/directpred-sgd-lr-3.yaml: " in out
+    assert load_yaml((folder / "directpred-sgd-lr-2.yaml").read_text())["paper"] == "directpred-sgd-lr-2"
+    # what was typed before finds its file again, whatever the scale
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    for rates, name, scale in (("0.1,0.2", "lr", "quick"), ("0.3,0.5", "lr-2", "tiny")):
+        code, out, err = typed(rates, scale=scale)
+        assert code == 0 and f"sweeps/papers/directpred-sgd-{name}.yaml: " in out
+    assert before == {path.name: path.read_text() for path in folder.iterdir()} and len(before) == 3
+    assert before["directpred-sgd-lr.yaml"] == first
+    # a name that was typed is meant
+    assert typed("0.1,0.2", "--name", "mine")[0] == 0
+    code, out, err = typed("0.3,0.5", "--name", "mine")
+    assert code == 1 and err == (
+        "error: --name mine: sweeps/papers/mine.yaml declares another sweep, directpred/sgd over optimizer.lr; "
+        "type another name, or remove that file\n"
+    )
+
+
 def test_seeds_that_are_typed_are_trained_whatever_the_scale_has(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     line = ["directpred/sgd", "--over", "optimizer.lr=0.1", "--over", "seed=0..4", "--on", "shapes", "--no-build"]

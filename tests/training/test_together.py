@@ -682,6 +682,20 @@ def test_who_was_told_to_stop_takes_up_nothing_else(seeds: Project, tmp_path: Pa
     assert {Node(entry["node"]).milestone for entry in copy.journal()} == {"seed0/epoch0001", "seed0/epoch0002"}
 
 
+def test_an_interrupt_from_the_keyboard_is_noted_as_a_stop(
+    seeds: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, nodes = untrained(seeds, tmp_path / "project", 1)
+
+    def interrupt(outcome: Any) -> Any:
+        raise KeyboardInterrupt
+
+    spoil(monkeypatch, 1, 1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Executor(Workspace(copy.root)).run(nodes)
+    assert {entry["decision"] for entry in copy.journal()[-1:]} == {"stopped"}
+
+
 def statuses(project: Project) -> dict[Path, bytes]:
     """Status files of trainings."""
     found = {}
