@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import textwrap
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
@@ -29,16 +32,35 @@ def show(workflow: Workflow, out: TextIO) -> None:
     """Say what a successful build did; a single table is shown."""
     aside.drop(workflow.workspace)
     text, _ = _counts(workflow)
-    print(f"\n{text}, {time.time() - workflow.started:.0f} s", file=out)
-    names = workflow.artifacts()
-    if len(names) == 1:
-        page = workflow.workspace.path(f"results/{names[0]}.md")
+    built = workflow.artifacts()
+    if len(built) == 1:
+        page = workflow.workspace.path(f"results/{built[0]}.md")
         if page.is_file():
-            print(f"\n{page.read_text(encoding='utf-8').strip()}\n", file=out)
-    for name in names[:12]:
-        print(f"results/{name}.md", file=out)
-    if len(names) > 12:
-        print(f"and {len(names) - 12} more below results/", file=out)
+            _page(page.read_text(encoding="utf-8").strip(), out)
+    lines = [f"{text}, {time.time() - workflow.started:.0f} s", *(f"results/{name}.md" for name in built[:12])]
+    if len(built) > 12:
+        lines.append(f"and {len(built) - 12} more below results/")
+    _last(lines, out)
+
+
+def _page(text: str, out: TextIO) -> None:
+    """Show a page: as it is, or laid out for the width of a terminal."""
+    print(file=out)
+    if not out.isatty():
+        print(text, file=out)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console(file=out).print(Markdown(text))
+
+
+def _last(lines: list[str], out: TextIO) -> None:
+    """Say something behind all that Snakemake still has to say, as people look at the end."""
+    if out.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [part for line in lines for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]]
+    atexit.register(print, "", *lines, sep="\n", file=out, flush=True)
 
 
 def failed(workflow: Workflow, out: TextIO) -> None:
@@ -49,14 +71,15 @@ def failed(workflow: Workflow, out: TextIO) -> None:
     for name in aside.put_back(workflow.workspace):
         print(f"{name}: as it was before", file=out)
     text, entries = _counts(workflow)
-    print(f"\n{text}; what is done stays done", file=out)
+    lines = [f"{text}; what is done stays done"]
     last = {entry["node"]: entry for entry in entries}.values()  # what was stopped may have gone on since
     stopped = [_called(workflow.workspace, entry) for entry in last if entry["decision"] == "stopped"]
     if stopped:
-        print(f"stopped: {' and '.join(dict.fromkeys(stopped))}; the same command goes on", file=out)
+        lines.append(f"stopped: {' and '.join(dict.fromkeys(stopped))}; the same command goes on")
     fault = next((entry for entry in last if entry["decision"] == "failed"), None)
     if fault is not None:
-        print(f"failed: {fault['node']}: {fault.get('error', '')}", file=out)
+        lines.append(f"failed: {fault['node']}: {fault.get('error', '')}")
+    _last(lines, out)
 
 
 def _called(workspace: Workspace, entry: dict) -> str:

@@ -59,11 +59,13 @@ def bars(screen: str) -> list[str]:
 
 
 def check_lines(terminal: Terminal) -> None:
-    """Between the first job and the summary all lines are whole ones of somebody's."""
+    """Between the first job and the page all lines are whole ones of somebody's."""
     unbroken = Screen(10_000, terminal.screen.rows)
     unbroken.feed(terminal.raw)
     text = unbroken.text()
-    for line in text[text.index("Select jobs to execute...") : text.index("\n\nexecuted ")].split("\n"):
+    end = re.search(r"\n+(?:┏|Complete log|executed )", text)
+    assert end is not None, text
+    for line in text[text.index("Select jobs to execute...") : end.start()].split("\n"):
         assert any(re.fullmatch(form, line) for form in LINES), f"{line!r} in\n{text}"
     assert not terminal.screen.unknown and "\x1b[?25" not in terminal.raw
 
@@ -72,7 +74,8 @@ def check_end(terminal: Terminal, project: Project) -> None:
     """The summary is the last that is seen, and nothing is left of the bars."""
     text = terminal.screen.text()
     assert not BARS.search(text), text
-    assert re.search(r"^executed \d+ stages", text, re.MULTILINE) and "results/mini/mini/early.md" in text
+    assert re.search(r"\n\nexecuted \d+ stages [^/]*, \d+\ss\nresults/mini/mini/early.md\s*\Z", text), text
+    assert "early: The first column only" in text and max(map(len, text.split("\n"))) <= terminal.screen.columns
     assert not list(project.root.glob(".scratch/display-*"))
 
 
