@@ -267,7 +267,10 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 def test_rank_0_that_is_killed_or_told_to_stop_takes_the_others_along(data: Path, tmp_path: Path) -> None:
     epochs, scratch = 12, tmp_path / "scratch"
     whole = execute(SPEC, [epochs], tmp_path / "whole", data)[epochs]
+    meetings = tmp_path / "meetings"
+    meetings.mkdir()
     environ = {**os.environ, "SSL_PROGRESS_SECONDS": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environ["TMPDIR"] = str(meetings)
     position = 0
     for attempt, number in enumerate([signal.SIGKILL, signal.SIGTERM, None]):
         works = make_works(SPEC, [epochs], tmp_path / str(attempt), data, scratch=scratch)
@@ -292,7 +295,7 @@ def test_rank_0_that_is_killed_or_told_to_stop_takes_the_others_along(data: Path
             assert ("Stopped: SIGTERM" in said) == (number == signal.SIGTERM)
             if number is not None:
                 until(functools.partial(gone, other), 10)
-                assert position < epochs * 7
+                assert position < epochs * 7 and list(meetings.iterdir()) == []
     assert content(tmp_path / "2" / f"epoch{epochs:04d}") == whole
 
 

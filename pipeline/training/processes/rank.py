@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -30,7 +31,7 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     heard = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_rank_0, daemon=True).start()
+    threading.Thread(target=_end_with_rank_0, args=(heard["meeting"],), daemon=True).start()
     sys.path[:] = heard["path"]
     bytecode.Finder.anew = True  # as the executor does: what runs is what lies there
     try:
@@ -79,10 +80,11 @@ def _say(answers: TextIO, what: dict[str, Any]) -> None:
         os._exit(1)
 
 
-def _end_with_rank_0() -> None:
-    """End when nobody holds the other end of standard input, however that came about."""
+def _end_with_rank_0(meeting: str) -> None:
+    """End when nobody holds the other end of standard input, however that came about, and clear up in its place."""
     while os.read(0, 1):  # not sys.stdin, whose lock the end of the interpreter would want
         pass
+    shutil.rmtree(meeting, ignore_errors=True)
     os._exit(1)
 
 
