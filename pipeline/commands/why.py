@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.commands import _targets
 from pipeline.ledger.families import ARTIFACT
+from pipeline.ledger.workspace import Node
 
 HELP = "which param, function or input is behind each stage that would execute"
 
@@ -27,12 +28,18 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.engine.state import IN_PLACE
     from pipeline.planning import overridden
     from pipeline.provenance import causes, why
+    from pipeline.provenance.called import Called
 
     found = _targets.planned(arguments.targets, _targets.catalogue(arguments.config))
     states = found.states
     stale = [state for state in states if state.status != IN_PLACE]
-    reasons = {state.node.name: why.explain(states, state) for state in stale}
-    bottom = {s.node.name: causes.of_artifact(states, s) for s in stale if s.node.family is ARTIFACT}
+    drawn = [state for state in stale if state.node.family is ARTIFACT]
+    fresh = set[str]().union(*(causes.never_built(states, state) for state in drawn))
+    reasons = {
+        state.node.name: [why.NOTHING] if state.node.name in fresh and not state.waiting else why.explain(states, state)
+        for state in stale
+    }
+    bottom = {s.node.name: causes.of_artifact(states, s) for s in drawn}
     if arguments.json:
         told = []
         for state in stale:
@@ -55,13 +62,14 @@ def run(arguments: argparse.Namespace) -> None:
     for sentence in causes.sentences(together):
         print(f"because: {sentence}")
     # Nodes that are stale for the same reason are told once.
+    called = Called(states)
     groups: dict[tuple, list[str]] = {}
     for state in stale:
-        lines = tuple(reason.line() for reason in reasons[state.node.name])
+        lines = tuple(called.line(reason, state.node) for reason in reasons[state.node.name])
         groups.setdefault((state.key_file.stage, state.status, lines), []).append(state.node.name)
     for (stage, status, told), names in groups.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        print(f"{stage}: {names[0]}{more}: {status}")
+        print(f"{stage}: {called.node(Node(names[0]))}{more}: {status}")
         for line in told[:SHOWN]:
             print(f"    {line}")
         if len(told) > SHOWN:

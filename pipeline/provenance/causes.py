@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.engine.state import IN_PLACE
+from pipeline.engine.state import EXECUTE, IN_PLACE
 from pipeline.ledger import receipt
 from pipeline.ledger.families import FAMILIES, PRETRAIN, Family
 from pipeline.ledger.outlines import Outlines
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Causes = dict[Reason, set[str]]
 """Differences, each with the nodes that show it."""
+
+NEVER = Reason("receipt", "never built at this scale")
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,28 @@ def identity(cell: Mapping[str, Any]) -> str:
     return dumped([cell["role"], {name: str(value) for name, value in cell["axes"].items()}])
 
 
+def never_built(states: States, state: State) -> set[str]:
+    """Nodes of an artifact of which none has ever been made at its scale, itself among them; empty if one has.
+
+    What is like them is of another scale or another artifact, and nothing has changed from that to these.
+    """
+    names = _closure(states, state.node.name)
+    made = any(
+        other.status != EXECUTE or states.workspace.path(other.node.receipt).is_file()
+        for other in map(states.by_name.__getitem__, names)
+    )
+    return set() if made else names
+
+
 def of_artifact(states: States, state: State) -> Causes:
     """What is at the bottom of an artifact's being stale.
 
     It is compared with what its own receipt was made of, cell by cell; without one, every stale node below it says
     what is the matter with it.
     """
+    if never := never_built(states, state):
+        bottom = {name for name in never if Node(name).family is PRETRAIN or not states.by_name[name].waiting}
+        return {NEVER: bottom}
     below = _below(states, state)
     stale = [node for node in below if node.status != IN_PLACE]
     causes: Causes = {}
@@ -198,8 +216,11 @@ def _declared(states: States) -> Lookup:
 
 def sentences(causes: Causes) -> list[str]:
     """Causes in words, the ones behind most nodes first: ``param predictor.rho 0.3 -> 0.5 in 2 runs``."""
-    ordered = sorted(causes.items(), key=_weight)
-    texts = {why.NOTHING: "no receipt yet of"}
+    merged: Causes = {}
+    for reason, nodes in causes.items():  # the same difference from one run or another is one
+        add(merged, {replace(reason, against=""): nodes})
+    ordered = sorted(merged.items(), key=_weight)
+    texts = {why.NOTHING: "no receipt yet of", NEVER: f"{NEVER.name}: no receipt yet of"}
     return [f"{texts.get(reason) or reason.phrase() + ' in'} {counted(nodes)}" for reason, nodes in ordered]
 
 

@@ -347,9 +347,10 @@ def test_why_names_the_param_the_module_and_the_input(built):
     assert why() == "up to date: no stage would execute\n"
     built.edit("params/papers/mini.yaml", "epsilon: 0.1", "epsilon: 0.25")
     text = why()
-    assert "param: predictor.epsilon: 0.1 -> 0.25  (against local-shapes-tiny_conv-directpred" in text
+    assert "param: predictor.epsilon: 0.1 -> 0.25  (against mini/direct, shapes for cifar10 as it was)" in text
     assert "input: 2 of 4 measurements are to be executed" in text
-    assert "-linear-ema-" not in text
+    assert "pretrain: mini/direct, shapes for cifar10, seed 0, epoch 1 and 1 more: to execute" in text
+    assert "-linear-ema-" not in text and "mini/plain" not in text
     found = json.loads(why("--json"))
     assert Counter(entry["stage"] for entry in found) == {"pretrain": 2, "linear_probe": 2, "table": 1}
     built.edit("params/papers/mini.yaml", "epsilon: 0.25", "epsilon: 0.1")
@@ -359,7 +360,7 @@ def test_why_names_the_param_the_module_and_the_input(built):
     built.edit("params/scales/mini.yaml", "train: 96", "train: 128")
     text = why()
     assert "param: source.train: 96 -> 128" in text
-    assert "pretrain: checkpoints/local-shapes-tiny_conv-linear" in text
+    assert "pretrain: mini/plain, shapes for cifar10, seed 0, epoch 1 and 3 more: to execute" in text
     built.edit("params/scales/mini.yaml", "train: 128", "train: 96")
     path = built.root / "pipeline/data/prepare.py"
     path.write_text(path.read_text() + "\n\nUNUSED = 1\n")

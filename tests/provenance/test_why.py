@@ -79,7 +79,7 @@ def test_a_changed_param_is_at_the_bottom_of_a_stale_table(built):
     text = why(built)
     assert text.splitlines()[0] == "because: param predictor.rho 0.3 -> 0.5 in 1 run"
     assert text.count("because:") == 1
-    assert "    param: predictor.rho: 0.3 -> 0.5  (against local-shapes-tiny_conv-directpred" in text
+    assert "    param: predictor.rho: 0.3 -> 0.5  (against mini/direct, shapes for cifar10 as it was)" in text
     (table,) = entries(built)["table"]
     (cause,) = table["because"]
     assert (cause["name"], cause["old"], cause["new"], len(cause["nodes"])) == ("predictor.rho", 0.3, 0.5, 2)
@@ -148,8 +148,25 @@ def test_nothing_there_yet_is_a_reason_too(project):
 
     add_mini(project)
     lines = why(project).splitlines()
-    assert lines[0] == "because: no receipt yet of 1 data set and 2 runs"
+    assert lines[0] == "because: never built at this scale: no receipt yet of 1 data set and 2 runs"
     assert "table: results/mini/mini/duel: to execute" in lines
+
+
+def test_what_was_never_built_is_compared_with_no_other_scale(built):
+    scales = built.root / "params/scales"
+    (scales / "other.yaml").write_text((scales / "mini.yaml").read_text().replace("train: 96", "train: 128"))
+    asked = ("why", "mini/duel", "--config", "scale=other")
+    lines = built.pipeline(*asked).stdout.splitlines()
+    assert [line for line in lines if line.startswith("because:")] == [
+        "because: never built at this scale: no receipt yet of 1 data set and 2 runs"
+    ]
+    assert not any("against" in line for line in lines) and lines[2] == "    receipt: there is none yet"
+    (because,) = json.loads(built.pipeline(*asked, "--json").stdout)[-1]["because"]
+    assert because["name"] == "never built at this scale" and len(because["nodes"]) == 5
+    # with a data set in place it is compared: what is new is a run of it
+    built.edit("params/scales/other.yaml", "train: 128", "train: 96")
+    built.edit("params/scales/other.yaml", "batch_size: 32", "batch_size: 16")
+    assert built.pipeline(*asked).stdout.startswith("because: param batch_size 32 -> 16 in 2 runs\n")
 
 
 # -- parts
