@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.artifacts import formats, lost, page, scorecard
-from pipeline.artifacts.rows import CELL, HIGHER, baseline_lines, same
+from pipeline.artifacts import formats, lost, page, scorecard, words
+from pipeline.artifacts.rows import CELL, baseline_lines, same
 
 
 @dataclass
@@ -145,13 +145,6 @@ def preview(report: Mapping[str, Any]) -> str:
     )
 
 
-def bold(report: Mapping[str, Any]) -> str:
-    """What bold numbers are; empty where there are none."""
-    if not any(found.get("best") for found in report["cells"]):
-        return ""
-    return page.BEST[report["measure"].get("better", HIGHER)]
-
-
 def footnotes(report: Mapping[str, Any]) -> list[str]:
     """What the marks behind numbers say, with the cells that have them."""
     cells, found = report["cells"], []
@@ -169,7 +162,7 @@ def footnotes(report: Mapping[str, Any]) -> list[str]:
 def where(report: Mapping[str, Any], found: Mapping[str, Any], known: Collection[str] = ()) -> str:
     """The place of a cell, without what is the same for all, and without the axes in ``known``."""
     left = {axis: value for axis, value in found["axes"].items() if axis not in report["fixed"] and axis not in known}
-    text = ", ".join(page.place(*item) for item in left.items())
+    text = ", ".join(words.place(*item) for item in left.items())
     return text if found["role"] == CELL else ", ".join(part for part in (found["role"], text) if part)
 
 
@@ -214,7 +207,7 @@ def _heads(
     for level, axis in enumerate(columns):
         line: list[Head] = []
         for group, found in itertools.groupby(places, key=_upto(level + 1)):
-            line.append(Head(page.place(axis, group[-1]), _stands(cells, axis, group[-1]), len(list(found))))
+            line.append(Head(words.place(axis, group[-1]), _stands(cells, axis, group[-1]), len(list(found))))
         lines.append(line)
     return lines
 

@@ -16,6 +16,7 @@ from browsing import browser  # noqa: F401  # a fixture
 from conftest import DUEL, ROOT, Project, withdraw
 
 from pipeline import files
+from pipeline.artifacts import words
 from pipeline.durations import rough
 from pipeline.errors import UserError
 from pipeline.ledger.families import PRETRAIN
@@ -144,6 +145,7 @@ def test_a_table_stands_beside_the_published_numbers(shown: Project) -> None:
     assert "paper 85.21 ± 0.23" in page.text
     assert f"−{85.21 - ours:.1f} , not comparable" in page.text or f"−{85.21 - ours:.1f}, not comparable" in page.text
     assert "these are not the paper’s numbers" in page.text and "shapes stands for cifar10" in page.text
+    assert words.bold(report) and f"Bold: {words.bold(report)}." in page.text
     anchors = [a["href"] for tag, a in page.tags if tag == "a" and (a.get("href") or "").startswith("#cell-")]
     assert "#cell-0" in anchors, "a number leads to its measurements"
     seeds = [a["href"] for tag, a in page.tags if tag == "a" and a.get("class") == "seed"]
@@ -599,6 +601,21 @@ def test_the_keyboard_reaches_the_graph_in_order(visit) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/runs/local-*.html")
     assert page.locator("h1").inner_text()
+
+
+WEIGHTS = """() => [...document.querySelectorAll('table.grid td.cell a.number')].map(link => {
+  const deepest = link.querySelector('strong') || link;
+  return [link.getAttribute('href'), Number(getComputedStyle(deepest).fontWeight)];
+})"""
+
+
+def test_what_is_best_looks_bold_and_nothing_else_does(visit, shown: Project) -> None:
+    report = json.loads((shown.root / "results/mini/mini/duel.json").read_text())
+    found = dict(visit("mini/mini/duel.html").evaluate(WEIGHTS))
+    cells = {f"#cell-{number}": cell["best"] for number, cell in enumerate(report["cells"]) if cell["mean"] is not None}
+    assert found.keys() == cells.keys() and set(cells.values()) == {True, False}
+    assert {to for to, weight in found.items() if weight >= 600} == {to for to, best in cells.items() if best}
+    assert all(weight >= 700 if cells[to] else weight <= 400 for to, weight in found.items()), "told at a glance"
 
 
 def test_a_number_leads_to_its_seeds_and_on_to_the_run(visit) -> None:
