@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,15 +127,20 @@ def _setting(made: ShownCell, found: Mapping[str, Any]) -> ShownCell:
 
 
 def preview(report: Mapping[str, Any]) -> str:
-    """The upper left corner of a table, as plain text in columns; empty for one without numbers."""
+    """The first lines and columns of a table that have numbers, as plain text in columns; empty for one without."""
     found = grid(report)
     if found is None:
         return ""
+    filled = [k for k, column in enumerate(zip(*(cells for _, cells in found.lines), strict=True)) if _some(column)]
+    chosen = filled[: 2 if len(found.corner) > 1 else 3]
+    lines = [(names, [cells[k] for k in chosen]) for names, cells in found.lines]
     body = []
-    for names, cells in found.lines[:5]:
+    for names, cells in [line for line in lines if _some(line[1])][:5]:
         name = ", ".join(names)
-        numbers = [one.text.split(" ")[0] if one else "" for one in cells[: 2 if len(names) > 1 else 3]]
+        numbers = [one.text.split(" ")[0] if one else "" for one in cells]
         body.append([name if len(name) < 22 else f"{name[:20]}…", *numbers])
+    if not body:
+        return ""
     widths = [max(map(len, column)) for column in zip(*body, strict=True)]
     return "\n".join(
         "  ".join(
@@ -143,6 +148,11 @@ def preview(report: Mapping[str, Any]) -> str:
         )
         for line in body
     )
+
+
+def _some(cells: Iterable[ShownCell | None]) -> bool:
+    """Whether there is a number in one of these."""
+    return any(one is not None and one.measured for one in cells)
 
 
 def footnotes(report: Mapping[str, Any]) -> list[str]:

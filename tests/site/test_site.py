@@ -9,14 +9,18 @@ import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from browsing import browser  # noqa: F401  # a fixture
 from conftest import DUEL, ROOT, Project, withdraw
+from handmade import filled, grid, params, work
 
 from pipeline import files
 from pipeline.artifacts import words
+from pipeline.artifacts.report import report as report_of
+from pipeline.artifacts.rows import read
 from pipeline.durations import rough
 from pipeline.errors import UserError
 from pipeline.ledger.families import PRETRAIN
@@ -25,12 +29,12 @@ from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, Link, walk
-from pipeline.site import graph, layers, output_dir, tables
+from pipeline.site import graph, layers, output_dir, tables, templating
 from pipeline.site import runs as run_pages
 from pipeline.site.build import Site
 from pipeline.site.graph_boxes import fold
 from pipeline.site.project import Project as Shown
-from pipeline.site.project import natural
+from pipeline.site.project import ResultPage, natural
 
 PUBLISHED = """dataset,epochs,method,value,std,unit,source,note
 cifar10,100,plain,85.21,0.23,%,text,
@@ -502,6 +506,61 @@ def test_a_cell_within_the_published_band() -> None:
     assert [head.text for head in found.heads[0]] == ["100 epochs"]
     made |= {"mean": None, "std": None, "n": 0, "published_mean": None, "published_std": None}
     assert tables.grid(report) is None, "nothing to print"
+
+
+def laptop(tmp_path: Path, stl10: bool = False, **changes: Any) -> ResultPage:
+    """A result of real data at fewer epochs, whose first columns have no numbers unless shapes stand for them."""
+    cells = [one for data in ("stl10", "cifar10") for one in grid(method=["a", "b"], dataset=[data], epochs=[100, 300])]
+    for one in cells:
+        if one["axes"]["dataset"] == "cifar10":
+            one["dataset"] = "cifar10"
+        elif not stl10:
+            one.update(dataset="", trained_epochs=0, nodes=[], missing="stl10: scale laptop has none")
+        else:
+            one["dataset"] = "shapes"
+    values = {tuple(one["axes"].values()): [40.0 + k, 42.0 + k] for k, one in enumerate(cells) if one["nodes"]}
+    spec = params(cells=cells, scale={"key": "laptop", "title": "CPU, a night, real CIFAR"}, **changes)
+    found, unmatched = read(work(tmp_path, spec, filled(cells, values)))
+    result = ResultPage("results/laptop/directpred/table8", Chain({}, []))
+    result.report = report_of(spec, found, [], unmatched)
+    return result
+
+
+def test_a_card_shows_numbers_where_there_are_some(tmp_path: Path) -> None:
+    made = laptop(tmp_path).report
+    assert made is not None and made["counts"] == {"cells": 8, "measured": 4, "published": 0}
+    assert tables.preview(made) == "a  45.0  46.0\nb  47.0  48.0"
+    for one in made["cells"]:
+        one |= {"mean": None, "seeds": {}} if one["axes"]["method"] == "a" else {}
+    assert tables.preview(made) == "b  47.0  48.0", "no line of dashes"
+    for one in made["cells"]:
+        one |= {"mean": None, "seeds": {}, "published_mean": 50.0}
+    assert tables.grid(made) is not None and tables.preview(made) == ""
+
+
+def test_only_data_that_stand_in_are_called_so(tmp_path: Path) -> None:
+    parts = templating.environment()
+    parts.globals["previews"] = {}
+
+    def texts(result: ResultPage) -> tuple[str, str]:
+        module = parts.get_template("parts.html").module
+        plain = (re.sub(r"<[^>]+>", " ", str(part)) for part in (module.card(result, ""), module.instead(result)))
+        card, notice = (" ".join(text.split()) for text in plain)
+        return card, notice
+
+    card, notice = texts(laptop(tmp_path / "real"))
+    assert "4 of 8 cells" in card and "stand-in" not in card.lower()
+    assert notice == (
+        "Less than in the paper: these are not its numbers. Edition laptop (CPU, a night, real CIFAR): 8, 14 epochs "
+        "for 100, 300. Only orderings can be compared with the paper, no single number."
+    )
+    card, notice = texts(laptop(tmp_path / "shapes", stl10=True))
+    assert card.endswith("stand-in data: shapes for stl10") and "cifar10" not in card
+    assert notice.startswith("Stand-in data: these are not") and "shapes stands for stl10; 8, 14 epochs" in notice
+    once = laptop(tmp_path / "once")
+    assert once.report is not None
+    once.report["stand_ins"] = "1 epochs for 320"
+    assert ": 1 epoch for 320. Only" in texts(once)[1]
 
 
 def test_small_numbers() -> None:
