@@ -9,6 +9,7 @@ import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +18,7 @@ from browsing import browser  # noqa: F401  # a fixture
 from conftest import DUEL, ROOT, Project, withdraw
 from handmade import filled, grid, params, work
 
-from pipeline import files
+from pipeline import files, user_files
 from pipeline.artifacts import words
 from pipeline.artifacts.report import report as report_of
 from pipeline.artifacts.rows import read
@@ -29,6 +30,7 @@ from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, Link, walk
+from pipeline.provenance.views import source as source_of
 from pipeline.site import graph, layers, output_dir, tables, templating
 from pipeline.site import runs as run_pages
 from pipeline.site.build import Site
@@ -561,6 +563,38 @@ def test_only_data_that_stand_in_are_called_so(tmp_path: Path) -> None:
     assert once.report is not None
     once.report["stand_ins"] = "1 epochs for 320"
     assert ": 1 epoch for 320. Only" in texts(once)[1]
+
+
+def test_a_data_set_of_the_users_own_files_says_what_was_read(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / f"photos/{number}.png").write_bytes(bytes([number]))
+    described = user_files.described(str(tmp_path / "photos"), "here", ())
+
+    def about(source: dict[str, Any], files: list[dict[str, str]]) -> tuple[str, list[str], str]:
+        params = user_files.without_places({"name": "pics", "files": files, "source": source})
+        link = Link(Node("data/local-pics-fc962f92"), {"params": params, "outputs": {}, "key": "k", "inputs": {}}, "d")
+        chain = Chain({link.node.name: link})
+        (data,) = run_pages.data(SimpleNamespace(chain=chain, payload=lambda *_: None), {}, [])
+        page = templating.environment().get_template("data.html").render(root="../", data=data)
+        return (
+            " ".join(re.sub(r"<[^>]+>", " ", page).split()),
+            fold(chain)["raw/local-pics-fc962f92"].lines,
+            source_of(link),
+        )
+
+    text, box, told = about({"kind": "imagefolder", "root": described}, [])
+    assert "No raw file" not in text and f"source.root 3 sha256 {described['content']}" in text
+    assert box == ["source imagefolder", "3 files of source.root", f"sha256 {described['content'][:8]}"]
+    assert told == f"pics (3 files of source.root sha256 {described['content'][:12]})"
+    one = user_files.described(str(tmp_path / "photos/1.png"), "here", ())
+    text, box, told = about({"kind": "arrays", "file": one, "more": [described]}, [])
+    assert "source.file 1 sha256" in text and "source.more.0 3 sha256" in text
+    assert box[1::2] == ["1 file of source.file", "3 files of source.more.0"]
+    text, box, told = about({"kind": "shapes", "size": 8}, [])
+    assert "No raw file is read" in text and box[1] == "no raw file is read" and "no raw file: source shapes" in told
+    text, box, told = about({"kind": "cifar10"}, [{"name": "a.tar", "sha256": "ab" * 32}])
+    assert "No raw file" not in text and "a.tar sha256 abab" in text and box[0] == "a.tar" and "a.tar" in told
 
 
 def test_small_numbers() -> None:
