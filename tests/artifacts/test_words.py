@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.artifacts import words
+from pipeline.provenance.cells import differences
 
 BASELINES = ("raw pixels", "untrained encoder")
 
@@ -51,6 +52,14 @@ def test_bold_numbers_are_explained_with_what_they_are_best_of(found: dict[str, 
 def test_one_epoch_is_no_epochs(text: str, wanted: str) -> None:
     assert words.one_epoch(text) == wanted
     assert [words.place("epochs", 1), words.place("epochs", 2), words.place("lr", 1)] == ["1 epoch", "2 epochs", "lr 1"]
+
+
+def test_an_audit_says_one_epoch_too() -> None:
+    def of(value: str) -> bytes:
+        return f"method,epochs,role,mean\na,1,cell,{value}\n".encode()
+
+    (told,) = differences("table8.csv", of("2.0"), of("3.0"))
+    assert told == "a, 1 epoch: the file says 2.0, the measurements give 3.0"
 
 
 def test_which_data_stand_in_for_which() -> None:
