@@ -76,6 +76,14 @@ def _signature(app, what, name, obj, options, signature: str | None, returns: st
     return signature, returns
 
 
+_SPREAD = re.compile(r"(?<=\d) ± (?=\d)")
+
+
+def _together(line: str) -> str:
+    """A row of a table in which ``[77.86 ± 0.16]`` and its like are not broken."""
+    return _SPREAD.sub("\u00a0±\u00a0", line) if line.startswith("|") else line
+
+
 ELSEWHERE = {
     "explanation/architecture": "ARCHITECTURE.md",
     "contributing": "CONTRIBUTING.md",
@@ -85,7 +93,10 @@ ELSEWHERE = {
 
 
 def _links(app, name: str, source: list[str]) -> None:
-    """Pages that stand at the top are read from there; links between the two places lead to pages."""
+    """Pages that stand at the top are read from there; links between the two places lead to pages.
+
+    Numbers in tables keep together.
+    """
     path = ROOT / ELSEWHERE[name] if name in ELSEWHERE else Path(app.env.doc2path(name))
     if path.suffix != ".md":
         return
@@ -103,6 +114,7 @@ def _links(app, name: str, source: list[str]) -> None:
         return match[0]
 
     source[0] = re.sub(r"\]\(([\w./-]+\.(?:md|png))(#[\w-]*)?\)", lead, source[0])
+    source[0] = "\n".join(map(_together, source[0].split("\n")))
 
 
 def setup(app) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import lost, page
+from pipeline.artifacts import lost, page, words
 from pipeline.artifacts.rows import CELL, baseline_lines, same
 from pipeline.latex.escape import comment, escape
 from pipeline.latex.quantity import column, quantity
@@ -68,7 +68,11 @@ def about(report: Mapping[str, Any]) -> list[str]:
     spread = f", mean and standard deviation, {most} seeds" if counts else ""
     unit = f" in {report['measure']['unit']}" if report["measure"]["unit"] else ""
     scale = report["scale"]
-    instead = f": {report['stand_ins']}; no number can be compared with the paper's" if report["stand_ins"] else ""
+    instead = (
+        f": {words.one_epoch(report['stand_ins'])}; no number can be compared with the paper's"
+        if report["stand_ins"]
+        else ""
+    )
     return [
         comment(f"{report['title']}. {report['measure']['title']}{unit}{spread}"),
         comment(f"scale {scale['key']} ({scale['title']}){instead}"),
@@ -138,7 +142,7 @@ def _heads(corner: Sequence[str], axes: Sequence[str], places: Sequence[Place], 
 
 
 def _name(axis: str, found: Any) -> str:
-    return escape(page.place(axis, found)) if axis not in ("", "measure") else escape(found)
+    return escape(words.place(axis, found)) if axis not in ("", "measure") else escape(found)
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:
@@ -149,8 +153,9 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
         found.append(comment("dagger: some seeds have no number and are left out of the mean"))
     if any(cell["collapsed"] for cell in cells):
         found.append(comment("double dagger: some seeds collapsed"))
-    if any(cell["best"] for cell in cells):
-        found.append(comment(f"bold: {page.BEST[report['measure'].get('better', 'higher')]}"))
+    bold = words.bold(report)
+    if bold:
+        found.append(comment(f"bold: {bold}"))
     return found
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.artifacts import formats
+from pipeline.artifacts import formats, words
 
 MOST = 5
 """Differences that are told of one file; more say no more."""
@@ -84,7 +84,7 @@ def _lines(kept: str, made: str) -> Iterator[str]:
 
 def _differs(row: Mapping[str, Any], column: str, found: str, value: str) -> str:
     place = [
-        f"{text} epochs" if name == "epochs" else str(text)
+        words.one_epoch(f"{text} epochs") if name == "epochs" else str(text)
         for name, text in row.items()
         if name not in _ABOUT and text not in ("", None) and (name, text) != ("role", "cell")
     ]

@@ -9,6 +9,7 @@ from pipeline.durations import rough
 from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
 from pipeline.provenance.audit import Audit
 from pipeline.provenance.chain import Chain, Link
+from pipeline.provenance.own_files import own_files
 
 _ORDER = (ARTIFACT, MEASURE, PRETRAIN, PREPARE, SIMULATE)
 
@@ -116,6 +117,9 @@ def source(link: Link) -> str:
     """Where the raw data of a data set come from: ``cifar10 (cifar-10-python.tar.gz sha256 6d958be0...)``."""
     params = link.receipt["params"]
     listed = params.get("files") or []
+    own = own_files(params)
+    if own and not listed:
+        return f"{params['name']} ({', '.join(f'{one.words} sha256 {one.content[:12]}' for one in own)})"
     if not listed:
         return f"{params['name']} (no raw file: source {params['source']['kind']} makes it)"
     names = [f"{entry['name']} {_checksum(entry)}".strip() for entry in listed]

@@ -45,14 +45,16 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Round numbers with their texts, some three to seven."""
+        """Round numbers with their texts, two to seven."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             found = [(factor, factor * 10.0**power) for power in powers for factor in (1, 2, 5)]
             found = [(factor, value) for factor, value in found if self.low <= value <= self.high]
             tens = [value for factor, value in found if factor == 1]
             chosen = tens if len(tens) > 2 else [value for _, value in found]
-            return [(value, _text(value, 0)) for value in chosen[:: max(1, -(-len(chosen) // 6))]]
+            if len(chosen) > 1:
+                return [(value, _text(value, 0)) for value in chosen[:: max(1, -(-len(chosen) // 6))]]
+            # between two neighbours of 1, 2, 5, 10: no more than one has a place, so ticks are even steps
         step = _round((self.high - self.low) / 6)
         step = max(1.0, float(math.ceil(step))) if self.whole else step
         digits = max(0, -math.floor(math.log10(step) + 1e-9))

@@ -40,6 +40,7 @@ class View:
         charts: SVG of each quantity.
         quantities: All that could be drawn, and what people read of it.
         groups: Where colours stand for values of a param: value and place.
+        by: That param; empty where each run has its own colour.
         params: Params by which runs can be coloured.
         notes: What of the choice could not be followed, a sentence each.
         total: Runs that there are to look at.
@@ -53,6 +54,7 @@ class View:
     charts: list[str]
     quantities: dict[str, str]
     groups: list[tuple[str, int]]
+    by: str
     params: list[str]
     notes: list[str]
     total: int
@@ -148,7 +150,8 @@ class Board:
             [one.svg() for one in drawn if one.lines],
             words,
             groups,
-            _varying(listing),
+            column,
+            _varying(listing, column),
             notes,
             len(known),
             len({run.config for run in self.runs} - known.keys()),
@@ -246,9 +249,10 @@ def _quantities(choice: Choice, quantities: list[str], entries: list[Entry], not
     return [name for name in choice.curves if name in quantities]
 
 
-def _varying(listing: Listing) -> list[str]:
-    """Params that have several values among these runs."""
-    return [name for name in listing.params if len({text(run.params.get(name)) for run in listing.runs}) > 1]
+def _varying(listing: Listing, by: str) -> list[str]:
+    """Params that have several values among these runs, and the one that is asked for though it has one."""
+    found = [name for name in listing.params if len({text(run.params.get(name)) for run in listing.runs}) > 1]
+    return found if not by or by in found else [*found, by]
 
 
 def _first(entry: Entry) -> tuple:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from pipeline import files
-from pipeline.artifacts import formats, page, scorecard, settings
+from pipeline.artifacts import formats, scorecard, settings, words
 from pipeline.latex import written
 from pipeline.ledger.families import PRETRAIN
 from pipeline.planning.catalogue import Catalogue
@@ -206,11 +206,11 @@ class Site:
             latex=written.table_of(report) if report else "",
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
-            fixed=[page.place(*item) for item in report["fixed"].items()] if report else [],
+            fixed=[words.place(*item) for item in report["fixed"].items()] if report else [],
             printed=bool(report and report["counts"]["published"]),
             settings=bool(report and report["measure"]["value"] == settings.VALUE),
             band=scorecard.BAND,
-            bold=tables.bold(report) if report else "",
+            bold=words.bold(report) if report else "",
             footnotes=tables.footnotes(report) if report else [],
             cost=cost(result.chain),
             trained=trained,

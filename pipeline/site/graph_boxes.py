@@ -12,6 +12,7 @@ from pipeline.ledger.workspace import LOCAL, Milestone, Node, is_node
 from pipeline.planning import names
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.differences import flat
+from pipeline.provenance.own_files import own_files
 
 WRAP = 31
 """Letters of a line that tells in which params a run differs from others."""
@@ -111,7 +112,8 @@ def _about(path: str, name: str) -> bool:
 def _raw(params: dict[str, Any]) -> list[str]:
     files = params.get("files") or []
     if not files:
-        return [f"source {params.get('source', {}).get('kind', '?')}", "no raw file is read"]
+        own = [line for one in own_files(params) for line in (one.words, f"sha256 {one.content[:8]}")]
+        return [f"source {params.get('source', {}).get('kind', '?')}", *(own or ["no raw file is read"])]
     kind = "sha256" if files[0].get("sha256") else "md5"
     more = f", and {len(files) - 1} more" if files[1:] else ""
     return [files[0]["name"], f"{kind} {(files[0].get(kind) or 'unknown')[:8]}{more}"]

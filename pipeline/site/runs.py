@@ -21,6 +21,7 @@ from pipeline.provenance import curves
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.curves import HISTORY, Curves
 from pipeline.provenance.differences import flat
+from pipeline.provenance.own_files import OwnFiles, own_files
 from pipeline.site import overlay
 from pipeline.site.graph_boxes import count
 from pipeline.site.overlay import Shown
@@ -111,6 +112,7 @@ class Data:
         name: Its folder.
         link: Its receipt.
         files: Raw files as declared, with their checksums.
+        own: Files and folders of the user's.
         params: The rest of its params.
         meta: What is in it, if that is in place.
         runs: Runs that are trained or measured on it.
@@ -120,6 +122,7 @@ class Data:
     name: str
     link: Link
     files: list[dict[str, Any]]
+    own: list[OwnFiles]
     params: list[tuple[str, str]]
     meta: list[tuple[str, str]]
     runs: list[RunPage] = field(default_factory=list)
@@ -199,6 +202,7 @@ def data(project: Project, users: dict[str, list[ResultPage]], found: list[RunPa
                 name,
                 link,
                 raw,
+                own_files(params),
                 pairs(params),
                 pairs(meta if isinstance(meta, dict) else {}),
                 [run for run in found if run.data == name],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.artifacts import formats, lost, page, scorecard
-from pipeline.artifacts.rows import CELL, HIGHER, baseline_lines, same
+from pipeline.artifacts import formats, lost, page, scorecard, words
+from pipeline.artifacts.rows import CELL, baseline_lines, same
 
 
 @dataclass
@@ -127,15 +127,20 @@ def _setting(made: ShownCell, found: Mapping[str, Any]) -> ShownCell:
 
 
 def preview(report: Mapping[str, Any]) -> str:
-    """The upper left corner of a table, as plain text in columns; empty for one without numbers."""
+    """The first lines and columns of a table that have numbers, as plain text in columns; empty for one without."""
     found = grid(report)
     if found is None:
         return ""
+    filled = [k for k, column in enumerate(zip(*(cells for _, cells in found.lines), strict=True)) if _some(column)]
+    chosen = filled[: 2 if len(found.corner) > 1 else 3]
+    lines = [(names, [cells[k] for k in chosen]) for names, cells in found.lines]
     body = []
-    for names, cells in found.lines[:5]:
+    for names, cells in [line for line in lines if _some(line[1])][:5]:
         name = ", ".join(names)
-        numbers = [one.text.split(" ")[0] if one else "" for one in cells[: 2 if len(names) > 1 else 3]]
+        numbers = [one.text.split(" ")[0] if one else "" for one in cells]
         body.append([name if len(name) < 22 else f"{name[:20]}…", *numbers])
+    if not body:
+        return ""
     widths = [max(map(len, column)) for column in zip(*body, strict=True)]
     return "\n".join(
         "  ".join(
@@ -145,11 +150,9 @@ def preview(report: Mapping[str, Any]) -> str:
     )
 
 
-def bold(report: Mapping[str, Any]) -> str:
-    """What bold numbers are; empty where there are none."""
-    if not any(found.get("best") for found in report["cells"]):
-        return ""
-    return page.BEST[report["measure"].get("better", HIGHER)]
+def _some(cells: Iterable[ShownCell | None]) -> bool:
+    """Whether there is a number in one of these."""
+    return any(one is not None and one.measured for one in cells)
 
 
 def footnotes(report: Mapping[str, Any]) -> list[str]:
@@ -169,7 +172,7 @@ def footnotes(report: Mapping[str, Any]) -> list[str]:
 def where(report: Mapping[str, Any], found: Mapping[str, Any], known: Collection[str] = ()) -> str:
     """The place of a cell, without what is the same for all, and without the axes in ``known``."""
     left = {axis: value for axis, value in found["axes"].items() if axis not in report["fixed"] and axis not in known}
-    text = ", ".join(page.place(*item) for item in left.items())
+    text = ", ".join(words.place(*item) for item in left.items())
     return text if found["role"] == CELL else ", ".join(part for part in (found["role"], text) if part)
 
 
@@ -214,7 +217,7 @@ def _heads(
     for level, axis in enumerate(columns):
         line: list[Head] = []
         for group, found in itertools.groupby(places, key=_upto(level + 1)):
-            line.append(Head(page.place(axis, group[-1]), _stands(cells, axis, group[-1]), len(list(found))))
+            line.append(Head(words.place(axis, group[-1]), _stands(cells, axis, group[-1]), len(list(found))))
         lines.append(line)
     return lines
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.artifacts import words
 from pipeline.durations import rough
 from pipeline.site import charts, runs, views
 
@@ -25,6 +26,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"path": quote, "duration": rough, "mark": views.MARKS.__getitem__, "brief": views.brief}
+    found.filters["one_epoch"] = words.one_epoch
     found.globals |= {"heading": views.heading, "anchor": runs.anchor, "swatch": charts.swatch}
     found.globals |= {"thumbnail": views.thumbnail, "tally": views.tally, "band_of_charts": charts.BAND}
+    found.globals["stand_ins"] = words.stand_ins
     return found

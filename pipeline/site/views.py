@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.artifacts import claims, formats, page
+from pipeline.artifacts import claims, formats, page, words
 from pipeline.ledger.families import SIMULATE
 from pipeline.ledger.workspace import Node
 from pipeline.site import runs as run_pages
@@ -109,7 +109,7 @@ def seeds(result: ResultPage) -> list[dict[str, Any]]:
             to = f"../../{page_of}" if link else None
             nodes.append({"seed": seed, "value": shown or "", "to": to, "name": name})
         epochs = cell["trained_epochs"]
-        trained = [cell["dataset"], page.place("epochs", epochs) if cell["dataset"] and epochs is not None else ""]
+        trained = [cell["dataset"], words.place("epochs", epochs) if cell["dataset"] and epochs is not None else ""]
         found.append(
             {
                 "anchor": f"cell-{number}",
@@ -126,7 +126,7 @@ def claimed(claim: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
     """A claim with its parts in words, and where the cells stand that each compares."""
     parts, unit = [], report["measure"]["unit"]
     for part in claim["parts"]:
-        at = ", ".join(page.place(*item) for item in part["at"].items())
+        at = ", ".join(words.place(*item) for item in part["at"].items())
         cells = [
             (f"cell-{number}", tables.where(report, cell, part["at"]) or "this cell")
             for axes in part["cells"]

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 from handmade import DIVERGED, cell, filled, grid, params, work
 
-from pipeline.artifacts import formats, page, rows, scorecard, table
+from pipeline.artifacts import formats, page, rows, scorecard, table, words
 from pipeline.errors import UserError
 from pipeline.latex import table as latex_table
 from pipeline.planning.spec import Measure
@@ -241,7 +241,7 @@ def test_what_is_best_in_a_column_depends_on_the_measure(tmp_path: Path, better:
         if one.best
     }
     assert bold == best
-    assert site_tables.bold(found) == (
+    assert words.bold(found) == (
         {"higher": "the highest", "lower": "the lowest"}[better] + " of its column" if best else ""
     )
 
@@ -250,8 +250,8 @@ def test_whatever_a_measure_calls_better_bold_numbers_are_explained() -> None:
     """Several measures together call nothing better, and each of them has its best."""
     assert set(get_args(Measure.model_fields["better"].annotation)) == set(page.BEST)
     for better, means in page.BEST.items():
-        assert site_tables.bold({"cells": [{"best": True}], "measure": {"better": better}}) == means
-        assert site_tables.bold({"cells": [{"best": False}], "measure": {"better": better}}) == ""
+        assert words.bold({"cells": [{"best": True}], "measure": {"better": better}}) == means
+        assert words.bold({"cells": [{"best": False}], "measure": {"better": better}}) == ""
 
 
 def test_a_collapsed_seed_is_marked_in_the_table_the_claims_and_the_scorecard(tmp_path: Path) -> None:

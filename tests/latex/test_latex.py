@@ -9,6 +9,7 @@ import pytest
 import typeset
 from handmade import DIVERGED, cell, filled, grid, params, work
 
+from pipeline.artifacts import words
 from pipeline.artifacts.report import report
 from pipeline.artifacts.rows import read
 from pipeline.comparing import cells as compared
@@ -186,3 +187,13 @@ def test_what_changed_is_a_table(tmp_path: Path) -> None:
     rows = [line for line in text.splitlines() if line.startswith(r"\quad")]
     assert len(rows) == 1 and r"\num{41.0 \pm 1.4}" in rows[0] and r"\num{55 \pm 7}" in rows[0]
     assert "all identical" in text and text.startswith(changes.HEAD) and r"100 \% new" in text
+
+
+def test_bold_is_explained_as_on_the_site(tmp_path: Path) -> None:
+    found = table(tmp_path)
+    found["cells"][0]["best"] = True
+    said = "% bold: the highest of its column, of the methods (not compared: raw pixels)"
+    assert said in tabular(found).splitlines() and said == f"% bold: {words.bold(found)}"
+    for entry in found["cells"]:
+        entry["best"] = False
+    assert "bold" not in tabular(found).replace("bfseries", "")

@@ -130,6 +130,9 @@ def test_axes_say_what_and_in_what() -> None:
         ((1, 400), False, True, ["100", "200", "300", "400"]),
         ((1e-4, 100.0), True, False, ["0.0001", "0.001", "0.01", "0.1", "1", "10", "100"][::2]),
         ((2.0, 9.0), True, False, ["2", "5"]),
+        ((1.3, 1.95), True, False, ["1.4", "1.6", "1.8"]),
+        ((0.021, 0.049), True, False, ["0.025", "0.030", "0.035", "0.040", "0.045"]),
+        ((2.1, 5.5), True, False, ["3", "4", "5"]),
         ((7.0, 7.0), False, False, ["6.5", "7.0", "7.5"]),
         ((5, 5), False, True, ["4", "5", "6"]),
         ((1e-12, 3e-12), False, False, ["1e-12", "1.5e-12", "2e-12", "2.5e-12", "3e-12"]),
@@ -141,6 +144,15 @@ def test_ticks_are_round_numbers_within_the_axis(ends, log: bool, whole: bool, t
     assert [text for _, text in found] == [text.replace("-", "−") for text in texts]
     assert all(-1e-9 <= axis.share(value) <= 1 + 1e-9 for value, _ in found)
     assert axis.share(ends[0]) >= 0 and axis.share(ends[1]) <= 1
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.05, 1.21, 1.5, 1.99, 2.4, 5.0, 9.9, 11.0, 99.0, 1e3, 1e7])
+def test_a_logarithmic_axis_has_at_least_two_ticks(ratio: float) -> None:
+    for low in [10 ** (k / 7) for k in range(-30, 30)]:
+        axis = Axis.over([(low, low * ratio)], log=True)
+        found = axis.ticks()
+        assert 2 <= len(found) <= 8 and all(-1e-9 <= axis.share(value) <= 1 + 1e-9 for value, _ in found)
+        assert len({text for _, text in found}) == len(found)
 
 
 def test_ranks_of_eigenvalues_are_powers_of_two() -> None:

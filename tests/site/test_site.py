@@ -9,13 +9,19 @@ import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from browsing import browser  # noqa: F401  # a fixture
 from conftest import DUEL, ROOT, Project, withdraw
+from handmade import filled, grid, params, work
 
-from pipeline import files
+from pipeline import files, user_files
+from pipeline.artifacts import words
+from pipeline.artifacts.report import report as report_of
+from pipeline.artifacts.rows import read
 from pipeline.durations import rough
 from pipeline.errors import UserError
 from pipeline.ledger.families import PRETRAIN
@@ -24,12 +30,13 @@ from pipeline.ledger.workspace import Node
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, Link, walk
-from pipeline.site import graph, layers, output_dir, tables
+from pipeline.provenance.views import source as source_of
+from pipeline.site import graph, layers, output_dir, tables, templating
 from pipeline.site import runs as run_pages
 from pipeline.site.build import Site
 from pipeline.site.graph_boxes import fold
 from pipeline.site.project import Project as Shown
-from pipeline.site.project import natural
+from pipeline.site.project import ResultPage, natural
 
 PUBLISHED = """dataset,epochs,method,value,std,unit,source,note
 cifar10,100,plain,85.21,0.23,%,text,
@@ -144,6 +151,7 @@ def test_a_table_stands_beside_the_published_numbers(shown: Project) -> None:
     assert "paper 85.21 ± 0.23" in page.text
     assert f"−{85.21 - ours:.1f} , not comparable" in page.text or f"−{85.21 - ours:.1f}, not comparable" in page.text
     assert "these are not the paper’s numbers" in page.text and "shapes stands for cifar10" in page.text
+    assert words.bold(report) and f"Bold: {words.bold(report)}." in page.text
     anchors = [a["href"] for tag, a in page.tags if tag == "a" and (a.get("href") or "").startswith("#cell-")]
     assert "#cell-0" in anchors, "a number leads to its measurements"
     seeds = [a["href"] for tag, a in page.tags if tag == "a" and a.get("class") == "seed"]
@@ -502,6 +510,93 @@ def test_a_cell_within_the_published_band() -> None:
     assert tables.grid(report) is None, "nothing to print"
 
 
+def laptop(tmp_path: Path, stl10: bool = False, **changes: Any) -> ResultPage:
+    """A result of real data at fewer epochs, whose first columns have no numbers unless shapes stand for them."""
+    cells = [one for data in ("stl10", "cifar10") for one in grid(method=["a", "b"], dataset=[data], epochs=[100, 300])]
+    for one in cells:
+        if one["axes"]["dataset"] == "cifar10":
+            one["dataset"] = "cifar10"
+        elif not stl10:
+            one.update(dataset="", trained_epochs=0, nodes=[], missing="stl10: scale laptop has none")
+        else:
+            one["dataset"] = "shapes"
+    values = {tuple(one["axes"].values()): [40.0 + k, 42.0 + k] for k, one in enumerate(cells) if one["nodes"]}
+    spec = params(cells=cells, scale={"key": "laptop", "title": "CPU, a night, real CIFAR"}, **changes)
+    found, unmatched = read(work(tmp_path, spec, filled(cells, values)))
+    result = ResultPage("results/laptop/directpred/table8", Chain({}, []))
+    result.report = report_of(spec, found, [], unmatched)
+    return result
+
+
+def test_a_card_shows_numbers_where_there_are_some(tmp_path: Path) -> None:
+    made = laptop(tmp_path).report
+    assert made is not None and made["counts"] == {"cells": 8, "measured": 4, "published": 0}
+    assert tables.preview(made) == "a  45.0  46.0\nb  47.0  48.0"
+    for one in made["cells"]:
+        one |= {"mean": None, "seeds": {}} if one["axes"]["method"] == "a" else {}
+    assert tables.preview(made) == "b  47.0  48.0", "no line of dashes"
+    for one in made["cells"]:
+        one |= {"mean": None, "seeds": {}, "published_mean": 50.0}
+    assert tables.grid(made) is not None and tables.preview(made) == ""
+
+
+def test_only_data_that_stand_in_are_called_so(tmp_path: Path) -> None:
+    parts = templating.environment()
+    parts.globals["previews"] = {}
+
+    def texts(result: ResultPage) -> tuple[str, str]:
+        module = parts.get_template("parts.html").module
+        plain = (re.sub(r"<[^>]+>", " ", str(part)) for part in (module.card(result, ""), module.instead(result)))
+        card, notice = (" ".join(text.split()) for text in plain)
+        return card, notice
+
+    card, notice = texts(laptop(tmp_path / "real"))
+    assert "4 of 8 cells" in card and "stand-in" not in card.lower()
+    assert notice == (
+        "Less than in the paper: these are not its numbers. Edition laptop (CPU, a night, real CIFAR): 8, 14 epochs "
+        "for 100, 300. Only orderings can be compared with the paper, no single number."
+    )
+    card, notice = texts(laptop(tmp_path / "shapes", stl10=True))
+    assert card.endswith("stand-in data: shapes for stl10") and "cifar10" not in card
+    assert notice.startswith("Stand-in data: these are not") and "shapes stands for stl10; 8, 14 epochs" in notice
+    once = laptop(tmp_path / "once")
+    assert once.report is not None
+    once.report["stand_ins"] = "1 epochs for 320"
+    assert ": 1 epoch for 320. Only" in texts(once)[1]
+
+
+def test_a_data_set_of_the_users_own_files_says_what_was_read(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / f"photos/{number}.png").write_bytes(bytes([number]))
+    described = user_files.described(str(tmp_path / "photos"), "here", ())
+
+    def about(source: dict[str, Any], files: list[dict[str, str]]) -> tuple[str, list[str], str]:
+        params = user_files.without_places({"name": "pics", "files": files, "source": source})
+        link = Link(Node("data/local-pics-fc962f92"), {"params": params, "outputs": {}, "key": "k", "inputs": {}}, "d")
+        chain = Chain({link.node.name: link})
+        (data,) = run_pages.data(SimpleNamespace(chain=chain, payload=lambda *_: None), {}, [])
+        page = templating.environment().get_template("data.html").render(root="../", data=data)
+        return (
+            " ".join(re.sub(r"<[^>]+>", " ", page).split()),
+            fold(chain)["raw/local-pics-fc962f92"].lines,
+            source_of(link),
+        )
+
+    text, box, told = about({"kind": "imagefolder", "root": described}, [])
+    assert "No raw file" not in text and f"source.root 3 sha256 {described['content']}" in text
+    assert box == ["source imagefolder", "3 files of source.root", f"sha256 {described['content'][:8]}"]
+    assert told == f"pics (3 files of source.root sha256 {described['content'][:12]})"
+    one = user_files.described(str(tmp_path / "photos/1.png"), "here", ())
+    text, box, told = about({"kind": "arrays", "file": one, "more": [described]}, [])
+    assert "source.file 1 sha256" in text and "source.more.0 3 sha256" in text
+    assert box[1::2] == ["1 file of source.file", "3 files of source.more.0"]
+    text, box, told = about({"kind": "shapes", "size": 8}, [])
+    assert "No raw file is read" in text and box[1] == "no raw file is read" and "no raw file: source shapes" in told
+    text, box, told = about({"kind": "cifar10"}, [{"name": "a.tar", "sha256": "ab" * 32}])
+    assert "No raw file" not in text and "a.tar sha256 abab" in text and box[0] == "a.tar" and "a.tar" in told
+
+
 def test_small_numbers() -> None:
     assert [tables.signed(value, "%") for value in (2.83, -38.89, 0.01)] == ["+2.8", "−38.9", "0.0"]
     assert [rough(value) for value in (0.04, 42, 600, 9000)] == ["0.0 s", "42 s", "10 min", "2.5 h"]
@@ -599,6 +694,21 @@ def test_the_keyboard_reaches_the_graph_in_order(visit) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/runs/local-*.html")
     assert page.locator("h1").inner_text()
+
+
+WEIGHTS = """() => [...document.querySelectorAll('table.grid td.cell a.number')].map(link => {
+  const deepest = link.querySelector('strong') || link;
+  return [link.getAttribute('href'), Number(getComputedStyle(deepest).fontWeight)];
+})"""
+
+
+def test_what_is_best_looks_bold_and_nothing_else_does(visit, shown: Project) -> None:
+    report = json.loads((shown.root / "results/mini/mini/duel.json").read_text())
+    found = dict(visit("mini/mini/duel.html").evaluate(WEIGHTS))
+    cells = {f"#cell-{number}": cell["best"] for number, cell in enumerate(report["cells"]) if cell["mean"] is not None}
+    assert found.keys() == cells.keys() and set(cells.values()) == {True, False}
+    assert {to for to, weight in found.items() if weight >= 600} == {to for to, best in cells.items() if best}
+    assert all(weight >= 700 if cells[to] else weight <= 400 for to, weight in found.items()), "told at a glance"
 
 
 def test_a_number_leads_to_its_seeds_and_on_to_the_run(visit) -> None:

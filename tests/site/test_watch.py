@@ -200,6 +200,10 @@ def test_filters_choose_runs_and_colours(done) -> None:
     assert list(view.drawn) == [direct] and len(view.charts) == 1 and len(view.entries) == 2
     both = board.view(Choice(by="optimizer.lr"))
     assert set(both.drawn.values()) == {0} and both.groups == [("optimizer.lr 0.1", 0)]
+    assert both.by == board.view(Choice(by="lr")).by == "optimizer.lr" and "optimizer.lr" in both.params
+    for by in ("optimizer.lr", "lr"):
+        assert "<option selected>optimizer.lr</option>" in Pages(board, "t").page(f"by={by}")
+    assert board.view(Choice(by="rhoo")).by == "" and "<option selected>" not in Pages(board, "t").page("by=rhoo")
     kinds = board.view(Choice(by="predictor.kind"))
     assert kinds.drawn == {direct: 0, plain: 1} and kinds.groups[1] == ("predictor.kind linear", 1)
     assert "predictor.kind" in kinds.params and "optimizer.lr" not in kinds.params
@@ -338,6 +342,18 @@ def test_one_look_goes_into_a_file(done, tmp_path: Path) -> None:
 
 
 # -- in a browser
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_a_label_stands_beside_its_box(browser, done, width: int) -> None:  # noqa: F811
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{done[2].address}?by=optimizer.lr&log=1")
+    assert page.get_by_label("Colour by").evaluate("one => one.selectedOptions[0].text") == "optimizer.lr"
+    label, box = (page.locator(what).bounding_box() for what in ("label[for=by]", "#by"))
+    middles = [one["y"] + one["height"] / 2 for one in (label, box)]
+    assert abs(middles[0] - middles[1]) < 6 and label["x"] + label["width"] < box["x"] + 1, "in one line"
+    assert label["height"] < 30 and page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
 
 
 def test_curves_grow_and_the_choice_stands_in_the_address(browser, built: Project) -> None:  # noqa: F811
