@@ -158,7 +158,6 @@ def test_a_training_that_its_limit_ends_goes_on_bitwise(cluster, tmp_path) -> No
     assert payload(project) == undisturbed(tmp_path / "alone", epochs)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_table_of_a_paper_is_built_by_jobs_on_both_nodes(cluster, tmp_path) -> None:
     project = copy_project(tmp_path / "project")
