@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write an encoder so that it can be loaded without this project."""
     from pipeline.errors import UserError
-    from pipeline.export import encoder, folder
+    from pipeline.export import card, encoder, folder
 
     folder.check(arguments.to)
     where = {}
@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> None:
     names = folder.write(found, arguments.to)
     architecture = folder.configuration(found)["architecture"]
     print(f"{arguments.to}: {found.node}, {found.features} features, {len(names)} files")
+    for words in card.collapsed(found):
+        print(f"collapsed: {words}")
     print(f'torch.hub.load("{arguments.to}", "encoder", source="local")')
     if architecture:
         print(f'timm.create_model("local-dir:{arguments.to}", pretrained=True)')

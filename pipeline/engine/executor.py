@@ -74,6 +74,7 @@ class Executor:
         self._keys: dict[str, KeyFile] = {}
         self._stop = Stop()
         self._teller = Teller()
+        self._modes: set[str] = set()  # how trainings take their steps, said once
         self._made = False  # whether anything was executed here
         self._away: str | None = None  # why the remote cannot be asked, once that is known
         self._seen: dict[Path, tuple[int, ...]] = {}  # inputs that were found to be as written, as they were then
@@ -262,7 +263,9 @@ class Executor:
         opened = Opened()
         begun = time.time()
         try:
-            monitor = Monitor(called=lambda name: self._called(Node(name)), stop=self._stop, teller=self._teller)
+            monitor = Monitor(
+                called=lambda name: self._called(Node(name)), stop=self._stop, teller=self._teller, modes=self._modes
+            )
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
                 task.started = time.time()

@@ -10,14 +10,15 @@ import yaml
 
 from pipeline import files
 from pipeline.data.arrays import META
+from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.export import code
 from pipeline.export.encoder import Encoder
 from pipeline.ledger import receipt
 from pipeline.ledger.sources import Folder
-from pipeline.ledger.workspace import Node
+from pipeline.ledger.workspace import Node, Workspace
 from pipeline.provenance.chain import walk
 
-SCORES = "scores.json"
+SCORES, SUMMARY = "scores.json", "summary.json"
 
 
 def measured(encoder: Encoder) -> Iterator[tuple[str, str, float, str]]:
@@ -26,24 +27,58 @@ def measured(encoder: Encoder) -> Iterator[tuple[str, str, float, str]]:
     Yields:
         The measure with its data set, the value's name, the number, and the key of its receipt.
     """
+    for title, scores, key in _scores(encoder):
+        for name, value in sorted(scores.items()):
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield title, name, value, key
+
+
+def collapsed(encoder: Encoder) -> list[str]:
+    """Say what of the network has collapsed, by the record of its training and by what was measured; empty if nothing.
+
+    The record and the scores are what receipts say, or count for nothing.
+    """
+    summary = _as_written(encoder.workspace, encoder.receipt, SUMMARY) or {}
+    found = []
+    if embeddings_collapsed(summary):
+        words = (
+            f"at the end of its training its embeddings are next to one point (spread {summary['embedding_std']:.2g}"
+        )
+        found.append(f"{words}; near 1 where they fill the sphere)")
+    else:  # of a measurement that says so for the embeddings' sake there is nothing else to tell
+        found += [
+            f"its features are next to one point or one line ({title})"
+            for title, scores, _ in _scores(encoder)
+            if scores.get("collapsed")
+        ]
+    return found
+
+
+def _scores(encoder: Encoder) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Measurements of the checkpoint: the measure with its data set, its scores, the key of its receipt."""
     workspace = encoder.workspace
     folder = workspace.path(f"receipts/measurements/{encoder.node.removeprefix('checkpoints/')}")
     for path in sorted(folder.glob("*.json")):
         found = receipt.read(path)
         if found is None or path.name.endswith(".execution.json"):
             continue
-        scores = workspace.payload(Node(found["node"])) / SCORES
-        entry = found["outputs"].get(SCORES, {})
-        if not scores.is_file() or files.sha256(scores) != entry.get("sha256"):
+        scores = _as_written(workspace, found, SCORES)
+        if scores is None:
             continue
         protocol = found["params"]["measure"]
         data = [
             found["inputs"][role]["node"].removeprefix("data/") for role in ("evaluate",) if role in found["inputs"]
         ]
-        title = " on ".join([str(protocol["kind"]), *data])
-        for name, value in sorted(json.loads(scores.read_text(encoding="utf-8")).items()):
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                yield title, name, value, found["key"]
+        yield " on ".join([str(protocol["kind"]), *data]), scores, found["key"]
+
+
+def _as_written(workspace: Workspace, found: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """A JSON file of a node as its receipt has it; None where it is not there, or another one."""
+    path = workspace.payload(Node(found["node"])) / name
+    if not path.is_file() or files.sha256(path) != found["outputs"].get(name, {}).get("sha256"):
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
@@ -58,6 +93,7 @@ def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
     count = meta.get("counts", {}).get("train", "?")
     head = {"library_name": "timm" if config["architecture"] else "pytorch", "tags": ["self-supervised-learning"]}
     channels, height, width = encoder.image_shape
+    fallen = collapsed(encoder)
     rows = [f"| {title} | {name} | {value:g} | `{key[:16]}` |" for title, name, value, key in measured(encoder)]
     numbers = (
         ["| measure | value | number | receipt |", "|---|---|---|---|", *rows] if rows else ["Nothing was measured."]
@@ -79,6 +115,7 @@ def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
         "",
         f"Encoder of a run, {node.at.words}: {channels} x {height} x {width} images to {encoder.features} features.",
         "",
+        *([f"**Collapsed**: {'; '.join(fallen)}. It tells images apart badly, or not at all.", ""] if fallen else []),
         "## Load",
         "",
         "```python",

@@ -26,6 +26,7 @@ class Monitor:
         called: What a person calls a node; its own name without it.
         stop: Whether the process was told to stop; None: it never is.
         teller: Tells a build that shows bars; None: a new one.
+        modes: How trainings of the process took their steps before, which is not said again; None: none did.
     """
 
     def __init__(
@@ -34,12 +35,13 @@ class Monitor:
         called: Callable[[str], str] = str,
         stop: Stop | None = None,
         teller: Teller | None = None,
+        modes: set[str] | None = None,
     ) -> None:
         self.stream = stream
         self.called = called
         self.stop = stop or Stop()
         self.teller = teller or Teller()
-        self.screen = Screen(stream, self.teller)
+        self.screen = Screen(stream, self.teller, modes)
 
     def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
         """Watch a training.

@@ -28,8 +28,11 @@ class Screen:
     in a log: other processes write there too, so none may move its cursor.
     """
 
-    def __init__(self, stream: TextIO | None = None, teller: Teller | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, teller: Teller | None = None, modes: set[str] | None = None
+    ) -> None:
         self.stream = stream or sys.stderr
+        self.modes: set[str] = set() if modes is None else modes  # those that a training of this process began in
         self.teller = teller if teller is not None and teller.heard else None
         self.every = 10.0 if self.teller is None else TOLD
         self.reports: list[Report] = []
@@ -47,9 +50,13 @@ class Screen:
         news: dict[str, list[Report]] = {}
         for report in begun:
             if report.mode != report.said:
+                known = not report.said and report.mode in self.modes
                 report.said = report.mode
+                if known:  # as trainings before it
+                    continue
                 news.setdefault(report.mode, []).append(report)
         for mode, reports in news.items():
+            self.modes.add(mode)
             print(f"{_names(reports)}  {mode}", file=self.stream, flush=True)
         words = _words(begun, now)
         if self.teller is not None:
@@ -103,7 +110,8 @@ class Report:
     Attributes:
         name: What a person calls it.
         node: The run and seed that it is, as folders call them; the name where there is no other.
-        mode: How steps are taken; said before the first line, and again if it changes.
+        mode: How steps are taken; said before the first line, once for all trainings of a process that begin so, and
+            again if it changes.
         said: What of it has been said.
     """
 

@@ -11,7 +11,9 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import forging
 import pytest
 import torch
 
@@ -24,7 +26,7 @@ from pipeline.engine.grouping import jobs_of
 from pipeline.engine.sync_key_files import sync_key_files
 from pipeline.errors import UserError
 from pipeline.evaluation.neighbours import votes
-from pipeline.export import code, folder, selection
+from pipeline.export import card, code, folder, selection
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Workspace
 from pipeline.provenance.chain import walk
@@ -273,6 +275,44 @@ def test_the_card_has_numbers_and_says_where_they_come_from(root: Path, tmp_path
     config = json.loads((tmp_path / "encoder/config.json").read_text())
     assert config["architecture"] is None and config["pretrained_cfg"]["mean"] == [0.5, 0.4, 0.5]
     assert config["receipt"] == encoder.key and config["num_features"] == 8
+
+
+def rewritten(root: Path, path: Path, receipt: Path, **changes: Any) -> None:
+    """Make a JSON file of a node another one, and have its receipt say so."""
+    content = {**json.loads(path.read_text()), **changes}
+    path.unlink()  # it may be a link into the store
+    path.write_text(json.dumps(content))
+    found = json.loads(receipt.read_text())
+    found["outputs"][path.name] = forging.entry(path.read_bytes())
+    receipt.write_text(json.dumps(found))
+
+
+def test_a_collapse_stands_in_the_card(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, symlinks=True)
+    monkeypatch.chdir(copy)
+
+    def told() -> list[str]:
+        encoder = pipeline.load(copy / STEM, method="shipped", epochs=1, seed=1)
+        text = card.text(encoder, folder.configuration(encoder), [])
+        return [line for line in text.splitlines() if line.startswith("**Collapsed**")]
+
+    encoder = pipeline.load(copy / STEM, method="shipped", epochs=1, seed=1)
+    summary, receipt = copy / encoder.node / "summary.json", copy / f"receipts/{encoder.node}.json"
+    measurements = encoder.node.replace("checkpoints/", "measurements/")
+    (scores,) = (copy / measurements).glob("knn-*/scores.json")
+    measured = copy / f"receipts/{measurements}/{scores.parent.name}.json"
+    rewritten(copy, summary, receipt, embedding_std=0.9)
+    rewritten(copy, scores, measured, collapsed=False)
+    assert told() == []
+    rewritten(copy, scores, measured, collapsed=True)
+    (line,) = told()
+    assert line.startswith("**Collapsed**: its features are next to one point or one line (knn")
+    rewritten(copy, summary, receipt, embedding_std=0.0123)
+    assert told() == [
+        "**Collapsed**: at the end of its training its embeddings are next to one point (spread 0.012; near 1 where they "
+        "fill the sphere). It tells images apart badly, or not at all."
+    ]
 
 
 def test_it_is_exported_as_it_is_typed(root: Path, tmp_path: Path, capsys) -> None:

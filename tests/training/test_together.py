@@ -436,6 +436,34 @@ def test_trainings_that_take_turns_share_a_line(monkeypatch: pytest.MonkeyPatch)
     assert stream.getvalue().endswith("\n")
 
 
+def test_how_steps_are_taken_is_said_once_for_trainings_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stream, modes = io.StringIO(), set[str]()
+    for seed, told in ((0, ["slow"]), (1, ["slow"]), (2, ["fast"]), (3, ["slow", "fast", "slow"])):
+        report = Report(f"p/m, seed {seed}", 100, 10, screen=Screen(stream, modes=modes))
+        for step, mode in enumerate(told, 1):
+            report.mode = mode
+            for now in (2 * step - 1, 2 * step):
+                report.tick(now, 100, [])
+                clock[0] += 20.0
+        report.close()
+    said = [line for line in stream.getvalue().splitlines() if "epoch" not in line]
+    assert said == ["p/m, seed 0  slow", "p/m, seed 2  fast", "p/m, seed 3  fast", "p/m, seed 3  slow"]
+
+
+def test_the_executor_says_once_how_steps_are_taken(
+    seeds: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Batches of one seed each, and a clock by which every step takes longer than the time between two lines."""
+    copy, nodes = untrained(seeds, tmp_path / "project", 1)
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 20.0) or clock[0])
+    Executor(Workspace(copy.root)).run(nodes)
+    told = capsys.readouterr().err
+    assert told.count("eager: the device is a CPU") == 1 and told.count("  epoch 1/2") >= 3
+
+
 def _save(folder: Path, disk: SlowDisk) -> None:
     saved_tensors.write(folder, disk.tensors())
 
