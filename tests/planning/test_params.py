@@ -493,7 +493,7 @@ def test_what_a_file_inherits_is_not_said_of_it(folder: Path) -> None:
 
     assert all(line.startswith("seeds: ") for line in said_of_it()), "artifacts are its own"
     change(shown, "defaults", value={"optimizer": {"lr": 0.3}})
-    measures["linear_top1"]["measure"]["epochs"] = 60
+    measures["linear_top1"]["measure"] = {"kind": "linear_probe", "epochs": 60}
     change(shown, "measures", value={"linear_top1": measures["linear_top1"]})
     assert [line for line in said_of_it() if not line.startswith("seeds: ")] == [
         f"linear_probe.epochs: 60 in {shown} has no effect at small, which sets 5",
