@@ -24,7 +24,14 @@ from numpy.typing import ArrayLike, NDArray
 ROOMS = ("nets", "objectives", "views", "kernels")
 """Folders of the package whose functions are checked, beside what the papers have of their own."""
 ALONE = (
-    *("artifacts/images.py", "data/stored.py", "evaluation/probing.py", "export/encoder.py", "training/history.py"),
+    *(
+        "artifacts/images.py",
+        "data/sharded.py",
+        "data/stored.py",
+        "evaluation/probing.py",
+        "export/encoder.py",
+        "training/history.py",
+    ),
     *(f"training/processes/{name}.py" for name in ("batchnorm", "gather", "group")),
 )
 """Modules of other rooms that annotate shapes."""
