@@ -25,6 +25,7 @@ import shape_checks  # noqa: E402
 import warm  # noqa: E402
 
 from pipeline import bytecode  # noqa: E402
+from pipeline.ledger import accepted  # noqa: E402
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what tests start would compile the package each time
 shape_checks.install()
@@ -144,6 +145,7 @@ def copy_project(root: Path) -> Project:
     """The project's own files, as a clone has them, in ``root``."""
     root.mkdir(parents=True, exist_ok=True)
     copy_files(root, *(ROOT / part for part in PARTS))
+    (root / accepted.FILE).unlink(missing_ok=True)  # what is declared of results that are not copied
     (root / ".dvc").mkdir(exist_ok=True)
     for name in ("config", ".gitignore"):
         shutil.copy(ROOT / ".dvc" / name, root / ".dvc" / name)

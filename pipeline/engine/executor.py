@@ -180,7 +180,7 @@ class Executor:
         inputs = {}
         for role, template in sorted(key_file.inputs.items()):
             below = node.resolve_input(template)
-            found = receipt.read(self.workspace.path(below.receipt))
+            found = self._receipt(below)
             if found is None:
                 raise UserError(f"{below.receipt}: no valid receipt, and {node.name} reads it; type: snakemake")
             inputs[role] = receipt.read_of(below.name, found["outputs"], key_file.reads.get(role))
@@ -354,7 +354,7 @@ class Executor:
 
     def _need(self, node: Node, names: list[str] | None, reader: Node) -> Path:
         """Payload folder of an input, verified, fetched from the store where it is not in place."""
-        found = receipt.read(self.workspace.path(node.receipt))
+        found = self._receipt(node)
         assert found is not None
         outputs = {name: entry for name, entry in found["outputs"].items() if names is None or name in names}
         folder = self.workspace.payload(node)
@@ -370,6 +370,14 @@ class Executor:
                 )
             self._prepare_again(node, found)
         return folder
+
+    def _receipt(self, node: Node) -> dict[str, Any] | None:
+        """Receipt of an input; that of a data set which another job prepares again is away for a moment."""
+        found = receipt.read(self.workspace.path(node.receipt))
+        if found is None and node.family is PREPARE:
+            with self._lock(_exclusive(node), wait=True):
+                found = receipt.read(self.workspace.path(node.receipt))
+        return found
 
     def _prepare_again(self, node: Node, found: dict[str, Any]) -> None:
         """Make a data set whose files are nowhere, as in a clone: from the same sources it is the same to the byte.

@@ -7,6 +7,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -567,6 +568,12 @@ WITHOUT_WEIGHTS = {"losses", "timing"}
 
 def test_what_is_timed_is_trained_with_all_that_the_run_says():
     assert {*RunSpec.model_fields} - {"threads"} == {*components.reads("measure", "timing")}
+
+
+def test_steps_of_several_processes_are_not_timed_as_those_of_one() -> None:
+    module = components.load(components.find("measure", "timing"))
+    with pytest.raises(UserError, match="timing: expected a run of one process, found processes: 2"):
+        module.measure(SimpleNamespace(spec={"processes": 2}))
 
 
 READING = [

@@ -613,7 +613,7 @@ def test_planning_reads_every_paper_without_torch_and_types_once() -> None:
     Plan(catalogue, catalogue.built("paper"))
     built = annotations._known.cache_info().misses
     Plan(catalogue, catalogue.built("paper"))
-    assert annotations._known.cache_info().misses == built < 120
+    assert annotations._known.cache_info().misses == built < 130
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline import hardware
+from pipeline.errors import UserError
 from pipeline.evaluation.context import EvaluationContext
 from pipeline.ranges import Count
 from pipeline.training.pretrain import Run
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 READS = (
     "views", "encoder", "projector", "predictor", "target", "objective", "optimizer", "schedule", "initialization",
-    "normalize", "split", "fraction", "batch_size", "accumulation", "precision", "deterministic",
+    "normalize", "split", "fraction", "batch_size", "accumulation", "precision", "deterministic", "processes",
+    "sync_batchnorm",
 )  # fmt: skip
 UNTRAINED = True
 """It looks at no weights: whatever milestone is asked for, the run is timed once."""
@@ -45,7 +47,15 @@ def measure(
         ``step_seconds``: median over the timings of the mean over their steps; ``step_seconds_std``: standard deviation
         over the timings (ddof = 1; 0 for one); ``epoch_minutes``; ``images_per_second``; ``epoch_views``; ``n``:
         timings; ``hardware``: name of GPU or CPU, with the number of threads; ``mode``: how steps were taken.
+
+    Raises:
+        UserError: The run is one of several processes.
     """
+    if subject.spec.get("processes", 1) > 1:
+        raise UserError(
+            f"measures: timing: expected a run of one process, found processes: {subject.spec['processes']}, whose "
+            "steps are not timed; set processes: 1, or leave minutes out"
+        )
     run = Run(_work(subject), epochs=warm_up + steps * repeats)
     position = 0
 
