@@ -35,18 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
     done = restore.restore(workspace, receipts, arguments.remote)
     for path in done.replaced:
         print(f"{path}: not what its receipt says; restored")
-    size = sum(
-        entry["size"]
-        for name, found in receipts.items()
-        if name not in done.missing
-        for entry in found["outputs"].values()
-    )
     for line in _missing(done.missing):
         print(line)
     print(
         f"{len(done.restored)} nodes restored, {done.intact} were in place"
         f"{f', {done.fetched} objects from the remote' if done.fetched else ''}"
-        f"; {size / 1e6:.1f} MB verified{f'; {len(done.missing)} nodes are missing' if done.missing else ''}"
+        f"; {done.size / 1e6:.1f} MB verified{f'; {len(done.missing)} nodes are missing' if done.missing else ''}"
     )
     if stale:
         more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
@@ -66,7 +60,8 @@ def _missing(missing: Mapping[str, str]) -> list[str]:
     for name in missing:
         nodes.setdefault("/".join(name.split("/")[:2]), []).append(name)
     lines = []
-    for _, names in sorted(nodes.items()):
+    for folder in sorted(nodes):
+        names = nodes[folder]
         more = f" and of {len(names) - 1} more of its nodes" if len(names) > 1 else ""
         lines.append(f"missing: {missing[names[0]]}{more}")
     lines.append(

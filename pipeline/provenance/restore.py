@@ -28,7 +28,7 @@ class Restored:
         replaced: Files that were not what their receipts say, and are now.
         fetched: Objects that came from the remote.
         missing: Nodes of which a file is nowhere to be had, and such a file.
-        size: Bytes of all files.
+        size: Bytes of all nodes that are in place now.
     """
 
     intact: int = 0
@@ -80,6 +80,7 @@ def restore(workspace: Workspace, receipts: Mapping[str, dict[str, Any]], remote
         else:
             file = next((file for file, entry in wanted[name].items() if not executor.store.has({file: entry})), "")
             result.missing[name] = f"{workspace.payload(Node(name)) / file}"
+            result.size -= sum(entry["size"] for entry in wanted[name].values())
     return result
 
 

@@ -72,8 +72,8 @@ def _along(values: Tensor, batch: Tensor) -> Tensor:
     return values.view(-1, *[1] * (batch.dim() - 2))
 
 
-class _Synchronized(_BatchNorm):
-    """A BatchNorm of the whole minibatch. Its running statistics are those that one process would have.
+class _Grouped(_BatchNorm):
+    """A BatchNorm that knows of other processes, where there is something to divide.
 
     Attributes:
         group: The processes.
@@ -82,9 +82,20 @@ class _Synchronized(_BatchNorm):
     group: Group
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Normalise this process's images."""
+        """Normalise as one process does, or, of a minibatch that is divided, as several do."""
         if not self.training or self.group.share.whole:
             return super().forward(batch)
+        return self._divided(batch)
+
+    def _divided(self, batch: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class _Synchronized(_Grouped):
+    """Of the whole minibatch. Its running statistics are those that one process would have."""
+
+    def _divided(self, batch: Tensor) -> Tensor:
+        """Normalise this process's images."""
         output, mean, variance = _Normalize.apply(batch, self.weight, self.bias, self.group, self.eps)
         if self.track_running_stats and self.running_mean is not None and self.running_var is not None:
             self._follow(mean, variance, sum(self.group.share.sizes) * batch.shape[2:].numel())
@@ -111,20 +122,12 @@ class SynchronizedBatchNorm2d(_Synchronized, PerViewBatchNorm2d):
     """Of (part, channels, height, width)."""
 
 
-class _Parted(_BatchNorm):
-    """A BatchNorm that has the whole minibatch, and normalises each process's part by itself.
+class _Parted(_Grouped):
+    """Of each process's part by itself, where a process has the whole minibatch."""
 
-    Attributes:
-        group: The processes.
-    """
-
-    group: Group
-
-    def forward(self, batch: Tensor) -> Tensor:
+    def _divided(self, batch: Tensor) -> Tensor:
         """Normalise all images; running statistics see one part after the other."""
-        if not self.training or self.group.share.whole:
-            return super().forward(batch)
-        return torch.cat([super(_Parted, self).forward(part) for part in batch.split(self.group.share.sizes)])
+        return torch.cat([super(_Grouped, self).forward(part) for part in batch.split(self.group.share.sizes)])
 
 
 class PartedBatchNorm1d(_Parted, PerViewBatchNorm1d):
