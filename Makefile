@@ -70,9 +70,11 @@ site: $(READY)  ## a static site of everything that is built, in site/
 	@$(BIN)/python -m pipeline site $(if $(CONFIG),--config $(CONFIG))
 
 docs: $(DOCS)  ## the documentation, in docs/_build/html
+	@echo "documentation: pages, then every link in them; a minute or two where nothing is built yet"
 	@$(BIN)/python docs/generate.py --api
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 	@$(BIN)/python docs/check_links.py docs/_build/html
+	@echo docs/_build/html/index.html
 
 reference: $(READY)  ## what is committed of the documentation and written from the source: schemas, reference
 	@$(BIN)/python docs/generate.py

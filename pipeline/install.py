@@ -107,26 +107,25 @@ def install(asked: str, environment: Path, *, dry_run: bool = False, run: Runner
     Raises:
         UserError: There is no such build, or no lock.
     """
-    lock, choice = Path(LOCK), environment / CHOICE
-    if not lock.is_file():
+    if not Path(LOCK).is_file():
         raise UserError(f"{LOCK}: there is none here; type this in the folder of the project")
+    choice = environment / CHOICE
     recorded = choice.read_text(encoding="utf-8").strip() if choice.is_file() else ""
     backend, why = choose(asked, recorded, installed("torch"), accelerator())
-    print(told(backend, why, lock.read_text(encoding="utf-8")), flush=True)
-    for command in commands(backend, environment, quiet=not sys.stderr.isatty()):
-        if dry_run:
-            print(" ".join(command))
-            continue
-        status = (run or _call)(command)
-        if not status:
-            continue
-        if backend == "cpu" and asked != "cpu" and recorded != "cpu":
-            print("the build for the CPU is not to be had here; taking the other one", flush=True)
-            return install("cuda", environment, run=run)
-        return status
-    if not dry_run:
+    run = _print if dry_run else run or _call
+    status = _bring(backend, why, environment, run)
+    if status and backend == "cpu" and "cpu" not in (asked, recorded):
+        backend = "cuda"
+        status = _bring(backend, "that for the CPU is not to be had here", environment, run)
+    if not status and not dry_run:
         choice.write_text(f"{backend}\n", encoding="utf-8")
-    return 0
+    return status
+
+
+def _bring(backend: str, why: str, environment: Path, run: Runner) -> int:
+    print(told(backend, why, Path(LOCK).read_text(encoding="utf-8")), flush=True)
+    called = (run(command) for command in commands(backend, environment, quiet=not sys.stderr.isatty()))
+    return next((status for status in called if status), 0)
 
 
 def installed(name: str) -> str | None:
@@ -135,6 +134,11 @@ def installed(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _print(command: Sequence[str]) -> int:
+    print(" ".join(command))
+    return 0
 
 
 def _call(command: Sequence[str]) -> int:

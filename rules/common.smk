@@ -18,7 +18,7 @@ gc.disable()
 from pipeline.errors import lacking
 
 try:
-    from pipeline.engine import scheduling, summary, terminate
+    from pipeline.engine import interrupted, scheduling, summary, terminate
     from pipeline.engine.display import Display
     from pipeline.engine.workflow import read
 except ModuleNotFoundError as error:
@@ -96,6 +96,7 @@ def labels_of(wildcards):
 onstart:
     scheduling.calm(workflow.scheduler, BUILD.here)
     terminate.hand_to_a_thread()
+    interrupted.hush()
     DISPLAY.begin(workflow.cores)
 
 

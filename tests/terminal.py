@@ -114,6 +114,7 @@ class Terminal:
         self.raw = ""
         self.screens: list[str] = []
         self._master, slave = os.openpty()
+        self.name = os.ttyname(slave)
         self.resize(columns, rows)
         self.process: subprocess.Popen | warm.Started
         if own:

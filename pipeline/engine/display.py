@@ -13,7 +13,6 @@ import atexit
 import contextlib
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -34,6 +33,12 @@ if TYPE_CHECKING:
 
 EVERY = 0.2
 """Seconds between two looks."""
+
+STOPPED = 1.0
+"""Seconds after which somebody who looks so often has been stopped, by a Ctrl-Z, and a shell has written since.
+
+A handler of SIGCONT is called by Python's main thread, which waits for jobs and hears of the signal when one has ended.
+"""
 
 NAME = "display-"
 """How folders of builds that show bars begin; the number of the process follows."""
@@ -88,8 +93,6 @@ class Display:
         os.close(main)
         self._area = Area(self._streams[2])
         os.environ[FOLDER] = str(self.folder)
-        with contextlib.suppress(ValueError):  # not the main thread: then a build that was stopped may leave old bars
-            signal.signal(signal.SIGCONT, lambda *_: self._area.forget())
         atexit.register(self.end)
         self._thread = threading.Thread(target=self._run, args=(cores,), name="display", daemon=True)
         self._thread.start()
@@ -126,7 +129,10 @@ class Display:
         try:
             outlook: Outlook | None = None
             failed = False
+            slept = time.monotonic()
             while not self._over.wait(EVERY):
+                if time.monotonic() - slept > STOPPED:
+                    self._area.forget()
                 if not failed:
                     try:
                         outlook = outlook or self._outlook(cores)
@@ -135,6 +141,7 @@ class Display:
                         failed, bars = True, []
                         os.environ.pop(FOLDER, None)  # jobs to come print lines again
                 self._area.write(self._printed(), bars)
+                slept = time.monotonic()
         except Exception:  # the terminal is gone, or the folder
             self._give_back()
 

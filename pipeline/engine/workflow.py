@@ -6,7 +6,9 @@ jobs do what was written down by whoever submitted them.
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
+import io
 import os
 import re
 import sys
@@ -296,7 +298,8 @@ def typed() -> Command:
     from snakemake.cli import parse_args
 
     try:
-        _, arguments = parse_args(sys.argv[1:])
+        with contextlib.redirect_stderr(io.StringIO()):  # it names the profile, as it did when snakemake itself called it
+            _, arguments = parse_args(sys.argv[1:])
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything
     builds = not arguments.nolock and not any(getattr(arguments, name, None) for name in _LOOKS)

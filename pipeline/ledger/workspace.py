@@ -15,6 +15,7 @@ LOCAL = "local-"
 _NODE = re.compile("|".join(f"{family.folder}/{family.below}" for family in FAMILIES))
 
 _RUN = re.compile(r"seed(\d+)/(?:epoch(\d+)|step(\d+))")
+_SEED = re.compile(r"/seed(\d+)(?:/|$)")
 
 
 @dataclass(frozen=True, order=True)
@@ -68,8 +69,8 @@ class Node:
 
     @property
     def seed(self) -> int | None:
-        """Seed of the run; None for datasets and artifacts."""
-        found = _RUN.search(self.name)
+        """Seed of the run, also of all its milestones together (``checkpoints/CONFIG/seedS``); None where there is none."""
+        found = _SEED.search(self.name)
         return int(found[1]) if found else None
 
     @property

@@ -132,7 +132,7 @@ class Listing:
         if left:
             parts.append(_wrapped(f"left out for want of width ({len(left)}; --csv has all): ", left, width))
         if constant:
-            parts.append(_wrapped("the same in all: ", constant, width))
+            parts.append(_cut("the same in all: ", constant, min(width, 160)))
         return "\n\n".join(parts)
 
     def _details(self) -> list[str]:
@@ -148,15 +148,15 @@ class Listing:
         return found
 
     def _varying(self) -> tuple[list[str], list[str]]:
-        """Params that tell the runs apart, the most telling first; and the others with their values."""
+        """Params that tell the runs apart, the most telling first; and the others with their values; kinds before others."""
         params = [name for name in self.params if any(name in run.params for run in self.runs)]
+        params.sort(key=lambda name: not (name == "dataset" or name.endswith(".kind")))
         groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
         constant = [
             f"{name} {text(self.runs[0].params.get(name)) or 'null'}" for name in params if len(set(groups[name])) == 1
         ]
         rest = [name for name in params if len(set(groups[name])) > 1]
-        kinds = [name for name in rest if name == "dataset" or name.endswith(".kind")]
-        return [name for name, _ in most_telling({name: groups[name] for name in (*kinds, *rest)})], constant
+        return [name for name, _ in most_telling({name: groups[name] for name in rest})], constant
 
 
 def _fits(found: Any, value: Any) -> bool:
@@ -204,6 +204,16 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _cut(head: str, items: Sequence[str], width: int) -> str:
+    """As many items as fit into two lines, and how many more there are."""
+    for shown in range(len(items), 0, -1):
+        left = len(items) - shown
+        text = _wrapped(head, [*items[:shown], *([f"and {left} more (--csv has all)"] if left else [])], width)
+        if text.count("\n") < 2:
+            break
+    return text
 
 
 def _wrapped(head: str, items: Sequence[str], width: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from conftest import Project
 from terminal import Screen, Terminal
@@ -28,7 +29,7 @@ LINES = (
     r"\d+ of \d+ steps \(\d+%\) done",
     r"Select jobs to execute\.\.\.",
     r"Execute \d jobs\.\.\.",
-    r"mini/\w+, shapes for cifar10  (eager: the device is a CPU|goes on from .*)",
+    r"mini/\w+, shapes for cifar10, seed 0  (eager: the device is a CPU|goes on from .*)",
     r"",
 )
 """What Snakemake and jobs print while a build runs."""
@@ -252,7 +253,7 @@ def test_a_build_that_is_killed_leaves_a_usable_terminal_and_what_follows_goes_o
     again = start(built)
     assert again.wait() == 0
     text = again.screen.text()
-    assert re.search(r"mini/\w+, shapes for cifar10  goes on from (step \d+, in epoch \d+|epoch \d+)", text), text
+    assert re.search(r"mini/\w+, shapes for cifar10, seed 0  goes on from (step \d+, in epoch \d+|epoch \d+)", text), text
     check_end(again, built)
     assert not left[0].exists()
 
@@ -272,8 +273,37 @@ def test_a_build_that_is_stopped_says_what_it_has_done(number, built):
     assert not BARS.search(text) and re.search(r"^executed \d stages.*; what is done stays done", text, re.MULTILINE)
     told = re.search(r"^stopped: mini/\w+, shapes.*the same command goes on$", text, re.MULTILINE | re.DOTALL)
     assert (told is not None) == (number == signal.SIGINT), text  # on SIGTERM Snakemake waits for jobs that have begun
+    (log,) = sorted(built.root.glob(".snakemake/log/*.log"))[-1:]
+    if number == signal.SIGINT:
+        assert "Error" not in text and "RuleException" not in text and "Error in rule pretrain" in log.read_text(), text
+        assert text.rstrip().endswith("goes on"), text
     assert "failed: " not in text
     assert not list(built.root.glob(".scratch/display-*"))
+
+
+@pytest.mark.slow
+def test_what_a_shell_writes_while_a_build_is_stopped_stays(built):
+    """Ctrl-Z, and fg some seconds later."""
+    longer(built.alone(), 300)
+    terminal = start(built)
+
+    def drawn(terminal: Terminal) -> bool:
+        return len(BARS.findall(terminal.screen.text().rpartition("a shell, for the")[2])) >= 2
+
+    for number in range(1, 9):
+        terminal.until(drawn)
+        group = [psutil.Process(terminal.process.pid)]
+        group += group[0].children(recursive=True)
+        for process in group:
+            process.suspend()
+        line = f"a shell, for the {number}. time"
+        Path(terminal.name).write_text(f"{line}\n")
+        time.sleep(display.STOPPED)
+        terminal.until(lambda terminal, line=line: line in terminal.screen.text())
+        for process in group:
+            process.resume()
+    assert terminal.wait() == 0
+    assert terminal.screen.text().count("a shell, for the") == 8, terminal.screen.text()
 
 
 @pytest.mark.slow

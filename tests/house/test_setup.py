@@ -113,7 +113,12 @@ def test_where_nobody_asked_for_the_cpus_build_and_it_is_not_to_be_had_the_other
         return 2 if "--torch-backend" in command else 0
 
     assert install.install("", Path(".venv"), run=without_index) == 0
-    assert "not to be had" in capsys.readouterr().out and (checkout / ".venv/.torch").read_text() == "cuda\n"
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said] == [
+        "torch for the CPU (this machine shows no GPU)",
+        "torch for CUDA (that for the CPU is not to be had here)",
+    ]
+    assert (checkout / ".venv/.torch").read_text() == "cuda\n"
     (checkout / ".venv/.torch").unlink()
     assert install.install("cpu", Path(".venv"), run=without_index) == 2
     assert not (checkout / ".venv/.torch").exists(), "what was asked for is not replaced"
