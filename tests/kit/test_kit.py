@@ -334,7 +334,7 @@ def test_weights_that_are_here_travel_and_a_training_goes_on_from_its_last_miles
     carried = [
         f"{file['node'].rpartition('/')[2]}/{file['name']}" for file in about.files if "checkpoints" in file["node"]
     ]
-    whole = ["history.csv", "model.safetensors", "state.safetensors", "summary.json"]
+    whole = ["history.csv", "losses.safetensors", "model.safetensors", "state.safetensors", "summary.json"]
     assert sorted(carried) == sorted(2 * [f"epoch0001/{name}" for name in whole])
     there = elsewhere(tmp_path / "there")
     there.edit("params/scales/mini.yaml", "tracked: true", "tracked: false")
