@@ -21,6 +21,7 @@ try:
     from pipeline.engine import interrupted, scheduling, summary, terminate
     from pipeline.engine.display import Display
     from pipeline.engine.workflow import read
+    from pipeline.monitor import stop
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error) or error}")
 
@@ -32,6 +33,10 @@ DISPLAY = Display(BUILD)
 # A cluster may tell a job some time before its limit (SIGUSR1): that is for the stage, not for what carries it there.
 if BUILD.submitted:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+# Its jobs end with it, however it ends; those that are sent elsewhere are their scheduler's.
+if workflow.is_main_process and BUILD.here:
+    stop.lend_name()
 
 # Jobs on this machine's processors fork from a process that has torch and its like loaded; on a GPU, or sent elsewhere, they do not.
 if workflow.is_main_process and BUILD.here and not BUILD.gpu:
@@ -107,4 +112,4 @@ onsuccess:
 
 onerror:
     DISPLAY.end()
-    summary.failed(BUILD, sys.stderr)
+    summary.failed(BUILD, log, sys.stderr)

@@ -40,6 +40,9 @@ from pipeline.monitor.teller import Teller
 from pipeline.planning import names
 from pipeline.work import Work
 
+PATIENCE = 5.0
+"""Seconds to wait for whoever works on the same node: jobs of a build that was killed end within a few."""
+
 
 @dataclass
 class Task:
@@ -76,6 +79,7 @@ class Executor:
         self._teller = Teller()
         self._modes: set[str] = set()  # how trainings take their steps, said once
         self._made = False  # whether anything was executed here
+        self._noted = False  # whether it is in the journal what was not
         self._away: str | None = None  # why the remote cannot be asked, once that is known
         self._seen: dict[Path, tuple[int, ...]] = {}  # inputs that were found to be as written, as they were then
 
@@ -90,6 +94,10 @@ class Executor:
             left = self._run(nodes)
         except Stopped as error:  # wherever it was heard: between two batches, or while another one was dealt with
             error.goes_on = error.goes_on or self._made
+            raise
+        except (UserError, OSError) as error:
+            if not self._noted:  # it failed before a stage was begun
+                self._note(nodes[0].family.name, nodes[0], "failed", 0.0, error)
             raise
         if self._hand_over is not None and left and not self._hand_over(left):
             Executor(self.workspace).run(left)
@@ -289,9 +297,7 @@ class Executor:
             decision = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"  # a signal, or Ctrl-C
             for task in by_name.values():
                 if task.node.name in blamed:
-                    taken = time.time() - task.started
-                    with contextlib.suppress(OSError):
-                        self.journal.note(task.key_file.stage, task.node.name, decision, taken, error=_oneline(error))
+                    self._note(task.key_file.stage, task.node, decision, time.time() - task.started, error)
             if isinstance(error, Stopped):
                 error.goes_on = _progressed(runs, begun)
             # What a training needs to go on stays; half-written payload only takes up space.
@@ -300,6 +306,12 @@ class Executor:
                     if payload.name != "run":
                         shutil.rmtree(payload, ignore_errors=True)
             raise
+
+    def _note(self, stage: str, node: Node, decision: str, seconds: float, error: BaseException) -> None:
+        """Say in the journal what a node did not come to."""
+        self._noted = True
+        with contextlib.suppress(OSError):
+            self.journal.note(stage, node.name, decision, seconds, error=_oneline(error))
 
     def _undeclared(self, opened: Opened, task: Task, works: Sequence[Work]) -> list[str]:
         """Files of the user's that the stage has opened so far and that are in no key of its."""
@@ -561,12 +573,13 @@ class Executor:
             UserError: Another process holds it.
         """
         lock = Lock(self._folder("locks") / name)
+        patience = time.monotonic() + PATIENCE
         while True:
             try:
                 lock.take()
                 break
             except Held as held:
-                if wait:
+                if wait or (time.monotonic() < patience and not held.holder.host):
                     self._stop.check()
                     time.sleep(0.2)
                     continue

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import re
 import shutil
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.engine import aside, jobs
@@ -17,6 +20,9 @@ from pipeline.planning import names
 
 if TYPE_CHECKING:
     from pipeline.engine.workflow import Workflow
+
+SHOWN = 4
+"""Faults of a build that are told one by one."""
 
 
 def _counts(workflow: Workflow) -> tuple[str, list[dict]]:
@@ -63,10 +69,15 @@ def _last(lines: list[str], out: TextIO) -> None:
     atexit.register(print, "", *lines, sep="\n", file=out, flush=True)
 
 
-def failed(workflow: Workflow, out: TextIO) -> None:
+def failed(workflow: Workflow, logs: Sequence[str], out: TextIO) -> None:
     """Say what a failed build has done all the same, and what was stopped or failed.
 
     Results that it was to replace come back.
+
+    Args:
+        workflow: What was built.
+        logs: Snakemake's log files.
+        out: Where to.
     """
     for name in aside.put_back(workflow.workspace):
         print(f"{name}: as it was before", file=out)
@@ -76,10 +87,26 @@ def failed(workflow: Workflow, out: TextIO) -> None:
     stopped = [_called(workflow.workspace, entry) for entry in last if entry["decision"] == "stopped"]
     if stopped:
         lines.append(f"stopped: {' and '.join(dict.fromkeys(stopped))}; the same command goes on")
-    fault = next((entry for entry in last if entry["decision"] == "failed"), None)
-    if fault is not None:
-        lines.append(f"failed: {fault['node']}: {fault.get('error', '')}")
+    faults: dict[str, list[str]] = {}
+    for entry in last:
+        if entry["decision"] == "failed":
+            faults.setdefault(entry.get("error", ""), []).append(entry["node"])
+    for error, nodes in [*faults.items()][:SHOWN]:
+        more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        lines.append(f"failed: {nodes[0]}{more}: {error}")
+    if len(faults) > SHOWN:
+        lines.append(f"and {len(faults) - SHOWN} other faults above")
+    if not stopped and any(map(_killed, logs)):
+        lines.append(
+            "killed: a job, by the system or by somebody, perhaps for want of memory; the same command goes on"
+        )
     _last(lines, out)
+
+
+def _killed(log: str) -> bool:
+    """Whether Snakemake says of a job that it ended by SIGKILL, of which the job itself can tell nobody."""
+    text = Path(log).read_text(encoding="utf-8", errors="replace") if Path(log).is_file() else ""
+    return re.search(r"non-zero exit status (?:137|-9)\b", text) is not None
 
 
 def _called(workspace: Workspace, entry: dict) -> str:

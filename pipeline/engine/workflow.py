@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import hardware
+from pipeline import files, hardware
 from pipeline.engine import aside, jobs
 from pipeline.engine.demands import Demands
 from pipeline.engine.grouping import jobs_of
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import EXECUTE, IN_PLACE, States
 from pipeline.engine.sync_key_files import sync_key_files
+from pipeline.engine.targets import refuse
 from pipeline.errors import UserError, explain
 from pipeline.ledger import turns
 from pipeline.ledger.families import PRETRAIN
@@ -110,6 +111,8 @@ class Workflow:
             self.remarks += states.repair_tracked()
         if command.builds:
             stale = [job for job in self.jobs.values() if job.drawn and states.by_name[job.nodes[0]].status != IN_PLACE]
+            for folder in {self.workspace.path(job.nodes[0]).parent for job in stale}:
+                files.writable(folder)  # before anything is trained for it
             aside.keep(self.workspace, stale)
             self._relink()
 
@@ -129,6 +132,7 @@ class Workflow:
                     f"{target}: not the path of an artifact; type results/ARTIFACT.csv (or .md, .png, .pdf)"
                 )
             else:
+                refuse(target, self.catalogue)
                 everything = True
         if everything:
             scales = {self.catalogue.options.scale}
@@ -298,7 +302,9 @@ def typed() -> Command:
     from snakemake.cli import parse_args
 
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # it names the profile, as it did when snakemake itself called it
+        with contextlib.redirect_stderr(
+            io.StringIO()
+        ):  # it names the profile, as it did when snakemake itself called it
             _, arguments = parse_args(sys.argv[1:])
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything

@@ -64,7 +64,7 @@ class Monitor:
 
     def measurement(self, name: str) -> Progress:
         """Watch a measurement."""
-        return Progress(self.called(name), stream=self.stream, teller=self.teller, node=name)
+        return Progress(self.called(name), stream=self.stream, teller=self.teller, node=name, stop=self.stop)
 
 
 class _Unseen(Monitor):

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TextIO
 
+from pipeline.monitor.stop import Stop
 from pipeline.monitor.teller import Teller
 
 TOLD = 0.5
@@ -25,6 +26,7 @@ class Progress:
         stream: TextIO | None = None,
         teller: Teller | None = None,
         node: str = "",
+        stop: Stop | None = None,
     ) -> None:
         """Start the clock.
 
@@ -34,9 +36,11 @@ class Progress:
             stream: Where to; stderr if ``None``.
             teller: Tells a build that shows bars; None: there is none.
             node: The node, for that build.
+            stop: Whether the process is to end; None: it never is.
         """
         self.name = name
         self.node = node
+        self.stop = stop or Stop()
         self.teller = teller if teller is not None and teller.heard else None
         self.every = every if self.teller is None else TOLD
         self.stream = stream or sys.stderr
@@ -44,7 +48,12 @@ class Progress:
         self._what, self._start, self._first = "", 0.0, 0
 
     def tick(self, what: str, done: int, total: int) -> None:
-        """Note that ``done`` of ``total`` steps of ``what`` are done."""
+        """Note that ``done`` of ``total`` steps of ``what`` are done.
+
+        Raises:
+            Stopped: The process is to end.
+        """
+        self.stop.check()
         now = time.monotonic()
         if what != self._what or done < self._first:
             self._what, self._start, self._first = what, now, done

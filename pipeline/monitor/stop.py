@@ -3,16 +3,34 @@
 SIGTERM is what schedulers, container runtimes and shells send before they kill; SIGUSR1 what SLURM sends some time
 before a limit (``--signal=USR1@120``). A training hears of it where it can save its progress, and ends there. Whatever
 saves by itself, or not at all, ends at once.
+
+A job whose build is gone, killed so that it could tell nobody, is told as well: nobody waits for it, and the next build
+would find it in its way.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
+from pipeline.locks import exists, started
+
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+BUILD = "SSL_BUILD"
+"""Environment variable of a build on this machine, for its jobs: the number of its process, and when that began."""
+
+ASKED = 1.0
+"""Seconds between two looks at whether the build is still there."""
+
+
+def lend_name() -> None:
+    """Have jobs that this process starts end when it is gone."""
+    os.environ[BUILD] = f"{os.getpid()} {started(os.getpid())}"
 
 
 class Stopped(KeyboardInterrupt):
@@ -33,13 +51,25 @@ class Stop:
     """Whether the work of this process is to end.
 
     Attributes:
-        told: The signal that said so; None while none has.
         saves: Whether what is at work saves its progress at moments of its own, and is to come to one of them first.
     """
 
     def __init__(self) -> None:
-        self.told: signal.Signals | None = None
         self.saves = False
+        self._told: signal.Signals | None = None
+        self._build = os.environ.get(BUILD, "")
+        self._watches = _is_there(self._build)  # not where its number says nothing, as in a container
+        self._asked = time.monotonic()
+
+    @property
+    def told(self) -> signal.Signals | None:
+        """The signal that said so, SIGHUP where the build is gone; None while there is no reason to end."""
+        now = time.monotonic()
+        if self._watches and now - self._asked >= ASKED:
+            self._asked = now
+            if not _is_there(self._build):
+                self._told = self._told or signal.SIGHUP
+        return self._told
 
     def check(self) -> None:
         """End here if this process was told to.
@@ -51,7 +81,7 @@ class Stop:
             raise Stopped(self.told)
 
     def _hear(self, number: int, _: object) -> None:
-        self.told = self.told or signal.Signals(number)
+        self._told = self._told or signal.Signals(number)
         if not self.saves:
             self.check()
 
@@ -72,3 +102,8 @@ class Stop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _is_there(build: str) -> bool:
+    pid, _, began = build.partition(" ")
+    return pid.isdecimal() and exists(int(pid)) and started(int(pid)) == began

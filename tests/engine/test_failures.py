@@ -40,6 +40,13 @@ def test_a_wrong_declaration_is_one_line_of_snakemake_too(project):
         (["results/table99.csv"], "no paper has an artifact called 'table99'"),
         (["results/table1.csv"], "5 papers have an artifact of this name; type results/tiny/directpred/table1.csv or"),
         (["results/figS6.csv"], "embnorms/figS6 ("),
+        (
+            ["table8"],
+            "table8: no rule has this name; a table or figure is asked for by its file, type results/table8.csv",
+        ),
+        (["tabel8.csv"], "did you mean table8?"),
+        (["mini/table8"], "no paper called 'mini'"),
+        (["pretrian"], "pretrian: no rule has this name; did you mean pretrain?"),
         (["results/table8.csv", "--config", "scael=tiny"], "--config scael: unknown key; did you mean scale?"),
         (["results/table8.csv", "--config", "scale=huge"], "--config scale=huge: there is no such scale"),
     ],

@@ -27,10 +27,10 @@ def workflow(tmp_path: Path) -> Any:
     return SimpleNamespace(workspace=workspace, started=0.0)
 
 
-def last_lines(workflow: Any) -> list[str]:
+def last_lines(workflow: Any, *logs: str) -> list[str]:
     out = io.StringIO()
     with mock.patch.object(summary.atexit, "register", lambda say, *what, **how: say(*what, **how)):
-        summary.failed(workflow, out)
+        summary.failed(workflow, logs, out)
     return out.getvalue().strip().splitlines()[1:]
 
 
@@ -63,3 +63,20 @@ def test_what_went_on_since_was_not_stopped(workflow):
     note(workflow, "checkpoints/local-shapes-aaaa/seed0/epoch0001", "stopped")
     note(workflow, "checkpoints/local-shapes-aaaa/seed0/epoch0001", "executed")
     assert last_lines(workflow) == []
+
+
+def test_all_faults_are_told_alike_ones_together(workflow):
+    for name in ("cifar10-1", "cifar10-2", "stl10-3"):
+        note(workflow, f"data/{name}", "failed", "prepare", error=f"UserError: {name.partition('-')[0]} is nowhere")
+    assert last_lines(workflow) == [
+        "failed: data/cifar10-1 and 1 more: UserError: cifar10 is nowhere",
+        "failed: data/stl10-3: UserError: stl10 is nowhere",
+    ]
+
+
+def test_a_job_that_was_killed_could_tell_nobody(workflow, tmp_path):
+    log = tmp_path / "snakemake.log"
+    log.write_text("Command 'python -m pipeline pretrain' returned non-zero exit status 137.\n")
+    assert last_lines(workflow, str(log))[0].startswith("killed: a job")
+    log.write_text(log.read_text().replace("137", "1"))
+    assert last_lines(workflow, str(log)) == []
