@@ -52,6 +52,7 @@ $(READY): requirements.txt $(if $(OTHER),FORCE)
 	$(if $(WANTED),$(ADDED))
 	@git config --get merge.dvc.driver >/dev/null 2>&1 || \
 	    echo "in a team, once per clone: $(BIN)/dvc install   (merges .dvc files; moves payload with git checkout and git push)"
+	@echo "ready; to type snakemake and ssl yourself: source $(VENV)/bin/activate"
 	@touch $@
 
 results/%: $(READY) FORCE

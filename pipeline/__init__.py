@@ -13,4 +13,10 @@ def load(result: Any, /, **where: Any) -> Any:
 
     ``pipeline.load("results/quick/directpred/table8", method="directpred", epochs=100, dataset="stl10", seed=0)``
     """
-    return importlib.import_module("pipeline.export.encoder").load(result, **where)  # which imports torch
+    from pipeline.errors import lacking
+
+    try:
+        encoder = importlib.import_module("pipeline.export.encoder")  # which imports torch
+    except ModuleNotFoundError as error:
+        raise lacking(error) or error from None
+    return encoder.load(result, **where)

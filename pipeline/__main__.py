@@ -19,7 +19,7 @@ from pipeline.monitor.stop import Stopped
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ssl" if FROM in os.environ else "python -m pipeline", description=__doc__)
     added = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in commands.NAMES:
+    for name in commands.TYPED + commands.CALLED:
         stage = name in commands.STAGES
         module = importlib.import_module(f"pipeline.commands.{'_stage' if stage else name}")
         command = added.add_parser(name, help=module.HELP.format(stage=name), description=module.run.__doc__)
@@ -50,8 +50,8 @@ def main() -> int:
     """Run one command; what goes wrong by the user's hand or the machine's ends in one line."""
     parser = _parser()
     word = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    if word is not None and word not in commands.NAMES:
-        parser.error(f"there is no command {word!r}; {nearest(word, commands.NAMES)}")
+    if word is not None and word not in commands.TYPED + commands.CALLED:
+        parser.error(f"there is no command {word!r}; {nearest(word, commands.TYPED)}")
     arguments = parser.parse_args()
     if (place := os.environ.pop(FROM, None)) is not None:
         _from_there(arguments, Path(place))
@@ -83,9 +83,16 @@ def _from_there(arguments: argparse.Namespace, folder: Path) -> None:
             setattr(arguments, name, there(value, name in _WRITTEN))
 
 
+def _hush() -> None:
+    """Send the rest of the output nowhere: who read it, such as ``head``, has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        return arguments.run(arguments) or 0
+        status = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -96,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"error: {missing}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         return 1
     except Stopped as stop:
         again = "what is done is kept, and the same command goes on from there"

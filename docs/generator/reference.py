@@ -266,8 +266,7 @@ def command(name: str, level: int = 2) -> str:
 
 def command_line() -> str:
     """All sub-commands: those that people type, then what Snakemake calls."""
-    ours = [name for name in commands.NAMES if name not in commands.STAGES and name != "scorecard"]
-    theirs = [name for name in commands.NAMES if name not in ours]
+    ours, theirs = commands.TYPED, commands.CALLED
     body = [
         "# python -m pipeline\n",
         "Results are built by `snakemake results/...`; these commands say what would happen, what happened, and where "

@@ -10,4 +10,8 @@ from pathlib import Path
 STAGES = ("prepare", "pretrain", "probe", "spectrum", "ntk", "timing", "measure", "simulate", "table", "figure")
 """What Snakemake calls, one per rule; they share ``_stage.py``."""
 
-NAMES = (*STAGES, *sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))
+CALLED = (*STAGES, "scorecard")
+"""All that Snakemake calls."""
+
+TYPED = tuple(sorted({path.stem for path in Path(__file__).parent.glob("[!_]*.py")}.difference(CALLED)))
+"""What people type."""

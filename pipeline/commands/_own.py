@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.commands import _targets
 from pipeline.errors import UserError
 
 
@@ -55,7 +56,7 @@ def typed() -> list[str]:
 
 def line(targets: Sequence[str], cores: str, config: Sequence[str]) -> str:
     """What to type for targets."""
-    return f"snakemake {' '.join(targets)} --cores {cores} --config {' '.join(config)}"
+    return _targets.to_type(["snakemake", *targets, "--cores", cores], config)
 
 
 def build(targets: Sequence[str], cores: str, config: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ class Planned:
 def add_config(parser: argparse.ArgumentParser) -> None:
     """The option with which every command is told what snakemake is told."""
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's --config")
+
+
+def to_type(command: Sequence[str], config: Sequence[str]) -> str:
+    """A command line that can be pasted into a shell, with the same ``--config``."""
+    return shlex.join([*command, *(["--config", *config] if config else [])])
 
 
 def catalogue(config: Sequence[str]) -> Catalogue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from pipeline.commands import _targets
@@ -33,4 +34,4 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{made.path}: {made.count:,} files, {made.size / 1e6:.2f} MB{signed}")
     print(f"root hash {made.root}")
     print(f"sha256 of the file {made.digest}")
-    print(f"a reviewer types: python -m pipeline verify {made.path.name} --expect {made.root}")
+    print(f"a reviewer types: python -m pipeline verify {shlex.quote(made.path.name)} --expect {made.root}")

@@ -85,7 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     status = _own.build([target], arguments.cores, config)
     if status == 0:
-        print(f"where each number comes from: python -m pipeline audit {target} --config {' '.join(config)}")
+        audit = _targets.to_type(["python", "-m", "pipeline", "audit", target], config)
+        print(f"where each number comes from: {audit}")
     return status
 
 

@@ -54,7 +54,9 @@ def _pack(arguments: argparse.Namespace) -> int:
     typed = [f"scale={scale}", *(item for item in arguments.config if not item.startswith("scale="))]
     found = needs.needs(planned.states, typed)
     if not found.jobs:
-        print(f"nothing is to be executed elsewhere; type: snakemake {' '.join(arguments.targets)}")
+        files = [f"{_targets.request(target, known).stem}.csv" for target in arguments.targets]
+        again = _targets.to_type(["snakemake", *files], arguments.config)
+        print(f"nothing is to be executed elsewhere; type: {again}")
         return 0
     options = known.options
     config: dict[str, Any] = {"scale": options.scale, "flavour": options.flavour}

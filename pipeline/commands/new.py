@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> None:
     found.write()
     for path in found.files:
         print(path)
-    config = f"--config extend={folder} scale={found.scale}"
-    print(f"to build it, type: snakemake results/{arguments.name}.{found.suffix} --cores all {config}")
+    config = [f"extend={folder}", f"scale={found.scale}"]
+    print(f"to build it, type: {_own.line([f'results/{arguments.name}.{found.suffix}'], 'all', config)}")

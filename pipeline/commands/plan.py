@@ -88,7 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
     elsewhere = states.elsewhere()
     if elsewhere:
         size = sum(entry["size"] for one in elsewhere for entry in (one.receipt or {"outputs": {}})["outputs"].values())
-        fetch = f"python -m pipeline restore {' '.join(arguments.targets) or 'TARGET'}"
+        fetch = _targets.to_type(
+            ["python", "-m", "pipeline", "restore", *(arguments.targets or ["TARGET"])], arguments.config
+        )
         print(f"payload of {len(elsewhere)} nodes in place is not here ({size / 1e6:.1f} MB); to fetch it: {fetch}")
     amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
     print(f"about {amount} ({basis})")
@@ -142,9 +144,8 @@ def _budget(forecast: Forecast, budget: float, config: Sequence[str], *, as_json
         print(f"{names[beyond.request.stem]} would add {rough(beyond.adds)}")
     new = [one for one in fitting if one.adds]
     if new:
-        files = " ".join(f"{one.request.stem}.{one.suffix}" for one in new)
-        given = f" --config {' '.join(config)}" if config else ""
-        print(f"type: snakemake {files} --cores 1{given}")
+        files = [f"{one.request.stem}.{one.suffix}" for one in new]
+        print(f"type: {_targets.to_type(['snakemake', *files, '--cores', '1'], config)}")
 
 
 def _all(catalogue: Catalogue, *, as_json: bool) -> None:

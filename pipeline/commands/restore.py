@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if stale:
         more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
-        print(f"to be computed, there is nothing to restore: {stale[0]}{more}; type: snakemake")
+        again = _targets.to_type(["snakemake", *stale], arguments.config)
+        print(f"to be computed, there is nothing to restore: {stale[0]}{more}; type: {again}")
     return 1 if done.missing or stale else 0
 
 

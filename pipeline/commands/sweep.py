@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Declare a sweep as a paper of its own, build its table and its figure, and show them."""
     from pipeline import files
     from pipeline.durations import rough
+    from pipeline.engine import summary
     from pipeline.engine.estimate import Forecast
     from pipeline.planning import spec, sweep
 
@@ -93,7 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     status = _own.build(targets, arguments.cores, config)
     if status:
         return status
-    _show(Path(targets[0]).with_suffix(".md"), Path(targets[1]).with_suffix(".png"))
+    summary.show_page(Path(targets[0]).with_suffix(".md"), sys.stdout, plain=True)
+    picture = Path(targets[1]).with_suffix(".png")
+    print(f"\nfigure: {picture} and {picture.with_suffix('.pdf')}")
     print(f"declared in {path}, which is yours to edit and keep; then type: {again}")
     return 0
 
@@ -110,9 +114,3 @@ def _epochs_mapped(paper: object, known: Catalogue) -> list[str]:
         return []
     words = [f"{ours} for {theirs}" for theirs, ours in zip(asked, mapped, strict=True)]
     return [f"epochs at scale {known.options.scale}: {', '.join(words)}"]
-
-
-def _show(page: Path, picture: Path) -> None:
-    """Print the table, and where the figure lies."""
-    print(f"\n{page.read_text(encoding='utf-8').strip()}\n")
-    print(f"figure: {picture} and {picture.with_suffix('.pdf')}")

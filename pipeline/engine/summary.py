@@ -42,15 +42,22 @@ def show(workflow: Workflow, out: TextIO) -> None:
     if len(built) == 1:
         page = workflow.workspace.path(f"results/{built[0]}.md")
         if page.is_file():
-            _page(page.read_text(encoding="utf-8").strip(), out)
+            show_page(page, out)
     lines = [f"{text}, {time.time() - workflow.started:.0f} s", *(f"results/{name}.md" for name in built[:12])]
     if len(built) > 12:
         lines.append(f"and {len(built) - 12} more below results/")
     _last(lines, out)
 
 
-def _page(text: str, out: TextIO) -> None:
-    """Show a page: as it is, or laid out for the width of a terminal."""
+def show_page(page: Path, out: TextIO, *, plain: bool = False) -> None:
+    """Show a page: as it is, or laid out for the width of a terminal.
+
+    Args:
+        page: Its file.
+        out: Where to.
+        plain: Whether nothing is bold or coloured, where control characters would not pass.
+    """
+    text = page.read_text(encoding="utf-8").strip()
     print(file=out)
     if not out.isatty():
         print(text, file=out)
@@ -58,7 +65,7 @@ def _page(text: str, out: TextIO) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console(file=out).print(Markdown(text))
+    Console(file=out, color_system=None if plain else "auto").print(Markdown(text))
 
 
 def _last(lines: list[str], out: TextIO) -> None:

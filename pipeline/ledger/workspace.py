@@ -69,7 +69,7 @@ class Node:
 
     @property
     def seed(self) -> int | None:
-        """Seed of the run, also of all its milestones together (``checkpoints/CONFIG/seedS``); None where there is none."""
+        """Seed of a run, also in the name that all its milestones have in common; None where there is none."""
         found = _SEED.search(self.name)
         return int(found[1]) if found else None
 

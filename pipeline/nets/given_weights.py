@@ -37,7 +37,8 @@ def finish(network: nn.Module, *, weights: Path | str, weights_prefix: str = "")
     Args:
         network: The encoder, changed in place.
         weights: The file.
-        weights_prefix: What stands before the names, dot included; empty where it is to be found out.
+        weights_prefix: What stands before the names, or the end of it where a file nests them (``module.encoder_q``
+            for ``state_dict.module.encoder_q.``); empty where it is to be found out.
 
     Returns:
         ``network``, whose state dict has names of its own for the statistics of BatchNorm.
@@ -51,10 +52,7 @@ def finish(network: nn.Module, *, weights: Path | str, weights_prefix: str = "")
     if not wanted:
         raise UserError(f"{path}: encoder.weights: expected an encoder with parameters, and this one has none")
     found = tensors(path)
-    prefix = weights_prefix or _prefix(found, list(wanted), path)
-    if not any(name.startswith(prefix) for name in found):
-        some = ", ".join(sorted({brief(name, str) for name in found})[:3])
-        raise UserError(f"{path}: encoder.weights_prefix: no tensor begins with {prefix!r}; there are {some}, ...")
+    prefix = _prefix(found, list(wanted), path, weights_prefix)
     inside = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
     state = dict(_fitting(inside, wanted, path))
     _refuse_more(inside, own, path)
@@ -100,7 +98,8 @@ def tensors(path: Path) -> dict[str, Tensor]:
         ) from None
     found = dict(_flat(loaded))
     if not found:
-        raise UserError(f"{path}: encoder.weights: expected tensors in dictionaries, found {type(loaded).__name__}")
+        what = "no tensor in it" if isinstance(loaded, Mapping) else type(loaded).__name__
+        raise UserError(f"{path}: encoder.weights: expected tensors in dictionaries, found {what}")
     return found
 
 
@@ -112,21 +111,31 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
 
 
-def _prefix(found: Mapping[str, Tensor], wanted: list[str], path: Path) -> str:
+def _prefix(found: Mapping[str, Tensor], wanted: list[str], path: Path, said: str = "") -> str:
     """What stands before the encoder's names in a file.
 
     Raises:
-        UserError: Nothing or several things do.
+        UserError: Nothing or several things do, or not what was said.
     """
     needed = [name for name in wanted if not name.endswith(_COUNTS)]
     first = needed[0]
     starts = [name.removesuffix(first) for name in found if name == first or name.endswith(f".{first}")]
+    if said:
+        end = said.rstrip(".") + "."
+        there, starts = starts, [start for start in starts if f".{start}".endswith(f".{end}")]
+        starts = [end] if end in starts else starts
+        if not starts:
+            some = " or ".join(map(repr, there[:6])) or "none with its first parameter"
+            raise UserError(
+                f"{path}: encoder.weights_prefix: {first} of this encoder does not stand behind {said!r}; there is "
+                f"{some}"
+            )
     whole = sorted(start for start in starts if all(start + name in found for name in needed))
     if len(whole) == 1:
         return whole[0]
     if whole:
         raise UserError(
-            f"{path}: holds {len(whole)} such networks; say which with encoder.weights_prefix: "
+            f"{path}: holds {len(whole)} such networks; say which with encoder.weights_prefix (evaluate: --prefix): "
             f"{' or '.join(map(repr, whole[:6]))}"
         )
     if not starts:
@@ -159,7 +168,7 @@ def _fitting(inside: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: P
         if tensor.shape != own.shape:
             raise UserError(
                 f"{path}: encoder.weights: {name} has the shape {tuple(tensor.shape)} there and {tuple(own.shape)} in "
-                "this encoder; choose its stem, size or name to match"
+                "this encoder; choose its stem, size, resize or name to match"
             )
         tensor = tensor.to(own.dtype)
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():

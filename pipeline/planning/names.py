@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.planning.params import PARTS, Params, values
@@ -120,6 +121,8 @@ def called(paper: str, method: str | None, dataset: str, differs: list[str]) -> 
         dataset: What it is trained on.
         differs: See :func:`differences`.
     """
+    if "encoder pixels" in differs:
+        return f"raw pixels, {dataset}"
     start = paper if method in (None, paper) else f"{paper}/{method}"
     return ", ".join([start, dataset, *differs])
 
@@ -151,4 +154,6 @@ def plainly(params: Mapping[str, Any], trained: bool = True) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "unset"}[value]
+    if isinstance(value, Mapping) and "path" in value:  # a file of the user's
+        return Path(value["path"]).name
     return value if isinstance(value, str) else json.dumps(value)

@@ -88,7 +88,7 @@ def started(what: str, name: str, folder: Path, known: Catalogue) -> Started:
             raise UserError(f"{path}: is there already, and is not written over; type another name")
     if what == "dataset":
         made = {folder / "datasets.yaml": _added(folder / "datasets.yaml", _filled("dataset.entry.txt", filled))} | made
-    return Started(made, scales[0] if scales else SCALE, "png" if what == "figure" else "csv")
+    return Started(made, SCALE if SCALE in scales or not scales else scales[0], "png" if what == "figure" else "csv")
 
 
 def _filled(template: str, values: dict[str, str]) -> str:

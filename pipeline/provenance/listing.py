@@ -20,7 +20,7 @@ from pipeline.provenance.runs import KnownRun
 
 OWN = ("state", "config", "seed", "epochs", "name")
 """Columns that every list has; the name is cut where the terminal is narrow."""
-_SHORTEST = 16
+_SHORTEST = 24
 """Letters of a name that are shown in any case."""
 
 
@@ -38,6 +38,7 @@ class Listing:
         self.params = list(dict.fromkeys(name for run in runs for name in run.params))
         self.scores = sorted({name for run in runs for name in run.scores})
         self.told = sorted({name for run in runs for name in run.told})
+        self.by: str | None = None  # the column that runs are sorted by
 
     def where(self, conditions: Sequence[str]) -> None:
         """Keep the runs that fit ``key=value`` conditions, all of them.
@@ -59,7 +60,7 @@ class Listing:
         Raises:
             UserError: No run has such a column.
         """
-        column = self.column(given.removeprefix("-"), "--sort")
+        column = self.by = self.column(given.removeprefix("-"), "--sort")
         descending = (column in self.scores) != given.startswith("-")
         known = [run for run in self.runs if self.value(run, column) is not None]
         numbers = all(isinstance(self.value(run, column), int | float) for run in known)
@@ -83,6 +84,12 @@ class Listing:
         if len(ending) == 1:
             return ending[0]
         raise UserError(f"{option} {name}: no run has such a param or measurement; {nearest(name, names)}")
+
+    def _short(self, name: str) -> str:
+        """The last part of a column's name, where that is enough to ask for it."""
+        last = name.rpartition(".")[2]
+        alike = [known for known in (*OWN, *self.params, *self.scores) if known.rpartition(".")[2] == last]
+        return last if len(alike) == 1 else name
 
     def value(self, run: KnownRun, column: str) -> Any:
         """What a run has in a column; None where it has nothing."""
@@ -116,21 +123,28 @@ class Listing:
         width = shutil.get_terminal_size((10**6, 24)).columns
         varying, constant = self._varying()
         own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]
-        room = max(width - _width([list(OWN[:-1]), *own]) - 2, _SHORTEST)
+        told = [name for name in self.told if any(name in run.scores for run in self.runs)]
+        shown = [*varying, *told]
+        shown += [self.by] if self.by is not None and self.by not in (*shown, *OWN) else []
+        heads = {name: self._short(name) for name in shown}
+        blocks = {
+            name: [heads[name], *(_cell(run, name, self.value(run, name)) for run in self.runs)] for name in shown
+        }
+        space = width - _width([list(OWN[:-1]), *own]) - 2
+        longest = max(len(run.name) for run in self.runs)
+        first = sorted(dict.fromkeys([*told, *varying, *shown]), key=lambda name: name != self.by)
+        chosen = _fitting(blocks, first, space - min(longest, _SHORTEST))
+        columns = [name for name in shown if name in chosen]
+        room = max(space - sum(2 + _wide(blocks[name]) for name in columns), _SHORTEST)
         for cells, run in zip(own, self.runs, strict=True):
             cells.append(run.name if len(run.name) <= room else f"{run.name[: room - 1]}…")
-        told = [name for name in self.told if any(name in run.scores for run in self.runs)]
-        blocks = {name: [_cell(run, name, self.value(run, name)) for run in self.runs] for name in (*varying, *told)}
-        chosen = _fitting(blocks, [*told, *varying], width - _width([list(OWN), *own]))
-        columns = [name for name in (*varying, *told) if name in chosen]
-        rows = [[*OWN, *columns]]
-        rows += [[*cells, *(blocks[name][i] for name in columns)] for i, cells in enumerate(own)]
+        rows = [[*cells, *(blocks[name][i] for name in columns)] for i, cells in enumerate([[*OWN], *own])]
         parts = [_aligned(rows)]
         details = self._details()
         parts += ["\n".join(details)] if details else []
         left = [name for name in blocks if name not in chosen]
         if left:
-            parts.append(_wrapped(f"left out for want of width ({len(left)}; --csv has all): ", left, width))
+            parts.append(_cut(f"left out for want of width ({len(left)}): ", left, min(width, 160)))
         if constant:
             parts.append(_cut("the same in all: ", constant, min(width, 160)))
         return "\n\n".join(parts)
@@ -148,7 +162,7 @@ class Listing:
         return found
 
     def _varying(self) -> tuple[list[str], list[str]]:
-        """Params that tell the runs apart, the most telling first; and the others with their values; kinds before others."""
+        """Params that tell the runs apart, the most telling first; and the others with their values, kinds first."""
         params = [name for name in self.params if any(name in run.params for run in self.runs)]
         params.sort(key=lambda name: not (name == "dataset" or name.endswith(".kind")))
         groups = {name: [dumped(run.params.get(name)) for run in self.runs] for name in params}
@@ -189,11 +203,15 @@ def _fitting(blocks: dict[str, list[str]], order: Sequence[str], width: int) -> 
     """The columns that fit, in the order of what they tell."""
     chosen: set[str] = set()
     for name in order:
-        needed = 2 + max(map(len, (name, *blocks[name])))
+        needed = 2 + _wide(blocks[name])
         if needed <= width:
             width -= needed
             chosen.add(name)
     return chosen
+
+
+def _wide(cells: Sequence[str]) -> int:
+    return max(map(len, cells))
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:

@@ -65,10 +65,20 @@ def test_safetensors_and_halves_are_read_too(tmp_path: Path, state) -> None:
 def test_of_two_networks_in_a_file_one_has_to_be_named(tmp_path: Path, state) -> None:
     other = {name: tensor + 1 for name, tensor in state.items()}
     torch.save({"q": state, "k": other}, tmp_path / "a.pth")
-    with pytest.raises(UserError, match=r"2 such networks; say which with encoder.weights_prefix: 'k\.' or 'q\.'"):
+    with pytest.raises(UserError, match=r"2 such networks; say which with encoder.weights_prefix .*: 'k\.' or 'q\.'"):
         encoder(weights=str(tmp_path / "a.pth"))
     given = encoder(weights=str(tmp_path / "a.pth"), weights_prefix="k.")
     assert torch.equal(given.norms[0].running_mean, other["norms.0.running_mean"])
+
+
+@pytest.mark.parametrize("said", ["module.k", "module.k.", "state_dict.module.k", "k"])
+def test_a_prefix_is_told_by_its_end(tmp_path: Path, state, said) -> None:
+    both = {f"module.{key}.{name}": tensor + step for step, key in enumerate("qk") for name, tensor in state.items()}
+    torch.save({"state_dict": both}, tmp_path / "a.pth")
+    given = encoder(weights=str(tmp_path / "a.pth"), weights_prefix=said)
+    assert torch.equal(given.norms[0].running_mean, state["norms.0.running_mean"] + 1)
+    with pytest.raises(UserError, match=r"does not stand behind 'odule\.k'; there is 'state_dict\.module\.q\.' or"):
+        encoder(weights=str(tmp_path / "a.pth"), weights_prefix="odule.k")
 
 
 def test_statistics_that_were_given_keep_their_place_in_checkpoints(tmp_path: Path, state) -> None:

@@ -147,7 +147,7 @@ def test_what_was_typed_before_is_declared_as_it_was_and_nothing_is_written_over
         (["theirs.pth", "--encoder", ENCODER, "--on", "digits", "--name", "a b"], "expected letters, digits, - and _"),
         (["theirs.pth", "--encoder", ENCODER, "--on", "digits", "--name", "directpred"], "there is a paper of this nam"),
         (["theirs.pth", "theirs.pth", "--encoder", ENCODER, "--on", "digits"], "stands twice"),
-        (["theirs.pth", "--encoder", ENCODER, "--on", "digits", "--prefix", "x."], "no tensor begins with 'x.'"),
+        (["theirs.pth", "--encoder", ENCODER, "--on", "digits", "--prefix", "x."], "does not stand behind 'x.'"),
         (["theirs.pth", "--encoder", ENCODER, "--on", "digits", "--to", "theirs.pth"], "a file, where a folder is expec"),
         (["theirs.pth", "--encoder", ENCODER, "--on", "digits", "--batch-size", "0"], "batch_size: expected"),
     ],

@@ -119,8 +119,8 @@ def test_a_table_of_what_tells_runs_apart(built):
         "mini/plain, shapes for cifar10",
         "mini/direct, shapes for cifar10",
     }
-    assert head[-1] == "linear_probe.top1_last"
-    assert "optimizer.lr" not in head
+    assert head[-1] == "top1_last"
+    assert "lr" not in head
     same = text.split("the same in all:")[1]
     assert re.match(r" dataset shapes, .*, and \d+ more \(--csv has all\)\n", same, re.DOTALL) and same.count("\n") <= 2
     numbers = [float(line.split()[-1]) for line in lines[1:3]]
@@ -140,7 +140,10 @@ def test_a_table_fits_the_terminal(built):
     built.environ["COLUMNS"] = "72"
     text = built.pipeline("runs", "mini/duel", *CONFIG).stdout
     assert max(map(len, text.splitlines())) <= 72
-    assert "left out for want of width" in text and "predictor.rho" in text.split("left out")[1]
+    assert text.splitlines()[0].endswith("top1_last"), "what was measured comes before what was declared"
+    assert "left out for want of width" in text and "predictor.kind" in text.split("left out")[1]
+    by = built.pipeline("runs", "mini/duel", "--sort", "optimizer.lr", *CONFIG).stdout
+    assert by.splitlines()[0].split()[-1] == "lr", "what runs are sorted by is shown, though all have the same"
 
 
 def test_a_long_name_is_cut_in_a_narrow_terminal(monkeypatch) -> None:
