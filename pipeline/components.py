@@ -229,6 +229,15 @@ def _constant(path: Path, mtime_ns: int, name: str) -> Any:
     return None
 
 
+def needs(category: str, kind: str, extend: Path | None = None) -> dict[str, str]:
+    """Libraries that a component imports and that are no part of the environment, each with the extra that has it.
+
+    Its module constant ``NEEDS``, such as ``{"timm": "timm"}``.
+    """
+    path = find(category, kind, extend)
+    return dict(_constant(path, _changed(path), "NEEDS") or {})
+
+
 def default_before(category: str, kind: str, extend: Path | None = None) -> dict[str, Any]:
     """Read what the absence of later params has meant: a component's ``DEFAULT_BEFORE``, and the category's own."""
     path = find(category, kind, extend)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import importlib.util
 import io
 import os
 import re
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, hardware
+from pipeline import components, files, hardware
 from pipeline.engine import aside, jobs
 from pipeline.engine.demands import Demands
 from pipeline.engine.grouping import jobs_of
@@ -32,6 +33,7 @@ from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.workspace import Workspace
 from pipeline.planning.catalogue import Catalogue, Request
 from pipeline.planning.options import Options
+from pipeline.planning.params import PARTS
 from pipeline.planning.plan import Plan
 
 SUFFIXES = (".csv", ".json", ".md", ".png", ".pdf", ".gif")
@@ -106,6 +108,7 @@ class Workflow:
             self._demands = Demands(states, list(map(self.catalogue.scale, scales)))
         if command.builds and command.here:
             self._refuse_without_gpu(states)
+            self._refuse_without_libraries(states)
         self.remarks += sync_key_files(states, self.jobs.values())
         if not self.workspace.lock:
             self.remarks += states.repair_tracked()
@@ -174,6 +177,23 @@ class Workflow:
                 "to train on its CPU all the same, for as long as that takes, add device=cpu to --config (with make: "
                 "DEVICE=cpu)"
             )
+
+    def _refuse_without_libraries(self, states: States) -> None:
+        """Refuse to begin what cannot be ended: a network of a library that is not installed.
+
+        Raises:
+            UserError: It is not.
+        """
+        plan = states.plan
+        waiting = {state.node.config for state in states if state.status == EXECUTE}
+        for config, run in plan.runs.items():
+            for part in PARTS if config in waiting else ():
+                kind = (run.run[part] or {}).get("kind")
+                for library, extra in components.needs(part, kind, self.catalogue.extend).items() if kind else ():
+                    if importlib.util.find_spec(library) is None:
+                        raise UserError(
+                            f"{part}.kind: {library} is not installed here; type: make setup EXTRAS={extra}"
+                        )
 
     def _relink(self) -> None:
         """Remove short names that point into another edition or nowhere.

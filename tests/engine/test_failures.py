@@ -61,6 +61,20 @@ def test_a_wrong_target_is_one_line(project, arguments, words):
     assert not (project.root / "keys").exists()
 
 
+def test_a_library_that_is_missing_is_told_before_anything_runs(project):
+    add_mini(project)
+    path = project.root / "pipeline/nets/encoders/timm.py"
+    path.write_text(path.read_text().replace('{"timm": "timm"}', '{"a_library": "timm"}'))
+    project.edit(
+        "params/scales/mini.yaml",
+        "encoder: {kind: tiny_conv, channels: [4, 8], strides: [1, 2]}",
+        "encoder: {kind: timm, name: resnet10t}",
+    )
+    done = project.snakemake(DUEL, check=False)
+    assert errors(done) == ["error: encoder.kind: a_library is not installed here; type: make setup EXTRAS=timm"]
+    assert not list(project.root.glob("receipts/data/*"))
+
+
 @pytest.mark.slow
 def test_a_data_set_that_is_nowhere_says_what_belongs_where(project):
     add_mini(project)

@@ -200,5 +200,9 @@ def test_networks_of_timm() -> None:
     ours.network.load_state_dict(theirs.state_dict())
     images = torch.rand(2, 3, 32, 32)
     assert torch.equal(ours(images), theirs(images)) and ours.features == 192
+    with pytest.raises(
+        UserError, match=r"vit_tiny_patch16_224 can.t be made for images of 8 pixels .*; type for instance resize: 224"
+    ):
+        encoder(kind="timm", name="vit_tiny_patch16_224", resize=8)
     with pytest.raises(UserError, match="no network called 'vit_tinny_patch16_224'; did you mean"):
         encoder(kind="timm", name="vit_tinny_patch16_224")

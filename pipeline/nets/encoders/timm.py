@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from pipeline.errors import UserError, nearest
 from pipeline.nets.by_name import Named
 from pipeline.ranges import Side
+
+NEEDS = {"timm": "timm"}
 
 
 def build(image_shape: tuple[int, int, int], *, name: str, resize: Side | None = None) -> nn.Module:
@@ -39,9 +42,18 @@ def build(image_shape: tuple[int, int, int], *, name: str, resize: Side | None =
             architecture, pretrained=False, num_classes=0, in_chans=image_shape[0], drop_rate=0.0, **size
         )
     except (AssertionError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"encoder.resize: {name} can't be made for images of {side} pixels ({reason}); type for instance "
-            "resize: 224"
-        ) from None
-    return Named(network, getattr(network, "head_hidden_size", None) or network.num_features, resize)
+        raise _too_small(name, side, error) from None
+    found = Named(network, getattr(network, "head_hidden_size", None) or network.num_features, resize)
+    try:
+        with torch.no_grad():
+            found.eval()(torch.zeros(1, *image_shape))
+    except (AssertionError, ValueError, RuntimeError) as error:
+        raise _too_small(name, side, error) from None
+    return found.train()
+
+
+def _too_small(name: str, side: int, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(
+        f"encoder.resize: {name} can't be made for images of {side} pixels ({reason}); type for instance resize: 224"
+    )
