@@ -61,7 +61,7 @@ class Screen:
         words = _words(begun, now)
         if self.teller is not None:
             at = {report.node: [report.step, report.last_step] for report in begun}
-            self.teller.tell(at=at, words=words)
+            self.teller.tell(at=at, words=[*words[:1], *_seeds(begun), *words[1:]])
             return
         if all(report.rate(now) > 0 for report in begun):
             words.append(f"ETA {clock(max(report.eta(now) for report in begun))}")
@@ -82,6 +82,14 @@ def _names(reports: list[Report]) -> str:
     """``directpred/sgd, shapes, seed 0, seed 1``: names that have their beginning in common."""
     first, *rest = [report.name for report in reports]
     return ", ".join([first, *(name.rpartition(", ")[2] for name in rest)])
+
+
+def _seeds(reports: list[Report]) -> list[str]:
+    """Which seed an epoch is of, since a bar is that of all seeds of a run: ``seed 1``, or ``3 seeds``."""
+    if len(reports) > 1:
+        return [f"{len(reports)} seeds"]
+    last = reports[0].name.rpartition(", ")[2]
+    return [last] if last.startswith("seed ") else []
 
 
 def _words(reports: list[Report], now: float) -> list[str]:

@@ -98,7 +98,7 @@ def test_a_training_tells_steps_and_prints_no_line(place, clock):
         clock[0] += 0.125
     told = json.loads(place.read_text())
     assert told["at"] == {"checkpoints/c/seed0": [25, 100]}  # twice a second
-    assert told["words"] == ["epoch 3/10", "loss -1.5000", "std 0.90", "rank 3.0", "80 images/s"]
+    assert told["words"] == ["epoch 3/10", "seed 0", "loss -1.5000", "std 0.90", "rank 3.0", "80 images/s"]
     report.say("to do")
     assert stream.getvalue() == "p/m, d, seed 0  to do\n"
 
