@@ -16,12 +16,15 @@ def parse(text: str) -> float | None:
 
 
 def rough(seconds: float) -> str:
-    """``0.4 s``, ``42 s``, ``10 min``, ``2.5 h``: about two digits."""
+    """``0.4 s``, ``42 s``, ``10 min``, ``2.5 h``, ``30 days``: about two digits."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    days = seconds / 86400
+    return f"{seconds / 3600:.1f} h" if days < 10 else f"{days:,.0f} days"
 
 
 def clock(seconds: float) -> str:

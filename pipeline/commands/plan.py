@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Say what the targets need, how much of it is there, and how long the rest will take."""
     from pipeline.engine import several_gpus
     from pipeline.engine.estimate import Forecast
+    from pipeline.engine.state import EXECUTE
     from pipeline.planning import overridden
 
     if arguments.all:
@@ -92,8 +93,11 @@ def run(arguments: argparse.Namespace) -> None:
             ["python", "-m", "pipeline", "restore", *(arguments.targets or ["TARGET"])], arguments.config
         )
         print(f"payload of {len(elsewhere)} nodes in place is not here ({size / 1e6:.1f} MB); to fetch it: {fetch}")
-    amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
-    print(f"about {amount} ({basis})")
+    if any(state.status == EXECUTE for state in states):
+        amount = f"{seconds / 3600:.1f} GPU-hours" if found.scale.gpu else f"{rough(seconds)} of work for one worker"
+        print(f"about {amount} ({basis})")
+    else:
+        print("nothing to compute")
     if found.scale.gpu and plan.catalogue.options.device != "cpu":
         line = several_gpus.advice(several_gpus.trainings(forecast), len(hardware.gpus()))
         if line is not None:

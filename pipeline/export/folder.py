@@ -73,6 +73,7 @@ def write(encoder: Encoder, folder: Path) -> list[str]:
         _try(encoder, made)
         if folder.is_dir():
             folder.rmdir()
+        made.chmod(0o755)  # it is for others to read, which a scratch folder is not
         shutil.copytree(made, folder, ignore=shutil.ignore_patterns("__pycache__"))
     return files.listing(folder)
 

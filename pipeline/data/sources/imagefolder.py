@@ -88,7 +88,8 @@ def _inside(root: Path, name: str, param: str) -> Path:
     folder = root / name
     if not folder.is_dir() or not folder.resolve().is_relative_to(root.resolve()):
         there = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir())[:5]) or "none"
-        raise UserError(f"source.{param}: expected a folder in {root}, found {name!r}; there are: {there}")
+        split = "" if param != "train" else "; where classes lie in the folder itself, type train: ., held_out: 0.2"
+        raise UserError(f"source.{param}: expected a folder in {root}, found {name!r}; there are: {there}{split}")
     return folder
 
 
