@@ -20,6 +20,8 @@ from pipeline.provenance.runs import KnownRun
 
 OWN = ("state", "config", "seed", "epochs", "name")
 """Columns that every list has; the name is cut where the terminal is narrow."""
+_WIDE = 160
+"""Letters of a line of text, and of a table where no terminal says how wide it is; ``--csv`` cuts nothing."""
 _SHORTEST = 24
 """Letters of a name that are shown in any case."""
 
@@ -120,7 +122,7 @@ class Listing:
         """A table of what tells the runs apart and of what was measured; then what there is to say about some."""
         if not self.runs:
             return self.empty
-        width = shutil.get_terminal_size((10**6, 24)).columns
+        width = shutil.get_terminal_size((_WIDE, 24)).columns
         varying, constant = self._varying()
         own = [[run.state, run.short, str(run.seed), _epochs(run)] for run in self.runs]
         told = [name for name in self.told if any(name in run.scores for run in self.runs)]
@@ -144,9 +146,9 @@ class Listing:
         parts += ["\n".join(details)] if details else []
         left = [name for name in blocks if name not in chosen]
         if left:
-            parts.append(_cut(f"left out for want of width ({len(left)}): ", left, min(width, 160)))
+            parts.append(_cut(f"left out for want of width ({len(left)}): ", left, width))
         if constant:
-            parts.append(_cut("the same in all: ", constant, min(width, 160)))
+            parts.append(_cut("the same in all: ", constant, width))
         return "\n\n".join(parts)
 
     def _details(self) -> list[str]:
@@ -236,4 +238,4 @@ def _cut(head: str, items: Sequence[str], width: int) -> str:
 
 def _wrapped(head: str, items: Sequence[str], width: int) -> str:
     text = head + ", ".join(items)
-    return textwrap.fill(text, min(width, 160), subsequent_indent="  ", break_long_words=False)
+    return textwrap.fill(text, min(width, _WIDE), subsequent_indent="  ", break_long_words=False)

@@ -121,6 +121,7 @@ def test_a_table_of_what_tells_runs_apart(built):
     }
     assert head[-1] == "top1_last"
     assert "lr" not in head
+    assert max(map(len, lines)) <= 160, "as wide as a wide terminal where there is none"
     same = text.split("the same in all:")[1]
     assert re.match(r" dataset shapes, .*, and \d+ more \(--csv has all\)\n", same, re.DOTALL) and same.count("\n") <= 2
     numbers = [float(line.split()[-1]) for line in lines[1:3]]
