@@ -63,9 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.mermaid:
         print(views.mermaid(found.chain))
     elif arguments.html:
+        from pipeline.provenance.titles import titles
         from pipeline.site import audit_page
 
-        files.write(Path(arguments.html), audit_page.html(found))
+        called = titles(found.chain, workspace, states.plan.called() if states is not None else None)
+        files.write(Path(arguments.html), audit_page.html(found, called))
         print(f"{arguments.html}: {'everything holds' if found.holds else 'not everything holds'}")
     else:
         print(views.text(found))

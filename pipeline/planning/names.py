@@ -143,7 +143,7 @@ def plainly(params: Mapping[str, Any], trained: bool = True) -> str:
     if encoder == "pixels":
         return "raw pixels"
     if not trained:
-        return f"{encoder}, untrained"
+        return f"{encoder}, {'given weights' if 'weights' in params['encoder'] else 'untrained'}"
     predictor, target = params["predictor"]["kind"], params["target"]["kind"]
     parts = [params["objective"]["kind"].replace("_", " ")]
     parts += [] if predictor == "none" else [f"{predictor} predictor"]
@@ -152,6 +152,8 @@ def plainly(params: Mapping[str, Any], trained: bool = True) -> str:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, Mapping) and "content" in value:  # a file of the user's: its name, or what it holds
+        return Path(value["path"]).name if "path" in value else str(value["content"])[:8]
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "unset"}[value]
     if isinstance(value, Mapping) and "path" in value:  # a file of the user's

@@ -14,7 +14,7 @@ from pipeline.provenance.chain import Chain
 from pipeline.site import layers
 from pipeline.site.graph_boxes import Box, count, fold
 
-_WIDE = {
+KINDS = {
     "raw": 176.0,
     "data": 150.0,
     "checkpoints": 224.0,
@@ -22,6 +22,7 @@ _WIDE = {
     "simulations": 190.0,
     "results": 150.0,
 }
+"""Kinds of boxes from left to right, with their widths."""
 _BETWEEN, _MARGIN, _PAD, _LINE = 52.0, 4.0, 10.0, 15.0
 
 _LETTER = 6.5
@@ -56,15 +57,15 @@ def svg(
         chain: As :func:`pipeline.provenance.chain.walk` gives it.
         tops: The nodes from which it was walked.
         href: Where a box links to, None for nowhere; without it no box is a link.
-        called: Run -> what a person calls it.
+        called: See :func:`pipeline.site.graph_boxes.fold`.
     """
     boxes = fold(chain, tops, called)
     below = layers.ordered({box.id: box.below for box in boxes.values()})
-    columns = layers.columns(below, {box.id: list(_WIDE).index(box.kind) for box in boxes.values()})
+    columns = layers.columns(below, {box.id: list(KINDS).index(box.kind) for box in boxes.values()})
     names = [name for column in columns for name in column]
     high = {name: 14 + _LINE * len(boxes[name].lines) for name in names}
     top = layers.heights(columns, below, high)
-    widths = [max(_WIDE[boxes[name].kind] for name in column) for column in columns]
+    widths = [max(KINDS[boxes[name].kind] for name in column) for column in columns]
     starts = list(accumulate((width + _BETWEEN for width in widths), initial=0.0))
     left = {name: starts[k] for k, column in enumerate(columns) for name in column}
     width = starts[-1] - _BETWEEN + 2 * _MARGIN
@@ -77,7 +78,7 @@ def svg(
     ]
     for name in names:
         for other in below[name]:
-            x, y = left[other] + _WIDE[boxes[other].kind], top[other] + high[other] / 2
+            x, y = left[other] + KINDS[boxes[other].kind], top[other] + high[other] / 2
             end, to, half = left[name], top[name] + high[name] / 2, (x + left[name]) / 2
             parts.append(f'<path d="M{x:.1f} {y:.1f}C{half:.1f} {y:.1f} {half:.1f} {to:.1f} {end:.1f} {to:.1f}"/>')
     parts.append("</g>")
@@ -101,7 +102,7 @@ def _summary(boxes: dict[str, Box]) -> str:
 
 
 def _draw(box: Box, x: float, y: float, high: float, link: str | None) -> str:
-    wide, kind = _WIDE[box.kind], box.kind + (" bad" if box.bad else "")
+    wide, kind = KINDS[box.kind], box.kind + (" bad" if box.bad else "")
     fits = int((wide - 2 * _PAD) / _LETTER)
     body = [f"<title>{escape('; '.join([box.id, *box.lines[1:], *box.bad]))}</title>"]
     body.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:g}" height="{high:g}" rx="3"/>')

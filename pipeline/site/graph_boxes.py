@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.ledger.families import ARTIFACT, MEASURE, PREPARE, PRETRAIN, SIMULATE
-from pipeline.ledger.workspace import LOCAL, Milestone, Node, is_node
-from pipeline.planning import names
-from pipeline.provenance.chain import Chain, Link
-from pipeline.provenance.differences import flat
+from pipeline.ledger.workspace import LOCAL, Node, is_node
+from pipeline.provenance.chain import Chain
 from pipeline.provenance.own_files import own_files
+from pipeline.provenance.titles import titles
 
-WRAP = 31
-"""Letters of a line that tells in which params a run differs from others."""
+WRAP = {"data": 20, "simulations": 26, "checkpoints": 31}
+"""Letters of a line of a name, by the kind of box."""
 
 
 @dataclass
@@ -49,8 +48,9 @@ def fold(chain: Chain, tops: Iterable[str] = (), called: Mapping[str, str] | Non
     Args:
         chain: Of receipts.
         tops: The nodes from which it was walked.
-        called: Run -> what a person calls it; one without a name is told by what it is made of.
+        called: Folder of a run, data set or simulation -> what a person calls it; None to go by the chain alone.
     """
+    called = titles(chain) if called is None else called
     known = {name: [below for below in link.below if is_node(below)] for name, link in chain.links.items()}
     boxes: dict[str, Box] = {}
     for name in dict.fromkeys([*known, *(below for others in known.values() for below in others), *tops]):
@@ -61,11 +61,10 @@ def fold(chain: Chain, tops: Iterable[str] = (), called: Mapping[str, str] | Non
         lines = _raw(chain.links[box.names[0]].receipt["params"])
         raw = boxes[f"raw/{box.id.removeprefix('data/')}"] = Box(f"raw/{box.id.removeprefix('data/')}", lines)
         box.below.append(raw.id)
-    apart = differing(chain)
     for box in boxes.values():
         box.below = [other for other in dict.fromkeys(box.below) if other != box.id]
         if box.kind != "raw":
-            box.lines = _lines(box, [chain.links[name] for name in box.names if name in known], apart, called or {})
+            box.lines = _lines(box, called)
             box.bad = [finding.line() for finding in chain.findings if any(_about(finding.path, n) for n in box.names)]
             missing = [name for name in box.names if name not in known]
             box.bad += [f"no valid receipt: {name}" for name in missing if not box.bad]
@@ -78,21 +77,6 @@ def box_of(name: str) -> str:
     if node.family is PRETRAIN:
         return f"checkpoints/{node.config}"
     return f"measurements/{node.config}/{name.rsplit('/', 1)[1]}" if node.family is MEASURE else name
-
-
-def differing(chain: Chain) -> dict[str, str]:
-    """Config -> the params that tell it from the chain's other runs with the same components on the same data."""
-    groups: dict[str, dict[str, dict[str, Any]]] = {}
-    for link in chain.family(PRETRAIN):
-        group = groups.setdefault(link.node.config.rpartition("-")[0], {})
-        group.setdefault(link.node.config, flat(link.receipt["params"]))
-    found = {}
-    for group in groups.values():
-        names = dict.fromkeys(name for params in group.values() for name in params)
-        apart = [name for name in names if len({str(params.get(name)) for params in group.values()}) > 1]
-        for config, params in group.items() if apart else ():
-            found[config] = ", ".join(f"{_short(name, apart)} {_word(params.get(name))}" for name in apart)
-    return found
 
 
 def count(number: int, word: str) -> str:
@@ -119,33 +103,18 @@ def _raw(params: dict[str, Any]) -> list[str]:
     return [files[0]["name"], f"{kind} {(files[0].get(kind) or 'unknown')[:8]}{more}"]
 
 
-def _lines(box: Box, links: list[Link], apart: dict[str, str], called: Mapping[str, str]) -> list[str]:
+def _lines(box: Box, called: Mapping[str, str]) -> list[str]:
     node = Node(box.names[0])
     short, _, digest = node.config.removeprefix(LOCAL).rpartition("-")
     if node.family is ARTIFACT:
         edition, paper, artifact = node.config.split("/")
         return [artifact, f"{paper}, {edition}"]
-    if node.family is PREPARE:
-        return [short, f"data set {digest}"]
-    if node.family is SIMULATE:
-        return [short, f"simulation {digest}"]
     if node.family is MEASURE:
         return [box.id.rsplit("/", 1)[1].rpartition("-")[0], count(len(box.names), "measurement")]
+    name = textwrap.wrap(called.get(node.config, short), WRAP[box.kind])[:5]
+    if node.family is PREPARE:
+        return [*name, f"data set {digest}"]
+    if node.family is SIMULATE:
+        return [*name, f"simulation {digest}"]
     seeds, milestones = {Node(name).seed for name in box.names}, {Node(name).at for name in box.names}
-    words = f"{count(len(seeds), 'seed')} × {count(len(milestones), 'milestone')}, {digest[:6]}"
-    if not links:
-        return [short, words]
-    if node.config in called:
-        return [*textwrap.wrap(called[node.config], WRAP)[:5], words]
-    title = names.plainly(links[0].receipt["params"], milestones != {Milestone()})
-    return [*textwrap.wrap(title, WRAP)[:2], *textwrap.wrap(apart.get(node.config, ""), WRAP)[:4], words]
-
-
-def _short(name: str, others: list[str]) -> str:
-    """``weight_decay``; ``predictor.weight_decay`` where two components have one."""
-    last = name.rpartition(".")[2]
-    return name if sum(other.rpartition(".")[2] == last for other in others) > 1 else last
-
-
-def _word(value: Any) -> str:
-    return "off" if value is False else "on" if value is True else "unset" if value is None else str(value)
+    return [*name, f"{count(len(seeds), 'seed')} × {count(len(milestones), 'milestone')}, {digest[:6]}"]

@@ -116,6 +116,15 @@ def test_without_a_declaration_it_is_called_by_what_it_is_made_of() -> None:
     assert names.plainly({**params, "encoder": {"kind": "pixels"}}) == "raw pixels"
 
 
+def test_a_file_of_weights_is_told_by_its_name() -> None:
+    told = {"path": "/somewhere/theirs.pth", "content": "ab" * 32, "files": 1}
+    run = {"encoder": {"kind": "resnet18", "weights": told}}
+    method = {"encoder": {"kind": "resnet18", "weights": None}}
+    assert names.differences(run, method) == ["weights theirs.pth"]
+    del told["path"]  # as receipts have it
+    assert names.differences(run, method) == ["weights abababab"]
+
+
 def test_jobs_hand_the_name_to_lines_of_progress(tmp_path, capsys) -> None:
     workspace = Workspace(tmp_path)
     jobs.write(workspace, jobs.Job("pretrain", "c-1", ("checkpoints/c-1/seed0/epoch0001",), (), called="p/m, d"))
