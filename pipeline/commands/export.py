@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write an encoder so that it can be loaded without this project."""
     from pipeline.errors import UserError
     from pipeline.export import card, encoder, folder
+    from pipeline.provenance import titles
 
     folder.check(arguments.to)
     where = {}
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     if short or not any(part in ("results", "checkpoints") for part in parts):
         given = f"{_targets.request(given, known).stem}"
     found = encoder.load(given, seed=arguments.seed, extend=known.extend, **where)
-    names = folder.write(found, arguments.to)
+    names = folder.write(found, arguments.to, titles.declared(known, titles.built(found.workspace)))
     architecture = folder.configuration(found)["architecture"]
     print(f"{arguments.to}: {found.node}, {found.features} features, {len(names)} files")
     for words in card.collapsed(found):

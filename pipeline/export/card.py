@@ -16,7 +16,9 @@ from pipeline.export.encoder import Encoder
 from pipeline.ledger import receipt
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Node, Workspace
-from pipeline.provenance.chain import walk
+from pipeline.planning import names
+from pipeline.provenance.chain import Chain, Link, walk
+from pipeline.provenance.titles import titles
 
 SCORES, SUMMARY = "scores.json", "summary.json"
 
@@ -25,7 +27,7 @@ def measured(encoder: Encoder) -> Iterator[tuple[str, str, float, str]]:
     """Numbers that were measured of the checkpoint, whose files are what their receipts say.
 
     Yields:
-        The measure with its data set, the value's name, the number, and the key of its receipt.
+        The measure with its data set, the value's name, the number, and its key.
     """
     for title, scores, key in _scores(encoder):
         for name, value in sorted(scores.items()):
@@ -55,7 +57,7 @@ def collapsed(encoder: Encoder) -> list[str]:
 
 
 def _scores(encoder: Encoder) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Measurements of the checkpoint: the measure with its data set, its scores, the key of its receipt."""
+    """Measurements of the checkpoint: the measure with its data set, its scores, its key."""
     workspace = encoder.workspace
     folder = workspace.path(f"receipts/measurements/{encoder.node.removeprefix('checkpoints/')}")
     for path in sorted(folder.glob("*.json")):
@@ -81,23 +83,32 @@ def _as_written(workspace: Workspace, found: Mapping[str, Any], name: str) -> di
     return content
 
 
-def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
-    """The card in Markdown, with the head that hubs of models read."""
+def text(
+    encoder: Encoder, config: Mapping[str, Any], needed: list[str], declared: Mapping[str, str] | None = None
+) -> str:
+    """The card in Markdown, with the head that hubs of models read.
+
+    Args:
+        encoder: What was exported.
+        config: What ``config.json`` says.
+        needed: Packages that its code imports.
+        declared: Run -> its name as it is declared, where that is known.
+    """
     workspace = encoder.workspace
     chain = walk(Folder(workspace.root), [encoder.node])
     params = encoder.receipt["params"]
     data = receipt.read(workspace.path(Node(encoder.receipt["inputs"]["data"]["node"]).receipt)) or {}
-    declared = data.get("params", {})
+    source = data.get("params", {}).get("name", "")
     meta = files.read_object(workspace.path(f"{encoder.receipt['inputs']['data']['node']}/{META}"))
     node = Node(encoder.node)
+    own = Link(node, encoder.receipt, "")  # which a chain that does not hold may lack
+    called = titles(Chain({**chain.links, encoder.node: own}), workspace, declared)
     count = meta.get("counts", {}).get("train", "?")
     head = {"library_name": "timm" if config["architecture"] else "pytorch", "tags": ["self-supervised-learning"]}
     channels, height, width = encoder.image_shape
     fallen = collapsed(encoder)
     rows = [f"| {title} | {name} | {value:g} | `{key[:16]}` |" for title, name, value, key in measured(encoder)]
-    numbers = (
-        ["| measure | value | number | receipt |", "|---|---|---|---|", *rows] if rows else ["Nothing was measured."]
-    )
+    numbers = ["| measure | value | number | key |", "|---|---|---|---|", *rows] if rows else ["Nothing was measured."]
     timm = [
         "With timm (images normalised with the mean and std in `config.json`):",
         "",
@@ -111,9 +122,10 @@ def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
         yaml.safe_dump(head, sort_keys=False).strip(),
         "---",
         "",
-        f"# {encoder.spec['kind']}, {params['objective']['kind']}, {declared.get('name', '')}, seed {node.seed}",
+        f"# {names.of_seed(called[node.config], node.seed)}",
         "",
-        f"Encoder of a run, {node.at.words}: {channels} x {height} x {width} images to {encoder.features} features.",
+        f"Encoder {encoder.spec['kind']} of a run, {node.at.words}: {channels} x {height} x {width} images to "
+        f"{encoder.features} features.",
         "",
         *([f"**Collapsed**: {'; '.join(fallen)}. It tells images apart badly, or not at all.", ""] if fallen else []),
         "## Load",
@@ -134,10 +146,10 @@ def text(encoder: Encoder, config: Mapping[str, Any], needed: list[str]) -> str:
         "## Where it comes from",
         "",
         f"- checkpoint `{encoder.node}`",
-        f"- key of its receipt `{encoder.key}` (`receipt.json`)",
+        f"- its key `{encoder.key}`, in its receipt (`receipt.json`)",
         f"- root hash of the chain of receipts `{chain.root()}`",
         f"- sha256 of its weights with all parts `{encoder.receipt['outputs']['model.safetensors']['sha256']}`",
-        f"- data set {declared.get('name', '')}, {count} training images",
+        f"- data set {source}, {count} training images",
         "",
         f"In the project: `python -m pipeline audit {encoder.node}` follows it down to the raw data.",
         "",

@@ -59,7 +59,7 @@ class Encoder(nn.Module):
 
     @property
     def key(self) -> str:
-        """Key of the checkpoint's receipt."""
+        """Key of the checkpoint."""
         return str(self.receipt["key"])
 
     def forward(self, images: Num[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:

@@ -39,12 +39,13 @@ def check(folder: Path) -> None:
         raise UserError(f"{folder}: there is something already, and it is not written over; choose another --to FOLDER")
 
 
-def write(encoder: Encoder, folder: Path) -> list[str]:
+def write(encoder: Encoder, folder: Path, declared: Mapping[str, str] | None = None) -> list[str]:
     """Write the folder, once what it holds has been loaded and gives the same features.
 
     Args:
         encoder: As :func:`pipeline.export.encoder.load` returns it.
         folder: Where to; not there yet, or empty.
+        declared: Run -> its name as it is declared, for the card.
 
     Returns:
         Names of its files.
@@ -69,7 +70,7 @@ def write(encoder: Encoder, folder: Path) -> list[str]:
         licence = components.PACKAGE.parent / "LICENSE"
         if licence.is_file():
             shutil.copyfile(licence, made / licence.name)
-        files.write(made / CARD, card.text(encoder, config, needed))
+        files.write(made / CARD, card.text(encoder, config, needed, declared))
         _try(encoder, made)
         if folder.is_dir():
             folder.rmdir()
@@ -97,7 +98,7 @@ def configuration(encoder: Encoder) -> dict[str, Any]:
         "num_features": encoder.features,
         **({"model_args": arguments} if arguments else {}),
         "encoder": {key: value for key, value in encoder.spec.items() if key not in ("weights", "weights_prefix")},
-        "receipt": encoder.key,
+        "key": encoder.key,
         "pretrained_cfg": {
             "custom_load": False,
             "input_size": [channels, side, side if spec.get("resize") else width],

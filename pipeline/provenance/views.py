@@ -19,7 +19,7 @@ def text(found: Audit) -> str:
     lines = [found.path]
     top = found.chain.links.get(found.node)
     if top is not None:
-        lines.append(f"  {top.receipt['stage']}, receipt {top.receipt['key'][:16]}, {_made(top)}")
+        lines.append(f"  {top.receipt['stage']}, key {top.receipt['key'][:16]}, {_made(top)}")
         title = top.receipt["params"].get("title")
         lines += [f"  {title}"] if title else []
     for cell in found.cells:

@@ -148,7 +148,7 @@ def test_what_dvc_get_has_fetched_finds_its_receipt(author, tmp_path):
         digest = json.loads((author.root / f"receipts/{path.parent}.json").read_text())["key"][:16]
         for project in (author, clone):  # which has not what it comes from
             told = project.pipeline("audit", str(copy), *CONFIG, check=False).stdout
-            assert f"receipt {digest}" in told and f"changed: {copy}" not in told
+            assert f"key {digest}" in told and f"changed: {copy}" not in told
             assert ("everything holds" in told) is (project is author)
         copy.write_bytes(copy.read_bytes() + b" ")
         told = clone.pipeline("audit", str(copy), *CONFIG, check=False)

@@ -274,7 +274,15 @@ def test_the_card_has_numbers_and_says_where_they_come_from(root: Path, tmp_path
     assert encoder.receipt["outputs"]["model.safetensors"]["sha256"] in card
     config = json.loads((tmp_path / "encoder/config.json").read_text())
     assert config["architecture"] is None and config["pretrained_cfg"]["mean"] == [0.5, 0.4, 0.5]
-    assert config["receipt"] == encoder.key and config["num_features"] == 8
+    assert config["key"] == encoder.key and config["num_features"] == 8
+
+
+def test_the_card_is_called_as_its_run(root: Path, tmp_path: Path) -> None:
+    encoder = pipeline.load(root / STEM, method="shipped", epochs=1, seed=1)
+    config = folder.configuration(encoder)
+    assert "\n# theirs/shipped, marks, seed 1\n" in card.text(encoder, config, [])
+    of_run = {encoder.node.split("/")[1]: "as declared"}
+    assert "\n# as declared, seed 1\n" in card.text(encoder, config, [], of_run)
 
 
 def rewritten(root: Path, path: Path, receipt: Path, **changes: Any) -> None:
