@@ -1,6 +1,6 @@
 """The site: every page of every edition, paper, artifact, run and data set, written with relative links only.
 
-Results alone decide its bytes: nothing in it is dated.
+Results and what runs are called decide its bytes: nothing in it is dated.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from pipeline.artifacts import formats, scorecard, settings, words
 from pipeline.latex import written
 from pipeline.ledger.families import PRETRAIN
 from pipeline.planning.catalogue import Catalogue
+from pipeline.provenance import titles
 from pipeline.provenance.curves import HISTORY
 from pipeline.site import charts, graph, output_dir, overlay, runs, tables, templating, views
 from pipeline.site.cost import cost
 from pipeline.site.overlay import Shown
 from pipeline.site.project import Project, ResultPage, natural, users
+
+_COPIED = 64_000
+"""Bytes of the largest table that a page has as text, to be copied."""
 
 
 @dataclass
@@ -58,9 +62,10 @@ class Site:
         self.project = project
         self.known = known
         self.users = users(project.results)
-        self.called = runs.called(self.known, [result.name for result in project.results])
+        declared = titles.declared(self.known, [result.name for result in project.results])
+        self.called = titles.titles(project.chain, project.workspace, declared)
         self.runs = runs.runs(project, self.users, self.called)
-        self.data = runs.data(project, self.users, self.runs)
+        self.data = runs.data(project, self.users, self.runs, self.called)
         self.pages = {run.config for run in self.runs}, {data.name for data in self.data}
         self.environment = templating.environment()
         self.environment.globals["previews"] = {r.name: tables.preview(r.report) for r in project.results if r.report}
@@ -204,6 +209,7 @@ class Site:
             caption=views.caption(result),
             grid=tables.grid(report) if report else None,
             latex=written.table_of(report) if report else "",
+            csv=_short(result.files.get(".csv")),
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
             fixed=[words.place(*item) for item in report["fixed"].items()] if report else [],
@@ -237,6 +243,13 @@ def _charts(trained: list[Shown]) -> list[str]:
     if len(trained) > charts.MOST:
         return []
     return [overlay.chart(name, trained).svg() for name in overlay.available(trained) if name in HISTORY]
+
+
+def _short(path: Path | None) -> str:
+    """The text of a table to copy; of a large one there is the file alone."""
+    if path is None or path.stat().st_size > _COPIED:
+        return ""
+    return path.read_text(encoding="utf-8")
 
 
 def _title(run: runs.RunPage) -> list:

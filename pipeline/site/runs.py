@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,8 @@ from typing import Any
 
 from pipeline import files
 from pipeline.artifacts import formats
-from pipeline.errors import UserError
 from pipeline.evaluation.collapse import embeddings_collapsed
 from pipeline.ledger.families import MEASURE, PREPARE, PRETRAIN, SIMULATE, Family
-from pipeline.ledger.workspace import LOCAL
-from pipeline.planning import names
-from pipeline.planning.catalogue import Catalogue
-from pipeline.planning.plan import Plan
 from pipeline.provenance import curves
 from pipeline.provenance.chain import Chain, Link
 from pipeline.provenance.curves import HISTORY, Curves
@@ -38,7 +32,8 @@ class Measured:
         params: Its parameters.
         columns: Names of the scores that are numbers.
         rows: Link and the scores as text, by seed and milestone.
-        absent: How many have no scores in place.
+        changed: How many have scores that are not what was written.
+        away: How many have none here.
     """
 
     name: str
@@ -46,7 +41,18 @@ class Measured:
     params: list[tuple[str, str]]
     columns: list[str]
     rows: list[tuple[Link, list[str]]]
-    absent: int
+    changed: int
+    away: int
+
+    @property
+    def caption(self) -> str:
+        """Say what the table shows, and what it does not."""
+        if self.away == len(self.rows):
+            return "Receipts of each seed and milestone; the scores are not here"
+        parts = ["Scores of each seed and milestone"]
+        for number, why in ((self.changed, "not in place as written"), (self.away, "not here")):
+            parts += [f"{number} of {len(self.rows)} are {why} and are left blank"] if number else []
+        return "; ".join(parts)
 
 
 @dataclass
@@ -57,23 +63,42 @@ class RunPage:
         config: Folder of the run.
         title: What a person calls it.
         data: Folder of its data set.
+        on: What a person calls that.
         links: Milestones by seed, those between two epochs first.
         groups: Component -> its params, of what the receipts have resolved.
         measured: Its measurements.
         curves: Seed -> what is known of it along its epochs.
         users: Results that are made from it.
         collapsed: Seeds that have collapsed, in training or by a measurement of their features.
+        away: Of how many of its trainings and measurements no payload is here.
     """
 
     config: str
     title: str
     data: str
+    on: str
     links: list[Link]
     groups: list[tuple[str, list[tuple[str, str]]]]
     measured: list[Measured]
     curves: dict[int, Curves]
     users: list[ResultPage]
     collapsed: list[int]
+    away: int
+
+    @property
+    def restore(self) -> str:
+        """What to type for the payload that is not here; empty where all is."""
+        return _restore(self.users) if self.away else ""
+
+    @property
+    def nodes(self) -> int:
+        """How many trainings and measurements it has."""
+        return len(self.links) + sum(len(one.rows) for one in self.measured)
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is on record how long any of its trainings took."""
+        return any("seconds" in link.execution for link in self.links)
 
     @property
     def extent(self) -> str:
@@ -101,7 +126,7 @@ class RunPage:
     def words(self) -> str:
         """What it is found by, beside what its row shows: its params and the results that need it."""
         params = [f"{name}.{key} {value}" for name, own in self.groups for key, value in own]
-        return " ".join([self.data, *params, *(result.name for result in self.users)])
+        return " ".join([self.data, f"dataset {self.on}", *params, *(result.name for result in self.users)])
 
 
 @dataclass
@@ -110,23 +135,32 @@ class Data:
 
     Attributes:
         name: Its folder.
+        title: What a person calls it.
         link: Its receipt.
         files: Raw files as declared, with their checksums.
         own: Files and folders of the user's.
         params: The rest of its params.
         meta: What is in it, if that is in place.
+        away: Whether no payload of it is here.
         runs: Runs that are trained or measured on it.
         users: Results that are made from it.
     """
 
     name: str
+    title: str
     link: Link
     files: list[dict[str, Any]]
     own: list[OwnFiles]
     params: list[tuple[str, str]]
     meta: list[tuple[str, str]]
+    away: bool
     runs: list[RunPage] = field(default_factory=list)
     users: list[ResultPage] = field(default_factory=list)
+
+    @property
+    def restore(self) -> str:
+        """What to type for the payload that is not here; empty where all is."""
+        return _restore(self.users) if self.away else ""
 
     @property
     def kind(self) -> str:
@@ -134,25 +168,9 @@ class Data:
         return self.link.node.family.noun.capitalize()
 
     @property
-    def title(self) -> str:
-        """Name without what says whether it is tracked."""
-        return self.name.removeprefix(LOCAL).rpartition("-")[0]
-
-    @property
     def words(self) -> str:
         """What it is found by, beside what its row shows: its params and the results that need it."""
         return " ".join([*(f"{key} {value}" for key, value in self.params), *(result.name for result in self.users)])
-
-
-def called(known: Catalogue, stems: Iterable[str]) -> dict[str, str]:
-    """What a person calls the runs of results, as they are declared now; those that are not declared have no name."""
-    plan = Plan(known, [])
-    for stem in stems:
-        with contextlib.suppress(UserError):
-            request = known.request(f"{stem}.csv")
-            if request is not None:
-                plan.add(request)
-    return plan.called()
 
 
 def runs(project: Project, users: dict[str, list[ResultPage]], called: Mapping[str, str]) -> list[RunPage]:
@@ -161,33 +179,44 @@ def runs(project: Project, users: dict[str, list[ResultPage]], called: Mapping[s
     Args:
         project: With its results.
         users: Node -> results that are made from it.
-        called: Run -> what a person calls it.
+        called: Folder of a run or data set -> what a person calls it.
     """
     milestones, measurements = _by_config(project.chain, PRETRAIN), _by_config(project.chain, MEASURE)
     found = []
     for config in sorted(milestones, key=natural):
         links = milestones[config]
         params = links[0].receipt["params"]
-        epochs = {link.node.epoch for link in links}
+        read = links[0].receipt["inputs"]["data"]["node"].removeprefix("data/")
         own = measurements.get(config, [])
         found.append(
             RunPage(
                 config,
-                called.get(config) or names.plainly(params, epochs != {0}),
-                links[0].receipt["inputs"]["data"]["node"].removeprefix("data/"),
+                called[config],
+                read,
+                called.get(read, read),
                 links,
                 _groups(params),
                 [_measured(project, name, own) for name in sorted({_measure(link) for link in own})],
                 _curves(project, links, own),
                 _union(users.get(link.node.name, []) for link in (*links, *own)),
                 _collapsed(project, links, own),
+                sum(_away(project, link) for link in (*links, *own)),
             )
         )
     return found
 
 
-def data(project: Project, users: dict[str, list[ResultPage]], found: list[RunPage]) -> list[Data]:
-    """Every data set and every simulation behind a result, sorted by name."""
+def data(
+    project: Project, users: dict[str, list[ResultPage]], found: list[RunPage], called: Mapping[str, str]
+) -> list[Data]:
+    """Every data set and every simulation behind a result, sorted by folder.
+
+    Args:
+        project: With its results.
+        users: Node -> results that are made from it.
+        found: All runs.
+        called: Folder of a run or data set -> what a person calls it.
+    """
     made = []
     for link in sorted([*project.chain.family(PREPARE), *project.chain.family(SIMULATE)], key=_name):
         params = dict(link.receipt["params"])
@@ -200,11 +229,13 @@ def data(project: Project, users: dict[str, list[ResultPage]], found: list[RunPa
         made.append(
             Data(
                 name,
+                called[name],
                 link,
                 raw,
                 own_files(params),
                 pairs(params),
                 pairs(meta if isinstance(meta, dict) else {}),
+                _away(project, link),
                 [run for run in found if run.data == name],
                 users.get(link.node.name, []),
             )
@@ -213,8 +244,8 @@ def data(project: Project, users: dict[str, list[ResultPage]], found: list[RunPa
 
 
 def pairs(params: dict[str, Any]) -> list[tuple[str, str]]:
-    """Params as ``predictor.rho`` and text."""
-    found = [(name, text(value)) for name, value in flat(params).items()] if params else []
+    """Params as ``predictor.rho`` and text; those that are null are set to nothing, and say nothing."""
+    found = [(name, text(value)) for name, value in flat(params).items() if value is not None] if params else []
     return sorted(found, key=_kind_first)
 
 
@@ -259,7 +290,8 @@ def _groups(params: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Components first, each with its params; what belongs to none at the end."""
     components = [(name, pairs(value)) for name, value in params.items() if isinstance(value, dict) and "kind" in value]
     rest = {name: value for name, value in params.items() if not (isinstance(value, dict) and "kind" in value)}
-    return [*components, ("training", pairs(rest))] if rest else components
+    training = pairs(rest)
+    return [*components, ("training", training)] if training else components
 
 
 def _measured(project: Project, name: str, links: list[Link]) -> Measured:
@@ -267,8 +299,21 @@ def _measured(project: Project, name: str, links: list[Link]) -> Measured:
     columns = list(dict.fromkeys(key for _, found in own for key, value in found.items() if _scalar(value)))
     rows = [(link, [_score(found.get(column)) for column in columns]) for link, found in own]
     receipt = own[0][0].receipt
-    absent = sum(not found for _, found in own)
-    return Measured(name, receipt["stage"], pairs(receipt["params"].get("measure", {})), columns, rows, absent)
+    away = sum(_away(project, link) for link, _ in own)
+    changed = sum(not found for _, found in own) - away
+    params = pairs(receipt["params"].get("measure", {}))
+    return Measured(name, receipt["stage"], params, columns, rows, changed, away)
+
+
+def _away(project: Project, link: Link) -> bool:
+    """Whether none of a node's files is here: its payload stayed where it was made, or was never fetched."""
+    folder = project.workspace.payload(link.node)
+    return not any((folder / name).is_file() for name in link.receipt["outputs"])
+
+
+def _restore(users: list[ResultPage]) -> str:
+    """The command for everything behind the first of some results."""
+    return f"python -m pipeline restore {users[0].name}.csv" if users else ""
 
 
 def _scalar(value: Any) -> bool:

@@ -26,10 +26,11 @@ from pipeline.durations import rough
 from pipeline.errors import UserError
 from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.sources import Folder
-from pipeline.ledger.workspace import Node
+from pipeline.ledger.workspace import Node, Workspace
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.provenance.chain import Chain, Link, walk
+from pipeline.provenance.titles import titles
 from pipeline.provenance.views import source as source_of
 from pipeline.site import graph, layers, output_dir, tables, templating
 from pipeline.site import runs as run_pages
@@ -181,6 +182,56 @@ def test_a_run_has_its_params_scores_and_history(shown: Project) -> None:
     assert charts[:3] == [f"{name} by epoch, 1 run" for name in ("loss", "embedding std", "effective rank")]
     assert "linear probe, top1 last by epoch, 1 run" in charts, "measured at two milestones"
     assert "mini/mini/duel" in page.text and "mini/mini/bars" in page.text
+
+
+def test_params_that_are_null_are_left_out(shown: Project) -> None:
+    runs = {name: page for name, page in pages(shown.root / "site").items() if name.startswith("runs/local")}
+    params = [
+        json.loads(path.read_text())["params"] for path in (shown.root / "receipts/checkpoints").rglob("*0001.json")
+    ]
+    assert any(
+        None in one["predictor"].values() or None in one["views"].values() or None in one.values() for one in params
+    )
+    for name, page in runs.items():
+        assert "unset" not in page.text, name
+
+
+def test_data_sets_have_names_and_no_hashes(shown: Project) -> None:
+    found = pages(shown.root / "site")
+    (name,) = (name for name in found if name.startswith("data/"))
+    heads = re.search(r"<title>(.*?)</title>.*<p class=\"trail\">(.*?)</p>.*<h1>(.*?)</h1>", (
+        shown.root / "site" / name).read_text(), re.DOTALL)  # fmt: skip
+    assert heads and [re.sub(r"<[^>]+>", "", head) for head in heads.groups()] == [
+        "Data set shapes", "data / shapes", "Data set shapes",
+    ]  # fmt: skip
+    link = f'<a href="../{name}">shapes</a>'
+    texts = [(shown.root / "site" / path).read_text() for path in found if path.startswith("runs/")]
+    assert len(texts) == 3 and all(link in text for text in texts), "of the list, and of every run"
+    box = next(box for box in fold(walk(Folder(shown.root), ["results/mini/mini/duel"])).values() if box.kind == "data")
+    assert box.lines == ["shapes", f"data set {Path(name).stem.rpartition('-')[2]}"]
+
+
+def test_a_run_that_is_no_longer_declared_keeps_its_name(changing: Project) -> None:
+    (changing.root / "params/papers/mini.yaml").unlink()
+    with (changing.root / "params/artifacts.csv").open() as file:
+        kept = [line for line in file if not line.startswith("mini,")]
+    (changing.root / "params/artifacts.csv").write_text("".join(kept))
+    site = write(changing)
+    assert {run.title for run in site.runs} == {"mini/direct, shapes for cifar10", "mini/plain, shapes for cifar10"}
+    drawn = (changing.root / "site/mini/mini/duel.html").read_text()
+    assert ">mini/direct, shapes for cifar10</text>" in drawn
+    shutil.rmtree(changing.root / "jobs")
+    assert "cosine, directpred predictor, EMA target" in {run.title for run in write(changing).runs}
+
+
+def test_every_page_is_told_in_the_how_to_and_no_other(shown: Project) -> None:
+    told = re.findall(r"^\| `(\S+\.html)` \|", (ROOT / "docs/how-to/site.md").read_text(), re.MULTILINE)
+    named = [re.sub(r"[A-Z]+", "[^/]+", re.escape(name)) for name in told]
+    found = [name for name in pages(shown.root / "site") if name]
+    for pattern in named:
+        assert any(re.fullmatch(pattern, name) for name in found), pattern
+    for name in found:
+        assert any(re.fullmatch(pattern, name) for pattern in named), name
 
 
 def test_a_result_has_the_curves_of_its_runs(shown: Project) -> None:
@@ -575,7 +626,8 @@ def test_a_data_set_of_the_users_own_files_says_what_was_read(tmp_path: Path) ->
         params = user_files.without_places({"name": "pics", "files": files, "source": source})
         link = Link(Node("data/local-pics-fc962f92"), {"params": params, "outputs": {}, "key": "k", "inputs": {}}, "d")
         chain = Chain({link.node.name: link})
-        (data,) = run_pages.data(SimpleNamespace(chain=chain, payload=lambda *_: None), {}, [])
+        here = SimpleNamespace(chain=chain, payload=lambda *_: None, workspace=Workspace(tmp_path))
+        (data,) = run_pages.data(here, {}, [], titles(chain))
         page = templating.environment().get_template("data.html").render(root="../", data=data)
         return (
             " ".join(re.sub(r"<[^>]+>", " ", page).split()),
@@ -731,9 +783,33 @@ def test_the_filter(visit) -> None:
     box.fill("mini against")
     assert page.locator("[data-card]:visible .name").inner_text().lower() == "duel", "all words, in any order"
     box.fill("no such thing")
-    assert page.locator("[data-card]:visible").count() == 0 and page.locator("output").inner_text() == "0 of 2"
+    assert page.locator("[data-card]:visible").count() == 0
+    assert page.locator("output").inner_text() == "0 of 2. Nothing fits: take a word away, or empty the box."
     box.fill("")
     assert page.locator("[data-card]:visible").count() == 2
+
+
+@pytest.mark.parametrize("name", ["index.html", "runs/index.html"])
+def test_the_filter_is_in_the_address(visit, name: str) -> None:
+    page = visit(name)
+    page.get_by_label("Filter").fill("mini optimizer.lr=0.1")
+    assert page.evaluate("location.search") == "?find=mini+optimizer.lr=0.1"
+    told = page.locator("output").inner_text()
+    page.reload()
+    assert page.get_by_label("Filter").input_value() == "mini optimizer.lr=0.1"
+    assert page.locator("output").inner_text() == told
+    page.get_by_label("Filter").fill("")
+    assert page.evaluate("location.search") == ""
+
+
+def test_the_filter_is_there_again_on_the_way_back(visit) -> None:
+    page = visit("runs/index.html")
+    page.goto(f"{page.url}?find=predictor.kind=directpred")
+    page.locator("tbody tr:visible a").first.click()
+    page.wait_for_url("**/runs/local-*.html")
+    page.go_back()
+    assert page.get_by_label("Filter").input_value() == "predictor.kind=directpred"
+    assert page.locator("tbody tr:visible").count() == 1
 
 
 def test_runs_are_found_by_what_they_were_trained_with(visit) -> None:
@@ -746,6 +822,19 @@ def test_runs_are_found_by_what_they_were_trained_with(visit) -> None:
     assert page.locator("output").inner_text() == f"1 of {every}"
     box.fill("mini/bars")
     assert page.locator("tbody tr:visible").count() == every, "all of it is behind the bars"
+
+
+@pytest.mark.parametrize(
+    ("asked", "fit"),
+    [("predictor.kind=directpred", 1), ("rho=0.30", 1), ("rho=0.3 linear", 0), ("rho=0.", 0), ("ho=0.3", 0),
+     ("optimizer.lr=1e-1", 2), ("optimizer.lr=0.1 directpred", 1), ("dataset=shapes", 2), ("optimizer.lr=0.10000001", 0)],
+)  # fmt: skip
+def test_runs_are_found_by_conditions(visit, asked: str, fit: int) -> None:
+    page = visit("runs/index.html")
+    page.get_by_label("Filter").fill(asked)
+    assert page.locator("tbody tr:visible").count() == fit
+    assert page.locator("h2:visible").count() == min(fit, 1), "no heads over nothing"
+    assert ("No run and no data set fits" in page.locator("output").inner_text()) == (not fit)
 
 
 def test_a_column_sorts_its_table(visit) -> None:
@@ -775,6 +864,43 @@ def test_numbers_are_sorted_by_size_and_texts_as_people_do(visit) -> None:
     page.add_script_tag(path=ROOT / "pipeline/site/assets/site.js")
     page.get_by_role("button").click()
     assert page.locator("td").all_inner_texts() == ["-3", "9.5", "10", "run2", "run10"]
+
+
+SEVERAL_HEADS = """<table data-sortable><thead>
+<tr><th rowspan="2">name</th><th colspan="2">a</th><th>b</th></tr>
+<tr><th>one</th><th>two</th><th>one</th></tr></thead><tbody>
+<tr><th>x</th><td>1.0 ± 9</td><td>7</td><td>−3.0</td></tr>
+<tr><th>y</th><td>–</td><td>8</td><td>2.0</td></tr>
+<tr><th>z</th><td>3.0 ± 1</td><td>6</td><td>−20.0</td></tr></tbody></table>"""
+
+
+@pytest.mark.parametrize(
+    ("clicks", "order"),
+    [(["name"], "xyz"), (["one"], "xzy"), (["one", "one"], "zxy"), (["two"], "zxy"), (["one of b"], "zxy")],
+)
+def test_a_column_under_several_heads_sorts_by_its_own_numbers(visit, clicks: list[str], order: str) -> None:
+    page = visit("runs/index.html")
+    page.set_content(SEVERAL_HEADS)
+    page.add_script_tag(path=ROOT / "pipeline/site/assets/site.js")
+    buttons = page.get_by_role("button")
+    assert buttons.all_inner_texts() == ["name", "one", "two", "one"], "none over two columns"
+    for one in clicks:
+        buttons.nth(["name", "one", "two", "one of b"].index(one)).click()
+    assert "".join(page.locator("tbody th").all_inner_texts()) == order
+    assert page.locator("[aria-sort]").count() == 1
+
+
+def test_the_table_of_a_result_sorts_and_is_copied(visit, shown: Project) -> None:
+    page = visit("mini/mini/duel.html")
+    button = page.locator("table.grid thead button").last
+    button.click()
+    numbers = [float(text.split()[0]) for text in page.locator("table.grid tbody td:last-child a").all_inner_texts()]
+    assert len(numbers) == 2 and numbers == sorted(numbers)
+    button.click()
+    again = [float(text.split()[0]) for text in page.locator("table.grid tbody td:last-child a").all_inner_texts()]
+    assert again == numbers[::-1]
+    assert page.locator("#csv").text_content() == (shown.root / "results/mini/mini/duel.csv").read_text()
+    assert page.locator("[data-copies=csv]").count() == 1
 
 
 def test_the_first_page_opens_with_the_papers(visit) -> None:

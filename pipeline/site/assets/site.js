@@ -3,9 +3,25 @@
 (function () {
   "use strict";
 
+  // What a word asks for: one that is KEY=VALUE a param of that name, by its last part too, and of that value; any other
+  // word stands somewhere in the text.
+  function asks(word) {
+    var at = word.indexOf("="), wanted = word.slice(at + 1);
+    if (at < 1 || !wanted) return function (text) { return text.includes(word); };
+    var param = new RegExp("(?:^|[\\s.])" + word.slice(0, at).replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + " (\\S+)", "g");
+    wanted = { "true": "yes", "false": "no" }[wanted] || wanted;
+    return function (text) {
+      return Array.from(text.matchAll(param)).some(function (one) {
+        var value = one[1].replace(/,$/, "");
+        return value === wanted || Number(value) === Number(wanted);
+      });
+    };
+  }
+
   function filter(box) {
     var input = box.querySelector("input");
     var found = box.querySelector("output");
+    var none = input.dataset.none || "Nothing fits: take a word away, or empty the box";
     var all = Array.prototype.map.call(document.querySelectorAll(input.dataset.of), function (node) {
       var link = node.querySelector("a");
       var words = [node.textContent, link ? link.getAttribute("href") : ""];
@@ -15,48 +31,79 @@
     var groups = document.querySelectorAll("[data-group]");
     function apply() {
       var words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      var phrase = words.join(" ");
+      var phrase = words.join(" "), tests = words.map(asks);
       var shown = 0;
       all.forEach(function (one) {
-        var fits = one.text.includes(phrase) || words.every(function (word) { return one.text.includes(word); });
+        var fits = one.text.includes(phrase) || tests.every(function (test) { return test(one.text); });
         one.node.hidden = !fits;
         shown += fits;
       });
       groups.forEach(function (group) {
-        group.hidden = words.length > 0 && !group.querySelector("[data-card]:not([hidden])");
+        group.hidden = words.length > 0 && !Array.prototype.some.call(group.querySelectorAll(input.dataset.of), function (node) {
+          return !node.hidden;
+        });
       });
-      found.textContent = words.length ? shown + " of " + all.length : "";
+      found.textContent = words.length ? shown + " of " + all.length + (shown ? "" : ". " + none + ".") : "";
     }
-    input.addEventListener("input", apply);
+    // The address has what is typed, as that of watch has it, so that it can be sent and is there again on the way back.
+    function keep() {
+      var query = input.value.trim() ? "?find=" + encodeURIComponent(input.value.trim()).replace(/%3D/g, "=").replace(/%20/g, "+") : "";
+      try { history.replaceState(null, "", location.pathname + query + location.hash); } catch (refused) { /* only a convenience */ }
+    }
+    function read() {
+      input.value = new URLSearchParams(location.search).get("find") || "";
+      apply();
+    }
+    input.addEventListener("input", function () { apply(); keep(); });
+    addEventListener("pageshow", read);  // on the way back too, where browsers may have filled the box themselves
     box.hidden = false;
-    apply();
+    read();
   }
 
-  // Numbers by their size, before texts; texts as people order them, run2 before run10.
-  function compare(first, second) {
-    var one = parseFloat(first), other = parseFloat(second);
-    if (isNaN(one) !== isNaN(other)) return isNaN(one) ? 1 : -1;
-    if (!isNaN(one) && one !== other) return one - other;
-    return first.localeCompare(second, "en", { numeric: true });
+  // Numbers by their size, before texts; texts as people order them, run2 before run10. Where there is nothing comes last,
+  // whichever way round.
+  function compare(first, second, down) {
+    var blank = /^[–\s]*$/, empty = [blank.test(first), blank.test(second)];
+    if (empty[0] || empty[1]) return empty[0] - empty[1];
+    var one = parseFloat(first), other = parseFloat(second), way = down ? -1 : 1;
+    if (isNaN(one) !== isNaN(other)) return isNaN(one) ? way : -way;
+    if (!isNaN(one) && one !== other) return way * (one - other);
+    return way * first.localeCompare(second, "en", { numeric: true });
+  }
+
+  // Heads that stand over one column, with that column: a head may span several columns, or several lines of heads.
+  function columns(table) {
+    var found = [], taken = [], lines = table.tHead.rows;
+    Array.prototype.forEach.call(lines, function (line, number) {
+      var column = 0;
+      taken[number] = taken[number] || [];
+      Array.prototype.forEach.call(line.cells, function (head) {
+        while (taken[number][column]) column++;
+        for (var below = 0; below < head.rowSpan; below++) {
+          taken[number + below] = taken[number + below] || [];
+          for (var beside = 0; beside < head.colSpan; beside++) taken[number + below][column + beside] = true;
+        }
+        if (head.colSpan === 1 && number + head.rowSpan >= lines.length) found.push({ head: head, column: column });
+      });
+    });
+    return found;
   }
 
   function sortable(table) {
-    var heads = table.querySelectorAll("thead th");
-    heads.forEach(function (head, column) {
+    var heads = columns(table), text = function (row, column) { return row.cells[column].textContent.trim().replace(/−/g, "-"); };
+    heads.forEach(function (one) {
+      var head = one.head, column = one.column;
       var button = document.createElement("button");
       button.type = "button";
       while (head.firstChild) button.appendChild(head.firstChild);
       head.appendChild(button);
       button.addEventListener("click", function () {
         var down = head.getAttribute("aria-sort") === "ascending";
-        heads.forEach(function (other) { other.removeAttribute("aria-sort"); });
+        heads.forEach(function (other) { other.head.removeAttribute("aria-sort"); });
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
         table.querySelectorAll("tbody").forEach(function (body) {
           var rows = Array.prototype.slice.call(body.rows);
-          rows.sort(function (first, second) {
-            var order = compare(first.cells[column].textContent.trim(), second.cells[column].textContent.trim());
-            return down ? -order : order;
-          });
+          rows.sort(function (first, second) { return compare(text(first, column), text(second, column), down); });
           rows.forEach(function (row) { body.appendChild(row); });
         });
       });
