@@ -26,7 +26,7 @@ _BLOCK = re.compile(r"(<!-- not typed: .*? -->\s+)?^```(\w*)\n(.*?)^```$", re.MU
 _FILE = re.compile(r"# (add to )?(theirs/\S+)")
 HOW_TO = (
     *("objective", "encoder", "dataset", "measure", "figure", "cells", "sweep", "latex", "setup", "runs"),
-    *("weights", "out", "own", "watch"),
+    *("weights", "out", "own", "watch", "site"),
 )
 
 
