@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts import page
-from pipeline.artifacts.rows import CELL, HIGHER
+from pipeline.artifacts.rows import CELL, HIGHER, same
+
+_DIGITS = "printed"
+"""Entry of a cell: mean and standard deviation as the paper prints them."""
 
 
 def bold(report: Mapping[str, Any]) -> str:
@@ -46,3 +50,44 @@ def stand_ins(report: Mapping[str, Any]) -> list[str]:
         if cell["role"] == CELL and ours and theirs and ours != theirs and not cell.get("missing"):
             found.setdefault(ours, {})[theirs] = None
     return [f"{ours} for {', '.join(theirs)}" for ours, theirs in found.items()]
+
+
+def as_printed(report: Mapping[str, Any], published: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A report whose cells have the paper's own numbers with all digits that are printed: 79.90 and not 79.9.
+
+    Args:
+        report: Content of an artifact's JSON file, which has them as numbers.
+        published: The printed numbers as text: ``published`` of the params in the artifact's receipt.
+    """
+    cells = []
+    for cell in report["cells"]:
+        found = next((entry for entry in published if _is_of(entry, cell)), None)
+        digits = None if found is None else [str(found["value"]), str(found.get("std") or "")]
+        cells.append(cell if digits is None else {**cell, _DIGITS: digits})
+    return {**report, "cells": cells}
+
+
+def _is_of(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:
+    """Whether a row of printed numbers is that of a cell: as :mod:`pipeline.artifacts.rows` has found it."""
+    if cell["role"] != CELL or cell["published_mean"] is None:
+        return False
+    with contextlib.suppress(ValueError):
+        axes = cell["axes"].items()
+        return float(entry["value"]) == cell["published_mean"] and all(
+            same(entry[axis], value) for axis, value in axes if entry.get(axis) not in (None, "")
+        )
+    return False
+
+
+def printed(cell: Mapping[str, Any], between: str) -> str:
+    """The paper's own number of a cell, digit by digit where :func:`as_printed` has told them; empty for none.
+
+    Args:
+        cell: Of an artifact's JSON file.
+        between: What stands between mean and standard deviation, such as a plus-minus sign.
+    """
+    mean, std = cell["published_mean"], cell["published_std"]
+    if mean is None:
+        return ""
+    digits = cell.get(_DIGITS) or [f"{mean:g}", "" if std is None else f"{std:g}"]
+    return between.join(filter(None, digits))

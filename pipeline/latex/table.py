@@ -93,9 +93,8 @@ def _text(cell: Cell | None, which: str) -> str:
         text = cell["setting"]["value" if which == _OURS else "printed"]
         return f"{{{escape('--' if text is None else text)}}}"
     if which == _PRINTED:
-        mean, std = cell["published_mean"], cell["published_std"]
-        # as printed: its digits are the paper's and not ours to round
-        return "{--}" if mean is None else f"{mean:g}" + (rf" \pm {std:g}" if std is not None else "")
+        # its digits are the paper's and not ours to round
+        return words.printed(cell, r" \pm ") or "{--}"
     number = value(cell)
     if number is None:
         return f"{{{lost.word(cell['seeds'], '--')}}}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
+from pipeline.artifacts import words
 from pipeline.ledger.sources import Folder
 from pipeline.ledger.workspace import Node, Workspace
 from pipeline.provenance import findings as kinds
@@ -155,7 +156,7 @@ class Project:
         if ".json" in result.files:
             found = files.read_json(result.files[".json"])
             if isinstance(found, dict) and found.keys() >= _PARTS:
-                result.report = found
+                result.report = words.as_printed(found, result.link.receipt["params"].get("published", ()))
             else:
                 text = "an earlier version of this project wrote it, so its content is not shown here"
                 result.findings.append(Finding(kinds.STALE, f"{name}.json", text, f"type: snakemake {name}.csv"))

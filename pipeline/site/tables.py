@@ -105,10 +105,7 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> ShownCell:
     made.marks = page.marks(lost.counts(found["seeds"]) if made.measured else (), found.get("collapsed", ()))
     standing = scorecard.stand(found)
     if standing is not None:
-        digits = 2 if unit == "%" else None
-        made.published = f"{_printed(found['published_mean'], digits)}"
-        if found["published_std"] is not None:
-            made.published += f" ± {_printed(found['published_std'], digits)}"
+        made.published = words.printed(found, " ± ")
         made.word = standing.word
         if standing.difference is not None:
             made.difference = signed(standing.difference, unit)
@@ -180,10 +177,6 @@ def signed(value: float, unit: str = "") -> str:
     """``+2.8``, ``−38.9``: with a true minus sign."""
     text = formats.short(abs(value), unit)
     return text if not float(text) else f"{'+' if value > 0 else '−'}{text}"
-
-
-def _printed(value: float, digits: int | None) -> str:
-    return f"{value:g}" if digits is None else f"{value:.{digits}f}"
 
 
 def _values(cells: Sequence[tuple[int, Mapping[str, Any]]], axis: str) -> list[Any]:

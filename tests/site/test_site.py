@@ -555,7 +555,7 @@ def test_a_cell_within_the_published_band() -> None:
     assert found is not None
     (names, (cell,)) = found.lines[0]
     assert names == ["sgd"] and (cell.text, cell.n, cell.word) == ("75.0 ± 0.4", 4, "within")
-    assert (cell.difference, cell.band, cell.published) == ("0.0", "0.6", "75.06 ± 0.50")
+    assert (cell.difference, cell.band, cell.published) == ("0.0", "0.6", "75.06 ± 0.5")
     assert [head.text for head in found.heads[0]] == ["100 epochs"]
     made |= {"mean": None, "std": None, "n": 0, "published_mean": None, "published_std": None}
     assert tables.grid(report) is None, "nothing to print"
