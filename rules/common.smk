@@ -1,4 +1,5 @@
 # The plan is read once; every rule asks BUILD what a job reads and does.
+import atexit
 import gc
 import os
 import signal
@@ -21,6 +22,7 @@ try:
     from pipeline.engine import interrupted, scheduling, summary, terminate
     from pipeline.engine.display import Display
     from pipeline.engine.workflow import read
+    from pipeline.latex import beside
     from pipeline.monitor import stop
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error) or error}")
@@ -29,6 +31,17 @@ BUILD = read(config)
 gc.freeze()
 gc.enable()
 DISPLAY = Display(BUILD)
+
+
+# Beside every table lies its LaTeX, a view: no rule has it as an output, so that nothing waits for it or is made again for it.
+# It is written as snakemake ends, also where there was nothing to do, or a job failed.
+def show_as_latex():
+    for remark in beside.write(BUILD.workspace.root, [f"results/{name}" for name in BUILD.artifacts("table")]):
+        print(remark, file=sys.stderr)
+
+
+if BUILD.builds:
+    atexit.register(show_as_latex)
 
 # A cluster may tell a job some time before its limit (SIGUSR1): that is for the stage, not for what carries it there.
 if BUILD.submitted:

@@ -80,6 +80,7 @@ class Workflow:
         root: The checkout.
 
     Attributes:
+        builds: Whether jobs will run, on nobody's behalf.
         shows: Whether a terminal is to show how far the build is.
         states: Of the planned nodes, before the build, for who shows that; None where nobody does.
     """
@@ -90,6 +91,7 @@ class Workflow:
         self.catalogue = Catalogue(Options.parse(config, dict(os.environ)))
         self.submitted = command.submitted
         self.here = command.here and not command.submitted
+        self.builds = command.builds and not command.submitted
         self.shows = self.here and command.builds and not command.quiet
         self.states: States | None = None
         self.requests: list[Request] = []

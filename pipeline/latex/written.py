@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import files
 from pipeline.errors import UserError
-from pipeline.latex.escape import START, comment
+from pipeline.latex.escape import comment
+from pipeline.latex.mark import head, source
 from pipeline.latex.numbers import numbers
 from pipeline.latex.table import tabular
-
-HEAD = f"{START}tex"
-"""First words of such a file."""
 
 
 def content(stem: str, report: Mapping[str, Any], key: str, folder: Path, printed: bool = False) -> dict[Path, str]:
@@ -27,21 +24,23 @@ def content(stem: str, report: Mapping[str, Any], key: str, folder: Path, printe
         folder: Where they are written.
         printed: Whether the paper's own numbers stand beside ours.
 
-    Raises:
-        UserError: It has no numbers.
+    Returns:
+        Nothing for a figure without numbers of its own.
     """
-    name = report["artifact"]
-    head = f"{HEAD} from {stem}.json (key {key[:16]}); written anew, not edited"
-    found = {folder / name / f"{place}.tex": f"{head}\n{text}%\n" for place, text in numbers(report).items()}
+    name, first = report["artifact"], head(stem, key)
+    found = {folder / name / f"{place}.tex": f"{first}\n{text}%\n" for place, text in numbers(report).items()}
     if report["kind"] == "table":
-        found[folder / f"{name}.tex"] = f"{head}\n{tabular(report, printed)}"
-    if not found:
-        raise UserError(f"{stem}: a figure without numbers of its own; include {stem}.pdf")
+        found[folder / f"{name}.tex"] = table(stem, report, key, printed)
     return found
 
 
+def table(stem: str, report: Mapping[str, Any], key: str, printed: bool = False) -> str:
+    """The file of a table; arguments as for :func:`content`."""
+    return f"{head(stem, key)}\n{tabular(report, printed)}"
+
+
 def told(report: Mapping[str, Any], folder: Path) -> str:
-    """What to write into a paper."""
+    """What to write into a paper for a table and its numbers; empty where there are none."""
     name, places = report["artifact"], list(numbers(report))
     parts = [rf"\input{{{folder}/{name}}}"] if report["kind"] == "table" else []
     if places:
@@ -51,22 +50,54 @@ def told(report: Mapping[str, Any], folder: Path) -> str:
     return ", ".join(parts)
 
 
-def check(path: Path) -> None:
-    """Refuse to write over what is none of these files.
+def included(path: Path) -> str:
+    """What to write into a paper for a figure that was drawn."""
+    return rf"\includegraphics{{{path}}}"
+
+
+def check(path: Path, stem: str) -> None:
+    """Refuse to write over what is no earlier file of the same artifact.
+
+    Two artifacts may have one name: every sweep's table is called ``table``, and every edition has a ``table8``.
+
+    Args:
+        path: Where to.
+        stem: What is to be written.
 
     Raises:
         UserError: Something else is there.
     """
-    files.ours(path, HEAD.encode(), b"written anew, not edited", "file of tex")
+    if not path.exists():
+        return
+    found = source(path)
+    if found is None:
+        kind = "a folder" if path.is_dir() else "a file, and no earlier file of tex"
+        raise UserError(f"{path}: {kind}: it is not written over; name another folder with -o, or remove it")
+    if found != stem:
+        raise UserError(f"{path} is from {found}; write {stem} into another folder with -o, or remove this one")
 
 
-def drop_old(folder: Path, kept: Container[Path]) -> None:
+def check_folders(whose: Mapping[Path, str], top: Path) -> None:
+    """Refuse to put numbers of two artifacts into one folder, where none of their names is the same.
+
+    Args:
+        whose: Files that are to be written, with the artifact of each.
+        top: Folder that may hold files of many.
+
+    Raises:
+        UserError: A folder has numbers of another artifact.
+    """
+    for folder, stem in {path.parent: stem for path, stem in whose.items() if path.parent != top}.items():
+        for path in sorted(folder.glob("*.tex")):
+            if source(path) is not None:
+                check(path, stem)
+
+
+def drop_old(folder: Path, kept: Container[Path], stem: str) -> None:
     """Remove numbers that the artifact no longer has, so that a paper which still asks for one is not set."""
     for path in sorted(folder.glob("*.tex")):
-        if path not in kept:
-            with contextlib.suppress(UserError):  # somebody's own file stays
-                check(path)
-                files.discard(path)
+        if path not in kept and source(path) == stem:  # somebody's own file stays
+            files.discard(path)
 
 
 def table_of(report: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline import components, files
 from pipeline.engine.state import EXECUTE, IN_PLACE, States
+from pipeline.latex import beside
 from pipeline.ledger import machine
 from pipeline.ledger.families import ARTIFACT, PREPARE
 from pipeline.ledger.sources import Folder, Revision
@@ -107,7 +108,7 @@ def audit(
         told = {finding.path for finding in result.findings}
         result.findings += _stale(states, chain, Node(origin.node).family is ARTIFACT, told)
         result.remarks += _accepted(states, chain)
-    result.remarks += [*_conditions(chain), *recorded.open_store(workspace)]
+    result.remarks += [*_views(workspace, chain), *_conditions(chain), *recorded.open_store(workspace)]
     result.seconds = time.perf_counter() - started
     return result
 
@@ -119,7 +120,8 @@ def _stray(workspace: Workspace, origin: Origin, path: Path, result: Audit) -> N
     """A copy that lies elsewhere must be what its receipt says; a file in a payload folder must be in the receipt."""
     if origin.receipt is None:
         link = result.chain.links.get(origin.node)
-        if link is not None and origin.name and origin.name not in link.receipt["outputs"]:
+        view = beside.is_view(workspace.root, workspace.payload(Node(origin.node)) / origin.name)
+        if link is not None and origin.name and origin.name not in link.receipt["outputs"] and not view:
             text = f"{link.node.receipt} does not speak of it"
             result.findings.append(Finding(FOREIGN, str(path), text, "remove it, or move it elsewhere"))
         return
@@ -212,7 +214,17 @@ def _foreign(workspace: Workspace, link: Link) -> Iterator[Finding]:
         present = set(files.listing(folder)) if folder.is_dir() else set()
     for name in sorted(present - known):
         shown = (folder / name).relative_to(workspace.root).as_posix()
-        yield Finding(FOREIGN, shown, f"{link.node.receipt} does not speak of it", f"type: rm {shown}")
+        if link.node.family is not ARTIFACT or not beside.is_view(workspace.root, folder / name):
+            yield Finding(FOREIGN, shown, f"{link.node.receipt} does not speak of it", f"type: rm {shown}")
+
+
+def _views(workspace: Workspace, chain: Chain) -> Iterator[str]:
+    """Tables in LaTeX that are not what their JSON files give: nobody vouches for them, and a build writes them anew."""
+    for link in chain.family(ARTIFACT):
+        name = f"{link.node.name}{beside.SUFFIX}"
+        if beside.is_view(workspace.root, workspace.path(name)) and not beside.holds(workspace.root, link.node.name):
+            text = f"{name}: not what its JSON file gives: edited, or of another version of this project"
+            yield f"{text}; type: rm {name}, and then: snakemake {link.node.name}.csv"
 
 
 def _follows(workspace: Workspace, chain: Chain, states: States | None, result: Audit) -> None:

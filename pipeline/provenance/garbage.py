@@ -16,6 +16,7 @@ import yaml
 from pipeline import files, user_files
 from pipeline.engine.state import States
 from pipeline.errors import UserError
+from pipeline.latex import beside
 from pipeline.ledger import receipt
 from pipeline.ledger.families import PRETRAIN
 from pipeline.ledger.sources import Folder, asked, blobs
@@ -237,6 +238,8 @@ def _results(workspace: Workspace, needed: Needed) -> Iterator[Garbage]:
         if node.name not in needed.nodes:
             stem = node.name.rsplit("/", 1)[1]
             for file in sorted(path.parent.glob(f"{stem}.*")):
+                if file.suffix == beside.SUFFIX and not beside.is_view(workspace.root, file):
+                    continue  # somebody's own
                 yield Garbage("result", file, file.stat().st_size)
 
 

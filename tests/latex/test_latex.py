@@ -152,13 +152,13 @@ def test_what_is_somebody_elses_is_not_written_over(tmp_path: Path) -> None:
     for path, text in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        written.check(path)
+        written.check(path, "results/quick/directpred/table8")
     mine, old = tmp_path / "tex/table8/mine.tex", tmp_path / "tex/table8/gone.tex"
     mine.write_text("my own")
     old.write_text(made[tmp_path / "tex/table8/sgd-stl10-100.tex"])
     with pytest.raises(UserError, match="no earlier file of tex"):
-        written.check(mine)
-    written.drop_old(tmp_path / "tex/table8", made)
+        written.check(mine, "results/quick/directpred/table8")
+    written.drop_old(tmp_path / "tex/table8", made, "results/quick/directpred/table8")
     assert mine.read_text() == "my own" and not old.exists()
 
 
@@ -168,10 +168,24 @@ def test_a_number_is_one_number_without_a_space(tmp_path: Path) -> None:
     assert re.fullmatch(r"% Written by [^\n]*\n\\num\[separate-uncertainty=true\]\{[^}]*\}%\n", text)
 
 
-def test_a_figure_without_numbers_says_what_to_include(tmp_path: Path) -> None:
+def test_files_of_another_artifact_of_the_same_name_are_not_written_over(tmp_path: Path) -> None:
+    ours, others = "results/quick/mine/table", "results/quick/yours/table"
+    for path, text in written.content(others, table(tmp_path, artifact="table"), "0" * 64, tmp_path / "tex").items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        written.check(path, others)
+        with pytest.raises(UserError, match=f"is from {others}; write {ours} into another folder with -o"):
+            written.check(path, ours)
+    folder = tmp_path / "tex/table"
+    with pytest.raises(UserError, match=f"is from {others}"):
+        written.check_folders({folder / "a-place-of-ours-alone.tex": ours}, tmp_path / "tex")
+    written.drop_old(folder, {}, ours)
+    assert list(folder.glob("*.tex")), "numbers of others are not those that ours no longer has"
+
+
+def test_a_figure_without_numbers_has_no_file(tmp_path: Path) -> None:
     drawn = table(tmp_path, kind="figure", cells=[])
-    with pytest.raises(UserError, match=r"include results/quick/directpred/fig2.pdf"):
-        written.content("results/quick/directpred/fig2", drawn, "0" * 64, tmp_path)
+    assert written.content("results/quick/directpred/fig2", drawn, "0" * 64, tmp_path) == {}
 
 
 def test_what_changed_is_a_table(tmp_path: Path) -> None:
