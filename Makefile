@@ -39,7 +39,7 @@ help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, DEVICE=cpu)"
 
-setup: $(if $(EXTRAS),extras,$(READY))  ## make .venv and install what is locked (TORCH=cpu or cuda; EXTRAS=timm, slurm: and that)
+setup: $(if $(EXTRAS),extras,$(READY))  ## make .venv and install what is locked (TORCH=cpu or cuda; EXTRAS=timm, slurm, tensorboard: and that)
 
 extras: $(READY)  # from then on kept whenever the environment is set up again
 	@echo $(WANTED) > $(CHOSEN)
@@ -121,6 +121,7 @@ lock: $(READY)  ## compile requirements.txt, and those of the documentation and 
 	$(OPTIONAL) docs | $(BIN)/uv $(LOCK) --constraint requirements.txt - -o requirements-docs.txt
 	$(call EXTRA,timm)
 	$(call EXTRA,slurm)
+	$(call EXTRA,tensorboard)
 
 bench: $(READY)  ## measure what docs/speed.md and docs/scale.md claim
 	@$(RUN) python bench/spine.py

@@ -33,7 +33,8 @@ from pipeline.ledger.store import Store
 from pipeline.ledger.tracking import Tracking, folder_of
 from pipeline.ledger.workspace import Node, Workspace, checkpoint
 from pipeline.locks import Held, Lock
-from pipeline.monitor import Monitor
+from pipeline.monitor import Monitor, loggers
+from pipeline.monitor.logbook import Logbook
 from pipeline.monitor.saver import PROGRESS
 from pipeline.monitor.stop import Stop, Stopped
 from pipeline.monitor.teller import Teller
@@ -78,6 +79,7 @@ class Executor:
         self._stop = Stop()
         self._teller = Teller()
         self._modes: set[str] = set()  # how trainings take their steps, said once
+        self._logbooks: dict[str, Logbook | None] = {}
         self._made = False  # whether anything was executed here
         self._noted = False  # whether it is in the journal what was not
         self._away: str | None = None  # why the remote cannot be asked, once that is known
@@ -272,7 +274,11 @@ class Executor:
         begun = time.time()
         try:
             monitor = Monitor(
-                called=lambda name: self._called(Node(name)), stop=self._stop, teller=self._teller, modes=self._modes
+                called=lambda name: self._called(Node(name)),
+                stop=self._stop,
+                teller=self._teller,
+                modes=self._modes,
+                logbook=self._logbook(first.key_file.context),
             )
             works += [self._work(task, folders[task.node.name], monitor) for task in tasks]
             for task in tasks:
@@ -312,6 +318,20 @@ class Executor:
         self._noted = True
         with contextlib.suppress(OSError):
             self.journal.note(stage, node.name, decision, seconds, error=_oneline(error))
+
+    def _logbook(self, context: Mapping[str, Any]) -> Logbook | None:
+        """What tells the user's logger of trainings; None where none was chosen, or the machine of the job lacks it."""
+        name = context.get("logger")
+        if name is None:
+            return None
+        if name not in self._logbooks:
+            self._logbooks[name] = None
+            try:
+                path = loggers.find(name, Path(context["extend"]) if "extend" in context else None)
+                self._logbooks[name] = Logbook(path, self.workspace.path("logs"))
+            except (UserError, OSError, SyntaxError) as error:  # as of a file that was edited since it was looked at
+                print(f"logger: {' '.join(str(error).split())}; trainings go on without it", file=sys.stderr)
+        return self._logbooks[name]
 
     def _undeclared(self, opened: Opened, task: Task, works: Sequence[Work]) -> list[str]:
         """Files of the user's that the stage has opened so far and that are in no key of its."""

@@ -75,7 +75,7 @@ def _carried(state: State) -> KeyFile:
         raise UserError(
             f"{path}: {name} of {state.node.name}; a kit carries no files of yours; execute it here: snakemake"
         )
-    context = {name: value for name, value in key.context.items() if name not in ("raw_dir", "extend")}
+    context = {name: value for name, value in key.context.items() if name not in ("raw_dir", "extend", "logger")}
     return dataclasses.replace(key, context=context, invalidated_at=None)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO, cast
 
+from pipeline.monitor.logbook import Logbook
 from pipeline.monitor.progress import Progress
 from pipeline.monitor.report import Report, Screen
 from pipeline.monitor.saver import Saver
@@ -27,6 +28,7 @@ class Monitor:
         stop: Whether the process was told to stop; None: it never is.
         teller: Tells a build that shows bars; None: a new one.
         modes: How trainings of the process took their steps before, which is not said again; None: none did.
+        logbook: Tells a logger of the epochs of trainings; None: there is none.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class Monitor:
         stop: Stop | None = None,
         teller: Teller | None = None,
         modes: set[str] | None = None,
+        logbook: Logbook | None = None,
     ) -> None:
         self.stream = stream
         self.called = called
         self.stop = stop or Stop()
         self.teller = teller or Teller()
         self.screen = Screen(stream, self.teller, modes)
+        self.logbook = logbook
 
     def training(self, name: str, images: int, steps: int, folder: Path | None) -> Report:
         """Watch a training.
@@ -50,9 +54,15 @@ class Monitor:
             name: The run and seed.
             images: Images per epoch.
             steps: Steps per epoch.
-            folder: Where its status file is kept; None for none.
+            folder: Where its status file is kept, named for what is trained; None for none.
         """
-        return Report(self.called(name), images, steps, folder=folder, screen=self.screen, node=name)
+        called, page = self.called(name), None
+        if self.logbook is not None:
+            page = self.logbook.training(called, name, steps, str(folder or ""), self._say)
+        return Report(called, images, steps, folder=folder, screen=self.screen, node=name, page=page)
+
+    def _say(self, line: str) -> None:
+        self.screen.say(line, line)
 
     def saver(self, save: Callable[[], None] | None, among: int = 1) -> Saver:
         """Decide when a training saves its progress; see :class:`pipeline.monitor.saver.Saver`."""

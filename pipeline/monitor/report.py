@@ -13,6 +13,7 @@ from typing import TextIO
 
 from pipeline import files
 from pipeline.durations import clock
+from pipeline.monitor.logbook import Page
 from pipeline.monitor.progress import TOLD
 from pipeline.monitor.teller import Teller
 
@@ -121,6 +122,7 @@ class Report:
         mode: How steps are taken; said before the first line, once for all trainings of a process that begin so, and
             again if it changes.
         said: What of it has been said.
+        page: What tells a logger of its epochs; None where nobody asks for one.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Report:
         folder: Path | None = None,
         screen: Screen | None = None,
         node: str = "",
+        page: Page | None = None,
     ) -> None:
         self.name = name
         self.node = node or name
@@ -146,6 +149,7 @@ class Report:
         self.note = 0.0
         self.due = 0.0
         self.mode = self.said = ""
+        self.page = page
 
     def say(self, line: str) -> None:
         """Print a line at once, if no training on this screen has said it."""
@@ -162,6 +166,8 @@ class Report:
         if step != self.step + 1:
             self._goes_on(step - 1)
         self.step, self.last_step, self.rows = step, last_step, rows
+        if self.page is not None:
+            self.page.tell(rows)
         now = time.monotonic()
         if now < self.due:
             return
@@ -224,7 +230,10 @@ class Report:
             files.write(self.folder / STATUS, files.dumps(status))
 
     def close(self) -> None:
-        """Leave the screen, and remove the status file: the training is over."""
+        """Leave the screen, tell a logger of the last epoch, and remove the status file: the training is over."""
+        if self.page is not None:
+            self.page.tell(self.rows)
+            self.page.close()
         if self.folder is not None:
             with contextlib.suppress(OSError):
                 (self.folder / STATUS).unlink(missing_ok=True)

@@ -44,10 +44,17 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             seen[which] = fingerprints.code(roots), {category: _portable(path) for category, path in parts.items()}
         return seen[which]
 
-    def made(stage: str, module: str, parts: dict[str, Path], interleave: int = 1, **more: Any) -> KeyFile:
+    def made(
+        stage: str,
+        module: str,
+        parts: dict[str, Path],
+        interleave: int = 1,
+        logger: str | None = None,
+        **more: Any,
+    ) -> KeyFile:
         code, named = looked_at(module, parts)
         equal = accepted.earlier(stage, code, entries)
-        here = context | ({"interleave": interleave} if interleave > 1 else {})
+        here = context | ({"interleave": interleave} if interleave > 1 else {}) | ({"logger": logger} if logger else {})
         return KeyFile(stage=stage, module=module, code=code, components=named, context=here, accepted=equal, **more)
 
     def read_of(data: Mapping[str, str]) -> tuple[dict[str, list[str]], dict[str, Path]]:
@@ -74,6 +81,7 @@ def key_files(plan: Plan, fingerprints: Fingerprints) -> dict[str, KeyFile]:
             trainer(run.run["processes"]),
             parts,
             options.at_once(run.gpu) if run.run["processes"] == 1 else 1,
+            options.logger,
             params=kept,
             paths=user_files.places(run.run),
             omitted_defaults=omitted_defaults,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pipeline import annotations as param_types
 from pipeline import sizes
 from pipeline.errors import UserError, brief, nearest
+from pipeline.monitor import loggers
 from pipeline.ranges import Interval, Seeds
 
 SEEDS_AT_ONCE = 4
@@ -34,6 +35,7 @@ class Options:
     interleave: Annotated[int, Interval(ge=1, le=64)] | None = None
     images: Literal["memory", "disk"] | None = None
     readers: Annotated[int, Interval(ge=1, le=256)] | None = None
+    logger: str | None = None
 
     @classmethod
     def parse(cls, config: dict[str, Any], environ: dict[str, str]) -> Options:
@@ -48,7 +50,7 @@ class Options:
             if name not in known:
                 raise UserError(f"--config {name}: unknown key; {nearest(name, known, 'the keys are')}")
             values[name] = value
-        for name in ("scale", "flavour", "raw_dir", "extend", "device"):
+        for name in ("scale", "flavour", "raw_dir", "extend", "device", "logger"):
             if name in values and not isinstance(values[name], str):
                 raise UserError(f"--config {name}: expected a name or path, found {values[name]!r}")
         if "memory" in values:
@@ -70,6 +72,11 @@ class Options:
                 values[name] = str(Path(values[name]).expanduser().resolve())
         if values.get("extend") and not Path(values["extend"]).is_dir():
             raise UserError(f"--config extend: there is no folder {values['extend']}")
+        if values.get("logger"):
+            try:
+                loggers.find(values["logger"], Path(values["extend"]) if values.get("extend") else None)
+            except UserError as error:
+                raise UserError(f"--config logger: {error}") from None
         return cls(**values)
 
     def at_once(self, gpu: bool) -> int:

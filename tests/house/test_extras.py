@@ -46,7 +46,7 @@ def test_an_extra_that_is_not_there_is_one_line(checkout: Path) -> None:
     done = make(checkout, "setup", "EXTRAS=tim")
     assert done.returncode and not done.stdout
     assert re.fullmatch(
-        r"Makefile:\d+: \*\*\* EXTRAS=tim: there is no such extra; there are: slurm timm\..*\n", done.stderr
+        r"Makefile:\d+: \*\*\* EXTRAS=tim: there is no such extra; there are: slurm tensorboard timm\..*\n", done.stderr
     )
 
 
@@ -66,7 +66,7 @@ def test_what_is_locked_is_what_is_declared_and_pinned_nowhere_twice() -> None:
         path.name: dict(re.findall(r"^([\w.-]+)==([\w.+]+)", path.read_text(), re.MULTILINE))
         for path in ROOT.glob("requirements*.txt")
     }
-    for extra in ("slurm", "timm"):
+    for extra in ("slurm", "tensorboard", "timm"):
         name = f"requirements-{extra}.txt"
         assert {re.split(r"[>=<]", one)[0] for one in declared[extra]} <= pinned[name].keys()
         assert not pinned[name].keys() & pinned["requirements.txt"].keys()
