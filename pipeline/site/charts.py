@@ -69,6 +69,7 @@ class Line:
         place: Chooses its colour and dashes.
         live: Whether it goes on: its end is marked.
         ranks: Rank of an eigenvalue -> seed -> points, in place of ``seeds``.
+        of: Seeds of the run; 0: those that have points.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Line:
     place: int = 0
     live: bool = False
     ranks: Mapping[int, Mapping[int, Sequence[Point]]] = field(default_factory=dict)
+    of: int = 0
 
 
 @dataclass
@@ -123,26 +125,29 @@ class Chart:
 
     def _line(self, line: Line, parts: list[list[Spread]], x: Axis, y: Axis) -> str:
         marks = []
+        of = line.of or max((len(seeds) for _, seeds in _all(line)), default=0)
         for strength, points in enumerate(parts):
             for run in _stretches(points):
                 faint = f' opacity="{max(1 - 0.14 * strength, 0.35):.2f}"' if strength else ""
                 if any(point.ends[0] < point.ends[1] for point in run):
                     marks.append(f'<path class="band" d="{self._area(run, x, y)}"/>')
+                of_fewer = _counts(run, of)
                 if len(run) == 1:
-                    marks.append(_dot(_x(x, run[0].epoch), _y(y, run[0].mean), "alone"))
+                    marks.append(_dot(_x(x, run[0].epoch), _y(y, run[0].mean), "alone", of_fewer))
                 else:
                     way = "L".join(f"{_x(x, p.epoch):.1f} {_y(y, p.mean):.1f}" for p in run)
-                    marks.append(f'<path class="mean" d="M{way}"{faint}/>')
+                    marks.append(f'<path class="mean" d="M{way}"{faint}{of_fewer}/>')
         last = next((p for p in reversed(parts[0]) if math.isfinite(p.mean)), None) if parts else None
         if last is None:
             return ""
         if line.live:
             marks.append(_dot(_x(x, last.epoch), _y(y, last.mean), "live"))
-        seeds = f", {last.seeds} seeds" if last.seeds > 1 else ""
+        seeds = f", {last.seeds} of {of} seeds" if last.seeds < of else f", {of} seeds" if of > 1 else ""
         spread = f" {'×/÷' if last.geometric else '±'} {last.std:.3g}" if last.std is not None else ""
         said = escape(f"{line.name}: {last.mean:.4g}{spread} at epoch {last.epoch:g}{seeds}")
         name = escape(line.name, quote=True)
-        return f'<g class="line {look(line.place)}" data-name="{name}"><title>{said}</title>{"".join(marks)}</g>'
+        head = f'<g class="line {look(line.place)}" data-name="{name}" data-of="{of}">'
+        return f"{head}<title>{said}</title>{''.join(marks)}</g>"
 
     def _area(self, run: Sequence[Spread], x: Axis, y: Axis) -> str:
         ends = [(_x(x, point.epoch), *_ends(point, self.log, y.low)) for point in run]
@@ -256,5 +261,11 @@ def _y(axis: Axis, value: float) -> float:
     return HIGH - BOTTOM - axis.share(value) * (HIGH - BOTTOM - TOP)
 
 
-def _dot(x: float, y: float, name: str) -> str:
-    return f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+def _dot(x: float, y: float, name: str, more: str = "") -> str:
+    return f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"{more}/>'
+
+
+def _counts(run: Sequence[Spread], of: int) -> str:
+    """Of how many seeds each mean is, for a reader of values; nothing where all of them are of all seeds."""
+    counts = [point.seeds for point in run]
+    return f' data-seeds="{" ".join(map(str, counts))}"' if min(counts) < of else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,23 @@ from pipeline.site.charts import TITLES, Chart, Line, ranks
 
 _HASH = re.compile(r"-[0-9a-f]{8}(?=\.)")
 RANKS = "ranks 1, 2, 4, 8, …; mean and deviation of logarithms"
+
+
+@dataclass(frozen=True)
+class Last:
+    """Where a run is, over its seeds.
+
+    Attributes:
+        epoch: The last that all seeds have of which there is a history, but those that have diverged.
+        seeds: How many these are.
+        of: Seeds of the run.
+        means: Over them, at that epoch, by the column of the history.
+    """
+
+    epoch: float
+    seeds: int
+    of: int
+    means: Mapping[str, float]
 
 
 @dataclass
@@ -31,10 +49,20 @@ class Shown:
     live: bool = False
     to: str = ""
 
-    def last(self, quantity: str) -> float | None:
-        """Mean over seeds of their last numbers; None where there is none."""
-        ends = [one.numbers[quantity][-1][1] for one in self.curves.values() if one.numbers.get(quantity)]
-        return sum(ends) / len(ends) if ends else None
+    def last(self) -> Last | None:
+        """Its last numbers that are of one epoch; None where no seed has a history."""
+        begun = [one.numbers for one in self.curves.values() if one.numbers.get(HISTORY[0])]
+        # a seed that has diverged has no numbers any more, and does not hold the others back
+        well = [found for found in begun if math.isfinite(found[HISTORY[0]][-1][1])] or begun
+        if not well:
+            return None
+        epoch = min(found[HISTORY[0]][-1][0] for found in well)
+        means = {}
+        for name in HISTORY:
+            values = [dict(found[name])[epoch] for found in well if epoch in dict(found.get(name, ()))]
+            if values:
+                means[name] = sum(values) / len(values)
+        return Last(epoch, len(well), len(self.curves), means)
 
 
 def available(shown: Iterable[Shown]) -> list[str]:
@@ -77,6 +105,6 @@ def chart(quantity: str, shown: Sequence[Shown], log: bool = False, words: str =
         seeds = {seed: one.numbers[quantity] for seed, one in run.curves.items() if one.numbers.get(quantity)}
         lists = {seed: one.lists[quantity] for seed, one in run.curves.items() if one.lists.get(quantity)}
         if seeds or lists:
-            lines.append(Line(run.name, seeds, run.place, run.live, ranks(lists)))
+            lines.append(Line(run.name, seeds, run.place, run.live, ranks(lists), len(run.curves)))
     eigenvalues = any(line.ranks for line in lines)
     return Chart(title, RANKS if eigenvalues else remark, lines, log or eigenvalues)

@@ -182,3 +182,42 @@ def test_what_has_curves_and_what_it_is_called() -> None:
     both = overlay.titles(["probe-0123abcd.top1", "probe-89abcdef.top1"])
     assert both["probe-0123abcd.top1"] == "probe-0123abcd, top1", "two of a kind are told apart"
     assert overlay.chart("probe-0123abcd.top1", [Shown("a", {0: one})]).remark == "%"
+
+
+def seeds_of(*ends: int, diverged: int | None = None) -> dict[int, Curves]:
+    """Histories up to these epochs, whose loss is the seed and the epoch; of None there is nothing yet."""
+    found = {}
+    for seed, end in enumerate(ends):
+        points = [(float(epoch), 100.0 * seed + epoch) for epoch in range(1, end + 1)]
+        found[seed] = Curves({"loss": points} if points else {})
+    if diverged is not None:
+        found[len(ends)] = Curves({"loss": [(1.0, 1.0), (float(diverged), NAN)]})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ends", "diverged", "epoch", "seeds", "of", "loss"),
+    [
+        ((16, 16, 16), None, 16, 3, 3, 116),
+        ((16, 12, 14), None, 12, 3, 3, 112),
+        ((16, 12, 0), None, 12, 2, 3, 62),
+        ((16, 12), 3, 12, 2, 3, 62),
+    ],
+)
+def test_last_values_of_a_run_are_of_one_epoch(ends, diverged, epoch, seeds, of, loss) -> None:
+    last = Shown("a", seeds_of(*ends, diverged=diverged)).last()
+    assert (last.epoch, last.seeds, last.of, last.means) == (epoch, seeds, of, {"loss": loss})
+
+
+def test_a_run_of_which_nothing_is_known_has_no_last_values_and_one_that_diverged_has_nan() -> None:
+    assert Shown("a", {0: Curves()}).last() is None
+    last = Shown("a", seeds_of(diverged=2)).last()
+    assert (last.epoch, last.seeds, last.of) == (2, 1, 1) and math.isnan(last.means["loss"])
+
+
+def test_a_mean_of_fewer_seeds_says_of_how_many() -> None:
+    svg = overlay.chart("loss", [Shown("a", seeds_of(3, 2, 0))]).svg()
+    assert 'data-of="3"' in svg and re.findall(r'data-seeds="([^"]*)"', svg) == ["2 2 1"]
+    assert "at epoch 3, 1 of 3 seeds" in svg
+    assert "data-seeds" not in overlay.chart("loss", [Shown("a", seeds_of(3, 3))]).svg()
+    assert 'r="3.5" data-seeds="1"' in overlay.chart("loss", [Shown("a", seeds_of(1, 0))]).svg()

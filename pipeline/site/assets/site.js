@@ -130,10 +130,13 @@
     function points(line) {
       var found = [];
       line.querySelectorAll("path.mean:not([opacity])").forEach(function (path) {
-        path.getAttribute("d").split(/[ML]/).filter(Boolean).forEach(function (pair) { found.push(pair.split(" ").map(Number)); });
+        var seeds = (path.dataset.seeds || "").split(" ");
+        path.getAttribute("d").split(/[ML]/).filter(Boolean).forEach(function (pair, place) {
+          found.push(pair.split(" ").map(Number).concat(seeds[place] || line.dataset.of));
+        });
       });
       line.querySelectorAll("circle.alone").forEach(function (dot) {
-        found.push([Number(dot.getAttribute("cx")), Number(dot.getAttribute("cy"))]);
+        found.push([Number(dot.getAttribute("cx")), Number(dot.getAttribute("cy")), dot.dataset.seeds || line.dataset.of]);
       });
       return found;
     }
@@ -141,6 +144,11 @@
     function value(axis, log, at) {
       var share = (at - axis[2]) / (axis[3] - axis[2]);
       return log ? axis[0] * Math.pow(axis[1] / axis[0], share) : axis[0] + share * (axis[1] - axis[0]);
+    }
+
+    // A mean of fewer seeds than the run has says so: where one has ended, the line goes on without it.
+    function of(line, seeds) {
+      return Number(seeds) < Number(line.dataset.of) ? " (" + seeds + " of " + line.dataset.of + " seeds)" : "";
     }
 
     function row(line, number) {
@@ -196,7 +204,7 @@
       var head = document.createElement("b");
       head.textContent = "epoch " + Number(epoch.toPrecision(3));
       box.appendChild(head);
-      rows.forEach(function (one) { box.appendChild(row(one.line, value(y, log, one.at[1]).toPrecision(4).replace("-", "−"))); });
+      rows.forEach(function (one) { box.appendChild(row(one.line, value(y, log, one.at[1]).toPrecision(4).replace("-", "−") + of(one.line, one.at[2]))); });
       box.hidden = false;
       var left = event.clientX + 16, top = event.clientY + 16;
       if (left + box.offsetWidth > innerWidth - 8) left = Math.max(8, event.clientX - box.offsetWidth - 16);
