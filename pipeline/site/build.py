@@ -5,6 +5,7 @@ Results and what runs are called decide its bytes: nothing in it is dated.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +21,11 @@ from pipeline.latex import written
 from pipeline.ledger.families import PRETRAIN
 from pipeline.planning.catalogue import Catalogue
 from pipeline.provenance import titles
-from pipeline.provenance.curves import HISTORY
-from pipeline.site import charts, graph, output_dir, overlay, runs, tables, templating, views
+from pipeline.provenance.curves import HISTORY, Curves
+from pipeline.site import charts, editions, graph, output_dir, overlay, runs, tables, templating, verdicts, views
 from pipeline.site.cost import cost
+from pipeline.site.counts import Counts
+from pipeline.site.leads import leads
 from pipeline.site.overlay import Shown
 from pipeline.site.project import Project, ResultPage, natural, users
 
@@ -72,10 +75,9 @@ class Site:
 
     @cached_property
     def editions(self) -> dict[str, list[Section]]:
-        """Papers of each edition; the configured edition stands first."""
-        first = self.known.options.edition()
-        others = sorted({result.edition for result in self.project.results} - {first}, key=natural)
-        return {edition: self._sections(edition) for edition in (first, *others)}
+        """Papers of each edition, the configured one among them also where nothing of it is built."""
+        known = {self.known.options.edition(), *(result.edition for result in self.project.results)}
+        return {edition: self._sections(edition) for edition in sorted(known, key=editions.order)}
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -93,6 +95,14 @@ class Site:
         """The scorecard of each edition."""
         return {
             edition: scorecard.collect([r.files[".json"] for section in sections for r in section.results if r.report])
+            for edition, sections in self.editions.items()
+        }
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, Counts]]:
+        """Edition -> paper -> what is counted; papers of which nothing is built have none."""
+        return {
+            edition: {section.paper: Counts.over(section.results) for section in sections if section.results}
             for edition, sections in self.editions.items()
         }
 
@@ -144,9 +154,11 @@ class Site:
                 "index.html",
                 editions=self.editions,
                 titles=self.titles,
-                totals={edition: _totals(rows) for edition, rows in self.rows.items()},
-                verdicts=scorecard.verdicts(row for rows in self.rows.values() for row in rows),
-                within=scorecard.WITHIN,
+                counts=self.counts,
+                columns={
+                    edition: verdicts.counted({word for one in papers.values() for word in one.claims})
+                    for edition, papers in self.counts.items()
+                },
                 built=built,
             )
             self._page(out, "runs/index.html", "runs.html", runs=self.runs, data=self.data)
@@ -163,8 +175,8 @@ class Site:
         return self._count
 
     def _page(self, out: Path, path: str, template: str, **content: Any) -> None:
-        root = "../" * path.count("/")
-        files.write(out / path, self.environment.get_template(template).render(root=root, **content))
+        root, here = "../" * path.count("/"), "runs" if path.startswith(("runs/", "data/")) else "results"
+        files.write(out / path, self.environment.get_template(template).render(root=root, here=here, **content))
         self._count += 1
 
     def _scorecard(self, out: Path, edition: str, sections: list[Section]) -> None:
@@ -172,19 +184,27 @@ class Site:
         if rows:
             (out / edition).mkdir(exist_ok=True)
             formats.write_csv(out / edition / "scorecard.csv", scorecard.COLUMNS, rows)
-        cells = [(row, scorecard.counts(row)) for row in rows if row["kind"] == "cells" and row["cells_published"]]
+        built = [result for section in sections for result in section.results]
+        totals = list(self.counts[edition].items())
+        if len(totals) > 1:
+            totals.append(("all", Counts.over(built)))
         self._page(
             out,
             f"{edition}/scorecard.html",
             "scorecard.html",
             edition=edition,
-            totals=scorecard.summary(rows),
-            claims=[row for row in rows if row["kind"] == "claim"],
-            cells=cells,
-            verdicts=scorecard.verdicts(rows),
+            totals=totals,
+            claims=_claims(rows, {(r.paper, r.artifact): r.report["title"] for r in built if r.report}),
+            artifacts=[(result, Counts.over([result])) for result in built],
+            verdicts={
+                "claims": verdicts.counted({word for _, one in totals for word in one.claims}),
+                "ours": verdicts.counted({word for _, one in totals for word in one.ours}),
+            },
+            reasons=verdicts.explained({word for _, one in totals for word in (*one.claims, *one.ours)}),
             standings=scorecard.STANDINGS,
+            settings=settings.STANDINGS,
             band=scorecard.BAND,
-            hidden=[r for section in sections for r in section.results if not r.report],
+            hidden=[result for result in built if not result.report],
         )
 
     def _artifact(self, out: Path, result: ResultPage, section: Section) -> None:
@@ -212,9 +232,12 @@ class Site:
             csv=_short(result.files.get(".csv")),
             seeds=views.seeds(result) if report else [],
             claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
+            counted=Counts.over([result]),
+            few=views.FEW,
+            many=views.MANY,
             fixed=[words.place(*item) for item in report["fixed"].items()] if report else [],
             printed=bool(report and report["counts"]["published"]),
-            settings=bool(report and report["measure"]["value"] == settings.VALUE),
+            settings=bool(report and views.settings_shown(report)),
             band=scorecard.BAND,
             bold=words.bold(report) if report else "",
             footnotes=tables.footnotes(report) if report else [],
@@ -226,13 +249,13 @@ class Site:
         )
 
     def _trained(self, result: ResultPage) -> list[Shown]:
-        """Runs behind a result that have been trained, with the seeds that it needs."""
+        """Runs behind a result that have a history, with the seeds that it needs; steps within an epoch have none."""
         needed: dict[str, set[int]] = {}
         for link in result.chain.family(PRETRAIN):
             needed.setdefault(link.node.config, set()).add(link.node.seed or 0)
         found: list[Shown] = []
         for run in sorted((run for run in self.runs if run.config in needed), key=_title):
-            curves = {seed: one for seed, one in run.curves.items() if seed in needed[run.config] and one.epoch > 0}
+            curves = {seed: one for seed, one in run.curves.items() if seed in needed[run.config] and _trained(one)}
             if curves:
                 found.append(Shown(run.title, curves, len(found), to=f"../../runs/{quote(run.config)}.html"))
         return found
@@ -252,13 +275,24 @@ def _short(path: Path | None) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def _trained(curves: Curves) -> bool:
+    return any(curves.numbers.get(name) for name in HISTORY)
+
+
 def _title(run: runs.RunPage) -> list:
     return natural(run.title)
 
 
-def _totals(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Paper -> its verdicts and cells, and how many of these have a band to be within."""
-    found = {total["paper"]: total for total in scorecard.summary(rows)}
-    for total in found.values():
-        total["compared"] = total["cells"][scorecard.WITHIN] + total["cells"][scorecard.OUTSIDE]
+def _claims(rows: list[dict[str, Any]], titles: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """Rows of the scorecard about claims, with what each needs to be read alone."""
+    found = []
+    own = [row for row in rows if row["kind"] == "claim"]
+    for (paper, artifact), group in itertools.groupby(own, key=_artifact_of):
+        together = list(group)
+        for row, lead in zip(together, leads([row["claim"] for row in together]), strict=True):
+            found.append({**row, "verdict": verdicts.of(row), "lead": lead, "title": titles[paper, artifact]})
     return found
+
+
+def _artifact_of(row: dict[str, Any]) -> tuple[str, str]:
+    return row["paper"], row["artifact"]

@@ -21,7 +21,8 @@ class ShownCell:
         n: Seeds behind it.
         published: ``77.86 ± 0.16``, empty where none is printed.
         difference: Ours minus theirs, signed.
-        word: How it stands to the published number; see :func:`pipeline.artifacts.scorecard.stand`.
+        word: How it stands to the published number; see :func:`pipeline.artifacts.scorecard.stand`; of a setting, see
+            :data:`pipeline.artifacts.settings.STANDINGS`.
         band: By how much the two may differ.
         measured: Whether there is a number.
         note: What a reader must know about it.
@@ -77,7 +78,7 @@ def grid(report: Mapping[str, Any]) -> Grid | None:
     unit = report["measure"]["unit"]
     own = [(number, cell) for number, cell in enumerate(cells) if cell["role"] == CELL]
     rows, columns = list(report["rows"]), list(report["columns"])
-    sides, places = _product(own, rows), _product(own, columns)
+    sides, places = _product(own, rows), _filled_first(own, columns, _product(own, columns))
     lines = []
     for side in sides:
         wanted = [dict(zip([*rows, *columns], [*side, *at], strict=True)) for at in places]
@@ -115,36 +116,65 @@ def cell(number: int, found: Mapping[str, Any], unit: str) -> ShownCell:
 
 def _setting(made: ShownCell, found: Mapping[str, Any]) -> ShownCell:
     """A cell that shows a setting: text, beside what is printed."""
-    setting, standing = found["setting"], scorecard.stand(found)
+    setting = found["setting"]
     made.text, made.measured = setting["value"] or "–", setting["value"] is not None
     made.published = setting["printed"] or ""
-    made.word = standing.word if standing is not None else ""
-    made.difference = setting["standing"] or ""
+    made.word = setting["standing"] or ""
     return made
 
 
-def preview(report: Mapping[str, Any]) -> str:
-    """The first lines and columns of a table that have numbers, as plain text in columns; empty for one without."""
+@dataclass
+class Preview:
+    """A corner of a table, for a card.
+
+    Attributes:
+        corner: What all its columns have in common.
+        heads: What tells them apart.
+        lines: Names at the side, and numbers.
+    """
+
+    corner: str
+    heads: list[str]
+    lines: list[tuple[str, list[str]]]
+
+
+_WIDE, _NAME = 37, 17
+"""Letters of a line that a card has room for, and of these for a name."""
+
+
+def preview(report: Mapping[str, Any]) -> Preview | None:
+    """The first lines and columns of a table that have numbers, as many as a card has room for; None without any."""
     found = grid(report)
     if found is None:
-        return ""
+        return None
     filled = [k for k, column in enumerate(zip(*(cells for _, cells in found.lines), strict=True)) if _some(column)]
-    chosen = filled[: 2 if len(found.corner) > 1 else 3]
-    lines = [(names, [cells[k] for k in chosen]) for names, cells in found.lines]
-    body = []
-    for names, cells in [line for line in lines if _some(line[1])][:5]:
-        name = ", ".join(names)
-        numbers = [one.text.split(" ")[0] if one else "" for one in cells]
-        body.append([name if len(name) < 22 else f"{name[:20]}…", *numbers])
-    if not body:
-        return ""
-    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in body
-    )
+    lines = [(", ".join(names), cells) for names, cells in found.lines if _some(cells[k] for k in filled)][:4]
+    numbers = {k: [_number(cells[k]) for _, cells in lines] for k in filled}
+    heads, chosen = [_spread(line) for line in found.heads], list[int]()
+    room = _WIDE - min(max((len(name) for name, _ in lines), default=0), _NAME)
+    for k in filled[:3]:
+        shown = [*numbers[k], *heads[-1][k].split()]
+        room -= max(map(len, shown)) + 2
+        if chosen and room < 0:
+            break
+        chosen.append(k)
+    if not (lines and chosen):
+        return None
+    told = [[line[k] for line in heads] for k in chosen]
+    shared = [level for level in range(len(heads)) if len(chosen) > 1 and len({one[level] for one in told}) == 1]
+    corner = ", ".join(told[0][level] for level in shared)
+    apart = [", ".join(text for level, text in enumerate(one) if level not in shared) for one in told]
+    return Preview(corner, apart, [(name, [numbers[k][at] for k in chosen]) for at, (name, _) in enumerate(lines)])
+
+
+def _number(found: ShownCell | None) -> str:
+    """A cell without its deviation."""
+    return found.text.split(" ")[0] if found is not None else ""
+
+
+def _spread(line: Iterable[Head]) -> list[str]:
+    """A line of heads with one text per column."""
+    return [head.text for head in line for _ in range(head.span)]
 
 
 def _some(cells: Iterable[ShownCell | None]) -> bool:
@@ -189,6 +219,24 @@ def _values(cells: Sequence[tuple[int, Mapping[str, Any]]], axis: str) -> list[A
 
 def _product(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Sequence[str]) -> list[tuple[Any, ...]]:
     return list(itertools.product(*(_values(cells, axis) for axis in axes)))
+
+
+def _filled_first(
+    cells: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str], places: list[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Columns with those of the leading axis last that have no number at all: a narrow window shows the first."""
+    if not columns:
+        return places
+    filled = [entry["axes"].get(columns[0]) for _, entry in cells if _has_value(entry)]
+
+    def empty(place: tuple[Any, ...]) -> bool:
+        return not any(same(place[0], value) for value in filled)
+
+    return sorted(places, key=empty)
+
+
+def _has_value(entry: Mapping[str, Any]) -> bool:
+    return entry["mean"] is not None or bool(entry.get("setting") and entry["setting"]["value"] is not None)
 
 
 def _find(cells: Sequence[tuple[int, Mapping[str, Any]]], axes: Mapping[str, Any], unit: str) -> ShownCell | None:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.artifacts import words
 from pipeline.durations import rough
-from pipeline.site import charts, runs, views
+from pipeline.site import charts, counts, editions, runs, verdicts, views
 
 HERE = Path(__file__).parent
 ASSETS = HERE / "assets"
@@ -25,9 +25,16 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"path": quote, "duration": rough, "mark": views.MARKS.__getitem__, "brief": views.brief}
+    found.filters |= {"path": quote, "duration": rough, "mark": verdicts.MARKS.__getitem__, "brief": verdicts.brief}
+    found.filters["told"] = counts.told
     found.filters["one_epoch"] = words.one_epoch
     found.globals |= {"heading": views.heading, "anchor": runs.anchor, "swatch": charts.swatch}
-    found.globals |= {"thumbnail": views.thumbnail, "tally": views.tally, "band_of_charts": charts.BAND}
+    found.globals |= {"thumbnail": views.thumbnail, "band_of_charts": charts.BAND}
+    found.globals |= {
+        "counts_of": counts.Counts.over,
+        "folded": editions.folded,
+        "settings_shown": views.settings_shown,
+    }
+    found.globals["here"] = ""  # a page of the site says in which part of it it is
     found.globals["stand_ins"] = words.stand_ins
     return found

@@ -9,29 +9,17 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.artifacts import claims, formats, page, words
+from pipeline.artifacts import formats, page, settings, words
+from pipeline.artifacts.rows import CELL
 from pipeline.ledger.families import SIMULATE
 from pipeline.ledger.workspace import Node
+from pipeline.site import counts, tables, verdicts
 from pipeline.site import runs as run_pages
-from pipeline.site import tables
 from pipeline.site.graph_boxes import Box
 from pipeline.site.project import ResultPage, natural
 
-MARKS = {
-    claims.SHOWN: "shown",
-    claims.UNDECIDED: "undecided",
-    **dict.fromkeys(claims.LOST.values(), "undecided"),
-    claims.NOT_SHOWN: "refuted",
-    claims.UNTESTED: "untested",
-}
-"""Verdict -> class of its mark."""
-
-SHORT = {
-    claims.UNDECIDED: "undecided",
-    **{verdict: f"seeds {reason}" for reason, verdict in claims.LOST.items()},
-    claims.UNTESTED: "not tested",
-}
-"""Verdicts that are shortened on cards."""
+FEW, MANY = 5, 20
+"""Parts of a claim or cells behind one, and cells of an artifact: more are folded away."""
 
 
 class Links:
@@ -68,15 +56,9 @@ def thumbnail(result: ResultPage) -> bool:
     return ".png" in result.files
 
 
-def tally(*results: ResultPage) -> list[tuple[str, int]]:
-    """Verdicts on the claims of results with their numbers, in the order of the verdicts."""
-    found = Counter(claim["verdict"] for result in results if result.report for claim in result.report["claims"])
-    return [(verdict, found[verdict]) for verdict in claims.VERDICTS if found[verdict]]
-
-
-def brief(verdict: str) -> str:
-    """A verdict for cards."""
-    return SHORT.get(verdict, verdict)
+def settings_shown(report: dict[str, Any]) -> bool:
+    """Say whether a table shows what runs are trained with, and nothing that was measured."""
+    return report["measure"].get("value") == settings.VALUE
 
 
 def place(result: ResultPage) -> tuple:
@@ -124,15 +106,24 @@ def seeds(result: ResultPage) -> list[dict[str, Any]]:
 
 def claimed(claim: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
     """A claim with its parts in words, and where the cells stand that each compares."""
-    parts, unit = [], report["measure"]["unit"]
+    parts = []
     for part in claim["parts"]:
         at = ", ".join(words.place(*item) for item in part["at"].items())
-        cells = [
-            (f"cell-{number}", tables.where(report, cell, part["at"]) or "this cell")
+        found = [
+            (number, cell)
             for axes in part["cells"]
             for number, cell in enumerate(report["cells"])
-            if cell["axes"] == axes and cell["role"] == "cell"
+            if cell["axes"] == axes and cell["role"] == CELL
         ]
-        text = page.detail(claim, {**part, "at": {}}, unit, False)
+        cells = [(f"cell-{number}", tables.where(report, cell, part["at"]) or "this cell") for number, cell in found]
+        units = [cell.get("unit", report["measure"]["unit"]) for _, cell in found] or [report["measure"]["unit"]]
+        text = page.detail(claim, {**part, "at": {}}, _unit(part, units[0]), False)
         parts.append({"at": at, "text": text, "verdict": part["verdict"], "cells": cells})
-    return {**claim, "parts": parts}
+    told = counts.told(Counter(part["verdict"] for part in parts))
+    return {**claim, "verdict": verdicts.of(claim), "parts": parts, "told": told}
+
+
+def _unit(part: dict[str, Any], unit: str) -> str:
+    """In what the number of a part is told; in none, which keeps more digits, where one decimal would hide it."""
+    numbers = [part[name] for name in ("value", "standard_error") if part[name]]
+    return "" if any(not float(formats.number(number, unit, 1)) for number in numbers) else unit

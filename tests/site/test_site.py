@@ -50,6 +50,7 @@ CLAIMED = """    baselines: false
     notes: The <i>rest</i> is left out.
     claims:
       - {text: "Direct beats plain & <script>alert(1)</script>", greater: [direct, plain], for_each: [epochs]}
+      - {text: "So it does after both", ours: true, greater: [direct, plain], for_each: [epochs]}
   early:"""
 
 SCRIPTED = ("index.html", "runs/index.html", "mini/scorecard.html", "mini/mini/duel.html", "mini/mini/bars.html")
@@ -250,6 +251,40 @@ def test_the_scorecard_counts_cells_and_claims(shown: Project) -> None:
     assert re.search(r"mini 3 0 0 0 0 3 0", page.text), "three published cells, none comparable"
     assert "sqrt((2 s / sqrt(n))² + e²)" in page.text
     assert (shown.root / "site/mini/scorecard.csv").read_text().startswith("paper,artifact,kind,claim,whose,verdict")
+
+
+def test_all_pages_count_a_sentence_of_ours_apart(shown: Project) -> None:
+    found = pages(shown.root / "site")
+    assert "Sentences of the paper: 1 undecided Sentences of ours: 1 undecided" in found["mini/mini/index.html"].text
+    assert "Sentences of the paper: 1 undecided Sentences of ours: 1 undecided" in found["mini/mini/duel.html"].text
+    assert "1 undecided ours 1 undecided 4 of 4 cells" in found["index.html"].text
+    assert found["mini/scorecard.html"].text.count("mini 0 1 0 0") == 2, "once of the paper, once of ours"
+    assert "So it does after both ours" in found["mini/mini/duel.html"].text
+
+
+def test_the_scorecard_opens_with_claims_that_can_be_read_alone(shown: Project) -> None:
+    text = pages(shown.root / "site")["mini/scorecard.html"].text
+    assert (
+        text.index("Per paper: verdicts") < text.index("Every claim") < text.index("Numbers within the published band")
+    )
+    lead = "Direct beats plain & <script>alert(1)</script>"
+    assert f"So it does after both ours after: {lead} mini/duel One <b>against</b> the other" in text
+
+
+def test_the_menu_says_where_a_page_is(shown: Project) -> None:
+    for name, page in pages(shown.root / "site").items():
+        here = [attributes["href"] for tag, attributes in page.tags if tag == "a" and "aria-current" in attributes]
+        assert [link.removeprefix("../").removeprefix("../") for link in here] == [
+            "runs/index.html" if name.startswith(("runs/", "data/")) else "index.html"
+        ], name
+
+
+def test_without_a_history_there_is_no_section_of_training(changing: Project) -> None:
+    assert 'id="training"' in (changing.root / "site/mini/mini/duel.html").read_text()
+    for path in (changing.root / "checkpoints").rglob("history.csv"):
+        path.unlink()
+    write(changing)
+    assert 'id="training"' not in (changing.root / "site/mini/mini/duel.html").read_text()
 
 
 def test_the_cost_is_that_of_the_chain(shown: Project) -> None:
@@ -582,13 +617,15 @@ def laptop(tmp_path: Path, stl10: bool = False, **changes: Any) -> ResultPage:
 def test_a_card_shows_numbers_where_there_are_some(tmp_path: Path) -> None:
     made = laptop(tmp_path).report
     assert made is not None and made["counts"] == {"cells": 8, "measured": 4, "published": 0}
-    assert tables.preview(made) == "a  45.0  46.0\nb  47.0  48.0"
+    lines = [("a", ["45.0", "46.0"]), ("b", ["47.0", "48.0"])]
+    assert tables.preview(made) == tables.Preview("cifar10", ["100 epochs", "300 epochs"], lines)
     for one in made["cells"]:
         one |= {"mean": None, "seeds": {}} if one["axes"]["method"] == "a" else {}
-    assert tables.preview(made) == "b  47.0  48.0", "no line of dashes"
+    found = tables.preview(made)
+    assert found is not None and found.lines == lines[1:], "no line of dashes"
     for one in made["cells"]:
         one |= {"mean": None, "seeds": {}, "published_mean": 50.0}
-    assert tables.grid(made) is not None and tables.preview(made) == ""
+    assert tables.grid(made) is not None and tables.preview(made) is None
 
 
 def test_only_data_that_stand_in_are_called_so(tmp_path: Path) -> None:
@@ -907,10 +944,11 @@ def test_the_first_page_opens_with_the_papers(visit) -> None:
     page = visit("index.html")
     table = page.locator("table.papers").first
     heads = table.locator("thead th").all_inner_texts()
-    assert heads[:3] == ["Paper", "Built", "shown"] and heads[-1] == "Within the band"
+    assert heads[:3] == ["Paper", "Built", "shown"] and heads[-2:] == ["Ours", "Within the band"]
     assert table.bounding_box()["y"] < page.locator("[data-card]").first.bounding_box()["y"]
     row = table.locator("tbody tr", has_text="nobody 2026")
     assert row.locator("td").first.inner_text() == "2 of 3"
+    assert row.locator("td").all_inner_texts()[-2:] == ["1 undecided", "0 of 3 (3 not comparable)"]
     row.get_by_role("link").click()
     assert page.url.endswith("/mini/index.html")
 
@@ -919,6 +957,68 @@ def test_all_is_there_without_javascript(visit) -> None:
     page = visit("index.html", java_script_enabled=False)
     assert page.locator("[data-card]:visible").count() == 2
     assert page.locator(".filter:visible").count() == 0, "what needs a script is not offered"
+
+
+@pytest.fixture
+def folded(changing: Project) -> Path:
+    """A site with an edition that is folded away; its results hold no more, but their cards are there."""
+    shutil.copytree(changing.root / "results/mini", changing.root / "results/tiny")
+    write(changing)
+    return changing.root / "site"
+
+
+def test_the_edition_of_tests_stands_last_and_is_folded(visit, folded: Path) -> None:
+    page = visit("index.html", java_script_enabled=False)
+    page.goto((folded / "index.html").as_uri())
+    assert page.locator(".edition h2").evaluate_all("all => all.map(one => one.id)") == ["mini", "tiny"]
+    assert page.locator(".jump a").all_inner_texts() == ["mini", "tiny"]
+    assert page.locator("[data-card]").count() == 4 and page.locator("[data-card]:visible").count() == 2
+    page.locator("summary", has_text="2 results of tiny").click()
+    assert page.locator("[data-card]:visible").count() == 4
+
+
+SEEN = (
+    "all => all.filter(one => one.checkVisibility({contentVisibilityAuto: true}) && one.getClientRects().length).length"
+)
+
+
+def test_a_filter_finds_what_is_folded_and_says_when_there_is_nothing(visit, folded: Path) -> None:
+    page = visit("index.html")
+    page.goto((folded / "index.html").as_uri())
+    cards, nothing = page.locator("[data-card]"), page.get_by_text("No result has all of these words")
+    assert cards.evaluate_all(SEEN) == 2 and not nothing.is_visible()
+    page.get_by_label("Filter").fill("bars")
+    assert cards.evaluate_all(SEEN) == 2, "one of each edition"
+    page.get_by_label("Filter").fill("tiny bars")
+    assert cards.evaluate_all(SEEN) == 1 and not nothing.is_visible()
+    page.get_by_label("Filter").fill("no such thing")
+    assert cards.evaluate_all(SEEN) == 0 and nothing.is_visible()
+
+
+def test_paper_shows_what_is_folded(visit, folded: Path) -> None:
+    page = visit("index.html", java_script_enabled=False)
+    page.goto((folded / "index.html").as_uri())
+    page.emulate_media(media="print")
+    assert page.locator("[data-card]").evaluate_all(SEEN) == 4
+
+
+def test_a_link_to_a_seed_opens_its_fold(visit, shown: Project) -> None:
+    page = visit("mini/mini/duel.html", java_script_enabled=False)
+    page.locator("details:has(#seeds) > summary").click()
+    assert not page.locator("#cell-0").is_visible()
+    page.locator("a.number").first.click()
+    assert page.locator("#cell-0").is_visible()
+
+
+def test_a_narrow_window_shows_what_decides(visit) -> None:
+    for name, told in (("index.html", "within the band"), ("mini/scorecard.html", "parts shown")):
+        page = visit(name, 390)
+        found = page.locator(f'td[data-head="{told}"]:not(:empty)').first
+        box = found.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert told in found.evaluate("one => getComputedStyle(one, '::before').content")
+    row = page.locator("table[data-sortable] tbody tr").first
+    assert row.locator(".verdict").bounding_box()["y"] < row.locator("th").bounding_box()["y"], "the verdict first"
 
 
 CONTRAST = """() => {
