@@ -219,7 +219,7 @@ def _foreign(workspace: Workspace, link: Link) -> Iterator[Finding]:
 
 
 def _views(workspace: Workspace, chain: Chain) -> Iterator[str]:
-    """Tables in LaTeX that are not what their JSON files give: nobody vouches for them, and a build writes them anew."""
+    """Tables in LaTeX that are not what their JSON files give: nobody vouches for them; a build writes them anew."""
     for link in chain.family(ARTIFACT):
         name = f"{link.node.name}{beside.SUFFIX}"
         if beside.is_view(workspace.root, workspace.path(name)) and not beside.holds(workspace.root, link.node.name):

@@ -31,7 +31,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.4rem; overflow-wrap: anywhere }
 .good { color: var(--good) } .bad { color: var(--bad) } .soft { color: var(--soft) }
 /* A shadow stands at the side to which something goes on, and is covered by the ground where it ends. */
-.wide { overflow-x: auto; background: linear-gradient(to right, var(--paper) 40%, transparent) 0 0 / 3rem 100% no-repeat local,
+.wide { overflow-x: auto; background:
+  linear-gradient(to right, var(--paper) 40%, transparent) 0 0 / 3rem 100% no-repeat local,
   linear-gradient(to left, var(--paper) 40%, transparent) 100% 0 / 3rem 100% no-repeat local,
   linear-gradient(to right, var(--shade), transparent) 0 0 / .9rem 100% no-repeat scroll,
   linear-gradient(to left, var(--shade), transparent) 100% 0 / .9rem 100% no-repeat scroll }
@@ -53,7 +54,7 @@ td { overflow-wrap: anywhere } td code { white-space: nowrap } .wide table { min
 <h2>Summary</h2>
 <pre>{{ text }}</pre>
 <h2>Every node</h2>
-<p class="soft">Results first, raw data last; each opens to its keys and the sha256 of its files, which were compared.</p>
+<p class="soft">Results first, raw data last; each opens to its keys and the sha256 of its files, compared.</p>
 {% for box, name, number, links in boxes %}
 <details id="{{ box.id }}"{% if box.bad %} open{% endif %}>
 <summary{% if box.bad %} class="bad"{% endif %}>{{ name }} <span class="soft">{{ number }}</span></summary>
