@@ -46,6 +46,8 @@ def show(workflow: Workflow, out: TextIO) -> None:
     lines = [f"{text}, {time.time() - workflow.started:.0f} s", *(f"results/{name}.md" for name in built[:12])]
     if len(built) > 12:
         lines.append(f"and {len(built) - 12} more below results/")
+    if built:
+        lines[-1] += "; to look at it in a browser: python -m pipeline site"
     _last(lines, out)
 
 
