@@ -168,6 +168,7 @@ def test_a_card_shows_as_many_columns_as_its_names_leave_room_for(tmp_path: Path
         ("stepwise/table2", "SimCLR and VICReg", "Different losses learn related embeddings"),
         ("stepwise/fig1cd", "At least three are by the end", "Eigenvalues become large"),
         ("directpred/table4", "#6: and along a run on the parabola", "#6: at given p and s"),
+        ("embnorms/fig3", "Trained on CIFAR-10: training images of CIFAR-100 too", "Trained on CIFAR-10: test images"),
         ("directpred/table8", "DirectPred (freq 5) beats the SGD predictor", ""),
     ],
 )
