@@ -72,13 +72,17 @@ def request(target: str, known: Catalogue) -> Request:
     return found
 
 
-def planned(targets: Sequence[str], known: Catalogue, *, anew: bool = False) -> Planned:
+def planned(
+    targets: Sequence[str], known: Catalogue, *, anew: bool = False, left_out: list[str] | None = None
+) -> Planned:
     """Plan and states of targets, of every artifact where there are none, without touching anything.
 
     Args:
         targets: What was typed.
         known: All declarations.
         anew: Whether modules are parsed, and files of the user's read anew, whatever is remembered of them.
+        left_out: Where it is given and no target is, artifacts that cannot be planned are left out, and why is added
+            to it, unless none is left.
 
     Raises:
         UserError: A target names no artifact, or a declaration is wrong.
@@ -91,6 +95,36 @@ def planned(targets: Sequence[str], known: Catalogue, *, anew: bool = False) -> 
     if anew:
         user_files.anew()
     requests = [request(target, known) for target in targets]
-    plan = Plan(known, requests or known.wanted())
+    try:
+        plan = Plan(known, requests or known.wanted())
+    except UserError:
+        if left_out is None or targets:
+            raise
+        plan = Plan(known, _plannable(known, left_out))
     scale = known.scale(requests[0].scale if requests else known.options.scale)
     return Planned(plan, States(plan, Workspace(), anew=anew), scale.of(requests[0].paper) if requests else scale)
+
+
+def _plannable(known: Catalogue, left_out: list[str]) -> list[Request]:
+    """Artifacts of the scale but those that cannot be planned; why these cannot is added, each reason once.
+
+    Raises:
+        UserError: None can be planned.
+    """
+    from pipeline.planning.plan import Plan
+
+    plan = Plan(known, ())
+    found: list[Request] = []
+    reasons: dict[str, list[str]] = {}
+    for request in known.wanted():
+        try:
+            plan.add(request)
+            found.append(request)
+        except UserError as error:
+            reasons.setdefault(str(error), []).append(f"{request.paper}/{request.artifact}")
+    if reasons and not found:
+        raise UserError(next(iter(reasons)))
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        left_out.append(f"left out: {names[0]}{more}; {reason}")
+    return found

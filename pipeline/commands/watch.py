@@ -38,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Serve a page of this machine alone with the curves of all runs of targets, until Ctrl-C. Changes nothing."""
     import contextlib
+    import sys
 
     from pipeline import files
     from pipeline.errors import UserError
@@ -49,8 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.once is not None:
         files.ours(arguments.once, b"<!doctype html>", b'<form class="watch"', "page of watch")
     known = _targets.catalogue(arguments.config)
-    found = _targets.planned(arguments.targets, known)
-    pages = Pages(Board(found.states), f"Runs at scale {known.options.scale}")
+    left_out: list[str] = []
+    found = _targets.planned(arguments.targets, known, left_out=left_out)
+    for line in left_out:
+        print(line, file=sys.stderr)
+    pages = Pages(Board(found.states, left_out), f"Runs at scale {known.options.scale}")
     if arguments.once is not None:
         files.write(arguments.once, pages.page(arguments.query.removeprefix("?"), alone=True))
         print(arguments.once)

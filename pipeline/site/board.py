@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,10 @@ OFTEN = 3
 """Measured numbers that are shown where no curve is chosen, beside histories and one list of eigenvalues."""
 PAUSE = 10.0
 """Times as long as it took, until all is looked at again: what is served takes at most a tenth of one core."""
+IDLE = 15.0
+"""Seconds without a request after which the next one waits for a new look; also those after which a look is old."""
+PATIENCE = 3.0
+"""Seconds that it waits at most; after that the page says that it reads."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class View:
         total: Runs that there are to look at.
         declared: Runs of which nothing is there yet.
         live: Trainings that go on.
+        reading: The time of day of the look that states are from, while a newer one is taken; empty for fresh ones.
     """
 
     choice: Choice
@@ -60,6 +65,7 @@ class View:
     total: int
     declared: int
     live: int
+    reading: str = ""
 
 
 class Board:
@@ -67,24 +73,27 @@ class Board:
 
     Args:
         states: Of all nodes of the plan.
+        left_out: What is not in the plan though it was asked for, a sentence each.
 
     Attributes:
         fault: Why the last look at all states has failed; empty if it has not.
     """
 
-    def __init__(self, states: States) -> None:
+    def __init__(self, states: States, left_out: Sequence[str] = ()) -> None:
         self._lock = threading.Lock()
         self._again: threading.Thread | None = None
         self._due = 0.0
+        self._asked = self._looked = time.time()
+        self.left_out = left_out
         self.fault = ""
         self._reader = Reader(states)
         self._look(states)
 
     def _look(self, states: States) -> None:
-        sign = self._sign(states)
+        begun, sign = time.time(), self._sign(states)
         runs = listed.collect(states.plan, states)
         with self._lock:
-            self.runs, self.sign = runs, sign
+            self.runs, self.sign, self._looked = runs, sign, begun
             self._reader.use(states)
 
     def _sign(self, states: States) -> Any:
@@ -98,14 +107,23 @@ class Board:
         return going, seen.st_size, seen.st_mtime_ns
 
     def look_again(self) -> None:
-        """Look at the states of all runs once more, in a thread of its own, if something has happened since."""
+        """Look at the states of all runs once more, in a thread of its own, if something has happened since.
+
+        Whoever is the first to ask in a while waits for it: what was seen then is long no longer so.
+        """
         states = self._reader.states
         with self._lock:
-            busy = self._again is not None and self._again.is_alive()
-            if busy or time.monotonic() < self._due or self._sign(states) == self.sign:
-                return
-            self._again = threading.Thread(target=self._anew, args=(states,), daemon=True)
-            self._again.start()
+            idle, self._asked = time.time() - self._asked > IDLE, time.time()
+            if not (self._reads or time.monotonic() < self._due or self._sign(states) == self.sign):
+                self._again = threading.Thread(target=self._anew, args=(states,), daemon=True)
+                self._again.start()
+            again = self._again
+        if idle and again is not None:
+            again.join(PATIENCE)
+
+    @property
+    def _reads(self) -> bool:
+        return self._again is not None and self._again.is_alive()
 
     def _anew(self, states: States) -> None:
         begun = time.monotonic()
@@ -123,7 +141,9 @@ class Board:
             return self._view(choice)
 
     def _view(self, choice: Choice) -> View:
-        notes = [f"states are those of an earlier look: {self.fault}"] if self.fault else []
+        notes = [*self.left_out]
+        notes += [f"states are those of an earlier look: {self.fault}"] if self.fault else []
+        old = self._reads and time.time() - self._looked > IDLE
         going = statuses(self._reader.states.workspace)
         entries = [entry for entry in self._entries(self.runs, going) if entry.seen]
         listing = Listing([run for entry in entries for run in entry.seeds])
@@ -156,6 +176,7 @@ class Board:
             len(known),
             len({run.config for run in self.runs} - known.keys()),
             sum(len(entry.live) for entry in known.values()),
+            time.strftime("%H:%M:%S", time.localtime(self._looked)) if old else "",
         )
 
     def _entries(self, runs: Iterable[KnownRun], going: Mapping[str, Status]) -> list[Entry]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +28,12 @@ from pipeline.numerics import saved_tensors
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.planning.plan import Plan
+from pipeline.provenance.curves import Curves
 from pipeline.site import board as looked
+from pipeline.site import overlay, templating
 from pipeline.site.board import Board
 from pipeline.site.choice import Choice
+from pipeline.site.overlay import Shown
 from pipeline.site.server import HOST, Pages, Server
 from pipeline.training.history import History
 
@@ -272,6 +276,69 @@ def test_code_that_is_being_edited_is_told_and_forgotten(built: Project, monkeyp
     assert board.view(Choice()).notes == []
 
 
+def begin_again(project: Project) -> None:
+    """Withdraw what was trained last of a run: it is restorable from then on."""
+    (project.root / f"receipts/checkpoints/{configs(project)['linear']}/seed0/epoch0002.json").unlink()
+    journal = project.root / "logs/journal.jsonl"
+    journal.write_text(journal.read_text() + "\n")
+
+
+def states_of(text: str) -> str:
+    return re.sub(r"<[^>]+>", "", "".join(re.findall(r'<td class="states">.*?</td>', text, re.DOTALL)))
+
+
+def test_the_first_page_in_a_while_is_fresh_or_says_that_it_reads(built: Project, monkeypatch) -> None:
+    board = look(built)
+    with served(board) as server:
+        board._asked = board._looked = board._asked - 100
+        assert "restorable" not in states_of(ask(server)[2]) and board._again is None, "nothing has happened"
+        begin_again(built)
+        board._asked = board._looked = board._asked - 100
+        text = ask(server)[2]
+        assert "restorable" in states_of(text) and "Reading" not in text
+        go_on = threading.Event()
+
+        def slow(*arguments: object) -> States:
+            go_on.wait(60)
+            return States(*arguments)
+
+        monkeypatch.setattr(looked, "States", slow)
+        monkeypatch.setattr(looked, "PATIENCE", 0.1)
+        long_ago = board._looked = board._asked = board._asked - 100
+        journal = built.root / "logs/journal.jsonl"
+        journal.write_text(journal.read_text() + "\n")
+        board._due = 0.0
+        text = ask(server)[2]
+        since = time.strftime("%H:%M:%S", time.localtime(long_ago))
+        assert f"Reading what has happened since {since}; until then states are those of that time." in text
+        go_on.set()
+        board._again.join()
+        assert "Reading" not in ask(server)[2]
+
+
+def test_artifacts_that_cannot_be_planned_are_left_out_and_named(built: Project, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "papers").mkdir(parents=True)
+    mini = (built.root / "params/papers/mini.yaml").read_text()
+    two, _, _ = mini.replace("paper: mini", "paper: gone").replace("cifar10", "gone").partition("  bars:")
+    (theirs / "papers/gone.yaml").write_text(two)
+    (theirs / "datasets.yaml").write_text(
+        "gone: {title: Gone, source: {kind: imagefolder, root: nowhere}, classes: 2, licence: MIT}\n"
+    )
+    built.alone()
+    target = tmp_path / "now.html"
+    config = ("--config", "scale=mini", f"extend={theirs}")
+    done = built.pipeline("watch", "--once", str(target), *config)
+    said, text = done.stderr.strip(), target.read_text()
+    assert re.fullmatch(
+        rf"left out: gone/duel and 1 more; {theirs}/datasets.yaml: gone: source.root: 'nowhere': there is no file or folder .*",
+        said,
+    )
+    assert "2 of 2 runs drawn" in text and "left out: gone/duel and 1 more; " in text
+    refused = built.pipeline("watch", "gone/duel", "--once", str(target), *config, check=False)
+    assert refused.returncode == 1 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
+
+
 def test_files_that_are_broken_or_half_written_say_nothing(built: Project) -> None:
     direct, plain = configs(built)["directpred"], configs(built)["linear"]
     board = look(built)
@@ -353,6 +420,33 @@ def test_a_label_stands_beside_its_box(browser, done, width: int) -> None:  # no
     middles = [one["y"] + one["height"] / 2 for one in (label, box)]
     assert abs(middles[0] - middles[1]) < 6 and label["x"] + label["width"] < box["x"] + 1, "in one line"
     assert label["height"] < 30 and page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_who_comes_back_to_the_page_is_told_that_it_reads(browser, done) -> None:  # noqa: F811
+    expect = pytest.importorskip("playwright.sync_api").expect
+    page = browser.new_page()
+    page.goto(done[2].address)
+    back = "document.dispatchEvent(new Event('visibilitychange')), document.querySelector('.state').textContent"
+    assert "Nothing is being trained." in page.evaluate(back), "it was read a moment ago"
+    said = page.evaluate(f"Date.now = () => new Date().getTime() + 60000, {back}")
+    assert re.fullmatch(r"Reading what has happened since \d\d:\d\d:\d\d; this is what was seen then\.", said)
+    expect(page.locator(".state")).to_contain_text("Nothing is being trained.")
+    page.close()
+
+
+def test_what_is_read_off_a_curve_says_of_how_many_seeds_it_is(browser) -> None:  # noqa: F811
+    ends = {0: [(1.0, 3.0), (2.0, 2.0), (3.0, 1.0)], 1: [(1.0, 3.0), (2.0, 2.0)]}
+    svg = overlay.chart("loss", [Shown("a", {seed: Curves({"loss": points}) for seed, points in ends.items()})]).svg()
+    page = browser.new_page()
+    page.set_content(f"<!doctype html><body>{svg}<script>{(templating.ASSETS / 'site.js').read_text()}</script></body>")
+    box = page.locator("svg.chart").bounding_box()
+    read = {}
+    for place in (0.15, 0.95):
+        page.mouse.move(box["x"] + place * box["width"], box["y"] + 0.5 * box["height"])
+        read[place] = page.locator(".readout").inner_text()
+    assert "3.00" in read[0.15] and "seeds" not in read[0.15]
+    assert read[0.95].endswith("(1 of 2 seeds)")
     page.close()
 
 

@@ -224,7 +224,7 @@
 
   // The page of watch: a choice goes into the address, and what the address shows is asked for again and again.
   function watch(form, read) {
-    var EVERY = 2000, board = document.getElementById("board"), tag = "", asked = 0, timer;
+    var EVERY = 2000, board = document.getElementById("board"), tag = "", asked = 0, seen = Date.now(), timer;
     form.querySelector("button[type=submit]").hidden = true;
 
     function address() {
@@ -257,8 +257,19 @@
       }
     }
 
+    // In place of the state, until the next whole answer.
+    function say(text) {
+      tag = "";
+      var state = board.querySelector(".state"), span = document.createElement("span");
+      if (!state) return;
+      span.className = "lost";
+      span.textContent = text;
+      state.replaceChildren(span);
+    }
+
     function ask() {
       clearTimeout(timer);
+      seen = Date.now();
       var mine = ++asked, begun = performance.now();
       fetch(location.pathname + location.search, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" })
         .then(function (answer) {
@@ -267,12 +278,7 @@
           return answer.text();
         })
         .then(function (text) { if (text !== null && mine === asked) show(text); })
-        .catch(function () {
-          if (mine !== asked) return;
-          tag = "";
-          var state = board.querySelector(".state");
-          if (state) state.innerHTML = "<span class=\"lost\">The server has ended or cannot be reached; this is what was seen last.</span>";
-        })
+        .catch(function () { if (mine === asked) say("The server has ended or cannot be reached; this is what was seen last."); })
         .then(function () { if (mine === asked) timer = setTimeout(next, Math.max(EVERY, 10 * (performance.now() - begun))); });
     }
 
@@ -295,6 +301,11 @@
       typing = setTimeout(choose, 300);
     });
     addEventListener("popstate", function () { location.reload(); });
+    document.addEventListener("visibilitychange", function () {
+      if (document.hidden || Date.now() - seen < 2 * EVERY) return;
+      say("Reading what has happened since " + new Date(seen).toLocaleTimeString("en-GB") + "; this is what was seen then.");
+      ask();
+    });
     timer = setTimeout(next, EVERY);
   }
 
