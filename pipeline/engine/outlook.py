@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeline.durations import clock
 from pipeline.engine.estimate import Forecast
 from pipeline.engine.jobs import Job
 from pipeline.engine.state import IN_PLACE, States
+from pipeline.ledger.families import PRETRAIN
 from pipeline.monitor.bars import Row
 from pipeline.planning.spec import Scale
 
@@ -18,6 +20,9 @@ LEAST = 1e-3
 
 TRUSTED = 0.05
 """Share of the work after which the measured pace counts as much as the forecast."""
+
+SURE = 10.0
+"""Seconds of a training after which its steps count as much as the forecast, however long that is."""
 
 DONE = ("executed", "restored", "unchanged")
 
@@ -31,6 +36,7 @@ class _AtWork:
         changed: When the share of it that is complete was seen to change.
         complete: That share, and what it was at first.
         moved: When its training was seen to move first, and the share that was done then.
+        pace: Seconds that its training has taken since, and those of the forecast that are done of it since.
     """
 
     since: float
@@ -38,10 +44,14 @@ class _AtWork:
     complete: float
     first: float
     moved: tuple[float, float] | None = None
+    pace: tuple[float, float] = (0.0, 0.0)
 
 
 class Outlook:
     """Follows a build.
+
+    Until something has moved the forecast stands as it is. Then what is left of a training follows its own steps, and
+    all else how true the forecast of what was done has been.
 
     Args:
         seconds: How long each node takes that is not in place, as far as that is known.
@@ -56,7 +66,6 @@ class Outlook:
     ) -> None:
         self.seconds = {name: max(value, LEAST) for name, value in seconds.items()}
         self.workers = workers
-        self.since = now
         self.done: set[str] = set()
         self.start = start
         self._job = {name: job for job in jobs for name in job.nodes}
@@ -65,7 +74,9 @@ class Outlook:
         self._begun: set[str] = set()  # jobs that have started to do something
         self._work: dict[str, _AtWork] = {}
         self._running = 0.0  # seconds of the forecast that jobs at work have done of what is not complete
-        self._left = 0.0  # seconds that the longest of them still takes
+        self._left: dict[str, float] = {}  # path of each of them -> seconds that it still takes
+        self._timed: set[str] = set()  # jobs that are timed by their steps
+        self._taken = self._expected = 0.0  # seconds of what is over, and those of its forecast
 
     @classmethod
     def of(cls, states: States, jobs: Sequence[Job], scale: Scale, cores: int, now: float) -> Outlook:
@@ -99,6 +110,11 @@ class Outlook:
                 self.done.add(name)
                 self._complete += self.seconds[name]
                 self._begun.add(self._job[name].path)
+                seconds = entry.get("seconds")
+                timed = self._job[name].path in self._timed
+                if entry["decision"] == "executed" and isinstance(seconds, int | float) and not timed:
+                    self._taken += seconds
+                    self._expected += self.seconds[name]
 
     def rows(self, told: Mapping[str, Mapping[str, Any]], now: float) -> list[Row]:
         """What to show: a row per job that is at work, and one for the whole.
@@ -107,11 +123,14 @@ class Outlook:
             told: What each job tells, by its place; see :meth:`pipeline.monitor.teller.Teller.tell`.
             now: The time.
         """
-        self._running = self._left = 0.0
+        self._running = 0.0
+        self._left = {}
         rows = [row for place, says in told.items() if (row := self._row(place, says, now)) is not None]
         for place in self._work.keys() - told.keys():
-            del self._work[place]
-        return [*rows, self._whole(now)] if self.seconds else rows
+            taken, expected = self._work.pop(place).pace
+            self._taken += taken
+            self._expected += expected
+        return [*rows, self._whole()] if self.seconds else rows
 
     def _row(self, place: str, says: Mapping[str, Any], now: float) -> Row | None:
         job = next((self._job[name] for name in says.get("nodes", ()) if name in self._job), None)
@@ -125,13 +144,14 @@ class Outlook:
         if complete != work.complete:
             work.complete, work.changed = complete, now
         share = min((complete + partly) / whole, 1.0)
-        left = self._seconds_left(work, whole, share, says.get("at", {}).keys() - own.keys(), now)
+        trains = bool(says.get("at", {}).keys() - own.keys())
+        left = self._seconds_left(job, work, whole, share, trains, now)
         if partly:
             self._begun.add(job.path)
         self._running += partly
-        self._left = max(self._left, left or 0.0)
+        self._left[job.path] = max(left, self._left.get(job.path, 0.0))
         words = list(says.get("words", ())) or [f"running {clock(now - work.since)}"]
-        return Row(job.called or job.name, share, words, left, kind=job.rule)
+        return Row(job.called or job.name, share, words, left if left >= 1 else None, kind=job.rule)
 
     def _partly(self, own: Mapping[str, float], key: str, done: int, of: int) -> float:
         """Seconds of the forecast that are done of a node, or of a run and seed with all its milestones."""
@@ -140,27 +160,51 @@ class Outlook:
         reached = sum(below.values()) * min(done / max(of, 1), 1.0)
         return max(reached - complete, 0.0)
 
-    def _seconds_left(
-        self, work: _AtWork, whole: float, share: float, trainings: Collection[str], now: float
-    ) -> float | None:
-        """Seconds that a job still takes: a training by its steps, others by the plan and how true that was so far."""
-        if trainings:
+    def _seconds_left(self, job: Job, work: _AtWork, whole: float, share: float, trains: bool, now: float) -> float:
+        """Seconds that a job still takes: a training by its steps, others by the plan and how true that was so far.
+
+        Less than nothing where it takes longer than that.
+        """
+        if trains:
             if work.moved is None:
                 work.moved = now, share
+                self._timed.add(job.path)
             begun, before = work.moved
-            return (1.0 - share) / (share - before) * (now - begun) if share > before and now - begun > 1 else None
+            work.pace = now - begun, (share - before) * whole
+            return (1.0 - share) * whole * self._slowness(*work.pace, min(TRUSTED * whole, SURE))
+        waited = now - work.changed
         more = whole - work.complete
         if work.complete > work.first:
-            more *= (work.changed - work.since) / (work.complete - work.first)
-        else:
-            more += self.start
-        left = more - (now - work.changed)
-        return left if left >= 1 else None
+            return more * (work.changed - work.since) / (work.complete - work.first) - waited
+        more *= self._correction()
+        if job.rule == PRETRAIN.name:  # which says itself when it moves; until then nothing is known but the plan
+            return more + max(self.start - waited, 0.0)
+        return more + self.start - waited
 
-    def _whole(self, now: float) -> Row:
-        done = self._complete + self._running + self.start * len(self._begun)
+    def _slowness(self, taken: float, expected: float, early: float) -> float:
+        """How many times as long as forecast a training takes; after ``early`` seconds half of that is measured.
+
+        What is measured first are steps that compile something, or only a few: it has all the more weight the longer
+        it has been measured.
+        """
+        if taken < 1 or expected <= 0:
+            return self._correction()
+        weight = taken / (taken + early)
+        return math.exp(weight * math.log(taken / expected)) * self._correction() ** (1 - weight)
+
+    def _correction(self) -> float:
+        """How many times as long as forecast things have taken so far; 1 where nothing is known."""
         early = TRUSTED * self._total
-        pace = (done + early) / (now - self.since + early / self.workers)
-        left = max((self._total - done) / max(pace, 1e-9), self._left)
+        taken = self._taken + sum(work.pace[0] for work in self._work.values())
+        expected = self._expected + sum(work.pace[1] for work in self._work.values())
+        return (taken + early) / (expected + early)
+
+    def _whole(self) -> Row:
+        done = self._complete + self._running + self.start * len(self._begun)
+        rest = {name: value for name, value in self.seconds.items() if name not in self.done}
+        ahead = {name: value for name, value in rest.items() if self._job[name].path not in self._left}
+        starts = self.start * len({self._job[name].path for name in ahead})
+        at_work = [max(left, 0.0) for left in self._left.values()]
+        left = max((sum(at_work) + sum(ahead.values()) * self._correction() + starts) / self.workers, *at_work, 0.0)
         label = f"build, {len(self.done)}/{len(self.seconds)} stages"
         return Row(label, min(done / self._total, 1.0), left=left if left >= 1 else None)
