@@ -24,6 +24,11 @@ CHOICE = ".torch"
 LOCK = "requirements.txt"
 """What is locked, with the build for CUDA; the other one is compiled to the same versions."""
 _CPU_LOCK = ".requirements-cpu.txt"
+OF_CUDA = ("nvidia-", "cuda-", "triton")
+"""How names of packages begin that the build of torch for CUDA needs, and the one for the CPU does not."""
+DISK = {"cpu": 2, "cuda": 7}
+"""Gigabytes that an environment takes on a disk, with bytecode. That for CUDA was measured; the other is what is left of
+it without :data:`OF_CUDA` and torch's own libraries for CUDA (``libtorch_cuda*``)."""
 
 Runner = Callable[[Sequence[str]], int]
 
@@ -83,12 +88,13 @@ def told(backend: str, why: str, lock: str) -> str:
         lock: Content of :data:`LOCK`.
     """
     names = re.findall(r"^([A-Za-z0-9][\w.-]*)==", lock, re.MULTILINE)
-    cuda = [name for name in names if name.startswith(("nvidia-", "triton"))]
+    cuda = [name for name in names if name.startswith(OF_CUDA)]
+    disk = f"about {DISK[backend]} GB on the disk"
     if backend == "cuda":
-        size = f"{len(names)} packages, {len(cuda)} of them for CUDA, which are several gigabytes"
+        size = f"{len(names)} packages, {len(cuda)} of them for CUDA, {disk}"
         return f"torch for CUDA ({why}): {size}; for a machine without a GPU type: make setup TORCH=cpu"
     return (
-        f"torch for the CPU ({why}): about {len(names) - len(cuda)} packages, none for CUDA; "
+        f"torch for the CPU ({why}): about {len(names) - len(cuda)} packages, none for CUDA, {disk}; "
         "for a GPU type: make setup TORCH=cuda"
     )
 

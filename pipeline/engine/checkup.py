@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline import hardware
 from pipeline.durations import rough
 from pipeline.errors import plain
+from pipeline.install import OF_CUDA
 from pipeline.install import installed as installed_version
 from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.overview import Total, total
@@ -75,7 +76,7 @@ def faults(root: Path, lock: str) -> list[Fault]:
     cpu = "+cpu" in (installed_version("torch") or "")
     absent, other = [], []
     for name, version in wanted.items():
-        if cpu and name.startswith(("nvidia-", "triton")):
+        if cpu and name.startswith(OF_CUDA):
             continue
         installed = installed_version(name)
         if installed is None:

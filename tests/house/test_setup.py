@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -83,7 +85,29 @@ def test_what_is_said_before_anything_is_downloaded() -> None:
     counts = [int(number) for number in re.findall(r"(\d+) packages, (\d+) of", cuda)[0]]
     assert counts[0] == LOCK.count("==") - LOCK.count("python_full_version ==") or counts[0] > 150
     assert 5 < counts[1] < 40 and "TORCH=cpu" in cuda
-    assert f"about {counts[0] - counts[1]} packages" in cpu and "TORCH=cuda" in cpu
+    assert (
+        f"about {counts[0] - counts[1]} packages, none for CUDA, about 2 GB on the disk" in cpu and "TORCH=cuda" in cpu
+    )
+    assert "for CUDA, about 7 GB on the disk" in cuda
+
+
+def test_how_large_an_environment_is_said_to_be_is_what_it_is() -> None:
+    """That of CUDA as it lies here; the other one is that without packages and torch's own libraries for CUDA."""
+    names = re.findall(r"^([A-Za-z0-9][\w.-]*)==", LOCK, re.MULTILINE)
+    found = {name: importlib.metadata.distribution(name).files or [] for name in names if install.installed(name)}
+    if not any(name.startswith("nvidia-") for name in found) or len(found) < len(names):
+        pytest.skip("needs an environment for CUDA")
+    sizes = {"cuda": 0, "cpu": 0}
+    for name, files in found.items():
+        for file in files:
+            place = Path(str(file.locate()))
+            both = [place, Path(importlib.util.cache_from_source(str(place)))] if place.suffix == ".py" else [place]
+            size = sum(one.stat().st_size for one in both if one.is_file())
+            sizes["cuda"] += size
+            if not name.startswith(install.OF_CUDA) and not place.name.startswith("libtorch_cuda"):
+                sizes["cpu"] += size
+    for backend, size in sizes.items():
+        assert size / 1e9 == pytest.approx(install.DISK[backend], rel=0.15), backend
 
 
 @pytest.fixture
@@ -250,6 +274,15 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch) 
     assert "no-such-package" in found["not installed"].what and found["not installed"].remedy == "make setup"
     assert "numpy" in found["other than locked"].what and "git is not there" in found
     assert found["there is no environment in .venv"].remedy == "make setup"
+
+
+def test_torch_for_the_cpu_lacks_nothing_of_cuda(tmp_path: Path, monkeypatch) -> None:
+    there = {name: version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE)}
+    there = {name: version for name, version in there.items() if not re.match("nvidia-|cuda-|triton", name)}
+    there["torch"] += "+cpu"
+    monkeypatch.setattr(checkup, "installed_version", there.get)
+    monkeypatch.setattr(hardware, "accelerator", lambda: False)
+    assert [one.what for one in checkup.faults(tmp_path, LOCK) if "locked" in one.what or "installed" in one.what] == []
 
 
 def test_the_report_fits_a_terminal(monkeypatch) -> None:
