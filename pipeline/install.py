@@ -27,8 +27,8 @@ _CPU_LOCK = ".requirements-cpu.txt"
 OF_CUDA = ("nvidia-", "cuda-", "triton")
 """How names of packages begin that the build of torch for CUDA needs, and the one for the CPU does not."""
 DISK = {"cpu": 2, "cuda": 7}
-"""Gigabytes that an environment takes on a disk, with bytecode. That for CUDA was measured; the other is what is left of
-it without :data:`OF_CUDA` and torch's own libraries for CUDA (``libtorch_cuda*``)."""
+"""Gigabytes that an environment takes on a disk, with bytecode. That for CUDA was measured; the other is what is left
+of it without :data:`OF_CUDA` and torch's own libraries for CUDA (``libtorch_cuda*``)."""
 
 Runner = Callable[[Sequence[str]], int]
 

@@ -277,8 +277,8 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch) 
 
 
 def test_torch_for_the_cpu_lacks_nothing_of_cuda(tmp_path: Path, monkeypatch) -> None:
-    there = {name: version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE)}
-    there = {name: version for name, version in there.items() if not re.match("nvidia-|cuda-|triton", name)}
+    locked = re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE)
+    there = {name: version for name, version in locked if not re.match("nvidia-|cuda-|triton", name)}
     there["torch"] += "+cpu"
     monkeypatch.setattr(checkup, "installed_version", there.get)
     monkeypatch.setattr(hardware, "accelerator", lambda: False)
