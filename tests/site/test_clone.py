@@ -16,9 +16,9 @@ from pipeline.site.project import Project
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Pages of the results that are committed, by their path."""
+    """Pages of the results that are committed, by their path; without records of when and where."""
     root = tmp_path_factory.mktemp("clone")
-    shutil.copytree(ROOT / "receipts", root / "receipts", ignore=shutil.ignore_patterns("local-*"))
+    shutil.copytree(ROOT / "receipts", root / "receipts", ignore=shutil.ignore_patterns("local-*", "*.execution.json"))
     shutil.copytree(ROOT / "results/laptop", root / "results/laptop")
     Site(Project(root), Catalogue(Options(scale="laptop"))).write(root / "site")
     return {

@@ -821,7 +821,10 @@ def test_the_filter(visit) -> None:
     assert page.locator("[data-card]:visible .name").inner_text().lower() == "duel", "all words, in any order"
     box.fill("no such thing")
     assert page.locator("[data-card]:visible").count() == 0
-    assert page.locator("output").inner_text() == "0 of 2. Nothing fits: take a word away, or empty the box."
+    assert (
+        page.locator("output").inner_text()
+        == "0 of 2. Nothing fits: take a word away; runs are found by their parameters under “Runs and data”."
+    )
     box.fill("")
     assert page.locator("[data-card]:visible").count() == 2
 

@@ -21,7 +21,7 @@
   function filter(box) {
     var input = box.querySelector("input");
     var found = box.querySelector("output");
-    var none = input.dataset.none || "Nothing fits: take a word away, or empty the box";
+    var none = input.dataset.none || "Nothing fits: take a word away; runs are found by their parameters under “Runs and data”";
     var all = Array.prototype.map.call(document.querySelectorAll(input.dataset.of), function (node) {
       var link = node.querySelector("a");
       var words = [node.textContent, link ? link.getAttribute("href") : ""];
@@ -50,14 +50,10 @@
       var query = input.value.trim() ? "?find=" + encodeURIComponent(input.value.trim()).replace(/%3D/g, "=").replace(/%20/g, "+") : "";
       try { history.replaceState(null, "", location.pathname + query + location.hash); } catch (refused) { /* only a convenience */ }
     }
-    function read() {
-      input.value = new URLSearchParams(location.search).get("find") || "";
-      apply();
-    }
     input.addEventListener("input", function () { apply(); keep(); });
-    addEventListener("pageshow", read);  // on the way back too, where browsers may have filled the box themselves
+    input.value = new URLSearchParams(location.search).get("find") || "";
     box.hidden = false;
-    read();
+    apply();
   }
 
   // Numbers by their size, before texts; texts as people order them, run2 before run10. Where there is nothing comes last,
@@ -71,7 +67,7 @@
     return way * first.localeCompare(second, "en", { numeric: true });
   }
 
-  // Heads that stand over one column, with that column: a head may span several columns, or several lines of heads.
+  // The heads right above the cells, with their columns: those above them span several columns, others several lines of heads.
   function columns(table) {
     var found = [], taken = [], lines = table.tHead.rows;
     Array.prototype.forEach.call(lines, function (line, number) {
@@ -83,7 +79,7 @@
           taken[number + below] = taken[number + below] || [];
           for (var beside = 0; beside < head.colSpan; beside++) taken[number + below][column + beside] = true;
         }
-        if (head.colSpan === 1 && number + head.rowSpan >= lines.length) found.push({ head: head, column: column });
+        if (number + head.rowSpan >= lines.length) found.push({ head: head, column: column });
       });
     });
     return found;
