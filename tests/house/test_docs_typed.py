@@ -61,8 +61,9 @@ def write(root: Path, text: str) -> bool:
 
 
 def shape(line: str) -> str:
-    """A line whose numbers with their units, hashes and spaces may be others, and what data stand in for."""
+    """A line whose numbers with their units, hashes and spaces may be others, and data are what stands in for others."""
     line = re.sub(r" for (stl|cifar)\d+\b", "", line)
+    line = re.sub(r"\blocal-[a-z_]+-[0-9a-f]{8}\b", "DATA", line)
     line = re.sub(r"\b[0-9a-f]{8,}\b", "#", line.strip())
     line = re.sub(r"\s+", " ", re.sub(r"[\d.,]*\d", "#", line))
     return re.sub(r"# (ms|s|min|h)\b", "# s", re.sub(r"# [kMG]?B\b", "# B", line))
