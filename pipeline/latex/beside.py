@@ -6,6 +6,7 @@ A build brings all of its tables' views up to date at its end. One that is newer
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,13 +42,13 @@ def write(root: Path, stems: Iterable[str]) -> list[str]:
 
 
 def _stale(json: Path, view: Path) -> bool:
-    """Whether there is a JSON file, and no view that is newer."""
+    """Whether there is a JSON file, and no view that is newer, and not of a time to come, which would stay newer."""
     try:
         made = json.stat().st_mtime_ns
     except FileNotFoundError:
         return False
     try:
-        return view.stat().st_mtime_ns < made
+        return not made <= view.stat().st_mtime_ns <= time.time_ns()
     except FileNotFoundError:
         return True
 

@@ -46,15 +46,16 @@ def test_it_is_the_table_that_the_command_writes(built: Project) -> None:
 def test_one_that_is_newer_than_its_json_file_is_not_read(built: Project) -> None:
     path = built.root / VIEW
     path.write_text("edited")
-    at = times(path, 5)
+    at = times(path, 0)
     assert beside.write(built.root, [STEM]) == [] and path.stat().st_mtime_ns == at and path.read_text() == "edited"
 
 
-def test_an_old_one_is_written_anew_once(built: Project) -> None:
+@pytest.mark.parametrize("seconds", [-1000, 1000])
+def test_one_of_another_time_is_written_anew_once(built: Project, seconds: int) -> None:
     path = built.root / VIEW
     text = path.read_text()
     path.write_text(text + "old\n")
-    times(path, -1000)
+    times(path, seconds)
     assert beside.write(built.root, [STEM]) == [] and path.read_text() == text
     times(path, -1000)
     assert beside.write(built.root, [STEM]) == []
