@@ -157,18 +157,18 @@ def test_a_full_disk_leaves_nothing_that_looks_finished(tmp_path, built_once):
         pytest.skip("a small tmpfs needs root")
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", small], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", small], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
         project = add_mini(copy_project(small / "project"))
-        project.edit("params/scales/mini.yaml", "train: 96, test: 64, size: 8", "train: 4000, test: 64, size: 32")
+        project.edit("params/scales/mini.yaml", "train: 96, test: 64, size: 8", "train: 8000, test: 64, size: 32")
         done = project.snakemake(DUEL, check=False)
         assert done.returncode != 0
         assert any("the disk is full" in line and "nothing was half-written" in line for line in errors(done)), (
             done.stderr
         )
         assert not list(project.root.glob("receipts/data/*")) and not list(project.root.glob("data/local-*"))
-        project.edit("params/scales/mini.yaml", "train: 4000, test: 64, size: 32", "train: 96, test: 64, size: 8")
+        project.edit("params/scales/mini.yaml", "train: 8000, test: 64, size: 32", "train: 96, test: 64, size: 8")
         project.build(DUEL)
         assert (project.root / DUEL).read_bytes() == (built_once.root / DUEL).read_bytes()
     finally:
