@@ -15,6 +15,13 @@ DEVICE  ?=
 TORCH   ?=
 CORES   ?= all
 
+# Make tells a variable by its letters, and would let these pass unseen.
+SMALL := scale flavour raw_dir datasets artifacts extend extras device torch cores
+LOWER := $(firstword $(foreach name,$(SMALL),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+ifneq ($(LOWER),)
+$(error $(LOWER)=: variables are upper case here; type: make ... $(shell echo $(LOWER) | tr a-z A-Z)=$($(LOWER)))
+endif
+
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -37,7 +44,7 @@ RUN    := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 help:  ## this list
 	@grep -hE '^[a-z/%_-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
-	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10, DEVICE=cpu)"
+	@echo "results/ARTIFACT.csv    build one table or figure (SCALE=quick|laptop|gpu|paper, RAW_DIR=FOLDER, DATASETS=cifar10)"
 
 setup: $(if $(EXTRAS),extras,$(READY))  ## make .venv and install what is locked (TORCH=cpu or cuda; EXTRAS=timm, slurm, tensorboard: and that)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,48 @@ def request(target: str, known: Catalogue) -> Request:
     if found is None:
         raise UserError(f"{target}: not an artifact; type table8, directpred/table8 or results/table8.csv")
     return found
+
+
+def built(target: str, known: Catalogue, config: Sequence[str]) -> Request:
+    """The artifact whose result a target names: of a short name in results/ that to which it is linked.
+
+    Args:
+        target: As for :func:`request`.
+        known: All declarations.
+        config: What ``--config`` says.
+
+    Raises:
+        UserError: It names none, or a link into another scale than the one that is asked for.
+    """
+    path = Path(target)
+    if path.parent != Path("results") or not path.is_symlink():
+        return request(target, known)
+    linked = f"results/{path.readlink()}"
+    found = request(linked, known)
+    said = [item for item in config if item.startswith(("scale=", "flavour="))]
+    if said and found.edition != known.options.edition():
+        asked = request(target, known)
+        raise UserError(f"{target}: shows {linked}, and {said[0]} asks for another one; type {asked.stem}{path.suffix}")
+    return found
+
+
+def outdated(stems: Sequence[str], known: Catalogue) -> Iterator[str]:
+    """What there is to say of results that are not what is declared now."""
+    from pipeline.engine.state import IN_PLACE, States
+    from pipeline.ledger.workspace import Workspace
+    from pipeline.planning.plan import Plan
+
+    requests = []
+    for stem in stems:
+        with contextlib.suppress(UserError):  # it is no longer declared
+            requests.append(known.request(f"{stem}.csv"))
+    states = States(Plan(known, [request for request in requests if request is not None]), Workspace())
+    for stem in stems:
+        state = states.by_name.get(stem)
+        if state is None:
+            yield f"{stem}: no longer declared in the working tree"
+        elif state.status != IN_PLACE:
+            yield f"{stem}: older than what is declared in the working tree; type: snakemake {stem}.csv"
 
 
 def planned(

@@ -88,6 +88,7 @@ def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
         node = Node(origin.node)
         if node.family is ARTIFACT and not any(Path(found).exists() for found in (node.receipt, path)):
             _targets.request(f"{node.name}.csv", known)  # what cannot be built is an error, and no file that is missing
+            _refuse_unbuilt(node.name)
         return os.path.relpath(path), origin
     if path.is_file():
         found = identify.by_content(workspace, path)
@@ -100,7 +101,20 @@ def _origin(workspace: Any, given: str, known: Catalogue) -> tuple[str, Origin]:
         raise UserError(f"{given}: not a result, checkpoint, measurement or data set; name one of its files")
     request = _targets.request(given, known)
     suffix = ".csv" if not path.suffix else path.suffix
+    _refuse_unbuilt(request.stem)
     return f"{request.stem}{suffix}", identify.Origin(Node(request.stem).name)
+
+
+def _refuse_unbuilt(stem: str) -> None:
+    """Refuse an artifact of which there is no file at all.
+
+    Raises:
+        UserError: There is none.
+    """
+    from pathlib import Path
+
+    if not any(Path(stem).parent.glob(f"{Path(stem).name}.*")):
+        raise UserError(f"{stem}: not built; type: snakemake {stem}.csv")
 
 
 def _states(node: str, known: Catalogue) -> tuple[States | None, list[str]]:

@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.sharing.bundle import bundle
 
     known = _targets.catalogue(arguments.config)
-    artifacts = [_targets.request(target, known).stem for target in arguments.targets]
-    states = _targets.planned(arguments.targets, known).states
+    artifacts = [_targets.built(target, known, arguments.config).stem for target in arguments.targets]
+    states = _targets.planned([f"{stem}.csv" for stem in artifacts], known).states
     path = arguments.output or Path(f"{artifacts[0].rsplit('/', 1)[1]}.zip")
     made = bundle(Workspace(), states, artifacts, path, known.extend, arguments.weights, arguments.sign)
     signed = ", signed" if arguments.sign else ""

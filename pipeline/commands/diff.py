@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.commands import _targets
@@ -12,7 +10,6 @@ from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.comparing.sides import AtRevision, WorkingTree
-    from pipeline.planning.catalogue import Catalogue
 
 HELP = "results of two revisions, cell by cell: beyond seed noise or not, and what caused it"
 
@@ -58,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     second: AtRevision | WorkingTree = WorkingTree(root)
     if targets and git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{targets[0]}^{{commit}}"):
         second = AtRevision(root, targets.pop(0), store)
-    stems = [_targets.request(target, known).stem for target in targets]
+    stems = [_targets.built(target, known, arguments.config).stem for target in targets]
     if not stems:
         edition = known.options.edition()
         stems = sorted(first.stems(edition) | second.stems(edition))
@@ -79,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not found:
         raise UserError(missing[0])
     if isinstance(second, WorkingTree):
-        missing += _outdated([one.stem for one in found], known)
+        missing += _targets.outdated([one.stem for one in found], known)
     if arguments.html:
         files.write(Path(arguments.html), diff_page.render(found, missing, first.title, second.title))
     if arguments.tex:
@@ -90,22 +87,3 @@ def run(arguments: argparse.Namespace) -> None:
         )
         return
     print("\n\n\n".join([*missing, *(text_report.text(one) for one in found)]))
-
-
-def _outdated(stems: list[str], known: Catalogue) -> Iterator[str]:
-    """Results in the working tree that are not what is declared now."""
-    from pipeline.engine.state import IN_PLACE, States
-    from pipeline.ledger.workspace import Workspace
-    from pipeline.planning.plan import Plan
-
-    requests = []
-    for stem in stems:
-        with contextlib.suppress(UserError):  # it is no longer declared
-            requests.append(known.request(f"{stem}.csv"))
-    states = States(Plan(known, [request for request in requests if request is not None]), Workspace())
-    for stem in stems:
-        state = states.by_name.get(stem)
-        if state is None:
-            yield f"{stem}: no longer declared in the working tree"
-        elif state.status != IN_PLACE:
-            yield f"{stem}: older than what is declared in the working tree; type: snakemake {stem}.csv"

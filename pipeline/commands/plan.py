@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
         }  # fmt: skip
         print(json.dumps(shown, indent=1, default=sorted))
         return
+    for line in [*overridden.summaries(plan), *overridden.lines(plan)]:  # first: what people look for stands last
+        print(line)
     print(
         f"{len(plan.artifacts)} artifact{'s' * (len(plan.artifacts) != 1)}, {len(runs)} runs of {len(plan.runs)} specs"
     )
@@ -102,8 +104,6 @@ def run(arguments: argparse.Namespace) -> None:
         line = several_gpus.advice(several_gpus.trainings(forecast), len(hardware.gpus()))
         if line is not None:
             print(line)
-    for line in [*overridden.summaries(plan), *overridden.lines(plan)]:
-        print(line)
     if arguments.specs:
         import yaml
 

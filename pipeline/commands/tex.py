@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     figures: dict[Path, tuple[Side, float]] = {}
     whose: dict[Path, str] = {}
     told = []
-    for stem in dict.fromkeys(_targets.request(target, known).stem for target in arguments.targets):
+    stems = list(dict.fromkeys(_targets.built(target, known, arguments.config).stem for target in arguments.targets))
+    for stem in stems:
         side = tree.result(stem)
         if side is None or not side.report:
             raise UserError(f"{stem}: not built; type: {tree.hint(stem)}")
@@ -88,4 +89,6 @@ def run(arguments: argparse.Namespace) -> None:
             written.drop_old(path.parent, whose, stem)
     for path, text in texts.items():
         files.write_if_different(path, text)
+    for line in _targets.outdated(stems, known):
+        print(line, file=sys.stderr)
     print("\n".join(told))

@@ -135,11 +135,11 @@ class Listing:
         space = width - _width([list(OWN[:-1]), *own]) - 2
         longest = max(len(run.name) for run in self.runs)
         first = sorted(dict.fromkeys([*told, *varying, *shown]), key=lambda name: name != self.by)
-        chosen = _fitting(blocks, first, space - min(longest, _SHORTEST))
+        chosen = _fitting(blocks, first, space - min(longest, max(_SHORTEST, width // 3)))
         columns = [name for name in shown if name in chosen]
         room = max(space - sum(2 + _wide(blocks[name]) for name in columns), _SHORTEST)
         for cells, run in zip(own, self.runs, strict=True):
-            cells.append(run.name if len(run.name) <= room else f"{run.name[: room - 1]}…")
+            cells.append(_short(run.name, room))
         rows = [[*cells, *(blocks[name][i] for name in columns)] for i, cells in enumerate([[*OWN], *own])]
         parts = [_aligned(rows)]
         details = self._details()
@@ -224,6 +224,14 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _short(name: str, room: int) -> str:
+    """A name without its middle where it is too long: method and data stand at its ends."""
+    if len(name) <= room:
+        return name
+    end = room // 3
+    return f"{name[: room - 1 - end]}…{name[-end:]}"
 
 
 def _cut(head: str, items: Sequence[str], width: int) -> str:

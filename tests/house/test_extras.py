@@ -72,3 +72,8 @@ def test_what_is_locked_is_what_is_declared_and_pinned_nowhere_twice() -> None:
         assert not pinned[name].keys() & pinned["requirements.txt"].keys()
         text = (ROOT / name).read_text()
         assert len(re.findall(r"^[\w.-]+==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
+
+
+def test_a_variable_in_small_letters_is_refused_and_not_passed_over(checkout: Path) -> None:
+    done = make(checkout, "results/table8.csv", "scale=tiny")
+    assert done.returncode == 2 and "scale=: variables are upper case here; type: make ... SCALE=tiny" in done.stderr
