@@ -53,7 +53,12 @@ class Listing:
             if not equals:
                 raise UserError(f"--where {condition}: expected KEY=VALUE, such as optimizer.lr=0.1 or state=running")
             column = self.column(name, "--where")
-            value = yaml.safe_load(text)
+            try:
+                value = yaml.safe_load(text)
+            except yaml.YAMLError:
+                raise UserError(
+                    f"--where {condition}: {text} is no value; expected one such as 0.1 or running"
+                ) from None
             self.runs = [run for run in self.runs if _fits(self.value(run, column), value)]
 
     def sort(self, given: str) -> None:

@@ -25,6 +25,8 @@ FIRST = charts.COLOURS
 """Runs that are shown where none is chosen."""
 OFTEN = 3
 """Measured numbers that are shown where no curve is chosen, beside histories and one list of eigenvalues."""
+LETTERS = 4
+"""Letters of a word that may be the beginning of a hash; a shorter one is a word."""
 PAUSE = 10.0
 """Times as long as it took, until all is looked at again: what is served takes at most a tenth of one core."""
 IDLE = 15.0
@@ -145,9 +147,9 @@ class Board:
         notes += [f"states are those of an earlier look: {self.fault}"] if self.fault else []
         old = self._reads and time.time() - self._looked > IDLE
         going = statuses(self._reader.states.workspace)
-        entries = [entry for entry in self._entries(self.runs, going) if entry.seen]
-        listing = Listing([run for entry in entries for run in entry.seeds])
-        known = {entry.config: entry for entry in entries}
+        seen = [entry for entry in self._entries(self.runs, going) if entry.seen]
+        known = {entry.config: entry for entry in _of_seeds(seen, choice.find)}
+        listing = Listing([run for entry in known.values() for run in entry.seeds])
         fits = _found(listing, choice.find, notes)
         entries = sorted((known[config] for config in fits), key=_first)
         chosen = _chosen(entries, list(known.values()), choice, notes)
@@ -173,9 +175,9 @@ class Board:
             column,
             _varying(listing, column),
             notes,
-            len(known),
-            len({run.config for run in self.runs} - known.keys()),
-            sum(len(entry.live) for entry in known.values()),
+            len(seen),
+            len({run.config for run in self.runs} - {entry.config for entry in seen}),
+            sum(len(entry.live) for entry in seen),
             time.strftime("%H:%M:%S", time.localtime(self._looked)) if old else "",
         )
 
@@ -216,6 +218,23 @@ def _chosen(entries: list[Entry], known: Iterable[Entry], choice: Choice, notes:
     return list(found.values())[: charts.MOST]
 
 
+def _of_seeds(entries: list[Entry], find: str) -> list[Entry]:
+    """The same with those seeds alone that a filter asks for; all of them where it asks for none."""
+    conditions = [word for word in find.split() if word.startswith("seed=")]
+    if not conditions:
+        return entries
+    found = []
+    for entry in entries:
+        listing = Listing(entry.seeds)
+        try:
+            listing.where(conditions)
+        except UserError:  # half typed; the filter says so
+            return entries
+        if listing.runs:
+            found.append(entry.of({run.seed for run in listing.runs}))
+    return found
+
+
 def _found(listing: Listing, find: str, notes: list[str]) -> list[str]:
     """Folders of the runs that fit all words and conditions."""
     words = find.split()
@@ -225,13 +244,13 @@ def _found(listing: Listing, find: str, notes: list[str]) -> list[str]:
     except UserError as error:
         notes.append(str(error).replace("--where ", ""))
     plain = [word.lower() for word in words if "=" not in word]
-    return list(
-        dict.fromkeys(
-            run.config
-            for run in listing.runs
-            if all(word in f"{run.name} {run.config} {run.state}".lower() for word in plain)
-        )
-    )
+    return list(dict.fromkeys(run.config for run in listing.runs if all(_has(run, word) for word in plain)))
+
+
+def _has(run: KnownRun, word: str) -> bool:
+    """Whether a word stands in what is shown of a run: its name, its state, the first letters of its hash."""
+    of_hash = len(word) >= LETTERS and run.short.startswith(word)
+    return word in f"{run.name} {run.state}".lower() or of_hash or word == run.config.lower()
 
 
 def _column(listing: Listing, by: str, notes: list[str]) -> str:

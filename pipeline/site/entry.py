@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from pipeline.provenance.curves import Curves
@@ -72,6 +73,15 @@ class Entry:
     def seen(self) -> bool:
         """Whether there is something to look at: a curve, or a training that has begun."""
         return any(one.epoch > 0 for one in self.curves.values()) or any(run.state in ACTIVE for run in self.seeds)
+
+    def of(self, seeds: Collection[int]) -> Entry:
+        """The same with some of its seeds alone."""
+        return Entry(
+            self.config,
+            [run for run in self.seeds if run.seed in seeds],
+            {seed: one for seed, one in self.curves.items() if seed in seeds},
+            {seed: one for seed, one in self.status.items() if seed in seeds},
+        )
 
     def shown(self, place: int) -> Shown:
         """The run for charts."""

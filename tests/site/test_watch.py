@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,45 @@ def test_filters_choose_runs_and_colours(done) -> None:
     assert "predictor.kind" in kinds.params and "optimizer.lr" not in kinds.params
 
 
+def test_words_find_what_is_shown_of_a_run(done) -> None:
+    project, board, _ = done
+    direct, plain = configs(project)["directpred"], configs(project)["linear"]
+    assert "directpred" in direct and board.view(Choice("directpred")).entries == [], "the folder's name is not shown"
+    short = plain.rpartition("-")[2]
+    for find in (short, short[:4], plain):
+        assert [entry.config for entry in board.view(Choice(find)).entries] == [plain]
+    assert board.view(Choice(short[1:])).entries == []
+
+
+def test_a_seed_in_the_filter_chooses_seeds(built: Project) -> None:
+    config, board = configs(built)["linear"], look(built)
+    training = Training(built.root, config, seed=1)
+    training.reach(7)
+    training.end()
+    board.runs += [replace(run, seed=1) for run in board.runs if run.config == config]
+
+    def rows(find: str, **more: tuple[str, ...]) -> dict[str, list[int]]:
+        view = board.view(Choice(find, curves=("loss",), **more))
+        seeds = {entry.config: [run.seed for run in entry.seeds] for entry in view.entries}
+        assert all(list(entry.curves) == seeds[entry.config] for entry in view.entries)
+        return seeds
+
+    assert rows("")[config] == [0, 1] and rows("seed=0")[config] == [0]
+    assert rows("seed=1") == {config: [1]} and rows("seed=2") == {}
+    (chart,) = board.view(Choice("seed=1", curves=("loss",))).charts
+    assert 'data-of="1"' in chart and f"{1 / 7:.4g} at epoch 7" in chart
+    (named,) = board.view(Choice("seed=1", (config,), ("loss",))).charts
+    assert named == chart, "also of runs that are ticked"
+    assert "2 of 2 runs" in states_line(Pages(board, "t").page("")) and "1 of 2 runs" in states_line(
+        Pages(board, "t").page("find=seed=1")
+    )
+
+
+def states_line(text: str) -> str:
+    """The line above the charts."""
+    return re.findall(r'<p class="state".*?</p>', text)[0]
+
+
 def test_what_cannot_be_followed_is_said(done) -> None:
     _, board, _ = done
     notes = board.view(Choice("rhoo=1", ("nobody",), ("lss",), "rhoo", True)).notes
@@ -220,6 +260,8 @@ def test_what_cannot_be_followed_is_said(done) -> None:
     assert "did you mean loss?" in notes[3]
     text = Pages(board, "t").page("find=%3Cscript%3E&curve=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&log=1")
     assert "alert(1)</script>" not in text and "&lt;script&gt;" in text
+    (note,) = board.view(Choice("seed=[")).notes
+    assert note.startswith("seed=[: [ is no value")
     (note,) = board.view(Choice(curves=("loss",), log=True)).notes
     assert note == "log: loss has no numbers above 0, so its axis is as it was"
 
