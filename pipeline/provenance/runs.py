@@ -48,6 +48,7 @@ class KnownRun:
         told: The scores that an artifact shows.
         live: Where the training is, if it goes on.
         artifacts: The artifacts that need it.
+        served: Those of them whose milestones of it are all in place.
         name: What a person calls it: paper and method, data set, and in what it differs from the method.
     """
 
@@ -63,6 +64,7 @@ class KnownRun:
     told: list[str] = field(default_factory=list)
     live: dict[str, Any] | None = None
     artifacts: list[str] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
     name: str = ""
 
     @property
@@ -104,7 +106,10 @@ def collect(plan: Plan, states: States) -> list[KnownRun]:
             run.state, run.detail = _state(run, nodes, live, worker, starts, states)
             busy = busy or starts  # the seeds of a run are trained one after the other
             run.name = called.get(config, config)
-            run.artifacts = sorted(users.get((config, seed), ()))
+            needed = users.get((config, seed), {})
+            there = {node.node.at for node in nodes if node.status == IN_PLACE}
+            run.artifacts = sorted(needed)
+            run.served = sorted(stem for stem, milestones in needed.items() if milestones <= there)
             for measure, places in sorted(planned.measures.items()):
                 _measure(run, measure, [at for s, at in places if s == seed], labels, shown, states, live)
             found.append(run)
@@ -136,11 +141,12 @@ def _shown(plan: Plan) -> dict[str, set[str]]:
     return found
 
 
-def _users(plan: Plan) -> dict[tuple[str, int | None], set[str]]:
-    found: dict[tuple[str, int | None], set[str]] = {}
+def _users(plan: Plan) -> dict[tuple[str, int | None], dict[str, set[Milestone]]]:
+    """Run and seed -> the artifacts that need it, each with the milestones that it reads."""
+    found: dict[tuple[str, int | None], dict[str, set[Milestone]]] = {}
     for stem, artifact in plan.artifacts.items():
         for node in map(Node, artifact.nodes):
-            found.setdefault((node.config, node.seed), set()).add(stem)
+            found.setdefault((node.config, node.seed), {}).setdefault(stem, set()).add(node.at)
     return found
 
 

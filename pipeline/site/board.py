@@ -155,7 +155,7 @@ class Board:
         chosen = _chosen(entries, list(known.values()), choice, notes)
         names = sorted(chosen, key=_by_name)
         column = _column(listing, choice.by, notes)
-        places, groups = _places(names, listing, column)
+        places, groups = _places(names, self.runs, listing, column)
         shown = [entry.shown(places[entry.config]) for entry in names]
         quantities = overlay.available(entry.shown(0) for entry in known.values())
         wanted = _quantities(choice, quantities, entries, notes)
@@ -263,14 +263,29 @@ def _column(listing: Listing, by: str, notes: list[str]) -> str:
         return ""
 
 
-def _places(entries: list[Entry], listing: Listing, column: str) -> tuple[dict[str, int], list[tuple[str, int]]]:
-    """Place of every run's colour: its own, or that of its value of a param; and then these values."""
+def _places(
+    entries: list[Entry], planned: Sequence[KnownRun], listing: Listing, column: str
+) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """Place of every run's colour: its own, or that of its value of a param; and then these values.
+
+    Either is by the whole plan, so that no run changes its colour as others appear.
+    """
     if not column:
-        return {entry.config: place for place, entry in enumerate(entries)}, []
+        order = list(dict.fromkeys(run.config for run in planned))
+        places: dict[str, int] = {}
+        for entry in sorted(entries, key=lambda entry: order.index(entry.config)):
+            place = order.index(entry.config) % charts.MOST
+            while (
+                place in places.values()
+            ):  # a plan may have more runs than there are looks
+                place = (place + 1) % charts.MOST
+            places[entry.config] = place
+        return places, []
     values = {entry.config: text(listing.value(entry.seeds[0], column)) or "unset" for entry in entries}
-    order = sorted(set(values.values()), key=natural)
-    return {config: order.index(value) for config, value in values.items()}, [
-        (f"{column} {value}", place) for place, value in enumerate(order)
+    known = sorted({text(listing.value(run, column)) or "unset" for run in planned}, key=natural)
+    drawn = sorted(set(values.values()), key=natural)
+    return {config: known.index(value) for config, value in values.items()}, [
+        (f"{column} {value}", known.index(value)) for value in drawn
     ]
 
 

@@ -65,7 +65,7 @@ class Entry:
             seeds = f"{len(those)} seed{'' if len(those) == 1 else 's'}"
             told = "" if state in ("done", "restorable", "waiting") else those[0].detail
             if state in ("declared", "waiting") and those[0].present:
-                told = f"{len(those[0].present)} of {len(those[0].wanted)} milestones"
+                told = _part(those[0])
             found.append((state, f"{seeds}{f': {told}' if told else ''}"))
         return found
 
@@ -86,3 +86,12 @@ class Entry:
     def shown(self, place: int) -> Shown:
         """The run for charts."""
         return Shown(self.name, self.curves, place, bool(self.live))
+
+
+def _part(run: KnownRun) -> str:
+    """How far a run is that is not done, by what is made from it where that is known."""
+    milestones = f"{len(run.present)} of {len(run.wanted)} milestones"
+    if not run.artifacts:
+        return milestones
+    results = f"{len(run.artifacts)} result{'' if len(run.artifacts) == 1 else 's'}"
+    return f"done for {len(run.served)} of {results}, {milestones} of all of them"

@@ -253,6 +253,27 @@ def states_line(text: str) -> str:
     return re.findall(r'<p class="state".*?</p>', text)[0]
 
 
+def test_a_run_keeps_its_colour_as_others_appear(built: Project) -> None:
+    board = look(built)
+    by_name = Choice(), Choice(by="predictor.kind")
+    both = [board.view(choice).drawn for choice in by_name]
+    for config in configs(built).values():
+        for choice, before in zip(by_name, both, strict=True):
+            assert len(set(before.values())) == 2
+            (other,) = before.keys() - {config}
+            assert board.view(replace(choice, runs=(other,))).drawn == {other: before[other]}
+
+
+def test_what_is_done_for_one_result_and_not_for_all_is_told(built: Project) -> None:
+    known = Catalogue(Options(scale="mini"), built.root / "params")
+    plan = Plan(known, [known.request(f"results/mini/mini/{name}.csv") for name in ("duel", "early")])
+    (built.root / f"receipts/checkpoints/{configs(built)['linear']}/seed0/epoch0002.json").unlink()
+    board = Board(States(plan, Workspace(built.root)))
+    board.runs = [replace(run, state="declared") for run in board.runs]
+    told = [words for entry in board.view(Choice("predictor.kind=linear")).entries for _, words in entry.states]
+    assert told == ["1 seed: done for 1 of 2 results, 1 of 2 milestones of all of them"]
+
+
 def test_what_cannot_be_followed_is_said(done) -> None:
     _, board, _ = done
     notes = board.view(Choice("rhoo=1", ("nobody",), ("lss",), "rhoo", True)).notes
@@ -289,7 +310,7 @@ def test_a_training_is_seen_while_it_goes_on_and_when_it_was_killed(built: Proje
     assert {entry.config for entry in board.view(Choice()).entries} == set(configs(built).values())
     training.end()
     view = board.view(Choice())
-    assert view.live == 0 and ("waiting", "1 seed: 1 of 2 milestones") in [
+    assert view.live == 0 and ("waiting", "1 seed: done for 0 of 1 result, 1 of 2 milestones of all of them") in [
         state for e in view.entries for state in e.states
     ]
     training.reach(2)
@@ -353,6 +374,7 @@ def test_the_first_page_in_a_while_is_fresh_or_says_that_it_reads(built: Project
         text = ask(server)[2]
         since = time.strftime("%H:%M:%S", time.localtime(long_ago))
         assert f"Reading what has happened since {since}; until then states are those of that time." in text
+        assert "Nothing is being trained" not in text, "that is not known yet"
         go_on.set()
         board._again.join()
         assert "Reading" not in ask(server)[2]
@@ -451,6 +473,16 @@ def test_one_look_goes_into_a_file(done, tmp_path: Path) -> None:
 
 
 # -- in a browser
+
+
+def test_a_phone_shows_states_and_last_values(browser, done) -> None:  # noqa: F811
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(done[2].address)
+    cells = page.locator(".watched tbody tr >> nth=0").locator("th, td").all()
+    assert len(cells) == 6
+    for box in (cell.bounding_box() for cell in cells):
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    page.close()
 
 
 @pytest.mark.parametrize("width", [390, 1400])
