@@ -101,9 +101,9 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         print("nothing to compute")
     if found.scale.gpu and plan.catalogue.options.device != "cpu":
-        line = several_gpus.advice(several_gpus.trainings(forecast), len(hardware.gpus()))
-        if line is not None:
-            print(line)
+        advice = several_gpus.advice(several_gpus.trainings(forecast), len(hardware.gpus()))
+        if advice is not None:
+            print(advice)
     if arguments.specs:
         import yaml
 

@@ -15,7 +15,7 @@ from pipeline.artifacts import scorecard, settings, words
 from pipeline.ledger.families import ARTIFACT, FAMILIES
 from pipeline.provenance.chain import Chain, Link
 from pipeline.sharing.writer import Content
-from pipeline.site import tables
+from pipeline.site import claimed, tables, verdicts
 
 _STYLE = """
 :root{--page:#fff;--text:#1b1f24;--soft:#57606a;--line:#d0d7de;--code:#f4f6f8;--shade:#0004;--good:#116329;--bad:#a40e26}
@@ -36,10 +36,14 @@ linear-gradient(to left,var(--own) 30%,transparent) 100% 0/2.5rem 100% no-repeat
 linear-gradient(to right,var(--shade),transparent) 0 0/.9rem 100% no-repeat scroll,
 linear-gradient(to left,var(--shade),transparent) 100% 0/.9rem 100% no-repeat scroll,var(--own)}
 pre.scroll{--own:var(--code)}
-.shown,.within{color:var(--good)}.not,.outside{color:var(--bad)}
+.shown,.within{color:var(--good)}.refuted,.outside{color:var(--bad)}.ours{border:1px solid var(--line);padding:0 .3em}
 img{max-width:100%;height:auto}dt{font-weight:600}dd{margin:0 0 .5rem}
 """
 """Colours for light and dark; a shade at the side of what goes on beyond it: the cover moves with the content."""
+
+
+_FEW = 5
+"""Parts of a claim that stand in the open; more are folded away."""
 
 
 def title(artifacts: Sequence[str]) -> str:
@@ -91,7 +95,7 @@ def _artifact(link: Link, members: Mapping[str, Content]) -> str:
         parts.append(f'<img alt="{escape(report["title"], quote=True)}" src="data:image/png;base64,{picture}">')
     report = words.as_printed(report, link.receipt["params"].get("published", ()))
     parts.append(_grid(report) or _table(report["title"], _bytes(members, f"{folder}/{stem}.csv").decode("utf-8")))
-    parts += [_claims(report["claims"]), f"<p>Receipt: <code>{escape(link.node.receipt)}</code>, key"]
+    parts += [_claims(report), f"<p>Receipt: <code>{escape(link.node.receipt)}</code>, key"]
     return "\n".join(parts) + f" <code>{escape(link.receipt['key'])}</code></p>\n</section>"
 
 
@@ -167,15 +171,32 @@ def _cell(text: str) -> str:
     return f"<td{kind}>{escape(text)}</td>"
 
 
-def _claims(claims: list[dict[str, Any]]) -> str:
-    if not claims:
+def _claims(report: Mapping[str, Any]) -> str:
+    """Verdicts with their reasons, as the site tells them, and the numbers of each claim."""
+    if not report["claims"]:
         return ""
     lines = []
-    for claim in claims:
-        kind = {"shown": "shown", "not shown": "not"}.get(claim["verdict"], "open")
-        verdict = f'<strong class="{kind}">{escape(claim["verdict"])}</strong>'
-        lines.append(f"<li>{verdict}: {escape(claim['text'])}</li>")
-    return "<h3>Claims</h3>\n<ul>\n" + "\n".join(lines) + "\n</ul>"
+    for claim in (claimed.told(one, report) for one in report["claims"]):
+        verdict = f'<strong class="{verdicts.MARKS[claim["verdict"]]}">{escape(claim["verdict"])}</strong>'
+        own = ' <small class="ours">ours</small>' if claim["ours"] else ""
+        many = len(claim["parts"]) > 1
+        parts = "".join(f"\n<li>{_part(part, many)}</li>" for part in claim["parts"])
+        if len(claim["parts"]) > _FEW:
+            counted = ", ".join(f"{number} {verdicts.brief(word)}" for word, number in claim["told"])
+            summary = f"{len(claim['parts'])} parts: {counted}"
+            below = f"<details><summary>{escape(summary)}</summary>\n<ul>{parts}</ul></details>"
+        else:
+            below = f"<ul>{parts}</ul>"
+        lines.append(f"<li>{verdict}: {escape(claim['text'])}{own}\n{below}</li>")
+    ours = any(claim["ours"] for claim in report["claims"])
+    remark = '\n<p class="remark">No paper states the sentences marked as ours.</p>' if ours else ""
+    return "<h3>Claims</h3>\n<ul>\n" + "\n".join(lines) + f"\n</ul>{remark}"
+
+
+def _part(part: Mapping[str, Any], many: bool) -> str:
+    at = f"{part['at']}: " if part["at"] else ""
+    verdict = f", {verdicts.brief(part['verdict'])}" if many else ""
+    return f"<small>{escape(at + part['text'] + verdict)}</small>"
 
 
 _CHECK = (

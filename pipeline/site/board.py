@@ -275,9 +275,7 @@ def _places(
         places: dict[str, int] = {}
         for entry in sorted(entries, key=lambda entry: order.index(entry.config)):
             place = order.index(entry.config) % charts.MOST
-            while (
-                place in places.values()
-            ):  # a plan may have more runs than there are looks
+            while place in places.values():  # a plan may have more runs than there are looks
                 place = (place + 1) % charts.MOST
             places[entry.config] = place
         return places, []

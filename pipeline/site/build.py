@@ -22,7 +22,19 @@ from pipeline.ledger.families import PRETRAIN
 from pipeline.planning.catalogue import Catalogue
 from pipeline.provenance import titles
 from pipeline.provenance.curves import HISTORY, Curves
-from pipeline.site import charts, editions, graph, output_dir, overlay, runs, tables, templating, verdicts, views
+from pipeline.site import (
+    charts,
+    claimed,
+    editions,
+    graph,
+    output_dir,
+    overlay,
+    runs,
+    tables,
+    templating,
+    verdicts,
+    views,
+)
 from pipeline.site.cost import cost
 from pipeline.site.counts import Counts
 from pipeline.site.leads import leads
@@ -231,7 +243,7 @@ class Site:
             latex=written.table_of(report) if report else "",
             csv=_short(result.files.get(".csv")),
             seeds=views.seeds(result) if report else [],
-            claims=[views.claimed(claim, report) for claim in report["claims"]] if report else [],
+            claims=[claimed.told(claim, report) for claim in report["claims"]] if report else [],
             counted=Counts.over([result]),
             few=views.FEW,
             many=views.MANY,

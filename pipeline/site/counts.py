@@ -69,11 +69,6 @@ class Counts:
         return _share(self.settings, settings.AS_PRINTED, [f"{number} {settings.BY_SCALE}"] if number else [])
 
 
-def told(verdicts_of: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Verdicts with their numbers, in their order, without those that nothing has."""
-    return [(word, verdicts_of[word]) for word in verdicts.WORDS if verdicts_of.get(word)]
-
-
 def _share(counts: Counter[str], good: str, left: list[str]) -> str:
     if not counts.total():
         return ""

@@ -26,7 +26,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"path": quote, "duration": rough, "mark": verdicts.MARKS.__getitem__, "brief": verdicts.brief}
-    found.filters["told"] = counts.told
+    found.filters["told"] = verdicts.told
     found.filters["one_epoch"] = words.one_epoch
     found.globals |= {"heading": views.heading, "anchor": runs.anchor, "swatch": charts.swatch}
     found.globals |= {"thumbnail": views.thumbnail, "band_of_charts": charts.BAND}

@@ -67,3 +67,8 @@ def counted(found: Container[str]) -> list[str]:
 def explained(found: Container[str]) -> list[str]:
     """Say what the reasons mean that something in ``found`` has."""
     return [text for reason, text in _EXPLAINED.items() if REASONS[reason] in found]
+
+
+def told(verdicts_of: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Verdicts with their numbers, in their order, without those that nothing has."""
+    return [(word, verdicts_of[word]) for word in WORDS if verdicts_of.get(word)]

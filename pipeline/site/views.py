@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.artifacts import formats, page, settings, words
-from pipeline.artifacts.rows import CELL
+from pipeline.artifacts import formats, settings, words
 from pipeline.ledger.families import SIMULATE
 from pipeline.ledger.workspace import Node
-from pipeline.site import counts, tables, verdicts
 from pipeline.site import runs as run_pages
+from pipeline.site import tables
 from pipeline.site.graph_boxes import Box
 from pipeline.site.project import ResultPage, natural
 
@@ -102,28 +100,3 @@ def seeds(result: ResultPage) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def claimed(claim: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    """A claim with its parts in words, and where the cells stand that each compares."""
-    parts = []
-    for part in claim["parts"]:
-        at = ", ".join(words.place(*item) for item in part["at"].items())
-        found = [
-            (number, cell)
-            for axes in part["cells"]
-            for number, cell in enumerate(report["cells"])
-            if cell["axes"] == axes and cell["role"] == CELL
-        ]
-        cells = [(f"cell-{number}", tables.where(report, cell, part["at"]) or "this cell") for number, cell in found]
-        units = [cell.get("unit", report["measure"]["unit"]) for _, cell in found] or [report["measure"]["unit"]]
-        text = page.detail(claim, {**part, "at": {}}, _unit(part, units[0]), False)
-        parts.append({"at": at, "text": text, "verdict": part["verdict"], "cells": cells})
-    told = counts.told(Counter(part["verdict"] for part in parts))
-    return {**claim, "verdict": verdicts.of(claim), "parts": parts, "told": told}
-
-
-def _unit(part: dict[str, Any], unit: str) -> str:
-    """In what the number of a part is told; in none, which keeps more digits, where one decimal would hide it."""
-    numbers = [part[name] for name in ("value", "standard_error") if part[name]]
-    return "" if any(not float(formats.number(number, unit, 1)) for number in numbers) else unit

@@ -17,7 +17,7 @@ from pipeline.planning.catalogue import Catalogue
 from pipeline.planning.options import Options
 from pipeline.planning.spec import Claim
 from pipeline.provenance.chain import Chain
-from pipeline.site import counts, editions, tables, templating, verdicts, views
+from pipeline.site import claimed, editions, tables, templating, verdicts
 from pipeline.site.counts import Counts
 from pipeline.site.leads import leads
 from pipeline.site.project import ResultPage
@@ -64,7 +64,7 @@ def test_every_declared_reason_and_verdict_has_a_word_and_a_mark() -> None:
 def test_what_is_not_shown_for_a_reason_is_told_with_it(tmp_path: Path) -> None:
     report = result(tmp_path, claims=CLAIMS).report
     assert report is not None
-    told = [views.claimed(claim, report)["verdict"] for claim in report["claims"]]
+    told = [claimed.told(claim, report)["verdict"] for claim in report["claims"]]
     assert told == [claims.SHOWN, MISPRINT, SETTING, claims.NOT_SHOWN, claims.SHOWN]
 
 
@@ -72,7 +72,7 @@ def test_reasons_and_sentences_of_ours_are_counted_apart(tmp_path: Path) -> None
     found = Counts.over([result(tmp_path, claims=CLAIMS)])
     assert found.claims == {claims.SHOWN: 1, MISPRINT: 1, SETTING: 1, claims.NOT_SHOWN: 1}
     assert found.ours == {claims.SHOWN: 1}
-    assert counts.told(found.claims) == [(claims.SHOWN, 1), (claims.NOT_SHOWN, 1), (MISPRINT, 1), (SETTING, 1)]
+    assert verdicts.told(found.claims) == [(claims.SHOWN, 1), (claims.NOT_SHOWN, 1), (MISPRINT, 1), (SETTING, 1)]
     assert verdicts.counted(found.ours) == [claims.SHOWN, claims.UNDECIDED, claims.NOT_SHOWN, claims.UNTESTED]
     assert len(verdicts.explained(found.claims)) == 2 and verdicts.explained(found.ours) == []
 
@@ -115,14 +115,14 @@ def test_a_number_is_told_in_the_unit_of_its_cells_and_with_the_digits_that_it_n
     small = {("a",): [0.0011, 0.0013], ("b",): [0.0004, 0.0005]}
     made = result(tmp_path, small, claims=CLAIMS[:1]).report
     assert made is not None
-    (part,) = views.claimed(made["claims"][0], made)["parts"]
+    (part,) = claimed.told(made["claims"][0], made)["parts"]
     assert "0.00075 ± 5e-05" in part["text"], "not 0.0 ± 0.0"
     usual = result(tmp_path / "usual", claims=CLAIMS[:1]).report
     assert usual is not None
-    assert "+10.0 ± 0.1" in views.claimed(usual["claims"][0], usual)["parts"][0]["text"]
+    assert "+10.0 ± 0.1" in claimed.told(usual["claims"][0], usual)["parts"][0]["text"]
     for cell in usual["cells"]:
         cell["unit"] = "minutes"
-    assert "+9.96 ± 0.06" in views.claimed(usual["claims"][0], usual)["parts"][0]["text"]
+    assert "+9.96 ± 0.06" in claimed.told(usual["claims"][0], usual)["parts"][0]["text"]
 
 
 # -- tables
