@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 
@@ -15,18 +16,25 @@ from pipeline.artifacts import scorecard
 from pipeline.ledger.sources import Folder
 from pipeline.provenance.chain import walk
 from pipeline.sharing import index_page
+from pipeline.site import claimed
 
 STEMS = [f"results/laptop/{name}" for name in ("directpred/table8", "stepwise/table1", "embnorms/fig3")]
+
+
+def written(**changed: bytes) -> str:
+    """The page of results that are committed, with other contents of some files, by stem."""
+    chain = walk(Folder(ROOT), STEMS)
+    assert not chain.findings
+    files = [ROOT / f"{stem}.{suffix}" for stem in STEMS for suffix in ("json", "csv", "png")]
+    members = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files if path.is_file()}
+    members |= {f"{stem}.json": changed[stem.rsplit("/", 1)[1]] for stem in STEMS if stem.rsplit("/", 1)[1] in changed}
+    return index_page.render(index_page.title(STEMS), chain, members).decode()
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
     """The page of results that are committed."""
-    chain = walk(Folder(ROOT), STEMS)
-    assert not chain.findings
-    files = [ROOT / f"{stem}.{suffix}" for stem in STEMS for suffix in ("json", "csv", "png")]
-    members = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files if path.is_file()}
-    return index_page.render(index_page.title(STEMS), chain, members).decode()
+    return written()
 
 
 def cell(page: str, number: str) -> str:
@@ -51,6 +59,25 @@ def test_marks_bold_and_band_are_explained(page: str) -> None:
         assert f'<p class="remark">{words}' in text
     assert '<p class="remark">Bold: the highest of its column, of the methods (not compared: raw pixels' in text
     assert "1 epoch for 320" in text and "1 epochs" not in text
+
+
+def test_claims_have_verdicts_marks_and_numbers(page: str) -> None:
+    text = html.unescape(page)
+    own = [json.loads((ROOT / f"{stem}.json").read_text(encoding="utf-8")) for stem in STEMS]
+    found = [(claim, claimed.told(claim, report)) for report in own for claim in report["claims"]]
+    assert {claim["ours"] for claim, _ in found} == {True, False}
+    for claim, told in found:
+        mark = ' <small class="ours">ours</small>' if claim["ours"] else ""
+        assert f">{told['verdict']}</strong>: {claim['text']}{mark}\n" in text
+        for part in told["parts"]:
+            assert part["text"] in text
+
+
+@pytest.mark.parametrize("reason", ["error in print", "limit of our setting"])
+def test_what_is_not_shown_for_a_reason_is_told_with_it(reason: str) -> None:
+    report = json.loads((ROOT / f"{STEMS[1]}.json").read_text(encoding="utf-8"))
+    report["claims"][0] |= {"verdict": "not shown", "because": reason}
+    assert f">not shown: {reason}</strong>: " in written(table1=json.dumps(report).encode())
 
 
 @pytest.mark.parametrize("width", [320, 390, 1400])

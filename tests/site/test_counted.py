@@ -125,6 +125,14 @@ def test_a_number_is_told_in_the_unit_of_its_cells_and_with_the_digits_that_it_n
     assert "+9.96 ± 0.06" in claimed.told(usual["claims"][0], usual)["parts"][0]["text"]
 
 
+def test_what_is_nothing_but_rounding_is_told_as_0(tmp_path: Path) -> None:
+    made = result(tmp_path, claims=CLAIMS[:1]).report
+    assert made is not None
+    made["claims"][0]["parts"][0] |= {"value": 8.88e-16, "standard_error": 2.08}
+    (part,) = claimed.told(made["claims"][0], made)["parts"]
+    assert part["text"].startswith("0.0 ± 2.1")
+
+
 # -- tables
 
 
