@@ -137,7 +137,7 @@ def test_a_job_that_fails_is_reported_with_its_own_line(cluster, tmp_path) -> No
     said = ended(project, build)
     assert build.returncode != 0
     (line,) = (line for line in said.splitlines() if line.startswith("failed: "))
-    assert re.fullmatch(r"failed: checkpoints/\S+/seed0/epoch0001: ValueError: it will not do", line)
+    assert re.fullmatch(r"failed: checkpoints/\S+/seed0/epoch0001 and 1 more: ValueError: it will not do", line)
     assert "ValueError: it will not do" in said.replace(line, "")  # from the job's own log, with where it was raised
     (job,) = (says for says in cluster.jobs().values() if says["WorkDir"] == str(project.root))
     assert job["JobState"] == "FAILED" and job["Restarts"] == "0"
