@@ -83,11 +83,6 @@ def _from_there(arguments: argparse.Namespace, folder: Path) -> None:
             setattr(arguments, name, there(value, name in _WRITTEN))
 
 
-def _hush() -> None:
-    """Send the rest of the output nowhere: who read it, such as ``head``, has seen enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _run(arguments: argparse.Namespace) -> int:
     try:
         status = arguments.run(arguments) or 0
@@ -102,8 +97,8 @@ def _run(arguments: argparse.Namespace) -> int:
             raise
         print(f"error: {missing}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        _hush()
+    except BrokenPipeError:  # who read it, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Stopped as stop:
         again = "what is done is kept, and the same command goes on from there"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts import page
+from pipeline.artifacts import page, settings
 from pipeline.artifacts.rows import CELL, HIGHER, same
 
 _DIGITS = "printed"
@@ -50,6 +50,11 @@ def stand_ins(report: Mapping[str, Any]) -> list[str]:
         if cell["role"] == CELL and ours and theirs and ours != theirs and not cell.get("missing"):
             found.setdefault(ours, {})[theirs] = None
     return [f"{ours} for {', '.join(theirs)}" for ours, theirs in found.items()]
+
+
+def settings_shown(report: Mapping[str, Any]) -> bool:
+    """Say whether a table shows what runs are trained with, and nothing that was measured."""
+    return report["measure"].get("value") == settings.VALUE
 
 
 def as_printed(report: Mapping[str, Any], published: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from pipeline.locks import Held, Lock
 from pipeline.monitor import Monitor, loggers
 from pipeline.monitor.logbook import Logbook
 from pipeline.monitor.saver import PROGRESS
-from pipeline.monitor.stop import Stop, Stopped
+from pipeline.monitor.stop import BUILD, Stop, Stopped
 from pipeline.monitor.teller import Teller
 from pipeline.planning import names
 from pipeline.work import Work
@@ -76,7 +76,7 @@ class Executor:
         self.store = Store(workspace.root)
         self.journal = Journal(workspace.journal)
         self._keys: dict[str, KeyFile] = {}
-        self._stop = Stop()
+        self._stop = Stop(os.environ.get(BUILD, ""))
         self._teller = Teller()
         self._modes: set[str] = set()  # how trainings take their steps, said once
         self._logbooks: dict[str, Logbook | None] = {}

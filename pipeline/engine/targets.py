@@ -30,7 +30,7 @@ def refuse(target: str, catalogue: Catalogue) -> None:
     """
     path = Path(target)
     known = rules(components.PACKAGE.parent)
-    if target in known or path.parts[0] in _FOLDERS or path.exists():
+    if target in known or path.exists() or path.parts[0] in _FOLDERS:
         return
     name = path.with_suffix("").name
     suffix = path.suffix if path.suffix in _KINDS else ".csv"

@@ -324,9 +324,8 @@ def typed() -> Command:
     from snakemake.cli import parse_args
 
     try:
-        with contextlib.redirect_stderr(
-            io.StringIO()
-        ):  # it names the profile, as it did when snakemake itself called it
+        # it names the profile, as it did when snakemake itself called it
+        with contextlib.redirect_stderr(io.StringIO()):
             _, arguments = parse_args(sys.argv[1:])
     except (Exception, SystemExit):
         return Command()  # snakemake was called from Python: plan everything

@@ -50,15 +50,18 @@ class Stopped(KeyboardInterrupt):
 class Stop:
     """Whether the work of this process is to end.
 
+    Args:
+        build: Whose work it is, as :data:`BUILD` has it; empty where it is nobody's, or does not matter.
+
     Attributes:
         saves: Whether what is at work saves its progress at moments of its own, and is to come to one of them first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, build: str = "") -> None:
         self.saves = False
         self._told: signal.Signals | None = None
-        self._build = os.environ.get(BUILD, "")
-        self._watches = _is_there(self._build)  # not where its number says nothing, as in a container
+        self._build = build
+        self._watches = _is_there(build)  # not where its number says nothing, as in a container
         self._asked = time.monotonic()
 
     @property

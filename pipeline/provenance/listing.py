@@ -139,12 +139,12 @@ class Listing:
         }
         space = width - _width([list(OWN[:-1]), *own]) - 2
         longest = max(len(run.name) for run in self.runs)
-        first = sorted(dict.fromkeys([*told, *varying, *shown]), key=lambda name: name != self.by)
+        first = sorted([*told, *(name for name in shown if name not in told)], key=lambda name: name != self.by)
         chosen = _fitting(blocks, first, space - min(longest, max(_SHORTEST, width // 3)))
         columns = [name for name in shown if name in chosen]
         room = max(space - sum(2 + _wide(blocks[name]) for name in columns), _SHORTEST)
         for cells, run in zip(own, self.runs, strict=True):
-            cells.append(_short(run.name, room))
+            cells.append(_without_middle(run.name, room))
         rows = [[*cells, *(blocks[name][i] for name in columns)] for i, cells in enumerate([[*OWN], *own])]
         parts = [_aligned(rows)]
         details = self._details()
@@ -231,8 +231,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _short(name: str, room: int) -> str:
-    """A name without its middle where it is too long: method and data stand at its ends."""
+def _without_middle(name: str, room: int) -> str:
+    """A name, cut in the middle where it is too long: method and data stand at its ends."""
     if len(name) <= room:
         return name
     end = room // 3

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from pipeline.artifacts import scorecard, settings, words
+from pipeline.artifacts import scorecard, words
 from pipeline.ledger.families import ARTIFACT, FAMILIES
 from pipeline.provenance.chain import Chain, Link
 from pipeline.sharing.writer import Content
@@ -40,10 +40,6 @@ pre.scroll{--own:var(--code)}
 img{max-width:100%;height:auto}dt{font-weight:600}dd{margin:0 0 .5rem}
 """
 """Colours for light and dark; a shade at the side of what goes on beyond it: the cover moves with the content."""
-
-
-_FEW = 5
-"""Parts of a claim that stand in the open; more are folded away."""
 
 
 def title(artifacts: Sequence[str]) -> str:
@@ -104,7 +100,7 @@ def _grid(report: Mapping[str, Any]) -> str:
     found = tables.grid(report)
     if found is None:
         return ""
-    setting = report["measure"]["value"] == settings.VALUE
+    setting = words.settings_shown(report)
     shown = "; below it what the paper prints, and ours minus theirs" if report["counts"]["published"] else ""
     what = f"mean ± standard deviation (seeds){shown}"
     if setting:
@@ -181,7 +177,7 @@ def _claims(report: Mapping[str, Any]) -> str:
         own = ' <small class="ours">ours</small>' if claim["ours"] else ""
         many = len(claim["parts"]) > 1
         parts = "".join(f"\n<li>{_part(part, many)}</li>" for part in claim["parts"])
-        if len(claim["parts"]) > _FEW:
+        if len(claim["parts"]) > claimed.FEW:
             counted = ", ".join(f"{number} {verdicts.brief(word)}" for word, number in claim["told"])
             summary = f"{len(claim['parts'])} parts: {counted}"
             below = f"<details><summary>{escape(summary)}</summary>\n<ul>{parts}</ul></details>"

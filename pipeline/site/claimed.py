@@ -13,6 +13,9 @@ from pipeline.artifacts import evidence, formats, page, words
 from pipeline.artifacts.rows import CELL
 from pipeline.site import tables, verdicts
 
+FEW = 5
+"""Parts of a claim, or cells that one compares, that stand in the open; more are folded away."""
+
 _NUMBERS = ("value", "standard_error")
 
 

@@ -33,7 +33,7 @@ def environment() -> Environment:
     found.globals |= {
         "counts_of": counts.Counts.over,
         "folded": editions.folded,
-        "settings_shown": views.settings_shown,
+        "settings_shown": words.settings_shown,
     }
     found.globals["here"] = ""  # a page of the site says in which part of it it is
     found.globals["stand_ins"] = words.stand_ins

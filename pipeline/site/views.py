@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.artifacts import formats, settings, words
+from pipeline.artifacts import formats, words
 from pipeline.ledger.families import SIMULATE
 from pipeline.ledger.workspace import Node
 from pipeline.site import runs as run_pages
@@ -16,8 +16,8 @@ from pipeline.site import tables
 from pipeline.site.graph_boxes import Box
 from pipeline.site.project import ResultPage, natural
 
-FEW, MANY = 5, 20
-"""Parts of a claim or cells behind one, and cells of an artifact: more are folded away."""
+MANY = 20
+"""Cells of an artifact that stand in the open; more are folded away."""
 
 
 class Links:
@@ -52,11 +52,6 @@ def heading(name: str) -> str:
 def thumbnail(result: ResultPage) -> bool:
     """Say whether there is a picture to show."""
     return ".png" in result.files
-
-
-def settings_shown(report: dict[str, Any]) -> bool:
-    """Say whether a table shows what runs are trained with, and nothing that was measured."""
-    return report["measure"].get("value") == settings.VALUE
 
 
 def place(result: ResultPage) -> tuple:

@@ -61,6 +61,13 @@ def test_a_wrong_target_is_one_line(project, arguments, words):
     assert not (project.root / "keys").exists()
 
 
+def test_a_folder_is_left_to_snakemake(project):
+    done = project.snakemake("-n", ".", check=False)
+    assert (
+        done.returncode == 1 and "MissingRuleException" in done.stdout + done.stderr and "Traceback" not in done.stderr
+    )
+
+
 def test_a_library_that_is_missing_is_told_before_anything_runs(project):
     add_mini(project)
     path = project.root / "pipeline/nets/encoders/timm.py"
